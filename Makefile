@@ -1,0 +1,91 @@
+# Needs only make (GNU 3.81 or later), git and a CPython 3.11 to 3.13 with venv. `make help` lists the targets.
+#
+#   ARGS=…        passed on to hedui demo, pytest or the bench
+#   PYTHON=…      the interpreter to make the virtual environment with
+#   WORKERS=…     test processes (2)
+#   UPGRADE=1     with `make lock`: renew the pins
+
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := node protocols ledger keys adapters
+WORKERS := 2
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input
+LOCKED := $(PIP) --require-hashes
+
+.PHONY: help install demo test bench bench-check format proto readme lock clean \
+	check check-format check-lint check-types check-imports check-generated
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+help:
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+
+# The virtual environment, in layers; a stamp file each, so that what is there is not installed again.
+$(BIN)/python:
+	@scripts/make-venv.sh $(VENV) $(PYTHON)
+
+$(VENV)/.runtime: requirements/runtime.txt requirements/build.txt pyproject.toml $(BIN)/python
+	@echo "Installing hedui"
+	@$(LOCKED) -r requirements/runtime.txt -r requirements/build.txt
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.test: requirements/test.txt requirements/interop.txt $(VENV)/.runtime
+	@echo "Installing what the tests need"
+	@$(LOCKED) -r requirements/test.txt -r requirements/interop.txt
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
+	@echo "Installing the linters, mypy and the protobuf compiler"
+	@$(LOCKED) -r requirements/dev.txt
+	@touch $@
+
+install: $(VENV)/.runtime ## .venv with the hedui command
+	@echo "Ready: $(BIN)/hedui --help"
+
+demo: $(VENV)/.runtime ## a whole county on this machine (ARGS="--residents 2000 --cases 20")
+	@$(BIN)/hedui demo $(ARGS)
+
+test: $(VENV)/.test ## every test (ARGS="-k merkle")
+	scripts/with-postgres.sh $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+check: check-format check-lint check-types check-imports check-generated ## formatting, lint, types, imports, generated
+
+check-format: $(VENV)/.dev
+	$(BIN)/ruff format --check --quiet --output-format concise .
+
+check-lint: $(VENV)/.dev
+	$(BIN)/ruff check --quiet --output-format concise .
+
+check-types: $(VENV)/.dev
+	$(BIN)/mypy --strict $(addprefix -p ,$(PACKAGES))
+
+check-imports: $(VENV)/.dev
+	$(BIN)/lint-imports
+
+check-generated: $(VENV)/.dev
+	scripts/check-generated.sh $(BIN)
+
+bench: $(VENV)/.test ## measures, and prints the figures
+	$(BIN)/python tests/bench $(ARGS)
+
+bench-check: $(VENV)/.test ## fails when a figure is worse than its limit
+	$(BIN)/python tests/bench --check $(ARGS)
+
+format: $(VENV)/.dev ## ruff's formatter and safe fixes
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix-only --quiet .
+
+proto: $(VENV)/.dev ## gRPC stubs, beside each .proto
+	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/proto.sh $(BIN)/python
+
+readme: $(VENV)/.runtime ## the README's --help blocks
+	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/help-blocks.sh README.md > README.md.new
+	mv README.md.new README.md
+
+lock: $(VENV)/.dev ## requirements/*.txt from pyproject.toml
+	scripts/lock.sh $(BIN)/uv $(if $(UPGRADE),--upgrade)
+
+clean: ## all that make built; reports of a demo stay
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find $(PACKAGES) tests -name __pycache__ -type d -prune -exec rm -rf {} +

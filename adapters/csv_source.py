@@ -1,0 +1,113 @@
+"""CSV files: any text encoding Python knows, any one-character delimiter, RFC 4180 quoting.
+
+UTF-8, with or without a byte-order mark, unless ``encoding`` says otherwise; bytes that the encoding does
+not know end the reading, since a wrong encoding makes every row doubtful. ``delimiter`` is one character,
+or ``tab``. Quoting is strict: an unclosed quote ends the reading too. The first row that is not blank is
+the header. A row is row 2, 3, … as a spreadsheet would show it. A row with more or fewer cells than the
+header does not fit (a value with an unquoted comma moved the others); empty cells beyond the header are
+harmless.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from adapters.columns import column_names
+from adapters.conditions import RowFilter
+from adapters.errors import SourceReadError, SourceUriError
+from adapters.sources import FileSnapshot, Row, SourceUri
+
+
+class CsvSource:
+    """A source over one CSV file; see ``adapters.sources.Source``."""
+
+    def __init__(self, uri: SourceUri, root: Path) -> None:
+        """Open the file and read its header.
+
+        Raises:
+            SourceUriError, SourceMissingError, SourceReadError
+        """
+        self.filtered = 0
+        self._path = uri.file(root)
+        self._encoding = uri.options.get("encoding", "utf-8-sig")
+        self._delimiter = _delimiter(uri.options.get("delimiter", ","))
+        self._file = FileSnapshot(self._path)
+        with self._open() as stream:
+            _, header = next(self._records(stream), (0, []))
+        self.columns = column_names(header)
+        if not self.columns:
+            raise SourceReadError("the CSV file has no header: its first row must name the columns")
+
+    def rows(self, where: str | None) -> Iterator[Row]:
+        """Stream the data rows; see ``Source.rows``."""
+        if where is None:
+            yield from self._rows()
+        else:
+            row_filter = RowFilter(self.columns, where)
+            try:
+                yield from row_filter.apply(self._rows())
+            finally:
+                self.filtered = row_filter.filtered
+                row_filter.close()
+        self._file.require_unchanged()
+
+    def snapshot(self) -> str | None:
+        """Digest of the file's bytes."""
+        return self._file.digest()
+
+    def close(self) -> None:
+        """Nothing stays open between calls."""
+
+    def _rows(self) -> Iterator[Row]:
+        width = len(self.columns)
+        with self._open() as stream:
+            records = self._records(stream)
+            next(records)
+            for number, values in records:
+                yield number, values if len(values) == width else _fitted(values, width)
+
+    def _records(self, stream: TextIO) -> Iterator[tuple[int, list[str]]]:
+        """Every record that is not a blank line, with its row number."""
+        reader = csv.reader(stream, delimiter=self._delimiter, strict=True)
+        try:
+            for number, values in enumerate(reader, start=1):
+                if values:
+                    yield number, values
+        except UnicodeError:
+            raise SourceReadError(
+                f"the bytes after line {reader.line_num} are not {self._encoding}: "
+                "state the file's encoding, as ?encoding=gb18030"
+            ) from None
+        except csv.Error:
+            raise SourceReadError(
+                f"the quoting breaks at line {reader.line_num}: close the quotes, or export the file again"
+            ) from None
+
+    def _open(self) -> TextIO:
+        try:
+            return self._path.open(encoding=self._encoding, newline="")
+        except LookupError:
+            raise SourceUriError(
+                f"there is no text encoding {self._encoding!r}: try utf-8 or gb18030"
+            ) from None
+        except OSError as error:
+            raise SourceReadError(
+                f"the CSV file cannot be opened ({error.strerror}): check its permissions"
+            ) from None
+
+
+def _delimiter(option: str) -> str:
+    delimiter = "\t" if option in ("tab", "\\t") else option
+    if len(delimiter) != 1 or delimiter in '"\r\n':
+        raise SourceUriError("a delimiter is one character other than a quote or line break, or the word tab")
+    return delimiter
+
+
+def _fitted(values: Sequence[str], width: int) -> Sequence[str] | None:
+    """The first ``width`` cells when all beyond are empty; None where the row does not fit the header."""
+    if len(values) < width or any(map(str.strip, values[width:])):
+        return None
+    return values[:width]

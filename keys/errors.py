@@ -1,0 +1,120 @@
+"""Errors of the keys package, drawn as a tree.
+
+    KeysError
+    ├── UnknownAlgorithm         a key or signature names an algorithm that is not registered
+    ├── MalformedKey             bytes that are no valid key of their kind
+    ├── BadSignature             a signature that does not verify
+    ├── CannotOpen               a sealed message that is for another key, another context, or changed
+    ├── VaultError
+    │   ├── WrongPassphrase      the passphrase does not open the vault
+    │   ├── VaultDamaged         a file of the vault is missing, cut short or changed
+    │   ├── SecretMissing        no secret of that name
+    │   ├── SecretExists         a secret of that name is there and was not to be replaced
+    │   └── BadSecretName        a name outside the permitted letters
+    └── CertificateError
+        ├── CertificateMalformed no certificate of the profile in ``keys.tls``
+        ├── CertificateExpired   outside its validity at the time asked about
+        ├── WrongIssuer          not issued by the authority of the member it is shown for
+        └── WrongName            the names in it are not those of the member
+
+Each class carries ``code``, the stable name that crosses the wire; the text of an instance names the remedy.
+No message contains a secret.
+"""
+
+from __future__ import annotations
+
+
+class KeysError(Exception):
+    """Root of every error this package raises."""
+
+    code = "keys_error"
+
+
+class UnknownAlgorithm(KeysError):
+    """An algorithm name that is not in ``keys.signing.ALGORITHMS``."""
+
+    code = "unknown_algorithm"
+
+
+class MalformedKey(KeysError):
+    """Bytes of the wrong length, or a public key no honest holder could have."""
+
+    code = "malformed_key"
+
+
+class BadSignature(KeysError):
+    """A signature that does not verify under this key and message."""
+
+    code = "bad_signature"
+
+
+class CannotOpen(KeysError):
+    """A sealed message that does not open: wrong key, wrong context, or changed bytes."""
+
+    code = "cannot_open"
+
+
+class VaultError(KeysError):
+    """Root of what can go wrong with secrets at rest."""
+
+    code = "vault"
+
+
+class WrongPassphrase(VaultError):
+    """The passphrase does not open the vault (or the head of the vault was changed: the two look alike)."""
+
+    code = "wrong_passphrase"
+
+
+class VaultDamaged(VaultError):
+    """A file of the vault is missing, cut short, changed, or was moved to another name."""
+
+    code = "vault_damaged"
+
+
+class SecretMissing(VaultError):
+    """There is no secret of that name."""
+
+    code = "secret_missing"
+
+
+class SecretExists(VaultError):
+    """There is a secret of that name already, and the caller asked not to replace it."""
+
+    code = "secret_exists"
+
+
+class BadSecretName(VaultError):
+    """A secret's name has letters or a length that cannot be a file name everywhere."""
+
+    code = "bad_secret_name"
+
+
+class CertificateError(KeysError):
+    """Root of what can be wrong with a certificate."""
+
+    code = "certificate"
+
+
+class CertificateMalformed(CertificateError):
+    """Not a certificate, or one outside the profile written in ``keys.tls``."""
+
+    code = "certificate_malformed"
+
+
+class CertificateExpired(CertificateError):
+    """The time asked about lies outside the validity of the certificate or of its authority."""
+
+    code = "certificate_expired"
+
+
+class WrongIssuer(CertificateError):
+    """The certificate was not issued by the authority of the member it is shown for."""
+
+    code = "wrong_issuer"
+
+
+class WrongName(CertificateError):
+    """The names in a certificate are not those of the member, or a name cannot be in one."""
+
+    code = "wrong_name"

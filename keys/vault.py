@@ -1,0 +1,279 @@
+r"""Secrets of one node, encrypted at rest under a passphrase: one folder, one file a secret.
+
+    vault.json      head: format, scrypt cost (n, r, p), salt, and the data key wrapped under the passphrase
+    <name>.secret   "hedui/secret/v1\n" ‖ nonce (12) ‖ AES-256-GCM ciphertext with tag
+    .lock           taken (flock) by whoever writes; holds nothing
+    .<file>.tmp     a write that was cut off; removed by the next write of that file, never read
+
+Rules:
+1. wrapping key = scrypt(passphrase, salt; n, r, p), RFC 7914, 32 bytes. The data key is 32 random bytes,
+   wrapped by AES-256-GCM with the rest of the head as associated data, so a changed cost or salt does not
+   open. The cost is a named profile; the head records its numbers, so raising the default leaves old vaults
+   readable.
+2. A secret's associated data is "hedui/secret/v1\n" ‖ name: a file renamed to another secret's name does
+   not open.
+3. Every write goes to a temporary file of mode 0600 in the same folder, is synced, renamed over the old file,
+   and the folder is synced. A crash at any point leaves the old or the new secret, never a part of one.
+4. Writers exclude each other over processes (flock) and threads. Readers need no lock: a rename is atomic.
+5. The passphrase is used once, when the vault is opened; the instance keeps only the data key.
+
+Someone with the folder alone learns names, sizes and times of change, and may put back an *older* file of
+the same name: what must not go back in time is protected by the ledger, not here. After
+``change_passphrase`` an old copy of ``vault.json`` with the old passphrase still opens the same data key:
+destroy old copies.
+
+POSIX only (Linux, macOS; Windows through WSL).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
+from keys.errors import BadSecretName, SecretExists, SecretMissing, VaultDamaged, WrongPassphrase
+
+FORMAT = "hedui/vault/v1"
+HEAD = "vault.json"
+SUFFIX = ".secret"
+MAGIC = b"hedui/secret/v1\n"
+NONCE_BYTES = 12
+TAG_BYTES = 16
+KEY_BYTES = 32
+SALT_BYTES = 32
+MAX_HEAD_BYTES = 4096
+MAX_LOG_N, MAX_R, MAX_P = 20, 16, 16
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True)
+class ScryptProfile:
+    """Cost of one passphrase guess: memory is 128·n·r bytes, time grows with n·r·p (RFC 7914 section 2)."""
+
+    n: int
+    r: int
+    p: int
+
+    def acceptable(self) -> bool:
+        """Whether a head may ask for this: n a power of two of at most 2^20, r and p at most 16 (2 GiB)."""
+        power = self.n > 1 and self.n & (self.n - 1) == 0
+        return power and self.n <= 1 << MAX_LOG_N and 1 <= self.r <= MAX_R and 1 <= self.p <= MAX_P
+
+
+STANDARD = ScryptProfile(n=1 << 17, r=8, p=1)
+"""OWASP Password Storage Cheat Sheet, scrypt: 128 MiB, some 0.4 s a guess."""
+
+FAST_TEST = ScryptProfile(n=1 << 4, r=8, p=1)
+"""For tests only: no protection against guessing."""
+
+
+class Vault:
+    """The secrets in one folder. Safe to share between threads; several processes may open one folder.
+
+    The vault is created on first use. An instance does not see a passphrase; its representation shows the
+    folder.
+    """
+
+    def __init__(self, folder: Path, passphrase: bytes, *, profile: ScryptProfile = STANDARD) -> None:
+        """Open the vault in ``folder``, or create it with mode 0700 and the given cost.
+
+        Args:
+            folder: created with its parents if missing.
+            passphrase: at least one byte.
+            profile: cost for a *new* vault; an existing one keeps the cost in its head.
+
+        Raises:
+            WrongPassphrase: it does not open this vault, or is empty.
+            VaultDamaged: the head is unreadable, or missing while secrets are there.
+        """
+        if not passphrase:
+            raise WrongPassphrase("the passphrase is empty: give the one this vault was created with")
+        self._folder = folder
+        self._lock = threading.Lock()
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _sync(folder.parent)
+        self._data_key = self._open(passphrase, profile)
+
+    def put(self, name: str, secret: bytes, *, replace: bool = True) -> None:
+        """Store ``secret`` under ``name``; durable when this returns.
+
+        Raises:
+            BadSecretName: not 1 to 100 of a-z 0-9 . _ - beginning with a letter or digit.
+            SecretExists: the name is taken and ``replace`` is false.
+        """
+        path = self._path(name)
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        data = MAGIC + nonce + AESGCM(self._data_key).encrypt(nonce, secret, MAGIC + name.encode("ascii"))
+        with self._writing():
+            if not replace and path.exists():
+                raise SecretExists(f"secret {name!r} exists: delete it first, or choose another name")
+            self._write(path, data)
+
+    def get(self, name: str) -> bytes:
+        """Return the secret stored under ``name``.
+
+        Raises:
+            BadSecretName: no possible name.
+            SecretMissing: nothing is stored under it.
+            VaultDamaged: its file was cut short, changed, or belongs to another name or vault.
+        """
+        try:
+            data = self._path(name).read_bytes()
+        except FileNotFoundError:
+            raise SecretMissing(
+                f"there is no secret {name!r}: create it, or restore it from a backup"
+            ) from None
+        start = len(MAGIC) + NONCE_BYTES
+        if len(data) < start + TAG_BYTES or not data.startswith(MAGIC):
+            raise VaultDamaged(f"the file of secret {name!r} is damaged: restore it from a backup")
+        nonce = data[len(MAGIC) : start]
+        try:
+            return AESGCM(self._data_key).decrypt(nonce, data[start:], MAGIC + name.encode("ascii"))
+        except InvalidTag:
+            raise VaultDamaged(
+                f"the file of secret {name!r} was changed or is another's: restore it from a backup"
+            ) from None
+
+    def delete(self, name: str) -> None:
+        """Remove a secret, and what a cut-off write of it left; durable when this returns.
+
+        Raises:
+            BadSecretName: no possible name.
+            SecretMissing: nothing is stored under it.
+        """
+        path = self._path(name)
+        with self._writing():
+            self._temporary(path).unlink(missing_ok=True)
+            try:
+                path.unlink()
+            except FileNotFoundError:
+                raise SecretMissing(f"there is no secret {name!r}: nothing was deleted") from None
+            _sync(self._folder)
+
+    def names(self) -> list[str]:
+        """Names of all secrets, sorted."""
+        found = (path.name.removesuffix(SUFFIX) for path in self._folder.glob(f"*{SUFFIX}"))
+        return sorted(name for name in found if NAME.fullmatch(name))
+
+    def change_passphrase(self, passphrase: bytes, *, profile: ScryptProfile = STANDARD) -> None:
+        """Wrap the data key under a new passphrase and cost, in one atomic step; secrets stay as they are.
+
+        Raises:
+            WrongPassphrase: the new passphrase is empty.
+        """
+        if not passphrase:
+            raise WrongPassphrase("the new passphrase is empty: choose one")
+        with self._writing():
+            self._write(self._folder / HEAD, _new_head(passphrase, profile, self._data_key))
+
+    def __repr__(self) -> str:
+        return f"Vault({str(self._folder)!r})"
+
+    def _open(self, passphrase: bytes, profile: ScryptProfile) -> bytes:
+        path = self._folder / HEAD
+        with self._writing():
+            if not path.exists():
+                if self.names():
+                    raise VaultDamaged(f"{HEAD} is missing while secrets are there: restore it from a backup")
+                self._write(path, _new_head(passphrase, profile, secrets.token_bytes(KEY_BYTES)))
+        with path.open("rb") as file:
+            return _unwrap(file.read(MAX_HEAD_BYTES + 1), passphrase)
+
+    def _path(self, name: str) -> Path:
+        if NAME.fullmatch(name) is None:
+            raise BadSecretName(
+                "a secret's name is 1 to 100 of a-z 0-9 . _ - and begins with a letter or digit"
+            )
+        return self._folder / (name + SUFFIX)
+
+    @staticmethod
+    def _temporary(path: Path) -> Path:
+        return path.with_name(f".{path.name}.tmp")
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self._lock:
+            lock = os.open(self._folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+            finally:
+                os.close(lock)
+
+    def _write(self, path: Path, data: bytes) -> None:
+        temporary = self._temporary(path)
+        temporary.unlink(missing_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        with os.fdopen(os.open(temporary, flags, 0o600), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync(self._folder)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _wrapping_key(passphrase: bytes, salt: bytes, profile: ScryptProfile) -> bytes:
+    return Scrypt(salt=salt, length=KEY_BYTES, n=profile.n, r=profile.r, p=profile.p).derive(passphrase)
+
+
+def _bound(profile: ScryptProfile, salt: bytes) -> dict[str, str | int]:
+    return {"format": FORMAT, "kdf": "scrypt", **asdict(profile), "salt": salt.hex()}
+
+
+def _dump(head: dict[str, str | int]) -> bytes:
+    return json.dumps(head, sort_keys=True, separators=(",", ":")).encode("ascii")
+
+
+def _new_head(passphrase: bytes, profile: ScryptProfile, data_key: bytes) -> bytes:
+    salt, nonce = secrets.token_bytes(SALT_BYTES), secrets.token_bytes(NONCE_BYTES)
+    head = _bound(profile, salt)
+    wrapped = AESGCM(_wrapping_key(passphrase, salt, profile)).encrypt(nonce, data_key, _dump(head))
+    return _dump({**head, "key": (nonce + wrapped).hex()}) + b"\n"
+
+
+def _parse_head(data: bytes) -> tuple[ScryptProfile, bytes, bytes]:
+    """Profile, salt and wrapped key of a head; the head must be what ``_new_head`` writes."""
+    damaged = VaultDamaged(f"{HEAD} is damaged or of another version: restore it from a backup")
+    try:
+        head = json.loads(data)
+        profile = ScryptProfile(int(head["n"]), int(head["r"]), int(head["p"]))
+        salt, wrapped = bytes.fromhex(head["salt"]), bytes.fromhex(head["key"])
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        raise damaged from None
+    exact = _dump({**_bound(profile, salt), "key": wrapped.hex()}) + b"\n" == data
+    sizes = len(salt) == SALT_BYTES and len(wrapped) == NONCE_BYTES + KEY_BYTES + TAG_BYTES
+    if not (exact and sizes and profile.acceptable()):
+        raise damaged
+    return profile, salt, wrapped
+
+
+def _unwrap(data: bytes, passphrase: bytes) -> bytes:
+    profile, salt, wrapped = _parse_head(data)
+    cipher = AESGCM(_wrapping_key(passphrase, salt, profile))
+    try:
+        return cipher.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], _dump(_bound(profile, salt)))
+    except InvalidTag:
+        raise WrongPassphrase(
+            "the passphrase does not open this vault: give the one it was created with; "
+            f"if you are sure of it, {HEAD} was changed: restore it from a backup"
+        ) from None

@@ -1,0 +1,67 @@
+"""What a rule of the contract sees while it decides about one entry: it refuses, or it puts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ledger.entry import Body, Entry
+from ledger.errors import Refused
+from ledger.records import Member, MemberKey, Network
+from ledger.state import State
+from ledger.view import View
+
+
+@dataclass(frozen=True)
+class Context:
+    """One entry before the contract.
+
+    Attributes:
+        state: an overlay; nothing put here lasts unless the whole entry is accepted.
+        view: typed reads over the same overlay.
+        network: what genesis fixed (for the genesis entry: what it is about to fix).
+        entry: the entry, its form and signatures checked.
+        now: the contract's time.
+        submitter: the member whose node key signed first, with the roles the table wants.
+        cosigners: further signers with their keys, as the table wants them.
+    """
+
+    state: State
+    view: View
+    network: Network
+    entry: Entry
+    now: str
+    submitter: Member
+    cosigners: tuple[tuple[Member, MemberKey], ...]
+
+    @property
+    def body(self) -> Body:
+        """The entry's body, of the form its schema gives."""
+        return self.entry.body
+
+    def record(self) -> dict[str, Any]:
+        """The record of this entry as the state keeps it."""
+        return {"entry": self.entry.id, "by": self.submitter.id, "at": self.now, "body": self.entry.body}
+
+    def put_new(self, key: str, value: Any, code: str, remedy: str) -> None:
+        """Put ``value`` under a key that must still be free.
+
+        Raises:
+            Refused: ``code``, when the key is taken.
+        """
+        require(self.state.get(key) is None, code, remedy)
+        self.state.put(key, value)
+
+    def append(self, key: str, item: str) -> None:
+        """Add ``item`` at the end of the list under ``key``."""
+        self.state.put(key, [*(self.state.get(key) or []), item])
+
+
+def require(holds: bool, code: str, remedy: str) -> None:
+    """Go on only if ``holds``.
+
+    Raises:
+        Refused: ``code`` with the remedy otherwise.
+    """
+    if not holds:
+        raise Refused(code, remedy)

@@ -1,0 +1,158 @@
+"""Errors of the ledger package, drawn as a tree.
+
+    LedgerError
+    ├── CanonicalError       bytes that are not canonical JSON (RFC 8785 subset)
+    ├── MerkleError          a Merkle proof, index or size that does not hold
+    ├── NoteError            a signed note, key or signature that is malformed or false
+    │   └── CheckpointError  a note whose text is no checkpoint of this log
+    ├── PolicyError          a trust policy that is malformed
+    ├── QuorumError          too few witnesses cosigned
+    ├── ReceiptError         a receipt that does not prove its leaf
+    ├── TileError            a tile, bundle or path that is malformed
+    ├── WitnessError         a witness's request, answer or store that breaks the protocol
+    ├── EntryError           a leaf that is no well-formed, signed entry
+    ├── Refused              an entry that the contract refuses (``code`` and ``remedy`` of the instance)
+    ├── VerificationError    an offline check that fails (``check`` and ``place`` of the instance)
+    └── LogError             the log itself
+        ├── ForkError        two different trees, or a genesis entry that is not the pinned one
+        ├── Quarantined      a start was refused: a witness knows a larger or different tree
+        └── Unavailable      the log cannot answer now; asking again later is safe
+
+Each class carries ``code``, the stable name that crosses the wire; the text of an instance names the remedy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class LedgerError(Exception):
+    """Root of every error this package raises."""
+
+    code = "ledger_error"
+
+
+class CanonicalError(LedgerError):
+    """A value or bytes outside the canonical JSON this ledger uses."""
+
+    code = "canonical"
+
+
+class MerkleError(LedgerError):
+    """An inclusion or consistency proof that does not verify, or an index or size out of range."""
+
+    code = "merkle"
+
+
+class NoteError(LedgerError):
+    """A signed note, a verifier key or a signature line that is malformed, unknown or false."""
+
+    code = "note"
+
+
+class CheckpointError(NoteError):
+    """A note text that is no checkpoint, or a checkpoint of another log."""
+
+    code = "checkpoint"
+
+
+class PolicyError(LedgerError):
+    """A trust policy that is malformed or outside the form this network uses."""
+
+    code = "policy"
+
+
+class QuorumError(LedgerError):
+    """Fewer witnesses than the quorum cosigned.
+
+    Attributes:
+        missing: the names of the witnesses that did not answer or did not cosign.
+    """
+
+    code = "quorum"
+
+    def __init__(self, message: str, missing: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.missing = tuple(missing)
+
+
+class ReceiptError(LedgerError):
+    """A tlog-proof that is malformed or does not prove the given leaf."""
+
+    code = "receipt"
+
+
+class TileError(LedgerError):
+    """A tile, entry bundle or tile path that is malformed."""
+
+    code = "tile"
+
+
+class WitnessError(LedgerError):
+    """A witness's request, answer or stored state that breaks tlog-witness."""
+
+    code = "witness"
+
+
+class EntryError(LedgerError):
+    """A leaf that is not a well-formed entry of this network."""
+
+    code = "entry"
+
+
+class Refused(LedgerError):
+    """The contract refuses an entry.
+
+    Attributes:
+        code: stable snake_case reason; hides the class attribute.
+        remedy: what the submitter can do about it, in plain words.
+    """
+
+    code = "refused"
+
+    def __init__(self, code: str, remedy: str) -> None:
+        super().__init__(f"{code}: {remedy}")
+        self.code = code
+        self.remedy = remedy
+
+
+class VerificationError(LedgerError):
+    """A check of the offline verifier fails.
+
+    Attributes:
+        check: stable name of the check that failed, such as ``tile`` or ``quorum``.
+        place: the file, relative to the folder, or the index that shows it.
+        reason: what differs.
+    """
+
+    code = "verification"
+
+    def __init__(self, check: str, place: str, reason: str) -> None:
+        super().__init__(f"{check} at {place}: {reason}")
+        self.check = check
+        self.place = place
+        self.reason = reason
+
+
+class LogError(LedgerError):
+    """The log, its database or its public folder cannot go on."""
+
+    code = "log"
+
+
+class ForkError(LogError):
+    """Two trees of one origin that do not extend one another, or another genesis than the pinned one."""
+
+    code = "fork"
+
+
+class Quarantined(LogError):
+    """The log may not sign until an operator has recovered it from a mirror."""
+
+    code = "quarantined"
+
+
+class Unavailable(LogError):
+    """The log cannot answer now, for want of witnesses, a start gate or a clean stop; ask again later."""
+
+    code = "unavailable"

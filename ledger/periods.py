@@ -1,0 +1,73 @@
+"""Times, dates and budget periods as the contract reads them.
+
+A time is RFC 3339 in UTC with whole seconds, ``YYYY-MM-DDTHH:MM:SSZ``: one text a moment, and text order is
+time order. Periods are calendar days and months in UTC+8 (China has one time zone and no summer time),
+labelled ``2026-11-22`` and ``2026-11``. Everything here is a function of its arguments; nothing reads a
+clock.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+
+LOCAL_OFFSET = timedelta(hours=8)
+PERIODS = ("month", "day")
+
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def check_time(text: str) -> datetime:
+    """The moment ``text`` names, in UTC.
+
+    Raises:
+        ValueError: not exactly ``YYYY-MM-DDTHH:MM:SSZ`` or no such moment.
+    """
+    if _TIME.fullmatch(text) is None:
+        raise ValueError("a time is written YYYY-MM-DDTHH:MM:SSZ, in UTC")
+    return datetime.fromisoformat(text)
+
+
+def check_date(text: str) -> date:
+    """The day ``text`` names.
+
+    Raises:
+        ValueError: not exactly ``YYYY-MM-DD`` or no such day.
+    """
+    if _DATE.fullmatch(text) is None:
+        raise ValueError("a date is written YYYY-MM-DD")
+    return date.fromisoformat(text)
+
+
+def format_time(moment: datetime) -> str:
+    """``moment`` (aware, any zone) as a ledger time; fractions of a second are cut off."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def local_date(time: str) -> str:
+    """The UTC+8 date of a ledger time, ``YYYY-MM-DD``.
+
+    Raises:
+        ValueError: malformed, or in the last hours of the year 9999.
+    """
+    try:
+        return (check_time(time) + LOCAL_OFFSET).date().isoformat()
+    except OverflowError as error:
+        raise ValueError("a time after the year 9999 has no date") from error
+
+
+def period_label(time: str, period: str) -> str:
+    """Label of the budget period that holds ``time``.
+
+    Args:
+        time: ledger time.
+        period: ``month`` or ``day``.
+
+    Raises:
+        ValueError: another period name, or a malformed time.
+    """
+    if period not in PERIODS:
+        raise ValueError("a period is month or day")
+    day = local_date(time)
+    return day if period == "day" else day[:7]

@@ -1,0 +1,96 @@
+"""The contract's state: texts to canonical JSON values, with nothing but get and put.
+
+That is what a table of one database and Fabric's GetState and PutState both offer: no ranges, no counters, no
+deletes. One key stands for one record or one slot, so two entries touch the same key only when they speak of
+the same thing. The lists (``members``, ``datasets``, ``grants/…``, ``dataset/…``) change only with the rare
+entries that add to them.
+
+| key | value | written by |
+|---|---|---|
+| ``network`` | {network, pilot, epoch, params} | network.genesis |
+| ``id/<entry id>`` | {type} | every accepted entry |
+| ``members`` | [member id], sorted, removed ones too | network.genesis, member.admit |
+| ``member/<member>`` | member object with version, founder, active | genesis, member.* |
+| ``key/<key id>`` | {member, use, active}; once retired it never returns | genesis, member.* |
+| ``datasets`` | [dataset], sorted | dataset.publish |
+| ``dataset/<dataset>`` | {kind, publications: [label], in order of publishing} | dataset.publish |
+| ``publication/<dataset>/<label>`` | record | dataset.publish |
+| ``voprf/<K>`` | {dataset, publication} | dataset.publish |
+| ``verified/<dataset>/<label>/<member>`` | record | dataset.verified |
+| ``audited/<dataset>/<label>`` | {member}: the first auditor who verified | dataset.verified |
+| ``retired/<dataset>/<label>`` | record | dataset.retired |
+| ``sumkey`` | record | sumkey.publish |
+| ``rules/<rules>/<version>`` | record | rules.publish |
+| ``approval/<rules>/<version>/<member>`` | record | rules.approve |
+| ``audit-approval/<rules>/<version>`` | {member}: the first auditor who approved | rules.approve |
+| ``grants/<office>`` | [grant] in order of request | grant.request |
+| ``grant/<grant>`` | record | grant.request |
+| ``grant-decision/<grant>`` | record | grant.decide |
+| ``grant-revoked/<grant>`` | record | grant.revoke |
+| ``consent/<commitment>`` | {entry} | consent.commit |
+| ``consent-revoked/<commitment>`` | {entry} | consent.revoke |
+| ``certificate-revoked/<digest>`` | {entry} | certificate.revoke |
+| ``intent/<query>`` | record | query.intent |
+| ``slot/<grant>/<period>/<i>`` | {query} | query.intent |
+| ``refused/<entry digest>`` | record | query.refused |
+| ``answer/<query>/<dataset>`` | record, replaced once at most | query.answer |
+| ``close/<query>`` | record | query.close |
+| ``release/<query>/<case>/<trustee>`` | record | share.release |
+| ``exception/<query>/<case>/<trustee>`` | record | share.exception |
+
+A record is ``{entry, by, at, body}``: entry id, submitting member, contract time, the entry's body as it
+stands on the ledger. No part of a key holds a slash, so keys of different records never meet.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+
+class State(Protocol):
+    """Where the contract reads and writes canonical JSON; a value once got is never changed in place."""
+
+    def get(self, key: str) -> Any:
+        """The value last put under ``key``, or None."""
+
+    def put(self, key: str, value: Any) -> None:
+        """Keep ``value``, a JSON object or list, under ``key``."""
+
+
+class MemoryState:
+    """A state in a dict, for replicas that replay from the start and for tests."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+
+    def get(self, key: str) -> Any:
+        """The value under ``key``, or None."""
+        return self.values.get(key)
+
+    def put(self, key: str, value: Any) -> None:
+        """Keep ``value`` under ``key``."""
+        self.values[key] = value
+
+
+class Overlay:
+    """Writes held back over another state: all of them reach it with ``commit``, none before."""
+
+    def __init__(self, base: State) -> None:
+        self._base = base
+        self.changes: dict[str, Any] = {}
+
+    def get(self, key: str) -> Any:
+        """The value put here, else the one of the state below."""
+        if key in self.changes:
+            return self.changes[key]
+        return self._base.get(key)
+
+    def put(self, key: str, value: Any) -> None:
+        """Hold ``value`` back under ``key``."""
+        self.changes[key] = value
+
+    def commit(self) -> None:
+        """Write every held back value to the state below, in sorted key order, and forget them."""
+        for key in sorted(self.changes):
+            self._base.put(key, self.changes[key])
+        self.changes = {}

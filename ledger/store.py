@@ -1,0 +1,312 @@
+"""One tree in a database: its leaves, tiles, heads and the contract's state. No rules, no threads of its own.
+
+Tiles and state values that were used lately are kept in memory, in bounded number: proofs near the head and
+the contract's reads seldom touch the database. A tile only ever grows at its end, so a longer one serves
+every older size too. Whoever writes tells the caches after the commit, and drops the changes when it fails.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Insert, Table, bindparam, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ledger.canonical import decode, encode
+from ledger.errors import LogError
+from ledger.merkle import EMPTY_ROOT, HASH_BYTES, HashSource
+from ledger.replay import NO_TIME
+from ledger.tables import TreeTables
+from ledger.tiles import TileSource
+
+_STATE_BYTES = 1 << 24
+_TILES = 512
+_VALUES = 50_000
+
+
+@dataclass(frozen=True)
+class Head:
+    """A row of the head table.
+
+    Attributes:
+        size: leaves.
+        root: 32 bytes.
+        note: checkpoint note; empty where none belongs to this head.
+        time: the contract's time after the last leaf.
+    """
+
+    size: int
+    root: bytes
+    note: bytes
+    time: str
+
+
+EMPTY_HEAD = Head(0, EMPTY_ROOT, b"", NO_TIME)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A leaf to be stored.
+
+    Attributes:
+        position: its index.
+        leaf: its bytes.
+        leaf_hash: its RFC 6962 hash.
+        entry_id: the entry's id, None where it does not parse.
+        entry_type: the entry's type, likewise.
+        void: code of its refusal, None where it counts.
+    """
+
+    position: int
+    leaf: bytes
+    leaf_hash: bytes
+    entry_id: str | None
+    entry_type: str | None
+    void: str | None
+
+
+class TreeStore:
+    """Reads and writes of one tree; each call takes the connection of the transaction it belongs to."""
+
+    def __init__(self, tables: TreeTables) -> None:
+        self._tables = tables
+        entry, tile = tables.entry, tables.tile
+        self._tile = select(tile.c.hashes).where(
+            tile.c.level == bindparam("level"), tile.c.position == bindparam("position")
+        )
+        self._leaves = (
+            select(entry.c.position, entry.c.leaf, entry.c.leaf_hash)
+            .where(entry.c.position >= bindparam("begin"), entry.c.position < bindparam("end"))
+            .order_by(entry.c.position)
+        )
+
+    def head(self, connection: Connection, name: str) -> Head | None:
+        """The head called ``name``, or None."""
+        table = self._tables.head
+        row = connection.execute(select(table).where(table.c.name == name)).one_or_none()
+        return None if row is None else Head(row.size, row.root, row.note, row.time)
+
+    def swap_head(self, connection: Connection, name: str, old: Head | None, new: Head) -> None:
+        """Replace head ``old`` by ``new``.
+
+        Raises:
+            LogError: the stored head is not ``old``: another process writes this tree.
+        """
+        table = self._tables.head
+        values = {"size": new.size, "root": new.root, "note": new.note, "time": new.time}
+        if old is None:
+            statement = upsert(connection, table, "name", nothing=True)
+            done = connection.execute(statement, {"name": name, **values}).rowcount
+        else:
+            same = (table.c.name == name, table.c.size == old.size, table.c.root == old.root)
+            done = connection.execute(update(table).where(*same).values(**values)).rowcount
+        if done != 1:
+            raise LogError("another process writes this log: stop one of the two")
+
+    def tile(self, connection: Connection, level: int, position: int) -> bytes:
+        """Hashes of a tile so far; empty where there is none."""
+        found = connection.execute(self._tile, {"level": level, "position": position}).scalar()
+        return b"" if found is None else bytes(found)
+
+    def put_tiles(self, connection: Connection, tiles: Mapping[tuple[int, int], bytes]) -> None:
+        """Store tiles (level, position) → hashes, in place of shorter ones."""
+        rows = [{"level": key[0], "position": key[1], "hashes": value} for key, value in tiles.items()]
+        if rows:
+            connection.execute(upsert(connection, self._tables.tile, "level", "position"), rows)
+
+    def put_rows(self, connection: Connection, rows: Sequence[Row]) -> None:
+        """Store leaves."""
+        if rows:
+            connection.execute(self._tables.entry.insert(), [vars(row) for row in rows])
+
+    def leaves(self, connection: Connection, begin: int, end: int) -> list[tuple[int, bytes, bytes]]:
+        """(position, leaf, stored hash) of positions begin … end − 1 that exist, in order."""
+        rows = connection.execute(self._leaves, {"begin": begin, "end": end})
+        return [(row.position, row.leaf, row.leaf_hash) for row in rows]
+
+    def positions(self, connection: Connection, hashes: Sequence[bytes]) -> dict[bytes, int]:
+        """Lowest position of each of these leaf hashes that is stored."""
+        table = self._tables.entry
+        query = select(table.c.leaf_hash, table.c.position).where(table.c.leaf_hash.in_(hashes))
+        rows = connection.execute(query.order_by(table.c.position.desc()))
+        return {row.leaf_hash: row.position for row in rows}
+
+    def find(self, connection: Connection, entry_id: str) -> int | None:
+        """Position of the entry with this id that counts, or None."""
+        table = self._tables.entry
+        query = select(table.c.position).where(table.c.entry_id == entry_id, table.c.void.is_(None))
+        return connection.execute(query.order_by(table.c.position)).scalars().first()
+
+    def of_type(
+        self, connection: Connection, entry_type: str, begin: int, limit: int
+    ) -> list[tuple[int, bytes]]:
+        """(position, leaf) of up to ``limit`` entries of a type that count, from ``begin`` on."""
+        table = self._tables.entry
+        query = select(table.c.position, table.c.leaf).where(
+            table.c.entry_type == entry_type, table.c.void.is_(None), table.c.position >= begin
+        )
+        rows = connection.execute(query.order_by(table.c.position).limit(limit))
+        return [(row.position, row.leaf) for row in rows]
+
+    def void(self, connection: Connection, position: int) -> str | None:
+        """Code of a void leaf, None where it counts."""
+        table = self._tables.entry
+        return connection.execute(select(table.c.void).where(table.c.position == position)).scalar()
+
+    def voids(self, connection: Connection) -> Iterator[tuple[int, str]]:
+        """(position, code) of every void leaf, in order."""
+        table = self._tables.entry
+        query = select(table.c.position, table.c.void).where(table.c.void.is_not(None))
+        for row in connection.execute(query.order_by(table.c.position)):
+            yield row.position, row.void
+
+    def value(self, connection: Connection, key: str) -> Any:
+        """The contract's value under ``key``, or None."""
+        table = self._tables.state
+        found = connection.execute(select(table.c.value).where(table.c.key == key)).scalar()
+        return None if found is None else decode(found, max_bytes=_STATE_BYTES, max_depth=16)
+
+    def put_values(self, connection: Connection, values: Mapping[str, Any]) -> None:
+        """Store the contract's values."""
+        rows = [{"key": key, "value": encode(value)} for key, value in values.items()]
+        if rows:
+            connection.execute(upsert(connection, self._tables.state, "key"), rows)
+
+
+def upsert(connection: Connection, table: Table, *keys: str, nothing: bool = False) -> Insert:
+    """An insert that replaces the row with the same ``keys``, or leaves it where ``nothing`` is set."""
+    insert: Any = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement = insert(table)
+    if nothing:
+        done: Insert = statement.on_conflict_do_nothing(index_elements=keys)
+        return done
+    changed = {column.name: statement.excluded[column.name] for column in table.c if column.name not in keys}
+    replacing: Insert = statement.on_conflict_do_update(index_elements=keys, set_=changed)
+    return replacing
+
+
+class TileCache:
+    """A ``TileReader`` over the stored tiles that keeps those used last, 8 KiB each; safe for threads."""
+
+    def __init__(self, engine: Engine, store: TreeStore) -> None:
+        self._engine = engine
+        self._store = store
+        self._kept: OrderedDict[tuple[int, int], bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def tile(self, level: int, index: int, width: int) -> bytes:
+        """See ``TileReader``."""
+        with self._lock:
+            found = self._kept.get((level, index))
+            if found is not None and len(found) >= width * HASH_BYTES:
+                self._kept.move_to_end((level, index))
+                return found
+        with self._engine.connect() as connection:
+            read = self._store.tile(connection, level, index)
+        if read:
+            self.keep({(level, index): read})
+        return read
+
+    def keep(self, tiles: Mapping[tuple[int, int], bytes]) -> None:
+        """Take tiles that were read or committed; a longer one of the same place wins."""
+        with self._lock:
+            for key, value in tiles.items():
+                if len(value) >= len(self._kept.get(key, b"")):
+                    self._kept[key] = value
+                self._kept.move_to_end(key)
+            while len(self._kept) > _TILES:
+                self._kept.popitem(last=False)
+
+    def source(self) -> HashSource:
+        """A fresh ``HashSource``, for one proof or a few of the same time."""
+        return TileSource(self)
+
+
+class CachedState:
+    """The contract's state for the one writer of a tree: reads through memory, holds writes until ``written``."""
+
+    def __init__(self, engine: Engine, store: TreeStore) -> None:
+        self._engine = engine
+        self._store = store
+        self._kept: OrderedDict[str, Any] = OrderedDict()
+        self._connection: Connection | None = None
+        self.changes: dict[str, Any] = {}
+
+    def use(self, connection: Connection | None) -> None:
+        """Read through this connection from now on; None: one of its own for each read."""
+        self._connection = connection
+
+    def get(self, key: str) -> Any:
+        """See ``ledger.state.State``."""
+        if key in self.changes:
+            return self.changes[key]
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        if self._connection is not None:
+            value = self._store.value(self._connection, key)
+        else:
+            with self._engine.connect() as connection:
+                value = self._store.value(connection, key)
+        if value is not None:
+            self._keep(key, value)
+        return value
+
+    def put(self, key: str, value: Any) -> None:
+        """See ``ledger.state.State``."""
+        self.changes[key] = value
+
+    def written(self) -> None:
+        """The changes are committed."""
+        for key, value in self.changes.items():
+            self._keep(key, value)
+        self.changes = {}
+
+    def forget(self) -> None:
+        """The changes were not committed, or may not have been: drop them and everything kept."""
+        self.changes = {}
+        self._kept.clear()
+
+    def _keep(self, key: str, value: Any) -> None:
+        self._kept[key] = value
+        self._kept.move_to_end(key)
+        if len(self._kept) > _VALUES:
+            self._kept.popitem(last=False)
+
+
+class ReadState:
+    """The committed state, for ``ledger.view``; each read is a transaction of its own. Never writes."""
+
+    def __init__(self, engine: Engine, store: TreeStore) -> None:
+        self._engine = engine
+        self._store = store
+
+    def get(self, key: str) -> Any:
+        """See ``ledger.state.State``."""
+        with self._engine.connect() as connection:
+            return self._store.value(connection, key)
+
+    def put(self, key: str, value: Any) -> None:
+        """Refuse: only replay writes.
+
+        Raises:
+            LogError: always.
+        """
+        del key, value
+        raise LogError("the state is read here, not written: append an entry")
+
+
+class PinnedState(ReadState):
+    """The state as one open transaction sees it."""
+
+    def __init__(self, connection: Connection, store: TreeStore) -> None:
+        super().__init__(connection.engine, store)
+        self._connection = connection
+
+    def get(self, key: str) -> Any:
+        """See ``ledger.state.State``."""
+        return self._store.value(self._connection, key)

@@ -1,0 +1,229 @@
+"""The office's calls to the other roles, each one round of the protocol: bytes on the wire in, values out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+
+from ledger import canonical
+from ledger.view import View
+from node.certify import refusal_message
+from node.errors import Refusal, ServiceUnavailable, raise_from_wire
+from node.inquiry import Inquiry
+from node.scenario.model import Case
+from node.services import Services, check_signature
+from protocols.check.answer import Answer
+from protocols.check.certificate import Openings
+from protocols.errors import GroupError, ProofError
+from protocols.psi import group, voprf
+from protocols.wire import check_pb2, check_pb2_grpc
+
+SOURCE_SECONDS = 5.0
+"""A source whose node does not answer in this time is not covered."""
+
+REGISTRAR_SECONDS = 30.0
+TRUSTEE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class SignedRefusal:
+    """The registrar's refusal of a household.
+
+    Attributes:
+        document, signature: as the registrar signed it.
+        salt: opens its commitment of the household; goes into the openings, never into a report.
+    """
+
+    document: dict[str, Any]
+    signature: dict[str, str]
+    salt: bytes
+
+    @property
+    def code(self) -> str:
+        """Why no question may leave."""
+        return str(self.document["code"])
+
+
+@dataclass(frozen=True)
+class Certified:
+    """A certificate as received."""
+
+    certificate: dict[str, Any]
+    signature: dict[str, str]
+    openings: Openings
+
+
+def registrar_of(view: View) -> str:
+    """The network's registrar.
+
+    Raises:
+        ServiceUnavailable: the ledger names none.
+    """
+    found = view.members("registrar")
+    if not found:
+        raise ServiceUnavailable("no member has the role registrar now: admit one")
+    return found[0].id
+
+
+def certify(services: Services, terms: dict[str, Any], case: Case, blinds: list[int]) -> Certified | SignedRefusal:
+    """Round 1: ask the registrar for a certificate."""
+    registrar = str(terms["registrar"])
+    request = check_pb2.CertifyRequest(
+        terms=canonical.encode(terms),
+        cases=[case.case],
+        persons=[
+            check_pb2.CertifyRequest.Person(
+                identifier=person.id, blind=group.scalar_to_bytes(blind), case_index=0
+            )
+            for person, blind in zip(case.household, blinds, strict=True)
+        ],
+    )
+    stub = check_pb2_grpc.RegistrarStub(services.channels.to(registrar))
+    try:
+        response = stub.Certify(request, timeout=REGISTRAR_SECONDS)
+    except grpc.RpcError as error:
+        raise_from_wire(error, registrar)
+    if response.refusal:
+        document, signed = _object(response.refusal), _object(response.refusal_signature)
+        check_signature(services.view, registrar, signed, refusal_message(document))
+        return SignedRefusal(document, signed, bytes(response.household_salt))
+    return Certified(
+        _object(response.certificate), _object(response.signature), openings_from_wire(response.openings)
+    )
+
+
+def renew(services: Services, certificate: dict[str, Any], signed: dict[str, str]) -> Certified:
+    """A new validity for a certificate."""
+    registrar = str(certificate["registrar"])
+    request = check_pb2.RenewRequest(
+        certificate=canonical.encode(certificate), signature=canonical.encode(signed)
+    )
+    stub = check_pb2_grpc.RegistrarStub(services.channels.to(registrar))
+    try:
+        response = stub.Renew(request, timeout=REGISTRAR_SECONDS)
+    except grpc.RpcError as error:
+        raise_from_wire(error, registrar)
+    empty = Openings((), b"", (), b"", (), b"", (), b"")
+    return Certified(_object(response.certificate), _object(response.signature), empty)
+
+
+def ask(
+    services: Services, owner: str, current: Inquiry, leaf: bytes, receipt: bytes, datasets: list[str]
+) -> list[Answer]:
+    """Round 2: ask one department for its datasets.
+
+    Raises:
+        ServiceUnavailable: it does not answer in time.
+        Refusal: it refuses, or answers with something malformed.
+    """
+    openings = current.opened()
+    request = check_pb2.AnswerRequest(
+        certificate=canonical.encode(current.certificate),
+        signature=canonical.encode(current.signature),
+        intent=leaf,
+        receipt=receipt,
+        elements=openings.elements,
+        elements_salt=openings.elements_salt,
+        datasets=datasets,
+    )
+    stub = check_pb2_grpc.DepartmentStub(services.channels.to(owner))
+    try:
+        response = stub.Answer(request, timeout=SOURCE_SECONDS)
+    except grpc.RpcError as error:
+        raise_from_wire(error, owner)
+    try:
+        answers = [
+            Answer(
+                item.dataset,
+                tuple(item.betas),
+                voprf.Proof.from_bytes(bytes(item.proof)),
+                bytes(item.salt),
+                _object(item.signature),
+            )
+            for item in response.answers
+        ]
+    except (ProofError, GroupError) as error:
+        raise Refusal("malformed", f"{owner}: its answer is malformed") from error
+    if sorted(answer.dataset for answer in answers) != sorted(datasets):
+        raise Refusal("malformed", f"{owner}: it answered for other datasets than were asked")
+    return answers
+
+
+def open_total(
+    services: Services,
+    current: Inquiry,
+    evidence: bytes | None,
+    document: dict[str, Any] | None,
+    signed: dict[str, str] | None,
+) -> bytes:
+    """Round 3: ask the trustee for its share, or, without a list, to close the case index.
+
+    Raises:
+        ServiceUnavailable, Refusal: the trustee is out of reach or refuses.
+    """
+    recorded = services.view.sumkey()
+    if recorded is None:
+        raise ServiceUnavailable("the ledger holds no sum key yet: run the ceremony with `hedui sumkey`")
+    trustee = recorded.trustees[0]
+    leaf, receipt = services.ledger.replica_receipt(current.query)
+    request = check_pb2.OpenRequest(
+        certificate=canonical.encode(current.certificate),
+        signature=canonical.encode(current.signature),
+        intent=leaf,
+        receipt=receipt,
+        openings=openings_to_wire(current.opened()),
+        case_index=0,
+        evidence=b"" if evidence is None else evidence,
+        list=b"" if document is None else canonical.encode(document),
+        list_signature=b"" if signed is None else canonical.encode(signed),
+    )
+    stub = check_pb2_grpc.TrusteeStub(services.channels.to(trustee))
+    try:
+        return bytes(stub.Open(request, timeout=TRUSTEE_SECONDS).share)
+    except grpc.RpcError as error:
+        raise_from_wire(error, trustee)
+
+
+def openings_to_wire(openings: Openings, *, consents: bool = False) -> check_pb2.Openings:
+    """Openings as a message; the consents' ids only where the receiver is the office."""
+    message = check_pb2.Openings(
+        elements=openings.elements,
+        elements_salt=openings.elements_salt,
+        rlist=openings.rlist,
+        rlist_salt=openings.rlist_salt,
+        casemap=openings.casemap,
+        casemap_salt=openings.casemap_salt,
+    )
+    if consents:
+        message.consents.extend(openings.consents)
+        message.consents_salt = openings.consents_salt
+    return message
+
+
+def openings_from_wire(message: check_pb2.Openings) -> Openings:
+    """Openings from a message."""
+    return Openings(
+        tuple(message.elements),
+        bytes(message.elements_salt),
+        tuple(message.rlist),
+        bytes(message.rlist_salt),
+        tuple(message.casemap),
+        bytes(message.casemap_salt),
+        tuple(message.consents),
+        bytes(message.consents_salt),
+    )
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    """A canonical JSON object of a message.
+
+    Raises:
+        Refusal: ``malformed``.
+    """
+    value = canonical.decode(bytes(data), max_bytes=1 << 20)
+    if not isinstance(value, dict):
+        raise Refusal("malformed", "a peer's message holds no object where one belongs")
+    return value
+

@@ -1,0 +1,322 @@
+"""The registrar's part of a check: consents, padding, the certificate, or a signed refusal.
+
+The order of what is looked at, so that a refusal names the first thing a person can mend:
+
+1. the question fits the ledger: caller is the office, rules and publications are those on it;
+2. every person has consented in this registrar's own store; one without consent stops the case (``no_consent``);
+3. every identifier is valid (``invalid_identifier``), nobody is named twice (``duplicate_person``);
+4. nobody of them was in another question for a total this calendar month (``already_asked``), unless it is the same
+   persons under the same rules and publications, or two people of the registrar signed a reason.
+
+Then the registrar recomputes every blinded element itself, adds its own padding, sorts, and signs. The same query id with
+the same request gets the same certificate; with another request a refusal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import insert
+
+from adapters.errors import AdapterError
+from adapters.identifiers import canonical_bytes, resident_id
+from ledger import canonical
+from ledger.certificate import certificate_digest, certificate_message
+from node.errors import Refusal
+from node.identity import signature
+from node.services import Services, check_signature, instant, instant_text
+from node.store import tables
+from node.store.database import put
+from protocols.check.certificate import CertifiedDataset, Openings, Person, Terms, certify
+from protocols.encoding import commit, fields
+from protocols.errors import ProtocolError
+from protocols.profiles import CERTIFICATE_SECONDS, CLOCK_TOLERANCE_SECONDS, RENEWAL_LIMIT_SECONDS
+
+REFUSAL_DOMAIN = b"hedui/refusal/v1\x00"
+EXCEPTION_DOMAIN = b"hedui/question-exception/v1\x00"
+NO_CONSENT = "none"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One person of a request: identifier as written, blind, case index."""
+
+    identifier: str
+    blind: int
+    case: int
+
+
+@dataclass(frozen=True)
+class Certified:
+    """A certificate with its signature and openings."""
+
+    certificate: dict[str, Any]
+    signature: dict[str, str]
+    openings: Openings
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A signed refusal, for a report of a case that may not be asked."""
+
+    document: dict[str, Any]
+    signature: dict[str, str]
+    salt: bytes
+
+
+class Registrar:
+    """The registrar role of one node."""
+
+    def __init__(self, services: Services) -> None:
+        """Args: ``services`` of the node."""
+        self._services = services
+        self._padding = services.keys.vault.get("padding")
+        self._subjects = services.keys.vault.get("subjects")
+        self._lock = threading.Lock()
+
+    def certify(
+        self, peer: str, terms: dict[str, Any], cases: list[str], asked: list[Asked], exception: bytes
+    ) -> Certified | Refused:
+        """Answer one request of the office.
+
+        Args:
+            peer: calling member.
+            terms: the question's terms, canonical JSON object.
+            cases: case numbers by case index.
+            asked: persons.
+            exception: a reason signed by two people of the registrar, or empty.
+
+        Returns:
+            A certificate, or a signed refusal where consent, an identifier or the calendar month stands against it.
+
+        Raises:
+            Refusal: the request does not fit the ledger.
+        """
+        parsed = self._fit(peer, terms, len(cases))
+        request = _request_digest(terms, cases, asked)
+        with self._lock:
+            known = self._services.store.one(tables.certificate, query=parsed.query)
+            if known is not None:
+                return self._again(known, request)
+            try:
+                persons = self._persons(cases, asked)
+                self._check_month(parsed, persons, exception)
+                now = self._services.clock()
+                document, openings = certify(
+                    parsed,
+                    persons,
+                    self._padding,
+                    instant_text(now - CLOCK_TOLERANCE_SECONDS),
+                    instant_text(now + CERTIFICATE_SECONDS),
+                )
+            except Refusal as refusal:
+                return self._refuse(parsed, asked, refusal.code)
+            except ProtocolError as error:
+                raise Refusal(error.code, str(error)) from error
+            certified = Certified(
+                document, signature(self._services.keys.node, certificate_message(document)), openings
+            )
+            self._remember(parsed, persons, request, certified)
+            return certified
+
+    def renew(self, peer: str, certificate: dict[str, Any], value: dict[str, str]) -> Certified | None:
+        """A new validity for a certificate of this registrar, consents checked again.
+
+        Raises:
+            Refusal: not this office's, revoked, a consent is gone, or older than seven days after its intent.
+        """
+        services = self._services
+        check_signature(services.view, services.member, value, certificate_message(certificate))
+        known = services.store.one(tables.certificate, query=str(certificate["query"]))
+        if certificate["office"] != peer or known is None:
+            raise Refusal("unknown_certificate", "only the office that was certified renews a certificate")
+        services.ledger.sync()
+        if services.view.certificate_revoked(certificate_digest(certificate)):
+            raise Refusal("revoked", "the certificate was revoked: ask again with a new question")
+        stored = json.loads(known["document"])
+        now = services.clock()
+        intent = services.view.intent(str(certificate["query"]))
+        if intent is None or now > instant(intent.at) + RENEWAL_LIMIT_SECONDS:
+            raise Refusal("too_late", "a certificate is renewed at most 7 days after its intent: ask again")
+        for consent in stored["openings"]["consents"]:
+            row = services.store.one(tables.consent, id=consent)
+            if row is None or row["kind"] == NO_CONSENT:
+                raise Refusal("no_consent", "a consent of this question was withdrawn")
+        renewed = dict(certificate)
+        renewed["not_before"] = instant_text(now - CLOCK_TOLERANCE_SECONDS)
+        renewed["not_after"] = instant_text(now + CERTIFICATE_SECONDS)
+        return Certified(
+            renewed,
+            signature(services.keys.node, certificate_message(renewed)),
+            Openings.from_json(stored["openings"]),
+        )
+
+    def _fit(self, peer: str, terms: dict[str, Any], cases: int) -> Terms:
+        """The terms as proposed, compared with the ledger by this node's own replay."""
+        services = self._services
+        services.ledger.sync()
+        view = services.view
+        caller = view.member(peer)
+        if caller is None or not caller.has("office") or terms["office"] != peer:
+            raise Refusal("not_an_office", "only the office named in a question may ask for its certificate")
+        if terms["network"] != services.network or terms["registrar"] != services.member:
+            raise Refusal("wrong_registrar", "the question names another network or registrar")
+        rules = terms["rules"]
+        found = view.rules(rules["id"], rules["version"])
+        if found is None or found.digest != rules["digest"] or not view.is_approved(found.rules, found.version):
+            raise Refusal("rules", "the rules are not approved on the ledger: publish and approve them first")
+        datasets = tuple(
+            CertifiedDataset(item["dataset"], item["publication"], bytes.fromhex(item["key"]), item["grant"])
+            for item in terms["datasets"]
+        )
+        for item in datasets:
+            publication = view.current(item.dataset, peer)
+            if publication is None or (publication.label, publication.key) != (item.publication, item.key.hex()):
+                raise Refusal("publication", f"{item.dataset}: the question names no current publication")
+        if len(str(terms["query"])) != 32 or bytes.fromhex(terms["query"]).hex() != terms["query"]:
+            raise Refusal("query_id", "a query id is 32 lower-case hex characters")
+        names = ("network", "office", "registrar", "query", "protocol", "reveal", "purpose")
+        plain = {name: str(terms[name]) for name in names}
+        return Terms(**plain, rules=dict(rules), datasets=datasets, cases=cases)
+
+    def _again(self, known: dict[str, Any], request: str) -> Certified:
+        """The certificate already given for this query id."""
+        if known["request"] != request:
+            raise Refusal("query_reused", "this query id was certified for another question: draw a new one")
+        document = json.loads(known["document"])
+        return Certified(
+            document["certificate"], document["signature"], Openings.from_json(document["openings"])
+        )
+
+    def _persons(self, cases: list[str], asked: list[Asked]) -> list[Person]:
+        """Persons with their consents, or the first refusal in the order of the module."""
+        found: list[tuple[Asked, dict[str, Any]]] = []
+        for person in asked:
+            row = self._services.store.one(
+                tables.consent, case_number=cases[person.case], identifier=stored_identifier(person.identifier)
+            )
+            if row is None or row["kind"] == NO_CONSENT:
+                raise Refusal("no_consent", "a member of the household has not consented: no question may leave")
+            found.append((person, row))
+        persons = [
+            Person(_valid_identifier(person.identifier), person.blind, person.case, str(row["id"]))
+            for person, row in found
+        ]
+        if len({person.identifier for person in persons}) != len(persons):
+            raise Refusal("duplicate_person", "a person is named twice: correct the application")
+        return persons
+
+    def _subject(self, identifier: bytes) -> str:
+        """Keyed index of a person; without the key it says nothing."""
+        return hmac.digest(self._subjects, fields(b"subject", identifier), "sha256").hex()
+
+    def _basis(self, terms: Terms, persons: list[Person]) -> str:
+        """What makes two questions for a total the same: persons, rules and publications."""
+        subjects = sorted(self._subject(person.identifier) for person in persons)
+        publications = [f"{item.dataset}/{item.publication}" for item in terms.datasets]
+        parts = [*subjects, terms.rules["digest"], *publications]
+        return hmac.digest(self._subjects, fields(b"basis", *(part.encode() for part in parts)), "sha256").hex()
+
+    def _check_month(self, terms: Terms, persons: list[Person], exception: bytes) -> None:
+        """Refuse a second, different question for a total about a person in one calendar month."""
+        if terms.protocol != "sum":
+            return
+        basis, month = self._basis(terms, persons), self._services.month()
+        for person in persons:
+            for row in self._services.store.all(
+                tables.subject, subject=self._subject(person.identifier), month=month
+            ):
+                if row["basis"] != basis:
+                    self._check_exception(terms, exception)
+                    return
+
+    def _check_exception(self, terms: Terms, exception: bytes) -> None:
+        """A reason for a further question, signed by two people of the registrar."""
+        remedy = "a person was in another question for a total this month: two people of the registrar sign a reason"
+        if not exception:
+            raise Refusal("already_asked", remedy)
+        value = canonical.decode(exception)
+        member = self._services.view.member(self._services.member)
+        if not isinstance(value, dict) or member is None or value.get("query") != terms.query:
+            raise Refusal("already_asked", remedy)
+        message = EXCEPTION_DOMAIN + canonical.encode({"query": value["query"], "reason": value["reason"]})
+        operators = {key.id: key for key in member.keys_for("operator")}
+        signers = set()
+        for item in value["sigs"]:
+            key = operators.get(item["key"])
+            if key is None:
+                raise Refusal("already_asked", remedy)
+            key.verifier().verify(message, bytes.fromhex(item["sig"]))
+            signers.add(key.id)
+        if len(signers) < 2:
+            raise Refusal("already_asked", remedy)
+
+    def _refuse(self, terms: Terms, asked: list[Asked], code: str) -> Refused:
+        """A signed refusal that names nobody."""
+        salt = secrets.token_bytes(32)
+        household = commit(salt, b"household", *(person.identifier.encode() for person in asked))
+        document = {
+            "v": 1,
+            "network": terms.network,
+            "office": terms.office,
+            "registrar": terms.registrar,
+            "query": terms.query,
+            "code": code,
+            "household": household.hex(),
+        }
+        return Refused(document, signature(self._services.keys.node, refusal_message(document)), salt)
+
+    def _remember(self, terms: Terms, persons: list[Person], request: str, certified: Certified) -> None:
+        """Store the certificate and the subject index in one transaction, before the office sees it."""
+        document = {
+            "certificate": certified.certificate,
+            "signature": certified.signature,
+            "openings": certified.openings.to_json(),
+        }
+        with self._services.store.writing() as connection:
+            connection.execute(
+                insert(tables.certificate).values(
+                    query=terms.query, request=request, document=json.dumps(document)
+                )
+            )
+            if terms.protocol != "sum":
+                return
+            basis, month = self._basis(terms, persons), self._services.month()
+            for person in persons:
+                key = {"subject": self._subject(person.identifier), "query": terms.query}
+                put(connection, tables.subject, key, {"month": month, "basis": basis})
+
+
+def refusal_message(document: dict[str, Any]) -> bytes:
+    """Bytes the registrar signs when it refuses a household."""
+    return REFUSAL_DOMAIN + canonical.encode(document)
+
+
+def stored_identifier(text: str) -> str:
+    """How the consent store names a person: the canonical identifier, or the text as written where it is invalid."""
+    try:
+        return resident_id(text)
+    except AdapterError:
+        return "invalid:" + text[:200]
+
+
+def _valid_identifier(text: str) -> bytes:
+    """Canonical bytes of a valid identifier."""
+    try:
+        return canonical_bytes(resident_id(text))
+    except AdapterError as error:
+        raise Refusal("invalid_identifier", "an identifier in the application is invalid: correct it") from error
+
+
+def _request_digest(terms: dict[str, Any], cases: list[str], asked: list[Asked]) -> str:
+    """Digest of a whole request, to know it again; it never leaves the registrar's store."""
+    parts = [canonical.encode(terms), *(case.encode() for case in cases)]
+    for person in asked:
+        parts += [person.identifier.encode(), person.blind.to_bytes(32, "big"), bytes([person.case % 256])]
+    return hashlib.sha256(fields(*parts)).hexdigest()

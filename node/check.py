@@ -1,0 +1,420 @@
+"""The asker's side of a check, top to bottom: one household from its application to its report.
+
+    application → certificate (registrar) → intent on the ledger → answers (departments, in parallel)
+    → lines: N = r⁻¹·β, tag, look-up, proofs → veto or gap? then no total
+                                             → else signed term list → own share and the trustee's → total
+    → verdict → report, sealed → query.close
+
+A case that may not be asked ends at the registrar's signed refusal, with a report that says so. A silent source
+leaves the inquiry open: the same check begun again asks it again under the same intent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from ledger import canonical
+from ledger.certificate import certificate_digest
+from ledger.periods import period_label
+from ledger.records import Grant
+from node import calls, inquiry
+from node.errors import NodeError, Refusal, ServiceUnavailable
+from node.identity import signature
+from node.inquiry import CERTIFIED, DONE, LOGGED, Inquiry
+from node.lines import Evidence, make_lines
+from node.references import reference, rule_datasets
+from node.rules.ruleset import RuleSet
+from node.rules.verdict import Answer as Word
+from node.rules.verdict import Household, Line, Reason, Verdict, decide, needs_total, summed_lines, too_old
+from node.scenario.model import Case
+from node.services import Services, check_signature, instant
+from node.sumkeys import own_share, sum_key
+from protocols.check.answer import Answer, receipt_message, verify_answer
+from protocols.check.certificate import check_openings
+from protocols.check.terms import expected_terms, list_digest, list_document, list_message, signed_ciphertexts
+from protocols.encoding import commit, fields
+from protocols.errors import ProtocolError
+from protocols.sums import shareproof
+from protocols.sums.shareproof import ListContext
+from protocols.sums.threshold import combine, decode, partial
+
+SLOT_TRIES = 5
+PARALLEL_SOURCES = 16
+
+Progress = Callable[[str], None]
+
+
+@dataclass
+class Total:
+    """An opened total with everything that proves it.
+
+    Attributes:
+        net: fen.
+        document, signature: the term list and the office's signature.
+        shares: one JSON object a holder: holder, value, proof, and the trustee's salt.
+    """
+
+    net: int
+    document: dict[str, Any]
+    signature: dict[str, str]
+    shares: list[dict[str, str]]
+
+
+@dataclass
+class Finished:
+    """A check with all that its report needs.
+
+    Attributes:
+        case, rules, inquiry: what was asked.
+        refusal: the registrar's signed refusal, where no question left.
+        answers: departments' answers by dataset.
+        evidence: lines with their proofs.
+        gaps: reason by (household position, dataset) of every line not covered.
+        positions: element position by household position.
+        total: the opened total, or None.
+        verdict: the rules' word.
+        times: seconds by part of the way, for the benchmark.
+    """
+
+    case: Case
+    rules: RuleSet
+    inquiry: Inquiry
+    refusal: calls.SignedRefusal | None = None
+    answers: dict[str, Answer] = field(default_factory=dict)
+    evidence: Evidence = field(default_factory=Evidence)
+    gaps: dict[tuple[int, str], str] = field(default_factory=dict)
+    positions: dict[int, int] = field(default_factory=dict)
+    total: Total | None = None
+    verdict: Verdict = Verdict("incomplete", None, None, ())
+    lines: list[Line] = field(default_factory=list)
+
+
+class Office:
+    """The office role: it runs checks."""
+
+    def __init__(self, services: Services) -> None:
+        """Args: ``services`` of the node."""
+        self._services = services
+
+    def check(self, case: Case, rules: RuleSet, progress: Progress) -> Finished:
+        """Run one check to its verdict.
+
+        Args:
+            case: the application.
+            rules: its rule set; compared with the ledger before anything is asked.
+            progress: told the stage: certify, intent, answers, lines, total, verdict.
+
+        Raises:
+            Refusal: the rules differ from the ledger, a budget is used up, or evidence of a peer does not hold.
+            ServiceUnavailable: registrar, ledger or trustee is out of reach; the check can be begun again.
+        """
+        services = self._services
+        services.ledger.sync()
+        self._compare_rules(rules)
+        current = inquiry.resume_or_begin(services, case)
+        finished = Finished(case, rules, current)
+        progress("certify")
+        asked = self._certify(finished)
+        if finished.refusal is not None:
+            finished.verdict = refused_verdict(case, finished.refusal.code)
+            return finished
+        progress("intent")
+        missing = self._log_intent(finished, asked)
+        progress("answers")
+        silent = self._ask(finished)
+        progress("lines")
+        self._look_up(finished, missing | silent)
+        progress("total")
+        self._total(finished, silent)
+        progress("verdict")
+        household = Household(len(case.household))
+        net = None if finished.total is None else finished.total.net
+        finished.verdict = decide(rules, household, finished.lines, net)
+        return finished
+
+    def close(self, finished: Finished, report: bytes) -> None:
+        """Record ``query.close`` and end the inquiry, unless a silent source leaves it open."""
+        services, current = self._services, finished.inquiry
+        if finished.refusal is None:
+            if any(reason in OPEN_REASONS for reason in finished.gaps.values()):
+                return
+            total = secrets.token_bytes(32)
+            if finished.total is not None:
+                total = commit(secrets.token_bytes(32), b"list", list_digest(finished.total.document))
+            sealed = commit(secrets.token_bytes(32), b"report", hashlib.sha256(report).digest())
+            body = {"query": current.query, "total": total.hex(), "report": sealed.hex()}
+            with services.store.writing() as connection:
+                services.outbox.add(
+                    connection, f"close/{current.query}", "query.close", body, services.clock()
+                )
+            services.outbox.wake()
+        current.state = DONE
+        inquiry.save(services, current)
+
+    def _compare_rules(self, rules: RuleSet) -> None:
+        """The rule text is the one approved on the ledger, list by list."""
+        named = {"id": rules.id, "version": rules.version, "digest": rules.digest}
+        recorded = rule_datasets(self._services.view, named)
+        same = (rules.income, rules.deduct, rules.veto, rules.exclude)
+        if same != (recorded.income, recorded.deduct, recorded.veto, recorded.exclude):
+            raise Refusal("rules", "the rule text names other datasets than the ledger: do not use it")
+
+    def _certify(self, finished: Finished) -> dict[str, str]:
+        """Certificate and openings, new or from an earlier run; returns why datasets are not asked."""
+        services, case, current = self._services, finished.case, finished.inquiry
+        now = services.ledger.now_text()
+        chosen = inquiry.choose_datasets(services.view, services.member, finished.rules, now)
+        if current.state != inquiry.BEGUN:
+            named = {item["dataset"] for item in current.certificate["datasets"]}
+            missing = {
+                name: chosen.missing.get(name, "unpublished") for name in finished.rules.datasets if name not in named
+            }
+            finished.positions = inquiry.member_positions(case, current)
+            self._renew(current)
+            return missing
+        terms = self._terms(finished, chosen)
+        outcome = calls.certify(services, terms, case, current.blinds)
+        if isinstance(outcome, calls.SignedRefusal):
+            finished.refusal = outcome
+            return chosen.missing
+        check_openings(outcome.certificate, outcome.openings)
+        current.certificate, current.signature = outcome.certificate, outcome.signature
+        current.openings = outcome.openings.to_json()
+        current.state = CERTIFIED
+        finished.positions = inquiry.member_positions(case, current)
+        inquiry.save(services, current)
+        return chosen.missing
+
+    def _terms(self, finished: Finished, chosen: inquiry.Asked) -> dict[str, Any]:
+        """The question's terms, as proposed to the registrar."""
+        services, rules = self._services, finished.rules
+        grants: list[Grant] = [grant for _, grant in chosen.publications.values()]
+        registrar = calls.registrar_of(services.view)
+        return {
+            "network": services.network,
+            "office": services.member,
+            "registrar": registrar,
+            "query": finished.inquiry.query,
+            "protocol": chosen.protocol,
+            "reveal": grants[0].reveal if grants else "bits",
+            "purpose": grants[0].purpose if grants else rules.id,
+            "rules": {"id": rules.id, "version": rules.version, "digest": rules.digest},
+            "datasets": [
+                {
+                    "dataset": dataset,
+                    "grant": grant.grant,
+                    "key": publication.key,
+                    "publication": publication.label,
+                }
+                for dataset, (publication, grant) in sorted(chosen.publications.items())
+            ],
+        }
+
+    def _renew(self, current: Inquiry) -> None:
+        """A fresh validity where the certificate of an earlier run has run out."""
+        if instant(current.certificate["not_after"]) > self._services.clock() + 60:
+            return
+        if current.state != LOGGED:
+            raise Refusal("expired", "the certificate ran out before its intent was logged: begin the check anew")
+        renewed = calls.renew(self._services, current.certificate, current.signature)
+        current.certificate, current.signature = renewed.certificate, renewed.signature
+        inquiry.save(self._services, current)
+
+    def _log_intent(self, finished: Finished, missing: dict[str, str]) -> dict[str, str]:
+        """The intent, final on the ledger; nothing is asked before. Nothing to log where nobody can be asked."""
+        current = finished.inquiry
+        if current.certificate["datasets"] and current.state != LOGGED:
+            for attempt in range(SLOT_TRIES):
+                try:
+                    self._append_intent(current)
+                    break
+                except Refusal as refusal:
+                    if refusal.code != "slot_taken" or attempt == SLOT_TRIES - 1:
+                        raise
+                    self._services.ledger.sync()
+        self._services.ledger.sync()
+        return missing
+
+    def _append_intent(self, current: Inquiry) -> None:
+        """Compose the intent with free slots, keep it, append it; an intent already there is taken as it is."""
+        services = self._services
+        if services.view.intent(current.query) is None:
+            current.intent = self._compose_intent(current).hex()
+            inquiry.save(services, current)
+            services.ledger.append(bytes.fromhex(current.intent))
+        current.state = LOGGED
+        inquiry.save(services, current)
+
+    def _compose_intent(self, current: Inquiry) -> bytes:
+        """Leaf of ``query.intent``: certificate, its signature and digest, operator commitment, slots."""
+        services, certificate = self._services, current.certificate
+        view, now = services.view, services.ledger.now_text()
+        names = {item["dataset"]: item["grant"] for item in certificate["datasets"]}
+        publications = {}
+        for item in certificate["datasets"]:
+            publication, grant = view.publication(item["dataset"], item["publication"]), view.grant(names[item["dataset"]])
+            if publication is None or grant is None:
+                raise Refusal("grant", "a grant or publication of this question is no longer on the ledger")
+            publications[item["dataset"]] = (publication, grant)
+        asked = inquiry.Asked(publications, {}, str(certificate["protocol"]))
+        slots = inquiry.free_slots(
+            view, asked, int(certificate["count"]), lambda grant: period_label(grant.period, now)
+        )
+        digest = certificate_digest(certificate)
+        operator = services.keys.signing("operator-a")
+        signed = signature(operator, bytes.fromhex(digest))
+        salt = secrets.token_bytes(32)
+        current.operator = {"salt": salt.hex(), **signed}
+        body = {
+            "certificate": certificate,
+            "signature": current.signature,
+            "digest": digest,
+            "operator": commit(salt, fields(signed["key"].encode(), bytes.fromhex(signed["sig"]))).hex(),
+            "slots": slots,
+        }
+        return services.ledger.compose("query.intent", current.query, body)
+
+    def _ask(self, finished: Finished) -> dict[str, str]:
+        """Ask every owner in parallel; returns why a dataset has no answer."""
+        services, current = self._services, finished.inquiry
+        owners: dict[str, list[str]] = {}
+        for item in current.certificate["datasets"]:
+            owners.setdefault(item["dataset"].partition(".")[0], []).append(item["dataset"])
+        if not owners:
+            return {}
+        leaf, receipt = services.ledger.replica_receipt(current.query)
+        silent: dict[str, str] = {}
+
+        def ask(owner: str) -> tuple[str, list[Answer] | str]:
+            try:
+                return owner, calls.ask(services, owner, current, leaf, receipt, owners[owner])
+            except ServiceUnavailable:
+                return owner, "silent"
+            except NodeError as error:
+                return owner, f"refused_{error.code}"
+
+        with ThreadPoolExecutor(PARALLEL_SOURCES, thread_name_prefix="ask") as pool:
+            for owner, outcome in pool.map(ask, owners):
+                if isinstance(outcome, str):
+                    silent.update(dict.fromkeys(owners[owner], outcome))
+                else:
+                    for answer in outcome:
+                        self._accept(finished, owner, answer)
+        return silent
+
+    def _accept(self, finished: Finished, owner: str, answer: Answer) -> None:
+        """An answer counts only when it was made with the published key and its receipt is the owner's."""
+        current = finished.inquiry
+        keys = {item["dataset"]: bytes.fromhex(item["key"]) for item in current.certificate["datasets"]}
+        verify_answer(answer, keys[answer.dataset], current.opened().elements)
+        message = receipt_message(current.certificate, answer.dataset, answer.response)
+        check_signature(self._services.view, owner, answer.signature, message)
+        finished.answers[answer.dataset] = answer
+
+    def _look_up(self, finished: Finished, unanswered: dict[str, str]) -> None:
+        """Lines of every household member and dataset, with their evidence."""
+        services, case, rules = self._services, finished.case, finished.rules
+        view = services.view
+        labels = {item["dataset"]: item["publication"] for item in finished.inquiry.certificate["datasets"]}
+        for dataset in rules.datasets:
+            publication = view.publication(dataset, labels[dataset]) if dataset in labels else None
+            for member, person in enumerate(case.household, 1):
+                reason = unanswered.get(dataset)
+                if reason is None and publication is not None:
+                    reason = coverage_gap(rules, case, publication.as_of, publication.regions, person.region)
+                if reason is not None:
+                    finished.gaps[member, dataset] = reason
+        finished.evidence = make_lines(services, finished.inquiry, finished.positions, rules, finished.answers)
+        words = {True: Word.MATCH, False: Word.NO_MATCH}
+        for member in range(1, len(case.household) + 1):
+            for dataset in rules.datasets:
+                word = Word.NOT_COVERED
+                if (member, dataset) not in finished.gaps:
+                    found = finished.evidence.lines[finished.positions[member], dataset]
+                    word = words[found.answer == "match"]
+                finished.lines.append(Line(member, dataset, word))
+
+    def _total(self, finished: Finished, silent: dict[str, str]) -> None:
+        """Open the total where the rules need one; otherwise close the case index for good."""
+        certificate = finished.inquiry.certificate
+        if certificate["protocol"] != "sum" or not certificate["datasets"] or silent:
+            return
+        if not needs_total(finished.rules, finished.lines) or not summed_lines(finished.rules, finished.lines):
+            calls.open_total(self._services, finished.inquiry, None, None, None)
+            return
+        finished.total = self._open(finished)
+
+    def _open(self, finished: Finished) -> Total:
+        """Build and sign the list, compute the own share while the trustee computes its own, verify, combine."""
+        services, current = self._services, finished.inquiry
+        rules = rule_datasets(services.view, current.certificate["rules"])
+        elements = list(current.opened().real)
+        terms = expected_terms(elements, rules, finished.evidence.lines)
+        document = list_document(current.certificate, 0, terms)
+        signed = signature(services.keys.node, list_message(document))
+        deciding = {*rules.income, *rules.deduct, *rules.exclude}
+        evidence = finished.evidence.for_trustee(finished.answers, deciding)
+        rows = signed_ciphertexts(terms, finished.evidence.lines)
+        key, digest = sum_key(services.view), list_digest(document)
+        ciphertext = key.public.combine([(key.public.from_bytes(data), sign) for data, sign in rows])
+        context = ListContext(services.network, current.query, digest)
+        with ThreadPoolExecutor(1) as pool:
+            theirs = pool.submit(calls.open_total, services, current, evidence, document, signed)
+            share = own_share(services)
+            value = partial(key, share, ciphertext)
+            proof = shareproof.prove(key, share, ciphertext, value, context)
+            other = canonical.decode(theirs.result())
+        if not isinstance(other, dict):
+            raise Refusal("share", "the trustee's share is not in its form")
+        theirs_value = key.public.from_bytes(bytes.fromhex(other["value"]))
+        shareproof.verify(key, other["holder"], ciphertext, theirs_value, bytes.fromhex(other["proof"]), context)
+        try:
+            opened = combine(key, {share.holder: value, other["holder"]: theirs_value})
+            net = decode(key.public, opened, len(rows))
+        except ProtocolError as error:
+            self._incident(error.code)
+            raise Refusal(error.code, str(error)) from error
+        own = {
+            "holder": share.holder,
+            "list": digest.hex(),
+            "proof": proof.hex(),
+            "value": key.public.to_bytes(value).hex(),
+        }
+        return Total(net, document, signed, [own, {name: str(item) for name, item in other.items()}])
+
+    def _incident(self, code: str) -> None:
+        """An opened total that cannot be: recorded, never a verdict."""
+        services = self._services
+        with services.store.writing() as connection:
+            name = f"incident/{secrets.token_hex(8)}"
+            services.outbox.add(connection, name, "incident", {"code": code, "count": 1}, services.clock())
+        services.outbox.wake()
+
+
+OPEN_REASONS = ("silent",)
+"""Reasons after which the same inquiry is asked again later."""
+
+
+def coverage_gap(
+    rules: RuleSet, case: Case, as_of: str, regions: tuple[str, ...] | None, region: str | None
+) -> str | None:
+    """Why a source does not cover a person: ``too_old`` or ``region``; None when it does."""
+    if too_old(rules, date.fromisoformat(as_of), case.applied):
+        return "too_old"
+    if regions and region is not None and not any(region.startswith(own) for own in regions):
+        return "region"
+    return None
+
+
+def refused_verdict(case: Case, code: str) -> Verdict:
+    """The outcome of a case the registrar refused to certify."""
+    outcome = "no_consent" if code == "no_consent" else "incomplete"
+    members = inquiry.refused_members(case, code)
+    reasons = tuple(Reason(code, member) for member in members) or (Reason(code),)
+    return Verdict(outcome, None, None, reasons)

@@ -1,0 +1,139 @@
+"""A node's configuration: ``node.toml`` in its home, and the few settings that come from the environment.
+
+    [member]   id, name, roles
+    [listen]   address = "127.0.0.1:7401"      where the one port is opened
+               endpoint = "host:port"          what other members are told
+    [store]    url = "sqlite:///node.db"       relative to the home; or postgresql+psycopg://…
+               log_url = "sqlite:///log.db"    sequencer only: the log's own tables
+    [work]     threads = 16, processes = 0     0: heavy work stays in the process
+    [keys]     passphrase_file = "…"           else HEDUI_PASSPHRASE, else HOME/keys/passphrase
+
+This is the only module that reads the environment: HEDUI_PASSPHRASE, HEDUI_LANGUAGE, HEDUI_CONFIG (the folder
+where a user pins trust policies), LANG.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from keys.tls import GRPC_CIPHER_SUITES
+from node.errors import ConfigurationError
+from node.home import Home
+
+ROLES = ("department", "office", "registrar", "trustee", "sequencer", "auditor")
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Settings of one node.
+
+    Attributes:
+        home: the member's home.
+        member, name, roles: identity.
+        listen: address the port is opened on.
+        endpoint: address other members are told.
+        store_url: SQLAlchemy URL of the member's database.
+        log_url: SQLAlchemy URL of the log's tables (sequencer).
+        threads: gRPC worker threads.
+        processes: worker processes for heavy work; 0 keeps it in the node's own.
+        passphrase: opens the secrets.
+    """
+
+    home: Home
+    member: str
+    name: str
+    roles: tuple[str, ...]
+    listen: str
+    endpoint: str
+    store_url: str
+    log_url: str
+    threads: int = 16
+    processes: int = 0
+    passphrase: bytes = field(default=b"", repr=False)
+
+
+def prepare_transport() -> None:
+    """Make TLS 1.3 the only version gRPC can agree on; call before the first use of gRPC in a process."""
+    os.environ["GRPC_SSL_CIPHER_SUITES"] = GRPC_CIPHER_SUITES
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+
+
+def preferred_language() -> str:
+    """``zh`` or ``en`` from HEDUI_LANGUAGE, else LANG."""
+    wanted = os.environ.get("HEDUI_LANGUAGE") or os.environ.get("LANG", "")
+    return "zh" if wanted.lower().startswith("zh") else "en"
+
+
+def user_folder() -> Path:
+    """Folder where a user pins trust policies: HEDUI_CONFIG, else XDG_CONFIG_HOME/hedui, else ~/.config/hedui."""
+    chosen = os.environ.get("HEDUI_CONFIG")
+    if chosen:
+        return Path(chosen)
+    base = os.environ.get("XDG_CONFIG_HOME")
+    return (Path(base) if base else Path.home() / ".config") / "hedui"
+
+
+def read_configuration(root: Path) -> Configuration:
+    """Read and validate a home's ``node.toml``.
+
+    Raises:
+        ConfigurationError: a file or field is missing or wrong; says which and what to do.
+    """
+    home = Home(root.resolve()).require()
+    try:
+        document = tomllib.loads(home.configuration.read_text("utf-8"))
+        member, listen = document["member"], document["listen"]
+        store, work = document.get("store", {}), document.get("work", {})
+        return Configuration(
+            home=home,
+            member=str(member["id"]),
+            name=str(member["name"]),
+            roles=_roles(member["roles"]),
+            listen=str(listen["address"]),
+            endpoint=str(listen.get("endpoint", listen["address"])),
+            store_url=_url(home, str(store.get("url", "sqlite:///node.db"))),
+            log_url=_url(home, str(store.get("log_url", "sqlite:///log.db"))),
+            threads=int(work.get("threads", 16)),
+            processes=int(work.get("processes", 0)),
+            passphrase=_passphrase(home, document.get("keys", {})),
+        )
+    except KeyError as error:
+        raise ConfigurationError(f"{home.configuration} lacks {error.args[0]}: add it") from error
+    except (tomllib.TOMLDecodeError, TypeError, ValueError) as error:
+        raise ConfigurationError(f"{home.configuration} cannot be read: {error}") from error
+
+
+def _roles(value: Any) -> tuple[str, ...]:
+    """Validated roles of a member."""
+    roles = tuple(str(role) for role in value)
+    unknown = [role for role in roles if role not in ROLES]
+    if unknown or not roles:
+        raise ValueError(f"roles must be among {', '.join(ROLES)}; got {', '.join(unknown) or 'none'}")
+    return roles
+
+
+def _url(home: Home, url: str) -> str:
+    """Database URL with a relative SQLite path resolved against the home."""
+    prefix = "sqlite:///"
+    if url.startswith(prefix) and not url.startswith(prefix + "/"):
+        return prefix + str(home.root / url.removeprefix(prefix))
+    return url
+
+
+def _passphrase(home: Home, keys: dict[str, Any]) -> bytes:
+    """The passphrase from the configured file, the environment, or the home's own file."""
+    named = keys.get("passphrase_file")
+    environment = os.environ.get("HEDUI_PASSPHRASE")
+    if named is None and environment:
+        return environment.encode()
+    path = home.keys / "passphrase" if named is None else (home.root / str(named))
+    try:
+        return path.read_bytes().strip()
+    except OSError as error:
+        raise ConfigurationError(
+            f"the passphrase file {path} cannot be read: restore it, or set HEDUI_PASSPHRASE"
+        ) from error

@@ -1,0 +1,101 @@
+"""A member's home folder: where each thing lies, and the one way files are written.
+
+    HOME/node.toml                               configuration
+    HOME/network.json                            genesis digest, trust policy, first address
+    HOME/card.json                               the member's public card
+    HOME/keys/                                   secrets, encrypted at rest
+    HOME/node.db                                 the member's database (embedded default)
+    HOME/publications/<dataset>/<publication>/   own and downloaded published sets
+    HOME/ledger/                                 sequencer: the public log
+    HOME/openings/<case>.json                    office: what opens a report, for the person and a court
+    HOME/node.log                                what the node says while it runs
+
+Files are replaced atomically: written beside, synced, renamed.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from node.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class Home:
+    """Paths of one member's home."""
+
+    root: Path
+
+    @property
+    def configuration(self) -> Path:
+        """node.toml."""
+        return self.root / "node.toml"
+
+    @property
+    def network(self) -> Path:
+        """network.json."""
+        return self.root / "network.json"
+
+    @property
+    def card(self) -> Path:
+        """The public card other members see before the ledger knows the member."""
+        return self.root / "card.json"
+
+    @property
+    def keys(self) -> Path:
+        """Secrets, encrypted at rest."""
+        return self.root / "keys"
+
+    @property
+    def public_log(self) -> Path:
+        """The public log's files, at the sequencer."""
+        return self.root / "ledger"
+
+    @property
+    def openings(self) -> Path:
+        """Openings of reports, at the office."""
+        return self.root / "openings"
+
+    def publication(self, dataset: str, publication: str) -> Path:
+        """Folder of one published set."""
+        return self.root / "publications" / dataset / publication
+
+    def require(self) -> Home:
+        """The home itself.
+
+        Raises:
+            ConfigurationError: the folder holds no node.
+        """
+        if not self.configuration.is_file():
+            raise ConfigurationError(f"{self.root} holds no node: create one with `hedui node init {self.root}`")
+        return self
+
+
+def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Replace ``path`` by ``data`` atomically and durably.
+
+    Args:
+        path: target; its folder is created.
+        data: the whole content.
+        mode: permission bits.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,132 @@
+"""A member's own keys and its public card.
+
+Secrets in the vault, by name::
+
+    node              Ed25519, signs entries, receipts, certificates, term lists
+    operator-a, -b    Ed25519, two people of the member; moved to their own media in production
+    witness           Ed25519, cosigns checkpoints (every member but the sequencer)
+    log               Ed25519, signs checkpoints (the sequencer)
+    seal              X25519, opens what is sent sealed to this member (its share of the sum key)
+    authority         the member's certificate authority, P-256
+    padding           registrar: draws padding elements; subjects: keys its subject index
+    publication.<dataset>.<publication>    department: VOPRF key and secret of one publication
+    sumshare          office, trustee: its share of the sum key
+
+The card is what other members see before the ledger knows the member: ``member`` of ``network.genesis`` and
+``member.admit``.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from keys.sealing import SealingKey
+from keys.signing import SigningKey
+from keys.tls import Authority, Identity
+from keys.vault import STANDARD, ScryptProfile, Vault
+from node.config import Configuration
+from node.home import Home, write_file
+
+LEAF_DAYS = 90
+DRAWN = ScryptProfile(n=1 << 12, r=8, p=1)
+DRAWN_CHARACTERS = 64
+OPERATORS = ("operator-a", "operator-b")
+
+
+@dataclass(frozen=True)
+class MemberKeys:
+    """Open keys of a running node.
+
+    Attributes:
+        vault: the secrets' store.
+        node: the node's signing key.
+        authority: the member's certificate authority.
+        tls: identity the node's port and calls use.
+    """
+
+    vault: Vault
+    node: SigningKey
+    authority: Authority
+    tls: Identity
+
+    def signing(self, name: str) -> SigningKey:
+        """A signing key by its name in the vault."""
+        return SigningKey.from_seed(self.vault.get(name))
+
+    @property
+    def sealing(self) -> SealingKey:
+        """The key that opens what is sealed to this member."""
+        return SealingKey.from_private(self.vault.get("seal"))
+
+
+def open_vault(home: Home, passphrase: bytes) -> Vault:
+    """The home's vault. A drawn passphrase has 256 bits, so that a guess need not be made costly."""
+    return Vault(home.keys, passphrase, profile=DRAWN if len(passphrase) == DRAWN_CHARACTERS else STANDARD)
+
+
+def create_keys(home: Home, passphrase: bytes, member: str, roles: tuple[str, ...]) -> Vault:
+    """Draw every key the roles need into a new vault."""
+    vault = open_vault(home, passphrase)
+    names = ["node", *OPERATORS, "log" if "sequencer" in roles else "witness"]
+    for name in names:
+        vault.put(name, SigningKey.generate().seed)
+    vault.put("seal", SealingKey.generate().private)
+    vault.put("authority", Authority.create(member).to_pem())
+    if "registrar" in roles:
+        vault.put("padding", secrets.token_bytes(64))
+        vault.put("subjects", secrets.token_bytes(64))
+    return vault
+
+
+def open_keys(configuration: Configuration) -> MemberKeys:
+    """Open the vault and issue this process its TLS identity.
+
+    Raises:
+        KeysError: a secret is missing or the passphrase is wrong.
+    """
+    vault = open_vault(configuration.home, configuration.passphrase)
+    authority = Authority.from_pem(vault.get("authority"))
+    host = configuration.listen.rpartition(":")[0]
+    tls = authority.issue(configuration.member, [host], LEAF_DAYS)
+    return MemberKeys(vault, SigningKey.from_seed(vault.get("node")), authority, tls)
+
+
+def make_card(configuration: Configuration, keys: MemberKeys) -> dict[str, Any]:
+    """The member object of ``network.genesis`` and ``member.admit``."""
+    member = configuration.member
+    entries = [_public("node", keys.node, None)]
+    entries += [_public("operator", keys.signing(name), name) for name in OPERATORS]
+    if "sequencer" in configuration.roles:
+        entries.append(_public("log", keys.signing("log"), f"{member}.log.hedui"))
+    else:
+        entries.append(_public("witness", keys.signing("witness"), f"{member}.witness.hedui"))
+    entries.append({"use": "seal", "alg": "x25519", "public": keys.sealing.public.hex()})
+    return {
+        "id": member,
+        "name": configuration.name,
+        "roles": sorted(configuration.roles),
+        "keys": entries,
+        "endpoint": configuration.endpoint,
+        "tls": keys.authority.certificate_der.hex(),
+    }
+
+
+def _public(use: str, key: SigningKey, name: str | None) -> dict[str, str]:
+    """One public key of a card."""
+    entry = {"use": use, "alg": key.public.alg, "public": key.public.raw.hex()}
+    return entry if name is None else entry | {"name": name}
+
+
+def signature(key: SigningKey, message: bytes) -> dict[str, str]:
+    """A signature object: key id, algorithm, signature in hex."""
+    return {"key": key.public.id, "alg": key.public.alg, "sig": key.sign(message).hex()}
+
+
+def save_passphrase(home: Home) -> bytes:
+    """Draw a passphrase into the home's own file, for a node that starts unattended."""
+    passphrase = secrets.token_hex(32).encode()
+    write_file(home.keys / "passphrase", passphrase + b"\n", 0o600)
+    return passphrase
+

@@ -1,0 +1,174 @@
+"""One check as the office holds it: what must survive a kill, and the terms it proposes.
+
+An ``Inquiry`` is stored before its certificate is asked for and after every step that cannot be repeated, so that a
+check begun again goes on under the same query id, the same certificate and the same intent: a retry takes no new slot.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from adapters.errors import AdapterError
+from adapters.identifiers import canonical_bytes, resident_id
+from ledger.records import Grant, Publication
+from ledger.view import View
+from node.errors import Refusal
+from node.rules.ruleset import RuleSet
+from node.scenario.model import NO_CONSENT, Case
+from node.services import Services
+from node.store import tables
+from node.store.database import put
+from protocols.check.certificate import Openings
+from protocols.psi import group
+
+BEGUN, CERTIFIED, LOGGED, DONE = "begun", "certified", "logged", "done"
+
+
+@dataclass
+class Inquiry:
+    """A check of one household, in the office's own store.
+
+    Attributes:
+        query: query id.
+        case: case number.
+        blinds: scalar r of each person, in the household's order.
+        certificate, signature: the registrar's, once certified.
+        openings: JSON of the openings.
+        operator: opening of the operator's commitment.
+        intent: the intent's leaf in hex, once composed.
+        state: how far it has come.
+    """
+
+    query: str
+    case: str
+    blinds: list[int]
+    certificate: dict[str, Any] = field(default_factory=dict)
+    signature: dict[str, str] = field(default_factory=dict)
+    openings: dict[str, Any] = field(default_factory=dict)
+    operator: dict[str, str] = field(default_factory=dict)
+    intent: str = ""
+    state: str = BEGUN
+
+    def opened(self) -> Openings:
+        """The certificate's openings."""
+        return Openings.from_json(self.openings)
+
+
+def resume_or_begin(services: Services, case: Case) -> Inquiry:
+    """The unfinished inquiry of a case, or a new one."""
+    for row in services.store.all(tables.office_check, case_number=case.case):
+        if row["state"] != DONE:
+            return Inquiry(**json.loads(row["document"]))
+    inquiry = Inquiry(secrets.token_hex(16), case.case, [group.random_scalar() for _ in case.household])
+    save(services, inquiry)
+    return inquiry
+
+
+def save(services: Services, inquiry: Inquiry) -> None:
+    """Store an inquiry as it stands."""
+    values = {
+        "case_number": inquiry.case,
+        "state": inquiry.state,
+        "document": json.dumps(asdict(inquiry)),
+    }
+    with services.store.writing() as connection:
+        put(connection, tables.office_check, {"query": inquiry.query}, values)
+
+
+def member_positions(case: Case, inquiry: Inquiry) -> dict[int, int]:
+    """Element position by household position (from 1), found by α = r·H(x) through R = r·G.
+
+    Raises:
+        Refusal: ``openings`` when the registrar's openings do not hold a person of this household.
+    """
+    openings = inquiry.opened()
+    commitments = group.multiply_base(inquiry.blinds)
+    by_commitment = dict(zip(openings.rlist, openings.real, strict=True))
+    try:
+        return {member: by_commitment[point] for member, point in enumerate(commitments, 1)}
+    except KeyError as error:
+        raise Refusal("openings", "the registrar's openings do not hold every person of this household") from error
+
+
+def identifiers(case: Case) -> list[bytes | None]:
+    """Canonical identifier of each person; None where it is invalid."""
+    found: list[bytes | None] = []
+    for person in case.household:
+        try:
+            found.append(canonical_bytes(resident_id(person.id)))
+        except AdapterError:
+            found.append(None)
+    return found
+
+
+def refused_members(case: Case, code: str) -> tuple[int, ...]:
+    """Household positions a refusal of the registrar is about, as far as the application shows it."""
+    if code == "no_consent":
+        named = [at for at, person in enumerate(case.household, 1) if person.consent == NO_CONSENT]
+    elif code == "invalid_identifier":
+        named = [at for at, identifier in enumerate(identifiers(case), 1) if identifier is None]
+    else:
+        named = []
+    return tuple(named)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A dataset a question names, and why others are left out.
+
+    Attributes:
+        publications: current publication and grant by dataset.
+        missing: reason by dataset: ``unpublished`` or ``no_grant``.
+        protocol: ``sum`` or ``check``.
+    """
+
+    publications: dict[str, tuple[Publication, Grant]]
+    missing: dict[str, str]
+    protocol: str
+
+
+def choose_datasets(view: View, office: str, rules: RuleSet, now: str) -> Asked:
+    """Every dataset of the rules that has a current publication and an active grant wide enough."""
+    current = {dataset: view.current(dataset, office) for dataset in rules.datasets}
+    missing = {dataset: "unpublished" for dataset, found in current.items() if found is None}
+    kinds = {found.kind for found in current.values() if found is not None}
+    protocol = "sum" if "amount" in kinds else "check"
+    grants = [grant for grant in view.grants_of(office) if view.is_active(grant.grant, now)]
+    chosen: dict[str, tuple[Publication, Grant]] = {}
+    for dataset, publication in current.items():
+        if publication is None:
+            continue
+        fitting = [
+            grant
+            for grant in grants
+            if grant.protocol == protocol and grant.datasets.get(dataset) == publication.definition
+        ]
+        if fitting:
+            chosen[dataset] = (publication, fitting[-1])
+        else:
+            missing[dataset] = "no_grant"
+    if not any(publication.kind == "amount" for publication, _ in chosen.values()) and protocol == "sum":
+        missing.update({dataset: "no_grant" for dataset in chosen})
+        chosen = {}
+    return Asked(chosen, missing, protocol)
+
+
+def free_slots(view: View, asked: Asked, count: int, period_of: Any) -> list[dict[str, Any]]:
+    """Slots to take: for each grant exactly ⌈padded elements / its elements per slot⌉, all free.
+
+    Raises:
+        Refusal: ``budget`` when a grant has too few free slots in this period.
+    """
+    grants = {grant.grant: grant for _, grant in asked.publications.values()}
+    slots: list[dict[str, Any]] = []
+    for name, grant in sorted(grants.items()):
+        needed, period = -(-count // grant.elements), period_of(grant)
+        free = [slot for slot in range(grant.slots) if view.slot_taken(name, period, slot) is None]
+        if len(free) < needed:
+            raise Refusal("budget", f"grant {name} has no free slot left in {period}: ask its owner for more")
+        chosen = sorted(secrets.SystemRandom().sample(free, needed))
+        slots += [{"grant": name, "period": period, "slot": slot} for slot in chosen]
+    return slots

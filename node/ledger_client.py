@@ -1,0 +1,225 @@
+"""A node's way to the one ledger: follow it by own replay, append to it, prove what stands on it.
+
+The sequencer's member uses its own log through the same ``Transport`` as everybody else uses the wire, so that no role
+sees another ledger than the public one. A role that answers asks for a **fresh head**: a checkpoint fetched now, whose
+quorum of cosignatures is under 60 s old by this node's clock, replayed here, and consistent with what this node's own
+witness has cosigned.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import grpc
+
+from keys.signing import SigningKey
+from ledger import entry as entries
+from ledger.entry import Signature
+from ledger.policy import Policy, VerifiedCheckpoint
+from ledger.proof import Receipt
+from ledger.replica import Replica
+from ledger.view import View
+from ledger.wire import log_pb2, log_pb2_grpc
+from node.errors import Refusal, ServiceUnavailable, raise_from_wire
+from node.rpc.channel import Channels
+from protocols.profiles import HEAD_MAX_AGE_SECONDS
+
+APPEND_SECONDS = 30.0
+READ_SECONDS = 30.0
+HEAD_SECONDS = 5.0
+CATCH_UP_SECONDS = 3.0
+
+
+class Transport(Protocol):
+    """What every ledger back end offers a node."""
+
+    def append(self, leaf: bytes) -> bytes:
+        """Append one leaf; its receipt once it is final."""
+
+    def head(self) -> bytes:
+        """Newest final checkpoint note."""
+
+    def read(self, start: int, end: int) -> Iterator[bytes]:
+        """Leaves [start, end) of the final log."""
+
+
+class RemoteTransport:
+    """The sequencer's log over gRPC."""
+
+    def __init__(self, channels: Channels, sequencer: Callable[[], str]) -> None:
+        """Args: ``sequencer`` names the member that runs the log."""
+        self._channels = channels
+        self._sequencer = sequencer
+
+    def _stub(self) -> log_pb2_grpc.LogStub:
+        return log_pb2_grpc.LogStub(self._channels.to(self._sequencer()))
+
+    def append(self, leaf: bytes) -> bytes:
+        """See ``Transport``."""
+        try:
+            response = self._stub().Append(log_pb2.AppendRequest(leaf=leaf), timeout=APPEND_SECONDS)
+        except grpc.RpcError as error:
+            raise_from_wire(error, "the ledger")
+        return bytes(response.receipt)
+
+    def head(self) -> bytes:
+        """See ``Transport``."""
+        try:
+            return bytes(self._stub().Head(log_pb2.HeadRequest(), timeout=HEAD_SECONDS).checkpoint)
+        except grpc.RpcError as error:
+            raise_from_wire(error, "the ledger")
+
+    def read(self, start: int, end: int) -> Iterator[bytes]:
+        """See ``Transport``."""
+        try:
+            for part in self._stub().Read(log_pb2.ReadRequest(start=start, end=end), timeout=READ_SECONDS):
+                yield from part.leaves
+        except grpc.RpcError as error:
+            raise_from_wire(error, "the ledger")
+
+
+class LedgerClient:
+    """One node's replica with the way to extend it and to append."""
+
+    def __init__(
+        self,
+        network: str,
+        policy: Policy,
+        replica: Replica,
+        transport: Transport,
+        key: SigningKey,
+        cosigned: Callable[[], dict[int, bytes]],
+        clock: Callable[[], int],
+    ) -> None:
+        """Args: ``cosigned`` gives size → root of checkpoints this node's own witness has cosigned."""
+        self.network = network
+        self.policy = policy
+        self.replica = replica
+        self._transport = transport
+        self._key = key
+        self._cosigned = cosigned
+        self._clock = clock
+        self._extending = threading.Lock()
+
+    @property
+    def view(self) -> View:
+        """Typed view of the replayed state."""
+        return View(self.replica.state)
+
+    def sync(self) -> VerifiedCheckpoint:
+        """Fetch the newest head and replay up to it.
+
+        Raises:
+            ServiceUnavailable: the ledger cannot be reached.
+            QuorumError, ForkError: the head lacks its quorum, or is another history.
+        """
+        note = self._transport.head()
+        head = self.policy.verify_checkpoint(note)
+        with self._extending:
+            have = self.replica.size
+            if head.checkpoint.size > have:
+                leaves = list(self._transport.read(have, head.checkpoint.size))
+                self.replica.extend(leaves, note)
+            elif head.checkpoint.size == have:
+                self.replica.extend([], note)
+        return head
+
+    def fresh_head(self) -> VerifiedCheckpoint:
+        """A head fetched and replayed now that a role may answer under.
+
+        Raises:
+            ServiceUnavailable: ledger out of reach, quorum missing, or its cosignatures too old; with a named code.
+            ForkError: the head contradicts what this node's witness has cosigned.
+        """
+        deadline = time.monotonic() + CATCH_UP_SECONDS
+        while True:
+            head = self.sync()
+            fresh = [at for at in head.cosigned.values() if at > self._clock() - HEAD_MAX_AGE_SECONDS]
+            if len(fresh) < self.policy.quorum:
+                stale = ServiceUnavailable(
+                    f"only {len(fresh)} of {self.policy.quorum} witnesses have cosigned the ledger in the last "
+                    f"{HEAD_MAX_AGE_SECONDS} s: nothing is answered until they run again"
+                )
+                stale.code = "stale_head"
+                raise stale
+            if self._consistent(head):
+                return head
+            if time.monotonic() > deadline:
+                raise ServiceUnavailable("the ledger shows an older head than this node has cosigned: ask its operator")
+
+    def _consistent(self, head: VerifiedCheckpoint) -> bool:
+        """The head agrees with everything this node's witness has cosigned; False when it is only behind."""
+        cosigned = self._cosigned()
+        if not cosigned:
+            return True
+        size = head.checkpoint.size
+        if size in cosigned:
+            return self.replica.check_root(size, cosigned[size])
+        newest = max(cosigned)
+        return newest <= size and self.replica.check_root(newest, cosigned[newest])
+
+    def now_text(self) -> str:
+        """This node's clock as an entry's time."""
+        return datetime.fromtimestamp(self._clock(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def compose(
+        self, kind: str, identifier: str, body: dict[str, Any], further: Sequence[Signature] = ()
+    ) -> bytes:
+        """A signed leaf of this node: its own signature first, then those over the body."""
+        draft = entries.draft(self.network, kind, identifier, self.now_text(), body)
+        return entries.signed(draft, self._key, further).leaf()
+
+    def append(self, leaf: bytes) -> Receipt:
+        """Append a composed leaf; its receipt once it is final.
+
+        Raises:
+            Refusal: the contract refuses it.
+            ServiceUnavailable: the ledger or its quorum is out of reach; the same leaf may be sent again.
+        """
+        receipt = Receipt.parse(self._transport.append(leaf))
+        receipt.verify(self.policy, leaf)
+        return receipt
+
+    def submit(
+        self, kind: str, identifier: str, body: dict[str, Any], further: Sequence[Signature] = ()
+    ) -> Receipt:
+        """Compose and append one entry."""
+        return self.append(self.compose(kind, identifier, body, further))
+
+    def accepted_index(self, identifier: str) -> int:
+        """Index of an entry that this node's replay accepted.
+
+        Raises:
+            Refusal: ``not_on_ledger`` or ``void_entry``.
+        """
+        index = self.replica.find(identifier)
+        if index is None:
+            raise Refusal("not_on_ledger", "the entry is not on the ledger as far as it is replayed here")
+        if self.replica.is_void(index):
+            raise Refusal("void_entry", "the log holds the entry, but the contract refuses it")
+        return index
+
+    def replica_receipt(self, identifier: str) -> tuple[bytes, bytes]:
+        """Leaf of an accepted entry and its receipt under the newest head this node has replayed.
+
+        Raises:
+            Refusal: the entry is not there, or void.
+        """
+        index = self.accepted_index(identifier)
+        return self.replica.entry(index), self.replica.receipt(index).format()
+
+    def wait_for(self, ready: Callable[[View], bool], seconds: float) -> bool:
+        """Replay until a condition on the state holds; False when it does not within ``seconds``."""
+        deadline = time.monotonic() + seconds
+        pause = threading.Event()
+        while True:
+            self.sync()
+            if ready(self.view):
+                return True
+            if time.monotonic() > deadline:
+                return False
+            pause.wait(0.02)

@@ -1,0 +1,108 @@
+"""Entries that must reach the ledger whatever happens: a durable outbox.
+
+A role writes the leaf in the same transaction as what it records; one thread appends waiting leaves and tries again
+until each is final or refused by the contract. A leaf is sent as the same bytes every time, so a lost answer or a kill
+never records a thing twice. A leaf older than the sequencer's clock tolerance is composed anew under the same id.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from ledger import entry as entries
+from ledger.errors import LedgerError
+from node.errors import NodeError, Refusal, ServiceUnavailable
+from node.ledger_client import LedgerClient
+from node.store import tables
+from node.store.database import Store
+
+RETRY_SECONDS = 1.0
+PARALLEL = 8
+
+log = logging.getLogger("hedui.outbox")
+
+
+class Outbox:
+    """The durable outbox of one node."""
+
+    def __init__(self, store: Store, ledger: LedgerClient) -> None:
+        """Args: ``store`` holds the leaves; ``ledger`` takes them."""
+        self._store = store
+        self._ledger = ledger
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
+
+    def start(self) -> None:
+        """Begin to send; also what an earlier run left behind."""
+        self._wake.set()
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop sending; what waits is sent by the next run."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+
+    def add(self, connection: Connection, name: str, kind: str, body: dict[str, Any], at: int) -> None:
+        """Put an entry into the outbox inside the caller's transaction.
+
+        Args:
+            name: what the entry records, once in this node, such as ``answer/<query>/<dataset>``; a name already
+                there is left as it is. The entry's own id is random, so that nobody can take it first.
+        """
+        known = connection.execute(select(tables.outbox.c.id).where(tables.outbox.c.id == name)).first()
+        if known is None:
+            leaf = self._ledger.compose(kind, secrets.token_hex(16), body)
+            connection.execute(insert(tables.outbox).values(id=name, leaf=leaf, state="waiting", created=at))
+
+    def wake(self) -> None:
+        """Send now; call after the transaction has committed."""
+        self._wake.set()
+
+    def waiting(self) -> int:
+        """Number of entries not yet final."""
+        return len(self._store.all(tables.outbox, state="waiting"))
+
+    def _run(self) -> None:
+        with ThreadPoolExecutor(PARALLEL, thread_name_prefix="outbox") as pool:
+            while not self._stop.is_set():
+                self._wake.wait(timeout=RETRY_SECONDS)
+                self._wake.clear()
+                if self._stop.is_set():
+                    return
+                rows = self._store.all(tables.outbox, state="waiting")
+                list(pool.map(self._send, rows))
+
+    def _send(self, row: dict[str, Any]) -> None:
+        """Append one waiting leaf and note what became of it."""
+        identifier = row["id"]
+        try:
+            self._ledger.append(bytes(row["leaf"]))
+            state = "final"
+        except Refusal as refusal:
+            if refusal.code == "clock":
+                self._recompose(row)
+                return
+            state = f"refused:{refusal.code}"
+            log.warning("entry %s refused by the ledger: %s", identifier, refusal.code)
+        except (ServiceUnavailable, LedgerError, NodeError) as error:
+            log.info("entry %s waits: %s", identifier, error)
+            return
+        with self._store.writing() as connection:
+            connection.execute(update(tables.outbox).where(tables.outbox.c.id == identifier).values(state=state))
+
+    def _recompose(self, row: dict[str, Any]) -> None:
+        """Sign the entry anew with the present time: the old bytes were never ordered."""
+        old = entries.parse(bytes(row["leaf"]))
+        leaf = self._ledger.compose(old.type, old.id, old.body)
+        with self._store.writing() as connection:
+            connection.execute(update(tables.outbox).where(tables.outbox.c.id == row["id"]).values(leaf=leaf))
+        self._wake.set()

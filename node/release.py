@@ -1,0 +1,271 @@
+"""The trustee's part of a check: it opens a total over a proven list, once, and sees neither persons nor amounts.
+
+    peer → question (as a department verifies it) → openings → departments' answers on the ledger
+         → dataset.verified and rules approved → every answer's DLEQ under the key on the ledger
+         → lines and element proofs → the one list these allow = the list the office signed
+         → rows released before only in the same term set → share stored → share.release final → share and proof
+
+Asked without a list it closes the case index for good and gives no share. It stores its share before it records it and
+returns the same bytes on a repeat. It takes no ciphertext from anyone: C comes from the proven leaves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from ledger import canonical
+from ledger.errors import CanonicalError
+from ledger.records import Intent
+from node.answer import Question, Verified, check_grant, verify_question
+from node.errors import Refusal, ServiceUnavailable
+from node.references import rule_datasets, set_references
+from node.services import Services, check_signature
+from node.store import tables
+from node.store.database import put
+from node.sumkeys import own_share, sum_key
+from protocols.encoding import commit
+from protocols.check.answer import Answer, verify_answer
+from protocols.check.certificate import Openings, check_openings
+from protocols.check.evidence import ElementProof, Line, SetReference, verify_lines
+from protocols.check.terms import ROW, RuleDatasets, Term, check_list, list_digest, list_message, signed_ciphertexts
+from protocols.errors import ProtocolError
+from protocols.sums import shareproof
+from protocols.sums.shareproof import ListContext
+from protocols.sums.threshold import partial
+
+ANSWER_WAIT_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class OpenRequest:
+    """What the office brings.
+
+    Attributes:
+        question: certificate, intent, receipt.
+        openings: elements, R list and case map.
+        case: case index.
+        evidence: canonical JSON: answers, lines, proofs of the deciding datasets; empty without a list.
+        document: canonical JSON term list; empty to close the case index without a total.
+        signature: the office's signature object over the list, canonical JSON.
+    """
+
+    question: Question
+    openings: Openings
+    case: int
+    evidence: bytes
+    document: bytes
+    signature: bytes
+
+
+class Trustee:
+    """The trustee role of one node."""
+
+    def __init__(self, services: Services) -> None:
+        """Args: ``services`` of the node."""
+        self._services = services
+        self._lock = threading.Lock()
+
+    def open(self, peer: str, request: OpenRequest) -> bytes:
+        """Answer one request.
+
+        Returns:
+            Canonical JSON ``{"holder", "list", "proof", "value"}``, or empty without a list.
+
+        Raises:
+            Refusal, NodeError, LedgerError: refused, with the code of the first check that fails.
+        """
+        verified = verify_question(self._services, peer, request.question)
+        certificate = verified.certificate
+        if certificate["protocol"] != "sum":
+            raise Refusal("protocol", "only an intent of protocol sum opens a total")
+        with self._lock:
+            try:
+                digest, rows, rows_signed = self._prepare(peer, verified, request)
+            except ProtocolError as error:
+                raise Refusal(error.code, str(error)) from error
+            query, case = str(certificate["query"]), request.case
+            known = self._services.store.one(tables.release, query=query, case_index=case)
+            if known is not None:
+                return self._repeat(known, digest)
+            salt = secrets.token_bytes(32)
+            value = b"" if digest is None else self._make_share(certificate, digest, salt, rows_signed)
+            with self._services.store.writing() as connection:
+                self._check_rows(connection, query, case, rows, digest)
+                put(
+                    connection,
+                    tables.release,
+                    {"query": query, "case_index": case},
+                    {"list": "" if digest is None else digest.hex(), "share": value},
+                )
+                self._put_record(connection, query, case, salt, digest)
+        self._finish(query, case)
+        return value
+
+    def _prepare(
+        self, peer: str, verified: Verified, request: OpenRequest
+    ) -> tuple[bytes | None, list[str], list[tuple[bytes, int]]]:
+        """Verify everything; return the list's digest, its rows' names, and (ciphertext, sign) of the rows."""
+        services, certificate = self._services, verified.certificate
+        check_openings(certificate, request.openings)
+        if not 0 <= request.case < certificate["cases"]:
+            raise Refusal("case", "the question has no such case")
+        intent = self._answered(str(certificate["query"]))
+        for item in certificate["datasets"]:
+            check_grant(services, services.view.grant(item["grant"]))
+        if not request.document:
+            return None, [], []
+        rules = rule_datasets(services.view, certificate["rules"])
+        references = set_references(services.view, intent, _deciding(rules))
+        lines = verify_evidence(certificate, request.openings, request.case, request.evidence, references)
+        document = _decode(request.document)
+        check_signature(services.view, peer, _decode(request.signature), list_message(document))
+        elements = case_elements(request.openings, request.case)
+        terms = check_list(document, certificate, request.case, elements, rules, lines)
+        rows = [f"{term.dataset}/{references[term.dataset].publication}/{term.index}" for term in _rows(terms)]
+        self._check_minimum(certificate, len(rows))
+        return list_digest(document), rows, signed_ciphertexts(terms, lines)
+
+    def _answered(self, query: str) -> Intent:
+        """The intent, once every department's answer is on the ledger; waits a moment for the last ones."""
+
+        def complete(view: Any) -> bool:
+            intent = view.intent(query)
+            answers = view.answers(query)
+            return intent is not None and all(
+                item.dataset in answers and answers[item.dataset].result == "answered" for item in intent.datasets
+            )
+
+        if not self._services.ledger.wait_for(complete, ANSWER_WAIT_SECONDS):
+            raise Refusal("not_answered", "not every department's answer is on the ledger yet: try again")
+        intent = self._services.view.intent(query)
+        assert intent is not None
+        return intent
+
+    def _check_minimum(self, certificate: dict[str, Any], rows: int) -> None:
+        """At least the grants' ``min_terms`` rows."""
+        for item in certificate["datasets"]:
+            grant = self._services.view.grant(item["grant"])
+            if grant is not None and rows < grant.min_terms:
+                raise Refusal("min_terms", "the total has fewer rows than a grant allows to open")
+
+    def _check_rows(
+        self, connection: Connection, query: str, case: int, rows: list[str], digest: bytes | None
+    ) -> None:
+        """A row opens again only in the same term set, or after an exception by two people of the trustee."""
+        if digest is None:
+            return
+        term_set = hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()
+        excepted = self._services.view.exception(query, case, self._services.member) is not None
+        for row in rows:
+            known = self._services.store.one(tables.released_row, row=row)
+            if known is not None and known["terms"] != term_set and not excepted:
+                raise Refusal(
+                    "row_released", "a row was opened in another total: two people of the trustee sign an exception"
+                )
+            put(connection, tables.released_row, {"row": row}, {"terms": term_set})
+
+    def _make_share(
+        self, certificate: dict[str, Any], digest: bytes, salt: bytes, rows: list[tuple[bytes, int]]
+    ) -> bytes:
+        """This trustee's share of C with its proof, and the salt that opens the recorded digest of the list."""
+        key, share = sum_key(self._services.view), own_share(self._services)
+        total = key.public.combine([(key.public.from_bytes(data), sign) for data, sign in rows])
+        value = partial(key, share, total)
+        context = ListContext(self._services.network, str(certificate["query"]), digest)
+        proof = shareproof.prove(key, share, total, value, context)
+        return canonical.encode(
+            {
+                "holder": self._services.member,
+                "list": digest.hex(),
+                "proof": proof.hex(),
+                "salt": salt.hex(),
+                "value": key.public.to_bytes(value).hex(),
+            }
+        )
+
+    def _repeat(self, known: dict[str, Any], digest: bytes | None) -> bytes:
+        """The same bytes as before, for the same list; the case index is closed for any other."""
+        if known["list"] != ("" if digest is None else digest.hex()):
+            raise Refusal("already_released", "this case was released for another list: it is closed")
+        self._finish(str(known["query"]), int(known["case_index"]))
+        return bytes(known["share"])
+
+    def _put_record(
+        self, connection: Connection, query: str, case: int, salt: bytes, digest: bytes | None
+    ) -> None:
+        """``share.release`` into the outbox, in the transaction that stores the share."""
+        salted = salt if digest is None else commit(salt, b"list", digest)
+        body = {"query": query, "case": case, "list": salted.hex()}
+        now = self._services.clock()
+        self._services.outbox.add(connection, f"release/{query}/{case}", "share.release", body, now)
+
+    def _finish(self, query: str, case: int) -> None:
+        """Wait until the release is final: nothing leaves before it is recorded."""
+        services = self._services
+        services.outbox.wake()
+        if not services.ledger.wait_for(lambda view: view.release(query, case, services.member) is not None, 30):
+            raise ServiceUnavailable("the release waits for the ledger: ask again when it answers")
+
+
+def _rows(terms: tuple[Term, ...]) -> list[Term]:
+    """Terms with a row."""
+    return [term for term in terms if term.kind == ROW]
+
+
+def _deciding(rules: RuleDatasets) -> tuple[str, ...]:
+    """Datasets that decide a total."""
+    return tuple(sorted({*rules.income, *rules.deduct, *rules.exclude}))
+
+
+def case_elements(openings: Openings, case: int) -> list[int]:
+    """Positions of one case's real elements."""
+    return [position for position, owner in enumerate(openings.casemap) if owner == case + 1]
+
+
+def _decode(data: bytes) -> dict[str, Any]:
+    """A canonical JSON object of a request; evidence is deeper and larger than an entry."""
+    try:
+        value = canonical.decode(data, max_bytes=1 << 20, max_depth=16)
+    except CanonicalError as error:
+        raise Refusal("malformed", "a part of the request is not canonical JSON") from error
+    if not isinstance(value, dict):
+        raise Refusal("malformed", "a part of the request is not an object")
+    return value
+
+
+def verify_evidence(
+    certificate: Mapping[str, Any],
+    openings: Openings,
+    case: int,
+    evidence: bytes,
+    references: Mapping[str, SetReference],
+) -> dict[tuple[int, str], Line]:
+    """Verify answers and lines of one case for the datasets of ``references``.
+
+    Raises:
+        ProtocolError: the first thing that does not hold.
+    """
+    value = _decode(evidence)
+    answers = {dataset: Answer.from_json(dataset, item) for dataset, item in value["answers"].items()}
+    for dataset, reference in references.items():
+        if dataset not in answers:
+            raise Refusal("evidence", f"{dataset}: the department's answer is missing")
+        verify_answer(answers[dataset], reference.key, openings.elements)
+    positions = set(case_elements(openings, case))
+    commitments = {
+        position: commitment
+        for position, commitment in zip(openings.real, openings.rlist, strict=True)
+        if position in positions
+    }
+    lines = [Line.from_json(item) for item in value["lines"]]
+    proofs = [ElementProof.from_json(item) for item in value["proofs"]]
+    return verify_lines(lines, proofs, commitments, answers, references)
+
+

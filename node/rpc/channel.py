@@ -1,0 +1,73 @@
+"""Calls to other members: one kept-alive channel a member, trusted by that member's own authority only."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+
+import grpc
+
+from keys.tls import Identity, server_name
+from node.rpc.directory import Directory
+from node.rpc.server import MAX_MESSAGE_BYTES
+
+
+class Channels:
+    """Channels by member id; replaced when a member's endpoint or authority changes on the ledger."""
+
+    def __init__(self, directory: Directory, identity: Identity) -> None:
+        """Args: ``directory`` finds members; ``identity`` is what this node shows them."""
+        self._directory = directory
+        self._identity = identity
+        self._lock = threading.Lock()
+        self._open: dict[str, tuple[str, bytes, grpc.Channel]] = {}
+
+    def to(self, member: str) -> grpc.Channel:
+        """The channel to a member.
+
+        Raises:
+            ServiceUnavailable: the member is not known here.
+        """
+        contact = self._directory.contact(member)
+        with self._lock:
+            held = self._open.get(member)
+            if held is not None and held[:2] == (contact.endpoint, contact.authority):
+                return held[2]
+            channel = open_channel(contact.endpoint, contact.authority, self._identity, server_name(member))
+            self._open[member] = (contact.endpoint, contact.authority, channel)
+        if held is not None:
+            held[2].close()
+        return channel
+
+    def close(self) -> None:
+        """Close every channel."""
+        with self._lock:
+            for _, _, channel in self._open.values():
+                channel.close()
+            self._open.clear()
+
+
+def open_channel(endpoint: str, authority: bytes, identity: Identity, name: str) -> grpc.Channel:
+    """A mutual-TLS channel to one endpoint.
+
+    Args:
+        endpoint: ``host:port``.
+        authority: DER of the only authority trusted for it.
+        identity: own certificate chain and key.
+        name: name that must stand in the peer's certificate.
+    """
+    credentials = grpc.ssl_channel_credentials(
+        root_certificates=ssl.DER_cert_to_PEM_cert(authority).encode(),
+        private_key=identity.key_pem,
+        certificate_chain=identity.chain_pem,
+    )
+    options = [
+        ("grpc.ssl_target_name_override", name),
+        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 2_000),
+        ("grpc.enable_http_proxy", 0),
+    ]
+    return grpc.secure_channel(endpoint, credentials, options)

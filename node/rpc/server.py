@@ -1,0 +1,129 @@
+"""A member's one port: gRPC with mutual TLS, synchronous with threads, every error of ours turned into a status."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+
+from keys.tls import Identity
+from node.errors import KNOWN_ERRORS, ConfigurationError, grpc_status, wire_text
+from node.rpc.directory import Directory
+
+MAX_MESSAGE_BYTES = 1 << 20
+"""Every message is bounded before it is parsed; batches and publications stream."""
+
+log = logging.getLogger("hedui.rpc")
+
+
+class ErrorsToStatus(grpc.ServerInterceptor):  # type: ignore[misc]  # grpc ships no types for its base class
+    """Turns errors of ours into gRPC statuses with ``code|remedy``; anything else is logged as a defect."""
+
+    def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler | None],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler | None:
+        """Wrap the handler of one call."""
+        handler = continuation(handler_call_details)
+        if handler is None:
+            return None
+        method = handler_call_details.method
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(
+                _streaming(handler.unary_stream, method),
+                handler.request_deserializer,
+                handler.response_serializer,
+            )
+        return grpc.unary_unary_rpc_method_handler(
+            _single(handler.unary_unary, method), handler.request_deserializer, handler.response_serializer
+        )
+
+
+def _single(inner: Callable[[Any, Any], Any], method: str) -> Callable[[Any, Any], Any]:
+    """A unary method whose errors become statuses."""
+
+    def handle(request: Any, context: grpc.ServicerContext) -> Any:
+        try:
+            return inner(request, context)
+        except KNOWN_ERRORS as error:
+            _abort(context, method, error)
+
+    return handle
+
+
+def _streaming(inner: Callable[[Any, Any], Iterator[Any]], method: str) -> Callable[[Any, Any], Iterator[Any]]:
+    """A streaming method whose errors become statuses."""
+
+    def handle(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        try:
+            yield from inner(request, context)
+        except KNOWN_ERRORS as error:
+            _abort(context, method, error)
+
+    return handle
+
+
+def _abort(context: grpc.ServicerContext, method: str, error: Exception) -> None:
+    """End a call with the status of an error of ours."""
+    log.info("%s refused: %s", method, wire_text(error))
+    context.abort(grpc_status(error), wire_text(error)[:4000])
+
+
+class Peers:
+    """Who is calling: the member of a call's certificate."""
+
+    def __init__(self, directory: Directory) -> None:
+        """Args: ``directory`` knows members' authorities."""
+        self._directory = directory
+
+    def member(self, context: grpc.ServicerContext) -> str:
+        """Id of the calling member.
+
+        Raises:
+            Refusal: ``unknown_peer``.
+        """
+        chain = context.auth_context().get("x509_pem_cert", [])
+        return self._directory.identify(bytes(chain[0]) if chain else b"")
+
+
+def start_server(
+    address: str, identity: Identity, directory: Directory, register: Callable[[grpc.Server], None], threads: int
+) -> grpc.Server:
+    """Open the port and serve.
+
+    Args:
+        address: ``host:port``.
+        identity: own certificate chain and key.
+        directory: members whose authorities are trusted; asked again at every handshake.
+        register: adds the services of the member's roles.
+        threads: worker threads.
+
+    Raises:
+        ConfigurationError: the port cannot be opened.
+    """
+
+    def configuration() -> grpc.ServerCertificateConfiguration:
+        pair = [(identity.key_pem, identity.chain_pem)]
+        return grpc.ssl_server_certificate_configuration(pair, root_certificates=directory.trust_bundle())
+
+    server = grpc.server(
+        ThreadPoolExecutor(max_workers=threads, thread_name_prefix="rpc"),
+        interceptors=[ErrorsToStatus()],
+        options=[
+            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.so_reuseport", 0),
+        ],
+    )
+    register(server)
+    credentials = grpc.dynamic_ssl_server_credentials(configuration(), configuration, True)
+    try:
+        server.add_secure_port(address, credentials)
+    except RuntimeError as error:
+        raise ConfigurationError(f"{address} cannot be opened: is another node running there?") from error
+    server.start()
+    return server

@@ -1,0 +1,264 @@
+"""From answers and a total to an outcome, exactly.
+
+Precedence, the first that holds:
+
+1. ``no_consent``: a member has not consented. No question left; there are no lines.
+2. ``incomplete``: an identifier is invalid (no question left), any line is not covered, or no counted
+   member is left. A failure is never a pass: whatever else was found does not matter.
+3. ``vetoed``: a hit in a veto dataset on a counted member. The total is not needed and not opened.
+4. The thresholds, in the order of the rules: net ≤ (or <) limit × standard × 12 × heads, in integers; else
+   the rules' ``otherwise``.
+
+A member is counted who has no hit in any exclude dataset; heads is their number, None where no question left
+or an exclude dataset is not covered. Net income = Σ income − Σ deduct over the counted members, in fen; it is
+None where no total was opened. Where no counted member has a row the total is 0, proved by neighbours, and
+counts as opened.
+
+Lines must be complete: one for each member and each dataset of the rules, no other. A report with a line left
+out must not become a milder report.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from node.errors import ReportError
+from node.rules.ruleset import RuleSet
+
+
+class Answer(StrEnum):
+    """What one dataset says about one member."""
+
+    MATCH = "match"
+    NO_MATCH = "no_match"
+    NOT_COVERED = "not_covered"
+
+
+SUMMED = "summed"
+"""How ``match`` is shown for an amount dataset."""
+
+
+class LinesError(ReportError):
+    """The lines or the total do not fit the rules and the household."""
+
+    code = "lines"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One answer. ``member`` is the position in the household from 1, never an identifier."""
+
+    member: int
+    dataset: str
+    answer: Answer
+
+
+@dataclass(frozen=True)
+class Household:
+    """What is known before any question.
+
+    Attributes:
+        size: number of members, at least 1.
+        without_consent: positions of members who did not consent.
+        invalid: positions of members whose identifier is not valid.
+    """
+
+    size: int
+    without_consent: tuple[int, ...] = ()
+    invalid: tuple[int, ...] = ()
+
+    @property
+    def may_ask(self) -> bool:
+        """Whether a question may leave."""
+        return not self.without_consent and not self.invalid
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One ground of a verdict.
+
+    Attributes:
+        code: no_consent, invalid_identifier, not_covered, no_counted_member, excluded, veto, at_most, below
+            or otherwise.
+        member: position in the household, or None.
+        dataset: dataset, or None.
+        limit: the decimal string of a threshold that held, or None.
+    """
+
+    code: str
+    member: int | None = None
+    dataset: str | None = None
+    limit: str | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome with its grounds.
+
+    Attributes:
+        outcome: a code of the rules, or vetoed, incomplete, no_consent.
+        net_fen: net income of the counted members over twelve months, fen; None where no total was opened.
+        heads: counted members; None where no question left or an exclude dataset is not covered.
+        reasons: grounds, the deciding ones first, then ``excluded`` members.
+    """
+
+    outcome: str
+    net_fen: int | None
+    heads: int | None
+    reasons: tuple[Reason, ...]
+
+
+def sign_of(rules: RuleSet, dataset: str) -> int:
+    """+1 for an income dataset, −1 for a deduction.
+
+    Raises:
+        LinesError: the dataset is not an amount dataset of these rules.
+    """
+    if dataset in rules.income:
+        return 1
+    if dataset in rules.deduct:
+        return -1
+    raise LinesError(f"{dataset} is not an amount dataset of {rules.key}: use one of income or deduct")
+
+
+def too_old(rules: RuleSet, as_of: dt.date, applied: dt.date) -> bool:
+    """Whether a source as of ``as_of`` is older at ``applied`` than the rules allow, and so not covered."""
+    return rules.max_age_days is not None and (applied - as_of).days > rules.max_age_days
+
+
+def shown_answer(rules: RuleSet, line: Line) -> str:
+    """The answer as reports and summary show it: ``summed`` for an amount dataset with a row."""
+    if line.answer is Answer.MATCH and line.dataset in rules.amounts:
+        return SUMMED
+    return line.answer.value
+
+
+def summed_lines(rules: RuleSet, lines: Sequence[Line]) -> tuple[Line, ...]:
+    """Lines whose rows go into the total: matches of amount datasets on counted members, in order."""
+    excluded = _excluded(rules, lines)
+    amounts = set(rules.amounts)
+    return tuple(
+        line
+        for line in lines
+        if line.answer is Answer.MATCH and line.dataset in amounts and line.member not in excluded
+    )
+
+
+def needs_total(rules: RuleSet, lines: Sequence[Line]) -> bool:
+    """Whether the thresholds decide: the case is neither incomplete nor vetoed. False without any line.
+
+    Where it is true and ``summed_lines`` is empty, the total is 0 and there is nothing to open.
+    """
+    if any(line.answer is Answer.NOT_COVERED for line in lines):
+        return False
+    counted = {line.member for line in lines} - _excluded(rules, lines)
+    return bool(counted) and not _vetoes(rules, lines)
+
+
+def decide(rules: RuleSet, household: Household, lines: Sequence[Line], total: int | None = None) -> Verdict:
+    """Apply the rules.
+
+    Args:
+        rules: the rule set of the case.
+        household: size, missing consents, invalid identifiers.
+        lines: exactly one for each member and dataset of the rules; none where no question may leave.
+        total: the opened Σ income − Σ deduct over counted members, fen; None where none was opened.
+
+    Raises:
+        LinesError: lines are missing, doubled or unknown; a total is missing, or was opened without need.
+    """
+    _check_lines(rules, household, lines)
+    if not household.may_ask:
+        _check_no_total(total)
+        return _unasked(household)
+    excluded = _excluded(rules, lines)
+    exclude = set(rules.exclude)
+    gaps = [line for line in lines if line.answer is Answer.NOT_COVERED]
+    heads = None if any(line.dataset in exclude for line in gaps) else household.size - len(excluded)
+    out = tuple(
+        Reason("excluded", line.member, line.dataset)
+        for line in lines
+        if line.dataset in exclude and line.answer is Answer.MATCH
+    )
+    grounds = tuple(Reason("not_covered", line.member, line.dataset) for line in gaps)
+    if heads == 0:
+        grounds += (Reason("no_counted_member"),)
+    if heads is None or grounds:
+        _check_no_total(total)
+        return Verdict("incomplete", None, heads, grounds + out)
+    vetoes = tuple(Reason("veto", line.member, line.dataset) for line in _vetoes(rules, lines))
+    if vetoes:
+        _check_no_total(total)
+        return Verdict("vetoed", None, heads, vetoes + out)
+    net = _net(rules, lines, total)
+    outcome, ground = _threshold(rules, net, heads)
+    return Verdict(outcome, net, heads, (ground, *out))
+
+
+def _unasked(household: Household) -> Verdict:
+    if household.without_consent:
+        reasons = tuple(Reason("no_consent", member) for member in household.without_consent)
+        return Verdict("no_consent", None, None, reasons)
+    reasons = tuple(Reason("invalid_identifier", member) for member in household.invalid)
+    return Verdict("incomplete", None, None, reasons)
+
+
+def _excluded(rules: RuleSet, lines: Sequence[Line]) -> set[int]:
+    exclude = set(rules.exclude)
+    return {line.member for line in lines if line.dataset in exclude and line.answer is Answer.MATCH}
+
+
+def _vetoes(rules: RuleSet, lines: Sequence[Line]) -> list[Line]:
+    veto, excluded = set(rules.veto), _excluded(rules, lines)
+    return [
+        line
+        for line in lines
+        if line.dataset in veto and line.answer is Answer.MATCH and line.member not in excluded
+    ]
+
+
+def _net(rules: RuleSet, lines: Sequence[Line], total: int | None) -> int:
+    if not summed_lines(rules, lines):
+        if total is not None and total != 0:
+            raise LinesError("no counted member has a row, so the total is 0: give 0 or none")
+        return 0
+    if total is None:
+        raise LinesError("these lines need an opened total: open it before deciding")
+    return total
+
+
+def _threshold(rules: RuleSet, net_fen: int, heads: int) -> tuple[str, Reason]:
+    annual = rules.per_head_monthly_fen * 12 * heads
+    for outcome in rules.outcomes:
+        if outcome.holds(net_fen, annual):
+            return outcome.code, Reason(outcome.kind, limit=outcome.limit)
+    return rules.otherwise, Reason("otherwise")
+
+
+def _check_no_total(total: int | None) -> None:
+    if total is not None:
+        raise LinesError("a total was given that this verdict must not open: give none")
+
+
+def _check_lines(rules: RuleSet, household: Household, lines: Sequence[Line]) -> None:
+    if household.size < 1:
+        raise LinesError("a household has at least one member: give its size")
+    if not set(household.without_consent + household.invalid) <= set(range(1, household.size + 1)):
+        raise LinesError("a member's position lies outside the household: count from 1")
+    if not household.may_ask:
+        if lines:
+            raise LinesError("no question may leave for this household: give no lines")
+        return
+    expected = {(member, dataset) for member in range(1, household.size + 1) for dataset in rules.datasets}
+    found = {(line.member, line.dataset) for line in lines}
+    if len(found) != len(lines):
+        raise LinesError("a line is there twice: give one for each member and dataset")
+    if found != expected:
+        missing, extra = len(expected - found), len(found - expected)
+        raise LinesError(
+            f"{missing} lines are missing and {extra} do not belong:"
+            f" give one for each member and dataset of {rules.key}"
+        )

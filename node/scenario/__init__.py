@@ -1,0 +1,13 @@
+"""A scenario folder: network, rule sets, cases and each member's raw files.
+
+``model`` names its parts, ``load`` reads and validates one, ``generate`` writes a synthetic county.
+The demo, the end-to-end tests and a pilot all start from such a folder.
+"""
+
+from __future__ import annotations
+
+from node.scenario.generate import generate
+from node.scenario.load import load
+from node.scenario.model import Case, Dataset, Member, Person, Scenario, ScenarioError
+
+__all__ = ["Case", "Dataset", "Member", "Person", "Scenario", "ScenarioError", "generate", "load"]

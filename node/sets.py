@@ -1,0 +1,181 @@
+"""Taking over a publication whole, rebuilding it, and recording that it is right.
+
+Offices and auditors download every leaf (Golomb-coded tags, then ciphertexts of fixed width), rebuild the Merkle root,
+check order, count, sentinels and every ciphertext (range, and one gcd a batch), and record ``dataset.verified``. There
+is no way to ask for a part: a chosen part would name its subject. Both directions stream in bounded memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import grpc
+from sqlalchemy import insert
+
+from ledger.records import Publication
+from node.errors import Refusal, ServiceUnavailable, raise_from_wire
+from node.services import Services
+from node.store import tables
+from node.store.setfiles import PublishedSet, write_set
+from node.sumkeys import paillier_key
+from protocols.profiles import TAG_BYTES
+from protocols.psi import golomb
+from protocols.psi.publication import SetVerifier
+from protocols.sums.paillier import PublicKey
+from protocols.wire import check_pb2, check_pb2_grpc
+
+CHUNK_BYTES = 256 * 1024
+CHUNK_LEAVES = 256
+DOWNLOAD_SECONDS = 3600
+
+Progress = Callable[[int, int], None]
+
+
+def send_publication(services: Services, dataset: str, publication: str) -> Iterator[check_pb2.DownloadResponse]:
+    """Stream one of this department's publications.
+
+    Raises:
+        Refusal: this department publishes no such set.
+    """
+    row = services.store.one(tables.own_publication, dataset=dataset, publication=publication)
+    if row is None or row["state"] != "published":
+        raise Refusal("unknown_publication", "this department has no such publication")
+    folder = services.publication_folder(dataset, publication)
+    with contextlib.closing(PublishedSet(folder)) as published:
+        count = published.facts.count
+    encoder = golomb.Encoder(count)
+    with (folder / "tags.bin").open("rb") as file:
+        while block := file.read(CHUNK_BYTES):
+            tags = [int.from_bytes(block[at : at + TAG_BYTES], "big") for at in range(0, len(block), TAG_BYTES)]
+            yield check_pb2.DownloadResponse(tags=encoder.feed(tags))
+        yield check_pb2.DownloadResponse(tags=encoder.finish())
+    with (folder / "ciphertexts.bin").open("rb") as file:
+        while block := file.read(CHUNK_BYTES):
+            yield check_pb2.DownloadResponse(ciphertexts=block)
+
+
+def verify_publications(services: Services, progress: Callable[[str, int, int], None]) -> list[str]:
+    """Take over and verify every current publication this member has not verified; record each.
+
+    Args:
+        progress: called with dataset, leaves done and leaves in all.
+
+    Returns:
+        ``<dataset>/<publication>`` of those recorded now.
+
+    Raises:
+        PublicationError, CiphertextError: a set is not what the ledger says; it is not recorded.
+        ServiceUnavailable: a department does not answer.
+    """
+    services.ledger.sync()
+    view, recorded = services.view, []
+    for dataset in view.datasets():
+        label = view.labels(dataset)[-1]
+        publication = view.publication(dataset, label)
+        if publication is None or view.retired(dataset, label):
+            continue
+        if services.store.one(tables.verified_publication, dataset=dataset, publication=label) is None:
+            _take_over(services, publication, lambda done, total, name=dataset: progress(name, done, total))
+        if not view.verified(dataset, label, services.member):
+            body = {"dataset": dataset, "publication": label, "root": publication.root}
+            services.ledger.submit("dataset.verified", secrets.token_hex(16), body)
+            recorded.append(f"{dataset}/{label}")
+    return recorded
+
+
+def _take_over(services: Services, publication: Publication, progress: Progress) -> None:
+    """Download one publication, verify it while it is written, keep it."""
+    folder = services.publication_folder(publication.dataset, publication.label)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    key = paillier_key(services.view) if publication.kind == "amount" else None
+    verifier = _verifier(publication, key)
+    stub = check_pb2_grpc.DepartmentStub(services.channels.to(publication.owner))
+    request = check_pb2.DownloadRequest(dataset=publication.dataset, publication=publication.label)
+    try:
+        parts = stub.Download(request, timeout=DOWNLOAD_SECONDS)
+        leaves = _verified(_leaves(parts, publication.count, key, folder / "download.tags"), verifier)
+        counted = _counted(leaves, publication.count, progress)
+        write_set(folder, publication.dataset, publication.label, publication.kind, counted)
+        verifier.finish()
+    except grpc.RpcError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise_from_wire(error, publication.owner)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    (folder / "download.tags").unlink()
+    with services.store.writing() as connection:
+        connection.execute(
+            insert(tables.verified_publication).values(
+                dataset=publication.dataset, publication=publication.label, root=publication.root
+            )
+        )
+
+
+def _verifier(publication: Publication, key: PublicKey | None) -> SetVerifier:
+    """The verifier of one publication's kind."""
+    root = bytes.fromhex(publication.root)
+    if key is None:
+        return SetVerifier(publication.count, root)
+    sum_key = key
+
+    def check(ciphertexts: object) -> None:
+        assert isinstance(ciphertexts, list | tuple)
+        sum_key.check_ciphertexts([sum_key.from_bytes(data) for data in ciphertexts])
+
+    return SetVerifier(
+        publication.count, root, ciphertext_bytes=key.ciphertext_bytes, check_ciphertexts=check
+    )
+
+
+def _leaves(
+    parts: Iterator[check_pb2.DownloadResponse], count: int, key: PublicKey | None, spool: Path
+) -> Iterator[bytes]:
+    """Leaves of a download: tags are spooled to disk first, then joined with their ciphertexts."""
+    decoder, buffer = golomb.Decoder(count), bytearray()
+    stream = iter(parts)
+    with spool.open("wb") as file:
+        for part in stream:
+            if part.WhichOneof("part") == "ciphertexts":
+                buffer += part.ciphertexts
+                break
+            file.write(b"".join(tag.to_bytes(TAG_BYTES, "big") for tag in decoder.feed(part.tags)))
+    decoder.finish()
+    with spool.open("rb") as file:
+        while tag := file.read(TAG_BYTES):
+            if key is None:
+                yield tag
+                continue
+            while len(buffer) < key.ciphertext_bytes:
+                part = next(stream, None)
+                if part is None:
+                    raise ServiceUnavailable("the download ended early: it is taken again from its start")
+                buffer += part.ciphertexts
+            yield tag + bytes(buffer[: key.ciphertext_bytes])
+            del buffer[: key.ciphertext_bytes]
+
+
+def _verified(leaves: Iterator[bytes], verifier: SetVerifier) -> Iterator[bytes]:
+    """The same leaves, each chunk through the verifier before it goes on."""
+    chunk: list[bytes] = []
+    for leaf in leaves:
+        chunk.append(leaf)
+        if len(chunk) == CHUNK_LEAVES:
+            verifier.feed(chunk)
+            yield from chunk
+            chunk = []
+    verifier.feed(chunk)
+    yield from chunk
+
+
+def _counted(leaves: Iterator[bytes], total: int, progress: Progress) -> Iterator[bytes]:
+    """The same leaves, with progress every few thousand."""
+    for number, leaf in enumerate(leaves, 1):
+        if number % 4096 == 0 or number == total:
+            progress(number, total)
+        yield leaf

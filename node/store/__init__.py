@@ -1,0 +1,1 @@
+"""The node's own store: its tables, their migrations, and small typed access by area."""

@@ -1,0 +1,70 @@
+"""Opening a node's database and the small typed access that several roles share.
+
+SQLite runs with a rollback journal (its WAL is unsafe before 3.51.3), ``synchronous=FULL`` and one writer;
+PostgreSQL is chosen by URL. Both are reached through SQLAlchemy Core.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, insert, select, update
+
+from node.store import tables
+
+
+class Store:
+    """A node's own tables over one engine, with one writer at a time."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Args: ``engine`` is the member's database, its tables already there."""
+        self.engine = engine
+        self._writer = threading.RLock()
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction that writes."""
+        with self._writer, self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One connection that reads."""
+        with self.engine.connect() as connection:
+            yield connection
+
+    def one(self, table: Table, **key: Any) -> dict[str, Any] | None:
+        """The row with these column values, or None."""
+        query = select(table).where(*(table.c[name] == value for name, value in key.items()))
+        with self.reading() as connection:
+            row = connection.execute(query).mappings().first()
+        return None if row is None else dict(row)
+
+    def all(self, table: Table, **key: Any) -> list[dict[str, Any]]:
+        """All rows with these column values."""
+        query = select(table).where(*(table.c[name] == value for name, value in key.items()))
+        with self.reading() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def put(connection: Connection, table: Table, key: dict[str, Any], values: dict[str, Any]) -> None:
+    """Insert a row, or update the one with this key, inside the caller's transaction."""
+    where = [table.c[name] == value for name, value in key.items()]
+    if connection.execute(select(table).where(*where)).first() is None:
+        connection.execute(insert(table).values(**key, **values))
+    else:
+        connection.execute(update(table).where(*where).values(**values))
+
+
+def note(
+    connection: Connection, at: int, peer: str, query: str, dataset: str, result: str, *, reported: bool
+) -> None:
+    """Write one line of the journal inside the caller's transaction."""
+    connection.execute(
+        insert(tables.journal).values(
+            at=at, peer=peer, query=query, dataset=dataset, result=result, reported=int(reported)
+        )
+    )

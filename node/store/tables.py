@@ -1,0 +1,145 @@
+"""Tables of a node's own database, by role. The ledger's tables are in ``ledger.tables``.
+
+Identifiers stand in two tables only, both in the home that owns the data: ``consent`` (registrar) and
+``application`` (office). Everything else holds commitments, digests and counts.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", String(160), primary_key=True),
+    Column("leaf", LargeBinary, nullable=False),
+    Column("state", String(16), nullable=False),  # "waiting" | "final" | "refused:<code>"
+    Column("created", BigInteger, nullable=False),
+)
+"""Entries that must reach the ledger whatever happens: written in the transaction of what they record."""
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("peer", String(64), nullable=False),
+    Column("query", String(64), nullable=False),
+    Column("dataset", String(128), nullable=False),
+    Column("result", String(96), nullable=False),
+    Column("reported", Integer, nullable=False),
+)
+"""What was asked of this node and what it said: every answer and every refusal, without identities."""
+
+own_publication = Table(
+    "own_publication",
+    metadata,
+    Column("dataset", String(128), nullable=False),
+    Column("publication", String(64), nullable=False),
+    Column("state", String(16), nullable=False),  # "building" | "published" | "destroyed"
+    Column("details", Text, nullable=False),
+    PrimaryKeyConstraint("dataset", "publication"),
+)
+"""Department: its publications and how far each has come."""
+
+answer = Table(
+    "answer",
+    metadata,
+    Column("query", String(64), nullable=False),
+    Column("dataset", String(128), nullable=False),
+    Column("elements", String(64), nullable=False),
+    Column("document", Text, nullable=False),
+    PrimaryKeyConstraint("query", "dataset"),
+)
+"""Department: the answer given to a question, repeated as it was."""
+
+consent = Table(
+    "consent",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("case_number", String(64), nullable=False, index=True),
+    Column("identifier", String(256), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("commitment", String(64), nullable=False),
+    Column("salt", String(64), nullable=False),
+)
+"""Registrar: consents as its clerks or the persons entered them."""
+
+subject = Table(
+    "subject",
+    metadata,
+    Column("subject", String(64), nullable=False),
+    Column("month", String(16), nullable=False),
+    Column("query", String(64), nullable=False),
+    Column("basis", String(64), nullable=False),
+    PrimaryKeyConstraint("subject", "query"),
+)
+"""Registrar: keyed subject index; ``basis`` binds persons, rules and publications of a question for a total."""
+
+certificate = Table(
+    "certificate",
+    metadata,
+    Column("query", String(64), primary_key=True),
+    Column("request", String(64), nullable=False),
+    Column("document", Text, nullable=False),
+)
+"""Registrar: certificates it has signed, by query id."""
+
+release = Table(
+    "release",
+    metadata,
+    Column("query", String(64), nullable=False),
+    Column("case_index", Integer, nullable=False),
+    Column("list", String(64), nullable=False),
+    Column("share", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("query", "case_index"),
+)
+"""Trustee: what it released, stored before it is recorded."""
+
+released_row = Table(
+    "released_row",
+    metadata,
+    Column("row", String(64), primary_key=True),
+    Column("terms", String(64), nullable=False),
+)
+"""Trustee: rows it has opened in a total, with the digest of the term set they stood in."""
+
+office_check = Table(
+    "office_check",
+    metadata,
+    Column("query", String(64), primary_key=True),
+    Column("case_number", String(64), nullable=False, index=True),
+    Column("state", String(32), nullable=False),
+    Column("document", Text, nullable=False),
+)
+"""Office: checks it has begun, with what is needed to go on after a kill."""
+
+verified_publication = Table(
+    "verified_publication",
+    metadata,
+    Column("dataset", String(128), nullable=False),
+    Column("publication", String(64), nullable=False),
+    Column("root", String(64), nullable=False),
+    PrimaryKeyConstraint("dataset", "publication"),
+)
+"""Office, auditor: publications it has rebuilt and found right."""
+
+rule_text = Table(
+    "rule_text",
+    metadata,
+    Column("rules", String(160), primary_key=True),
+    Column("text", LargeBinary, nullable=False),
+)
+"""Office and approvers: texts of rule sets, ``<id>@<version>``."""
