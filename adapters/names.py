@@ -27,7 +27,7 @@ def person_name(text: str) -> str:
         raise PersonNameError("name_empty")
     if any(_category(character) in ("Cc", "Cs") for character in kept):
         raise PersonNameError("name_characters")
-    return "".join(kept)
+    return unicodedata.normalize("NFKC", "".join(kept))
 
 
 def _category(character: str) -> str:

@@ -47,7 +47,7 @@ REASONS: Mapping[str, Reason] = MappingProxyType(
             "证件号码校验码错误，请在源头更正",
         ),
         "identifier_scientific": Reason(
-            "a spreadsheet wrote the identifier in scientific notation and lost digits: export the column as text",
+            "a spreadsheet wrote the identifier in scientific notation: store the column as text and export",
             "证件号码被表格软件写成科学计数法并丢失位数，请将该列设为文本后重新导出",
         ),
         "identifier_digits_lost": Reason(

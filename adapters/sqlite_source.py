@@ -97,6 +97,7 @@ class SqliteSource:
             self._inner = single_select(uri.options["query"])
         self._connection.set_authorizer(_authorise)
         self._exact: tuple[str, ...] = ()
+        self._compile(f"EXPLAIN {self._inner}")
         self._exact = self._describe(wrapped(self._inner, None))
         self.columns = column_names(self._exact)
 

@@ -16,7 +16,7 @@ from ledger.errors import EntryError, Refused
 from ledger.state import State
 
 Apply: TypeAlias = Callable[[State, Entry, str], None]
-"""The contract: changes the state by an entry at the contract's time, or raises ``Refused``, changing nothing."""
+"""The contract: changes the state by an entry at the contract's time, or raises ``Refused`` only."""
 
 NO_TIME = ""
 """The contract's time before the first entry: before every time."""

@@ -26,7 +26,7 @@ from ledger import contract
 from ledger.checkpoint import Checkpoint
 from ledger.database import writing
 from ledger.entry import Entry, parse
-from ledger.errors import ForkError, LogError, MerkleError
+from ledger.errors import ForkError, LogError, MerkleError, NoteError, QuorumError
 from ledger.merkle import HashSource, inclusion_path, leaf_hash, root_from
 from ledger.policy import Policy, VerifiedCheckpoint
 from ledger.proof import Receipt
@@ -77,7 +77,7 @@ class Replica:
         self._is_new = kept is None
         self._head = EMPTY_HEAD if kept is None else kept
         self._replay = Replay(self._values, apply, self._head.time)
-        self._verified = policy.verify_checkpoint(self._head.note) if self._head.note else None
+        self._verified = self._verify_kept()
         for position, leaf, _ in first:
             self._check_genesis(position, leaf)
 
@@ -217,6 +217,15 @@ class Replica:
             raise MerkleError(f"the checkpoint has {head.size} entries, this replica {self.size}: catch up")
         return Receipt(index, tuple(inclusion_path(index, head.size, self.source())), note)
 
+    def _verify_kept(self) -> VerifiedCheckpoint | None:
+        """The stored checkpoint, unless the policy has changed since and no longer accepts it."""
+        if not self._head.note:
+            return None
+        try:
+            return self._policy.verify_checkpoint(self._head.note)
+        except (NoteError, QuorumError):
+            return None
+
     def _is_fresher(self, other: VerifiedCheckpoint) -> bool:
         quorum = self._policy.quorum
         return self._verified is None or other.quorum_time(quorum) >= self._verified.quorum_time(quorum)
@@ -281,5 +290,5 @@ class Replica:
         if root_from(head.size, TileSource(writer)) != head.root:
             raise ForkError(
                 f"the root of these entries is not that of the cosigned checkpoint of size {head.size}: "
-                "ask another node for them; where that fails too, keep the note as evidence and call the auditor"
+                "ask another node for them; where that fails too, keep the note and call the auditor"
             )

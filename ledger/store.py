@@ -74,7 +74,8 @@ class TreeStore:
 
     def __init__(self, tables: TreeTables) -> None:
         self._tables = tables
-        entry, tile = tables.entry, tables.tile
+        entry, tile, state = tables.entry, tables.tile, tables.state
+        self._value = select(state.c.value).where(state.c.key == bindparam("key"))
         self._tile = select(tile.c.hashes).where(
             tile.c.level == bindparam("level"), tile.c.position == bindparam("position")
         )
@@ -99,12 +100,11 @@ class TreeStore:
         table = self._tables.head
         values = {"size": new.size, "root": new.root, "note": new.note, "time": new.time}
         if old is None:
-            statement = upsert(connection, table, "name", nothing=True)
-            done = connection.execute(statement, {"name": name, **values}).rowcount
+            done = insert_new(connection, table, "name", {"name": name, **values})
         else:
             same = (table.c.name == name, table.c.size == old.size, table.c.root == old.root)
-            done = connection.execute(update(table).where(*same).values(**values)).rowcount
-        if done != 1:
+            done = connection.execute(update(table).where(*same).values(**values)).rowcount == 1
+        if not done:
             raise LogError("another process writes this log: stop one of the two")
 
     def tile(self, connection: Connection, level: int, position: int) -> bytes:
@@ -166,8 +166,7 @@ class TreeStore:
 
     def value(self, connection: Connection, key: str) -> Any:
         """The contract's value under ``key``, or None."""
-        table = self._tables.state
-        found = connection.execute(select(table.c.value).where(table.c.key == key)).scalar()
+        found = connection.execute(self._value, {"key": key}).scalar()
         return None if found is None else decode(found, max_bytes=_STATE_BYTES, max_depth=16)
 
     def put_values(self, connection: Connection, values: Mapping[str, Any]) -> None:
@@ -177,16 +176,26 @@ class TreeStore:
             connection.execute(upsert(connection, self._tables.state, "key"), rows)
 
 
-def upsert(connection: Connection, table: Table, *keys: str, nothing: bool = False) -> Insert:
-    """An insert that replaces the row with the same ``keys``, or leaves it where ``nothing`` is set."""
-    insert: Any = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(table)
-    if nothing:
-        done: Insert = statement.on_conflict_do_nothing(index_elements=keys)
-        return done
+def upsert(connection: Connection, table: Table, *keys: str) -> Insert:
+    """An insert that replaces the row with the same ``keys``."""
+    statement = _insert(connection, table)
     changed = {column.name: statement.excluded[column.name] for column in table.c if column.name not in keys}
     replacing: Insert = statement.on_conflict_do_update(index_elements=keys, set_=changed)
     return replacing
+
+
+def insert_new(connection: Connection, table: Table, key: str, values: Mapping[str, Any]) -> bool:
+    """Insert a row; False, and no change, when there is one with this key."""
+    statement = (
+        _insert(connection, table).on_conflict_do_nothing(index_elements=[key]).returning(table.c[key])
+    )
+    return connection.execute(statement, values).first() is not None
+
+
+def _insert(connection: Connection, table: Table) -> Any:
+    """The dialect's own insert, which knows conflicts."""
+    insert: Any = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    return insert(table)
 
 
 class TileCache:
@@ -227,7 +236,7 @@ class TileCache:
 
 
 class CachedState:
-    """The contract's state for the one writer of a tree: reads through memory, holds writes until ``written``."""
+    """The contract's state for the one writer of a tree: reads through memory, holds writes back."""
 
     def __init__(self, engine: Engine, store: TreeStore) -> None:
         self._engine = engine

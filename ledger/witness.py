@@ -1,4 +1,4 @@
-r"""A witness cosigns checkpoints of the logs it knows, exactly as c2sp.org/tlog-witness says (add-checkpoint).
+r"""A witness cosigns checkpoints of the logs it knows, as c2sp.org/tlog-witness says (add-checkpoint).
 
 Request body: ``old <size>``, up to 63 base64 lines of a consistency proof, an empty line, a checkpoint note.
 

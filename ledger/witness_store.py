@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Engine, select, update
 
 from ledger.database import writing
-from ledger.store import upsert
+from ledger.store import insert_new
 from ledger.tables import WITNESS
 from ledger.witness import WitnessRecord
 
@@ -27,8 +27,7 @@ class SqlWitnessStore:
         values = {"size": new.size, "root": new.root, "time": new.time, "note": new.note}
         with writing(self._engine) as connection:
             if old is None:
-                statement = upsert(connection, WITNESS, "origin", nothing=True)
-                return connection.execute(statement, {"origin": origin, **values}).rowcount == 1
+                return insert_new(connection, WITNESS, "origin", {"origin": origin, **values})
             same = (WITNESS.c.origin == origin, WITNESS.c.size == old.size, WITNESS.c.root == old.root)
             done = connection.execute(
                 update(WITNESS).where(*same, WITNESS.c.time == old.time).values(**values)

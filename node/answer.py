@@ -79,7 +79,9 @@ def verify_question(services: Services, peer: str, question: Question) -> Verifi
     _verify_intent(services, question, entry)
     intended = entry.body["certificate"]
     if intended["office"] != peer:
-        raise Refusal("not_the_office", "the intent is another office's: only the office that logged it may ask")
+        raise Refusal(
+            "not_the_office", "the intent is another office's: only the office that logged it may ask"
+        )
     _verify_certificate(services, certificate, {str(k): str(v) for k, v in value.items()}, entry)
     return Verified(certificate, entry)
 
@@ -91,10 +93,12 @@ def _verify_intent(services: Services, question: Question, entry: Entry) -> None
         receipt = Receipt.parse(question.receipt)
         receipt.verify(ledger.policy, question.intent)
     except LedgerError as error:
-        raise Refusal("receipt", "the intent's receipt does not verify under this network's policy") from error
+        raise Refusal(
+            "receipt", "the intent's receipt does not verify under this network's policy"
+        ) from error
     ledger.fresh_head()
     index = ledger.accepted_index(entry.id)
-    if index != receipt.index or ledger.replica.entry(index) != question.intent:
+    if index != receipt.index or ledger.replica.leaf(index) != question.intent:
         raise Refusal("receipt", "the receipt is that of another entry")
 
 
@@ -119,10 +123,14 @@ def _verify_certificate(
         raise Refusal("revoked", "the certificate was revoked")
     now = services.clock()
     if now < instant(certificate["not_before"]) - CLOCK_TOLERANCE_SECONDS:
-        raise Refusal("not_yet_valid", "the certificate is not valid yet by this node's clock: compare the clocks")
+        raise Refusal(
+            "not_yet_valid", "the certificate is not valid yet by this node's clock: compare the clocks"
+        )
     last = min(instant(certificate["not_after"]), instant(entry.time) + RENEWAL_LIMIT_SECONDS)
     if now > last + CLOCK_TOLERANCE_SECONDS:
-        raise Refusal("expired", "the certificate has expired by this node's clock: ask the registrar to renew it")
+        raise Refusal(
+            "expired", "the certificate has expired by this node's clock: ask the registrar to renew it"
+        )
 
 
 def check_grant(services: Services, grant: Grant | None) -> Grant:

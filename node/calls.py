@@ -10,7 +10,8 @@ import grpc
 from ledger import canonical
 from ledger.view import View
 from node.certify import refusal_message
-from node.errors import Refusal, ServiceUnavailable, raise_from_wire
+from node.errors import Refusal, ServiceUnavailable
+from node.rpc.status import raise_from_wire
 from node.inquiry import Inquiry
 from node.scenario.model import Case
 from node.services import Services, check_signature
@@ -67,7 +68,9 @@ def registrar_of(view: View) -> str:
     return found[0].id
 
 
-def certify(services: Services, terms: dict[str, Any], case: Case, blinds: list[int]) -> Certified | SignedRefusal:
+def certify(
+    services: Services, terms: dict[str, Any], case: Case, blinds: list[int]
+) -> Certified | SignedRefusal:
     """Round 1: ask the registrar for a certificate."""
     registrar = str(terms["registrar"])
     request = check_pb2.CertifyRequest(
@@ -226,4 +229,3 @@ def _object(data: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Refusal("malformed", "a peer's message holds no object where one belongs")
     return value
-

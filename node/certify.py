@@ -169,7 +169,11 @@ class Registrar:
             raise Refusal("wrong_registrar", "the question names another network or registrar")
         rules = terms["rules"]
         found = view.rules(rules["id"], rules["version"])
-        if found is None or found.digest != rules["digest"] or not view.is_approved(found.rules, found.version):
+        if (
+            found is None
+            or found.digest != rules["digest"]
+            or not view.is_approved(found.rules, found.version)
+        ):
             raise Refusal("rules", "the rules are not approved on the ledger: publish and approve them first")
         datasets = tuple(
             CertifiedDataset(item["dataset"], item["publication"], bytes.fromhex(item["key"]), item["grant"])
@@ -177,7 +181,10 @@ class Registrar:
         )
         for item in datasets:
             publication = view.current(item.dataset, peer)
-            if publication is None or (publication.label, publication.key) != (item.publication, item.key.hex()):
+            if publication is None or (publication.label, publication.key) != (
+                item.publication,
+                item.key.hex(),
+            ):
                 raise Refusal("publication", f"{item.dataset}: the question names no current publication")
         if len(str(terms["query"])) != 32 or bytes.fromhex(terms["query"]).hex() != terms["query"]:
             raise Refusal("query_id", "a query id is 32 lower-case hex characters")
@@ -199,10 +206,14 @@ class Registrar:
         found: list[tuple[Asked, dict[str, Any]]] = []
         for person in asked:
             row = self._services.store.one(
-                tables.consent, case_number=cases[person.case], identifier=stored_identifier(person.identifier)
+                tables.consent,
+                case_number=cases[person.case],
+                identifier=stored_identifier(person.identifier),
             )
             if row is None or row["kind"] == NO_CONSENT:
-                raise Refusal("no_consent", "a member of the household has not consented: no question may leave")
+                raise Refusal(
+                    "no_consent", "a member of the household has not consented: no question may leave"
+                )
             found.append((person, row))
         persons = [
             Person(_valid_identifier(person.identifier), person.blind, person.case, str(row["id"]))
@@ -221,7 +232,9 @@ class Registrar:
         subjects = sorted(self._subject(person.identifier) for person in persons)
         publications = [f"{item.dataset}/{item.publication}" for item in terms.datasets]
         parts = [*subjects, terms.rules["digest"], *publications]
-        return hmac.digest(self._subjects, fields(b"basis", *(part.encode() for part in parts)), "sha256").hex()
+        return hmac.digest(
+            self._subjects, fields(b"basis", *(part.encode() for part in parts)), "sha256"
+        ).hex()
 
     def _check_month(self, terms: Terms, persons: list[Person], exception: bytes) -> None:
         """Refuse a second, different question for a total about a person in one calendar month."""
@@ -311,7 +324,9 @@ def _valid_identifier(text: str) -> bytes:
     try:
         return canonical_bytes(resident_id(text))
     except AdapterError as error:
-        raise Refusal("invalid_identifier", "an identifier in the application is invalid: correct it") from error
+        raise Refusal(
+            "invalid_identifier", "an identifier in the application is invalid: correct it"
+        ) from error
 
 
 def _request_digest(terms: dict[str, Any], cases: list[str], asked: list[Asked]) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -31,7 +32,17 @@ from node.lines import Evidence, make_lines
 from node.references import reference, rule_datasets
 from node.rules.ruleset import RuleSet
 from node.rules.verdict import Answer as Word
-from node.rules.verdict import Household, Line, Reason, Verdict, decide, needs_total, summed_lines, too_old
+from node.rules.verdict import (
+    Household,
+    Line,
+    Reason,
+    Verdict,
+    decide,
+    needs_total,
+    shown_answer,
+    summed_lines,
+    too_old,
+)
 from node.scenario.model import Case
 from node.services import Services, check_signature, instant
 from node.sumkeys import own_share, sum_key
@@ -93,6 +104,18 @@ class Finished:
     total: Total | None = None
     verdict: Verdict = Verdict("incomplete", None, None, ())
     lines: list[Line] = field(default_factory=list)
+    times: dict[str, float] = field(default_factory=dict)
+
+    def shown_lines(self) -> list[dict[str, Any]]:
+        """Lines as ``summary.json`` shows them: position in the household, dataset, answer."""
+        return [
+            {"member": line.member, "dataset": line.dataset, "answer": shown_answer(self.rules, line)}
+            for line in self.lines
+        ]
+
+    def milliseconds(self) -> dict[str, int]:
+        """Time of each stage, in milliseconds."""
+        return {stage: round(seconds * 1000) for stage, seconds in self.times.items()}
 
 
 class Office:
@@ -119,6 +142,7 @@ class Office:
         self._compare_rules(rules)
         current = inquiry.resume_or_begin(services, case)
         finished = Finished(case, rules, current)
+        progress = _timed(progress, finished.times)
         progress("certify")
         asked = self._certify(finished)
         if finished.refusal is not None:
@@ -173,7 +197,9 @@ class Office:
         if current.state != inquiry.BEGUN:
             named = {item["dataset"] for item in current.certificate["datasets"]}
             missing = {
-                name: chosen.missing.get(name, "unpublished") for name in finished.rules.datasets if name not in named
+                name: chosen.missing.get(name, "unpublished")
+                for name in finished.rules.datasets
+                if name not in named
             }
             finished.positions = inquiry.member_positions(case, current)
             self._renew(current)
@@ -221,7 +247,9 @@ class Office:
         if instant(current.certificate["not_after"]) > self._services.clock() + 60:
             return
         if current.state != LOGGED:
-            raise Refusal("expired", "the certificate ran out before its intent was logged: begin the check anew")
+            raise Refusal(
+                "expired", "the certificate ran out before its intent was logged: begin the check anew"
+            )
         renewed = calls.renew(self._services, current.certificate, current.signature)
         current.certificate, current.signature = renewed.certificate, renewed.signature
         inquiry.save(self._services, current)
@@ -258,13 +286,16 @@ class Office:
         names = {item["dataset"]: item["grant"] for item in certificate["datasets"]}
         publications = {}
         for item in certificate["datasets"]:
-            publication, grant = view.publication(item["dataset"], item["publication"]), view.grant(names[item["dataset"]])
+            publication, grant = (
+                view.publication(item["dataset"], item["publication"]),
+                view.grant(names[item["dataset"]]),
+            )
             if publication is None or grant is None:
                 raise Refusal("grant", "a grant or publication of this question is no longer on the ledger")
             publications[item["dataset"]] = (publication, grant)
         asked = inquiry.Asked(publications, {}, str(certificate["protocol"]))
         slots = inquiry.free_slots(
-            view, asked, int(certificate["count"]), lambda grant: period_label(grant.period, now)
+            view, asked, int(certificate["count"]), lambda grant: period_label(now, grant.period)
         )
         digest = certificate_digest(certificate)
         operator = services.keys.signing("operator-a")
@@ -330,7 +361,9 @@ class Office:
                     reason = coverage_gap(rules, case, publication.as_of, publication.regions, person.region)
                 if reason is not None:
                     finished.gaps[member, dataset] = reason
-        finished.evidence = make_lines(services, finished.inquiry, finished.positions, rules, finished.answers)
+        finished.evidence = make_lines(
+            services, finished.inquiry, finished.positions, rules, finished.answers
+        )
         words = {True: Word.MATCH, False: Word.NO_MATCH}
         for member in range(1, len(case.household) + 1):
             for dataset in rules.datasets:
@@ -345,7 +378,9 @@ class Office:
         certificate = finished.inquiry.certificate
         if certificate["protocol"] != "sum" or not certificate["datasets"] or silent:
             return
-        if not needs_total(finished.rules, finished.lines) or not summed_lines(finished.rules, finished.lines):
+        if not needs_total(finished.rules, finished.lines) or not summed_lines(
+            finished.rules, finished.lines
+        ):
             calls.open_total(self._services, finished.inquiry, None, None, None)
             return
         finished.total = self._open(finished)
@@ -373,7 +408,9 @@ class Office:
         if not isinstance(other, dict):
             raise Refusal("share", "the trustee's share is not in its form")
         theirs_value = key.public.from_bytes(bytes.fromhex(other["value"]))
-        shareproof.verify(key, other["holder"], ciphertext, theirs_value, bytes.fromhex(other["proof"]), context)
+        shareproof.verify(
+            key, other["holder"], ciphertext, theirs_value, bytes.fromhex(other["proof"]), context
+        )
         try:
             opened = combine(key, {share.holder: value, other["holder"]: theirs_value})
             net = decode(key.public, opened, len(rows))
@@ -399,6 +436,20 @@ class Office:
 
 OPEN_REASONS = ("silent",)
 """Reasons after which the same inquiry is asked again later."""
+
+
+def _timed(progress: Progress, times: dict[str, float]) -> Progress:
+    """The same progress, keeping the seconds each stage takes."""
+    began = {"stage": "", "at": time.perf_counter()}
+
+    def stage(name: str) -> None:
+        now = time.perf_counter()
+        if began["stage"]:
+            times[str(began["stage"])] = now - float(began["at"])
+        began.update(stage=name, at=now)
+        progress(name)
+
+    return stage
 
 
 def coverage_gap(

@@ -1,4 +1,4 @@
-"""Errors of the application and the one table that turns every error into a gRPC status and an exit code.
+"""Errors of the application and the one table that gives every error its exit status and its gRPC status's name.
 
     NodeError
     ├── UsageError            a command cannot be understood; exit 2
@@ -9,14 +9,11 @@
     ├── ReportError           a report that does not verify; exit 1
     └── StoreError            the node's own database or files; exit 3
 
-What crosses the wire is a code and its remedy, never a secret-dependent cause: ``wire_error`` builds both ends.
+What crosses the wire is a code and its remedy, never a secret-dependent cause: see ``node.rpc.status``. This module does
+not import gRPC, whose environment must be set before its first import.
 """
 
 from __future__ import annotations
-
-from typing import NoReturn
-
-import grpc
 
 from adapters.errors import AdapterError
 from keys.errors import KeysError
@@ -79,30 +76,30 @@ class StoreError(NodeError):
     code = "store"
 
 
-_STATUS: tuple[tuple[type[Exception], grpc.StatusCode, int], ...] = (
-    (UsageError, grpc.StatusCode.INVALID_ARGUMENT, EXIT_USAGE),
-    (ConfigurationError, grpc.StatusCode.FAILED_PRECONDITION, EXIT_USAGE),
-    (ServiceUnavailable, grpc.StatusCode.UNAVAILABLE, EXIT_UNAVAILABLE),
-    (Refusal, grpc.StatusCode.PERMISSION_DENIED, EXIT_INVALID),
-    (ReportError, grpc.StatusCode.INVALID_ARGUMENT, EXIT_INVALID),
-    (StoreError, grpc.StatusCode.INTERNAL, EXIT_UNAVAILABLE),
-    (NodeError, grpc.StatusCode.INTERNAL, EXIT_INVALID),
-    (Refused, grpc.StatusCode.FAILED_PRECONDITION, EXIT_INVALID),
-    (QuorumError, grpc.StatusCode.UNAVAILABLE, EXIT_UNAVAILABLE),
-    (LogError, grpc.StatusCode.UNAVAILABLE, EXIT_UNAVAILABLE),
-    (LedgerError, grpc.StatusCode.INVALID_ARGUMENT, EXIT_INVALID),
-    (ProtocolError, grpc.StatusCode.INVALID_ARGUMENT, EXIT_INVALID),
-    (AdapterError, grpc.StatusCode.INVALID_ARGUMENT, EXIT_INVALID),
-    (KeysError, grpc.StatusCode.FAILED_PRECONDITION, EXIT_USAGE),
+_STATUS: tuple[tuple[type[Exception], str, int], ...] = (
+    (UsageError, "INVALID_ARGUMENT", EXIT_USAGE),
+    (ConfigurationError, "FAILED_PRECONDITION", EXIT_USAGE),
+    (ServiceUnavailable, "UNAVAILABLE", EXIT_UNAVAILABLE),
+    (Refusal, "PERMISSION_DENIED", EXIT_INVALID),
+    (ReportError, "INVALID_ARGUMENT", EXIT_INVALID),
+    (StoreError, "INTERNAL", EXIT_UNAVAILABLE),
+    (NodeError, "INTERNAL", EXIT_INVALID),
+    (Refused, "FAILED_PRECONDITION", EXIT_INVALID),
+    (QuorumError, "UNAVAILABLE", EXIT_UNAVAILABLE),
+    (LogError, "UNAVAILABLE", EXIT_UNAVAILABLE),
+    (LedgerError, "INVALID_ARGUMENT", EXIT_INVALID),
+    (ProtocolError, "INVALID_ARGUMENT", EXIT_INVALID),
+    (AdapterError, "INVALID_ARGUMENT", EXIT_INVALID),
+    (KeysError, "FAILED_PRECONDITION", EXIT_USAGE),
 )
 
 KNOWN_ERRORS: tuple[type[Exception], ...] = (NodeError, LedgerError, ProtocolError, AdapterError, KeysError)
 """Every error of ours: what an edge turns into a status; anything else is a defect and stays a traceback."""
 
 
-def grpc_status(error: Exception) -> grpc.StatusCode:
-    """gRPC status of an error of ours."""
-    return next((status for kind, status, _ in _STATUS if isinstance(error, kind)), grpc.StatusCode.UNKNOWN)
+def status_name(error: Exception) -> str:
+    """Name of the gRPC status of an error of ours."""
+    return next((status for kind, status, _ in _STATUS if isinstance(error, kind)), "UNKNOWN")
 
 
 def exit_code(error: Exception) -> int:
@@ -113,30 +110,3 @@ def exit_code(error: Exception) -> int:
 def error_code(error: Exception) -> str:
     """Stable code of an error of ours."""
     return str(getattr(error, "code", "internal"))
-
-
-def wire_text(error: Exception) -> str:
-    """``code|remedy``: what a gRPC status carries as its details."""
-    code = error_code(error)
-    text = str(error)
-    return f"{code}|{text.removeprefix(code + ': ')}"
-
-
-def raise_from_wire(error: grpc.RpcError, peer: str) -> NoReturn:
-    """Turn a failed call into an error of ours that names the peer.
-
-    Raises:
-        ServiceUnavailable: the peer, the ledger or its quorum could not be reached in time.
-        Refusal: the peer refused, with its code.
-    """
-    status = error.code()
-    code, _, remedy = (error.details() or "").partition("|")
-    if status in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED):
-        if remedy:
-            unavailable = ServiceUnavailable(f"{peer}: {remedy}")
-            unavailable.code = code
-            raise unavailable from error
-        raise ServiceUnavailable(f"{peer} does not answer: see that its node runs and can be reached") from error
-    if not remedy:
-        raise ServiceUnavailable(f"{peer} failed ({status.name}): see its log") from error
-    raise Refusal(code, f"{peer}: {remedy}") from error

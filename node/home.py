@@ -70,7 +70,9 @@ class Home:
             ConfigurationError: the folder holds no node.
         """
         if not self.configuration.is_file():
-            raise ConfigurationError(f"{self.root} holds no node: create one with `hedui node init {self.root}`")
+            raise ConfigurationError(
+                f"{self.root} holds no node: create one with `hedui node init {self.root}`"
+            )
         return self
 
 

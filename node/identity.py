@@ -99,9 +99,11 @@ def make_card(configuration: Configuration, keys: MemberKeys) -> dict[str, Any]:
     entries = [_public("node", keys.node, None)]
     entries += [_public("operator", keys.signing(name), name) for name in OPERATORS]
     if "sequencer" in configuration.roles:
-        entries.append(_public("log", keys.signing("log"), f"{member}.log.hedui"))
+        entries.append(_public("log", keys.signing("log"), _key_name("log", member, keys.signing("log"))))
     else:
-        entries.append(_public("witness", keys.signing("witness"), f"{member}.witness.hedui"))
+        entries.append(
+            _public("witness", keys.signing("witness"), _key_name("witness", member, keys.signing("witness")))
+        )
     entries.append({"use": "seal", "alg": "x25519", "public": keys.sealing.public.hex()})
     return {
         "id": member,
@@ -111,6 +113,11 @@ def make_card(configuration: Configuration, keys: MemberKeys) -> dict[str, Any]:
         "endpoint": configuration.endpoint,
         "tls": keys.authority.certificate_der.hex(),
     }
+
+
+def _key_name(use: str, member: str, key: SigningKey) -> str:
+    """A vkey name that no other log or witness has: ``<use>.<member>.hedui/<first half of the key id>``."""
+    return f"{use}.{member}.hedui/{key.public.id[:16]}"
 
 
 def _public(use: str, key: SigningKey, name: str | None) -> dict[str, str]:
@@ -129,4 +136,3 @@ def save_passphrase(home: Home) -> bytes:
     passphrase = secrets.token_hex(32).encode()
     write_file(home.keys / "passphrase", passphrase + b"\n", 0o600)
     return passphrase
-

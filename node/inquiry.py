@@ -90,7 +90,9 @@ def member_positions(case: Case, inquiry: Inquiry) -> dict[int, int]:
     try:
         return {member: by_commitment[point] for member, point in enumerate(commitments, 1)}
     except KeyError as error:
-        raise Refusal("openings", "the registrar's openings do not hold every person of this household") from error
+        raise Refusal(
+            "openings", "the registrar's openings do not hold every person of this household"
+        ) from error
 
 
 def identifiers(case: Case) -> list[bytes | None]:

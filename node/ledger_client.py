@@ -19,12 +19,15 @@ import grpc
 from keys.signing import SigningKey
 from ledger import entry as entries
 from ledger.entry import Signature
+from ledger.errors import ForkError
+from ledger.merkle import root_from
 from ledger.policy import Policy, VerifiedCheckpoint
 from ledger.proof import Receipt
 from ledger.replica import Replica
 from ledger.view import View
 from ledger.wire import log_pb2, log_pb2_grpc
-from node.errors import Refusal, ServiceUnavailable, raise_from_wire
+from node.errors import Refusal, ServiceUnavailable
+from node.rpc.status import raise_from_wire
 from node.rpc.channel import Channels
 from protocols.profiles import HEAD_MAX_AGE_SECONDS
 
@@ -149,7 +152,9 @@ class LedgerClient:
             if self._consistent(head):
                 return head
             if time.monotonic() > deadline:
-                raise ServiceUnavailable("the ledger shows an older head than this node has cosigned: ask its operator")
+                raise ServiceUnavailable(
+                    "the ledger shows an older head than this node has cosigned: ask its operator"
+                )
 
     def _consistent(self, head: VerifiedCheckpoint) -> bool:
         """The head agrees with everything this node's witness has cosigned; False when it is only behind."""
@@ -158,9 +163,21 @@ class LedgerClient:
             return True
         size = head.checkpoint.size
         if size in cosigned:
-            return self.replica.check_root(size, cosigned[size])
+            return self._root_is(size, cosigned[size])
         newest = max(cosigned)
-        return newest <= size and self.replica.check_root(newest, cosigned[newest])
+        return newest <= size and self._root_is(newest, cosigned[newest])
+
+    def _root_is(self, size: int, root: bytes) -> bool:
+        """The replica's root at a size is the one cosigned there.
+
+        Raises:
+            ForkError: it is not: two histories were shown.
+        """
+        if root_from(size, self.replica.source()) != root:
+            raise ForkError(
+                "the ledger shows a history that contradicts what this node's witness has cosigned"
+            )
+        return True
 
     def now_text(self) -> str:
         """This node's clock as an entry's time."""
@@ -210,7 +227,7 @@ class LedgerClient:
             Refusal: the entry is not there, or void.
         """
         index = self.accepted_index(identifier)
-        return self.replica.entry(index), self.replica.receipt(index).format()
+        return self.replica.leaf(index), self.replica.receipt(index).format()
 
     def wait_for(self, ready: Callable[[View], bool], seconds: float) -> bool:
         """Replay until a condition on the state holds; False when it does not within ``seconds``."""

@@ -74,7 +74,5 @@ def make_lines(
         for group in groups:
             chosen = {name: point for name, point in unblinded[element].items() if name in group}
             if chosen:
-                evidence.proofs.append(
-                    prove_element(element, blind, commitments[element], chosen, betas_of)
-                )
+                evidence.proofs.append(prove_element(element, blind, commitments[element], chosen, betas_of))
     return evidence

@@ -97,7 +97,9 @@ class Outbox:
             log.info("entry %s waits: %s", identifier, error)
             return
         with self._store.writing() as connection:
-            connection.execute(update(tables.outbox).where(tables.outbox.c.id == identifier).values(state=state))
+            connection.execute(
+                update(tables.outbox).where(tables.outbox.c.id == identifier).values(state=state)
+            )
 
     def _recompose(self, row: dict[str, Any]) -> None:
         """Sign the entry anew with the present time: the old bytes were never ordered."""

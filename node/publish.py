@@ -188,7 +188,9 @@ class Publisher:
         if row is not None and row["state"].startswith("refused:"):
             raise Refusal(row["state"].partition(":")[2], f"the ledger refuses this publication of {dataset}")
         if not done:
-            raise ServiceUnavailable("the publication is built and waits for the ledger: it is recorded when it answers")
+            raise ServiceUnavailable(
+                "the publication is built and waits for the ledger: it is recorded when it answers"
+            )
 
     def _build(
         self,

@@ -34,7 +34,15 @@ from protocols.encoding import commit
 from protocols.check.answer import Answer, verify_answer
 from protocols.check.certificate import Openings, check_openings
 from protocols.check.evidence import ElementProof, Line, SetReference, verify_lines
-from protocols.check.terms import ROW, RuleDatasets, Term, check_list, list_digest, list_message, signed_ciphertexts
+from protocols.check.terms import (
+    ROW,
+    RuleDatasets,
+    Term,
+    check_list,
+    list_digest,
+    list_message,
+    signed_ciphertexts,
+)
 from protocols.errors import ProtocolError
 from protocols.sums import shareproof
 from protocols.sums.shareproof import ListContext
@@ -128,7 +136,9 @@ class Trustee:
         check_signature(services.view, peer, _decode(request.signature), list_message(document))
         elements = case_elements(request.openings, request.case)
         terms = check_list(document, certificate, request.case, elements, rules, lines)
-        rows = [f"{term.dataset}/{references[term.dataset].publication}/{term.index}" for term in _rows(terms)]
+        rows = [
+            f"{term.dataset}/{references[term.dataset].publication}/{term.index}" for term in _rows(terms)
+        ]
         self._check_minimum(certificate, len(rows))
         return list_digest(document), rows, signed_ciphertexts(terms, lines)
 
@@ -139,7 +149,8 @@ class Trustee:
             intent = view.intent(query)
             answers = view.answers(query)
             return intent is not None and all(
-                item.dataset in answers and answers[item.dataset].result == "answered" for item in intent.datasets
+                item.dataset in answers and answers[item.dataset].result == "answered"
+                for item in intent.datasets
             )
 
         if not self._services.ledger.wait_for(complete, ANSWER_WAIT_SECONDS):
@@ -167,7 +178,8 @@ class Trustee:
             known = self._services.store.one(tables.released_row, row=row)
             if known is not None and known["terms"] != term_set and not excepted:
                 raise Refusal(
-                    "row_released", "a row was opened in another total: two people of the trustee sign an exception"
+                    "row_released",
+                    "a row was opened in another total: two people of the trustee sign an exception",
                 )
             put(connection, tables.released_row, {"row": row}, {"terms": term_set})
 
@@ -210,7 +222,9 @@ class Trustee:
         """Wait until the release is final: nothing leaves before it is recorded."""
         services = self._services
         services.outbox.wake()
-        if not services.ledger.wait_for(lambda view: view.release(query, case, services.member) is not None, 30):
+        if not services.ledger.wait_for(
+            lambda view: view.release(query, case, services.member) is not None, 30
+        ):
             raise ServiceUnavailable("the release waits for the ledger: ask again when it answers")
 
 
@@ -267,5 +281,3 @@ def verify_evidence(
     lines = [Line.from_json(item) for item in value["lines"]]
     proofs = [ElementProof.from_json(item) for item in value["proofs"]]
     return verify_lines(lines, proofs, commitments, answers, references)
-
-

@@ -17,7 +17,8 @@ import grpc
 from sqlalchemy import insert
 
 from ledger.records import Publication
-from node.errors import Refusal, ServiceUnavailable, raise_from_wire
+from node.errors import Refusal, ServiceUnavailable
+from node.rpc.status import raise_from_wire
 from node.services import Services
 from node.store import tables
 from node.store.setfiles import PublishedSet, write_set
@@ -35,7 +36,9 @@ DOWNLOAD_SECONDS = 3600
 Progress = Callable[[int, int], None]
 
 
-def send_publication(services: Services, dataset: str, publication: str) -> Iterator[check_pb2.DownloadResponse]:
+def send_publication(
+    services: Services, dataset: str, publication: str
+) -> Iterator[check_pb2.DownloadResponse]:
     """Stream one of this department's publications.
 
     Raises:
@@ -50,7 +53,9 @@ def send_publication(services: Services, dataset: str, publication: str) -> Iter
     encoder = golomb.Encoder(count)
     with (folder / "tags.bin").open("rb") as file:
         while block := file.read(CHUNK_BYTES):
-            tags = [int.from_bytes(block[at : at + TAG_BYTES], "big") for at in range(0, len(block), TAG_BYTES)]
+            tags = [
+                int.from_bytes(block[at : at + TAG_BYTES], "big") for at in range(0, len(block), TAG_BYTES)
+            ]
             yield check_pb2.DownloadResponse(tags=encoder.feed(tags))
         yield check_pb2.DownloadResponse(tags=encoder.finish())
     with (folder / "ciphertexts.bin").open("rb") as file:

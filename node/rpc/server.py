@@ -10,7 +10,8 @@ from typing import Any
 import grpc
 
 from keys.tls import Identity
-from node.errors import KNOWN_ERRORS, ConfigurationError, grpc_status, wire_text
+from node.errors import KNOWN_ERRORS, ConfigurationError
+from node.rpc.status import grpc_status, wire_text
 from node.rpc.directory import Directory
 
 MAX_MESSAGE_BYTES = 1 << 20
@@ -55,7 +56,9 @@ def _single(inner: Callable[[Any, Any], Any], method: str) -> Callable[[Any, Any
     return handle
 
 
-def _streaming(inner: Callable[[Any, Any], Iterator[Any]], method: str) -> Callable[[Any, Any], Iterator[Any]]:
+def _streaming(
+    inner: Callable[[Any, Any], Iterator[Any]], method: str
+) -> Callable[[Any, Any], Iterator[Any]]:
     """A streaming method whose errors become statuses."""
 
     def handle(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
@@ -70,7 +73,7 @@ def _streaming(inner: Callable[[Any, Any], Iterator[Any]], method: str) -> Calla
 def _abort(context: grpc.ServicerContext, method: str, error: Exception) -> None:
     """End a call with the status of an error of ours."""
     log.info("%s refused: %s", method, wire_text(error))
-    context.abort(grpc_status(error), wire_text(error)[:4000])
+    context.abort(grpc_status(error), wire_text(error))
 
 
 class Peers:
@@ -91,7 +94,11 @@ class Peers:
 
 
 def start_server(
-    address: str, identity: Identity, directory: Directory, register: Callable[[grpc.Server], None], threads: int
+    address: str,
+    identity: Identity,
+    directory: Directory,
+    register: Callable[[grpc.Server], None],
+    threads: int,
 ) -> grpc.Server:
     """Open the port and serve.
 

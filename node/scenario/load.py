@@ -155,13 +155,63 @@ def _rules(folder: Path, problems: list[Problem]) -> dict[str, RuleSet]:
     return found
 
 
+def read_datasets(tables: list[dict[str, object]], name: str) -> tuple[Dataset, ...]:
+    """Datasets from ``[[dataset]]`` tables of a department's own file.
+
+    Raises:
+        ScenarioError: with every problem found.
+    """
+    problems: list[Problem] = []
+    found = tuple(
+        _dataset(Table(table, name, f"dataset {at}", problems)) for at, table in enumerate(tables, 1)
+    )
+    if problems:
+        raise ScenarioError(tuple(problems))
+    return found
+
+
+def read_case(data: bytes, offices: list[str]) -> Case:
+    """One application from the bytes of its file.
+
+    Args:
+        data: JSON, UTF-8.
+        offices: ids of members that may handle it.
+
+    Raises:
+        ScenarioError: with every problem found.
+    """
+    problems: list[Problem] = []
+    table = _case_table(data, "case", problems)
+    case = None if table is None else _case(table, offices)
+    if problems or case is None:
+        raise ScenarioError(tuple(problems))
+    return case
+
+
+def load_cases(folder: Path) -> tuple[Case, ...]:
+    """Every application ``*.json`` of a folder, whichever office handles it.
+
+    Raises:
+        ScenarioError: with every problem found.
+    """
+    found: list[Case] = []
+    problems: list[Problem] = []
+    for path in sorted(folder.glob("*.json")):
+        table = _case_table(path.read_bytes(), path.name, problems)
+        if table is not None:
+            found.append(_case(table, None))
+    if problems:
+        raise ScenarioError(tuple(problems))
+    return tuple(found)
+
+
 def _cases(
     folder: Path, offices: list[str], rules: dict[str, RuleSet], problems: list[Problem]
 ) -> tuple[Case, ...]:
     found: dict[str, Case] = {}
     for path in sorted((folder / "cases").glob("*.json")):
         name = f"cases/{path.name}"
-        table = _case_table(path, name, problems)
+        table = _case_table(path.read_bytes(), name, problems)
         if table is None:
             continue
         case = _case(table, offices)
@@ -177,9 +227,9 @@ def _cases(
     return tuple(found[number] for number in sorted(found))
 
 
-def _case_table(path: Path, name: str, problems: list[Problem]) -> Table | None:
+def _case_table(data: bytes, name: str, problems: list[Problem]) -> Table | None:
     try:
-        value = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_unique)
+        value = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_unique)
     except UnicodeDecodeError as error:
         problems.append(Problem(name, "", f"save it as UTF-8: byte {error.start} is not"))
         return None
@@ -207,7 +257,7 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return value
 
 
-def _case(table: Table, offices: list[str]) -> Case:
+def _case(table: Table, offices: list[str] | None) -> Case:
     case = Case(
         case=table.text("case", "a number such as 2026-000123, letters, digits, dots and dashes", LABEL),
         rules=table.text("rules", 'a rule set as "dibao@2026.1"', _RULES_KEY),
@@ -218,7 +268,7 @@ def _case(table: Table, offices: list[str]) -> Case:
     table.finish()
     if _LIKE_IDENTIFIER.search(case.case):
         table.refuse("case", "looks like an identifier and would become a file name: use a case number")
-    if case.office and case.office not in offices:
+    if case.office and offices is not None and case.office not in offices:
         table.refuse("office", "is not a member with the role office: correct it")
     return case
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, insert, select, update
 
+from ledger.database import writing
 from node.store import tables
 
 
@@ -27,7 +28,7 @@ class Store:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """One transaction that writes."""
-        with self._writer, self.engine.begin() as connection:
+        with self._writer, writing(self.engine) as connection:
             yield connection
 
     @contextmanager

@@ -45,9 +45,7 @@ class SetFacts:
     root: str
 
 
-def write_set(
-    folder: Path, dataset: str, publication: str, kind: str, leaves: Iterable[bytes]
-) -> SetFacts:
+def write_set(folder: Path, dataset: str, publication: str, kind: str, leaves: Iterable[bytes]) -> SetFacts:
     """Write a set from its leaves in order.
 
     Args:
@@ -75,7 +73,10 @@ def write_set(
     if not count:
         raise StoreError("a set without leaves cannot be published")
     _write_upper_levels(folder / "tree.bin", count)
-    with (folder / "tree.bin").open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+    with (
+        (folder / "tree.bin").open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view,
+    ):
         root = merkle.root_from(count, TreeFile(view, count))
     facts = SetFacts(dataset, publication, kind, width - TAG_BYTES, count, root.hex())
     write_file(folder / "set.json", json.dumps(asdict(facts), indent=1).encode())

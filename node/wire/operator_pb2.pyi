@@ -129,19 +129,40 @@ class LoadConsentsRequest(google.protobuf.message.Message):
 global___LoadConsentsRequest = LoadConsentsRequest
 
 @typing.final
-class LoadRulesRequest(google.protobuf.message.Message):
+class RulesRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TEXT_FIELD_NUMBER: builtins.int
+    ACTION_FIELD_NUMBER: builtins.int
     text: builtins.bytes
+    """the rule set's file"""
+    action: builtins.str
+    """"publish" | "approve" """
     def __init__(
         self,
         *,
         text: builtins.bytes = ...,
+        action: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["text", b"text"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["action", b"action", "text", b"text"]) -> None: ...
 
-global___LoadRulesRequest = LoadRulesRequest
+global___RulesRequest = RulesRequest
+
+@typing.final
+class GrantRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    OPTIONS_FIELD_NUMBER: builtins.int
+    options: builtins.bytes
+    """canonical JSON"""
+    def __init__(
+        self,
+        *,
+        options: builtins.bytes = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["options", b"options"]) -> None: ...
+
+global___GrantRequest = GrantRequest
 
 @typing.final
 class CheckRequest(google.protobuf.message.Message):

@@ -59,9 +59,14 @@ class OperatorStub(object):
                 request_serializer=node_dot_wire_dot_operator__pb2.LoadConsentsRequest.SerializeToString,
                 response_deserializer=node_dot_wire_dot_operator__pb2.Progress.FromString,
                 _registered_method=True)
-        self.LoadRules = channel.unary_unary(
-                '/hedui.node.v1.Operator/LoadRules',
-                request_serializer=node_dot_wire_dot_operator__pb2.LoadRulesRequest.SerializeToString,
+        self.Rules = channel.unary_unary(
+                '/hedui.node.v1.Operator/Rules',
+                request_serializer=node_dot_wire_dot_operator__pb2.RulesRequest.SerializeToString,
+                response_deserializer=node_dot_wire_dot_operator__pb2.Progress.FromString,
+                _registered_method=True)
+        self.RequestGrant = channel.unary_unary(
+                '/hedui.node.v1.Operator/RequestGrant',
+                request_serializer=node_dot_wire_dot_operator__pb2.GrantRequest.SerializeToString,
                 response_deserializer=node_dot_wire_dot_operator__pb2.Progress.FromString,
                 _registered_method=True)
         self.Check = channel.unary_stream(
@@ -108,8 +113,15 @@ class OperatorServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def LoadRules(self, request, context):
-        """Office: takes a rule set into its store, compares it with the ledger.
+    def Rules(self, request, context):
+        """Office: publishes a rule set; approver: compares its text with the ledger and approves.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RequestGrant(self, request, context):
+        """Office: asks an owner for a grant over its datasets, with the definitions now on the ledger.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -150,9 +162,14 @@ def add_OperatorServicer_to_server(servicer, server):
                     request_deserializer=node_dot_wire_dot_operator__pb2.LoadConsentsRequest.FromString,
                     response_serializer=node_dot_wire_dot_operator__pb2.Progress.SerializeToString,
             ),
-            'LoadRules': grpc.unary_unary_rpc_method_handler(
-                    servicer.LoadRules,
-                    request_deserializer=node_dot_wire_dot_operator__pb2.LoadRulesRequest.FromString,
+            'Rules': grpc.unary_unary_rpc_method_handler(
+                    servicer.Rules,
+                    request_deserializer=node_dot_wire_dot_operator__pb2.RulesRequest.FromString,
+                    response_serializer=node_dot_wire_dot_operator__pb2.Progress.SerializeToString,
+            ),
+            'RequestGrant': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestGrant,
+                    request_deserializer=node_dot_wire_dot_operator__pb2.GrantRequest.FromString,
                     response_serializer=node_dot_wire_dot_operator__pb2.Progress.SerializeToString,
             ),
             'Check': grpc.unary_stream_rpc_method_handler(
@@ -307,7 +324,7 @@ class Operator(object):
             _registered_method=True)
 
     @staticmethod
-    def LoadRules(request,
+    def Rules(request,
             target,
             options=(),
             channel_credentials=None,
@@ -320,8 +337,35 @@ class Operator(object):
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/hedui.node.v1.Operator/LoadRules',
-            node_dot_wire_dot_operator__pb2.LoadRulesRequest.SerializeToString,
+            '/hedui.node.v1.Operator/Rules',
+            node_dot_wire_dot_operator__pb2.RulesRequest.SerializeToString,
+            node_dot_wire_dot_operator__pb2.Progress.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestGrant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hedui.node.v1.Operator/RequestGrant',
+            node_dot_wire_dot_operator__pb2.GrantRequest.SerializeToString,
             node_dot_wire_dot_operator__pb2.Progress.FromString,
             options,
             channel_credentials,

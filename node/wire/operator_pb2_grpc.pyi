@@ -48,11 +48,17 @@ class OperatorStub:
     ]
     """Registrar: takes consents from application files of its own desk."""
 
-    LoadRules: grpc.UnaryUnaryMultiCallable[
-        node.wire.operator_pb2.LoadRulesRequest,
+    Rules: grpc.UnaryUnaryMultiCallable[
+        node.wire.operator_pb2.RulesRequest,
         node.wire.operator_pb2.Progress,
     ]
-    """Office: takes a rule set into its store, compares it with the ledger."""
+    """Office: publishes a rule set; approver: compares its text with the ledger and approves."""
+
+    RequestGrant: grpc.UnaryUnaryMultiCallable[
+        node.wire.operator_pb2.GrantRequest,
+        node.wire.operator_pb2.Progress,
+    ]
+    """Office: asks an owner for a grant over its datasets, with the definitions now on the ledger."""
 
     Check: grpc.UnaryStreamMultiCallable[
         node.wire.operator_pb2.CheckRequest,
@@ -90,11 +96,17 @@ class OperatorAsyncStub:
     ]
     """Registrar: takes consents from application files of its own desk."""
 
-    LoadRules: grpc.aio.UnaryUnaryMultiCallable[
-        node.wire.operator_pb2.LoadRulesRequest,
+    Rules: grpc.aio.UnaryUnaryMultiCallable[
+        node.wire.operator_pb2.RulesRequest,
         node.wire.operator_pb2.Progress,
     ]
-    """Office: takes a rule set into its store, compares it with the ledger."""
+    """Office: publishes a rule set; approver: compares its text with the ledger and approves."""
+
+    RequestGrant: grpc.aio.UnaryUnaryMultiCallable[
+        node.wire.operator_pb2.GrantRequest,
+        node.wire.operator_pb2.Progress,
+    ]
+    """Office: asks an owner for a grant over its datasets, with the definitions now on the ledger."""
 
     Check: grpc.aio.UnaryStreamMultiCallable[
         node.wire.operator_pb2.CheckRequest,
@@ -143,12 +155,20 @@ class OperatorServicer(metaclass=abc.ABCMeta):
         """Registrar: takes consents from application files of its own desk."""
 
     @abc.abstractmethod
-    def LoadRules(
+    def Rules(
         self,
-        request: node.wire.operator_pb2.LoadRulesRequest,
+        request: node.wire.operator_pb2.RulesRequest,
         context: _ServicerContext,
     ) -> typing.Union[node.wire.operator_pb2.Progress, collections.abc.Awaitable[node.wire.operator_pb2.Progress]]:
-        """Office: takes a rule set into its store, compares it with the ledger."""
+        """Office: publishes a rule set; approver: compares its text with the ledger and approves."""
+
+    @abc.abstractmethod
+    def RequestGrant(
+        self,
+        request: node.wire.operator_pb2.GrantRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[node.wire.operator_pb2.Progress, collections.abc.Awaitable[node.wire.operator_pb2.Progress]]:
+        """Office: asks an owner for a grant over its datasets, with the definitions now on the ledger."""
 
     @abc.abstractmethod
     def Check(

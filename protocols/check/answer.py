@@ -108,9 +108,7 @@ def evaluate(key: int, public: bytes, elements: Sequence[bytes]) -> tuple[tuple[
         elements: certified elements, already checked.
     """
     betas = voprf.evaluate(key, list(elements))
-    return tuple(betas), voprf.prove(
-        key, group.GENERATOR, public, list(elements), betas, whole_batch=True
-    )
+    return tuple(betas), voprf.prove(key, group.GENERATOR, public, list(elements), betas, whole_batch=True)
 
 
 def verify_answer(answer: Answer, public: bytes, elements: Sequence[bytes]) -> None:

@@ -204,7 +204,9 @@ def draw_padding(secret: bytes, query: str, count: int) -> list[bytes]:
 def draw_trace(secret: bytes, query: str, count: int) -> list[str]:
     """Trace list of keyed random values, one an element, sorted on its own; 32 hex characters each."""
     drawn = (
-        hmac.digest(secret, b"hedui/trace-filler/v1" + fields(bytes.fromhex(query), j.to_bytes(4, "big")), "sha256")
+        hmac.digest(
+            secret, b"hedui/trace-filler/v1" + fields(bytes.fromhex(query), j.to_bytes(4, "big")), "sha256"
+        )
         for j in range(count)
     )
     return sorted(value[:TRACE_BYTES].hex() for value in drawn)
@@ -238,7 +240,9 @@ def certify(
     alphas = voprf.blind([person.identifier for person in persons], blinds)
     commitments = group.multiply_base(blinds)
     count = profiles.padded_elements(len(persons))
-    rows = [(alpha, r, person.case + 1) for alpha, r, person in zip(alphas, commitments, persons, strict=True)]
+    rows = [
+        (alpha, r, person.case + 1) for alpha, r, person in zip(alphas, commitments, persons, strict=True)
+    ]
     padding = draw_padding(padding_secret, terms.query, count - len(persons))
     rows += [(alpha, b"", 0) for alpha in padding]
     rows.sort(key=lambda row: row[0])
@@ -293,7 +297,9 @@ def check_elements(certificate: dict[str, Any], elements: Sequence[bytes], salt:
         GroupError: an element is no valid point.
     """
     if len(elements) != certificate["count"]:
-        raise CertificateError("the number of elements differs from the certificate: send exactly the certified ones")
+        raise CertificateError(
+            "the number of elements differs from the certificate: send exactly the certified ones"
+        )
     if any(len(element) != 32 for element in elements):
         raise CertificateError("an element is not 32 bytes")
     if any(left >= right for left, right in zip(elements, elements[1:], strict=False)):

@@ -135,9 +135,7 @@ def _line(lines: Mapping[tuple[int, str], Line], element: int, dataset: str) -> 
         ) from error
 
 
-def list_document(
-    certificate: Mapping[str, Any], case: int, terms: Iterable[Term]
-) -> dict[str, Any]:
+def list_document(certificate: Mapping[str, Any], case: int, terms: Iterable[Term]) -> dict[str, Any]:
     """The term list as the canonical object that the office signs and whose digest binds the shares."""
     return {
         "v": 1,

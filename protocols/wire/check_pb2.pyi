@@ -76,11 +76,14 @@ class CertifyResponse(google.protobuf.message.Message):
     OPENINGS_FIELD_NUMBER: builtins.int
     REFUSAL_FIELD_NUMBER: builtins.int
     REFUSAL_SIGNATURE_FIELD_NUMBER: builtins.int
+    HOUSEHOLD_SALT_FIELD_NUMBER: builtins.int
     certificate: builtins.bytes
     signature: builtins.bytes
     """canonical JSON signature object"""
     refusal: builtins.bytes
     refusal_signature: builtins.bytes
+    household_salt: builtins.bytes
+    """opens the refusal's commitment of the household"""
     @property
     def openings(self) -> global___Openings: ...
     def __init__(
@@ -91,9 +94,10 @@ class CertifyResponse(google.protobuf.message.Message):
         openings: global___Openings | None = ...,
         refusal: builtins.bytes = ...,
         refusal_signature: builtins.bytes = ...,
+        household_salt: builtins.bytes = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["openings", b"openings"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["certificate", b"certificate", "openings", b"openings", "refusal", b"refusal", "refusal_signature", b"refusal_signature", "signature", b"signature"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["certificate", b"certificate", "household_salt", b"household_salt", "openings", b"openings", "refusal", b"refusal", "refusal_signature", b"refusal_signature", "signature", b"signature"]) -> None: ...
 
 global___CertifyResponse = CertifyResponse
 

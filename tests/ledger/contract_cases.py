@@ -1,13 +1,14 @@
 """A small valid network with real Ed25519 keys, and entries in it: what the contract's tests start from.
 
-``Net`` holds a state and the contract's time. ``Net.ready()`` is a network where everything an intent needs is done:
-sum key, publications verified, rules approved, grants approved. Keys derive from names, so runs are repeatable.
+``Net`` holds a state and the contract's time. ``Net.ready()`` is a network where everything an intent needs
+is done: sum key, publications verified, rules approved, grants approved. Keys derive from names, so runs are
+repeatable.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -71,7 +72,9 @@ def member_object(member: str, roles: Sequence[str], number: int = 0) -> Body:
     return drafts.member(member, f"成员 {member}", roles, keys, f"{member}.example:7443", b"\x30\x00")
 
 
-def genesis_body(roles: dict[str, tuple[str, ...]] | None = None, *, pilot: bool = False, suite: str = SUITE) -> Body:
+def genesis_body(
+    roles: Mapping[str, tuple[str, ...]] | None = None, *, pilot: bool = False, suite: str = SUITE
+) -> Body:
     """The body of a genesis entry."""
     members = [member_object(id, held) for id, held in (MEMBERS if roles is None else roles).items()]
     return drafts.network_genesis(pilot=pilot, epoch="2026-11", members=members, params={"suite": suite})
@@ -123,7 +126,9 @@ class Net:
         self.entries.append((entry, self.now))
         return entry
 
-    def do(self, type: str, by: str | SigningKey, body: Body, co: Iterable[SigningKey] = (), **more: Any) -> Entry:
+    def do(
+        self, type: str, by: str | SigningKey, body: Body, co: Iterable[SigningKey] = (), **more: Any
+    ) -> Entry:
         """Make and apply an entry."""
         return self.apply(self.entry(type, by, body, co, **more))
 
@@ -211,7 +216,9 @@ class Net:
             "grant": f"g-{owner}" if grant is None else grant,
             "requester": "office",
             "owner": owner,
-            "definitions": {name: digest("definition", name) for name in KINDS if name.startswith(f"{owner}.")},
+            "definitions": {
+                name: digest("definition", name) for name in KINDS if name.startswith(f"{owner}.")
+            },
             "protocol": "sum",
             "reveal": "total",
             "purpose": "dibao",
@@ -268,12 +275,16 @@ class Net:
         }
         return {**fields, **changes}
 
-    def slots(self, *indexes: int, grants: Sequence[str] = ("g-housing", "g-tax")) -> list[tuple[str, str, int]]:
+    def slots(
+        self, *indexes: int, grants: Sequence[str] = ("g-housing", "g-tax")
+    ) -> list[tuple[str, str, int]]:
         """The same slots of several grants, this month."""
         period = period_label(self.now, "month")
         return [(grant, period, index) for grant in grants for index in indexes]
 
-    def intent_body(self, certificate: Body, slots: Iterable[tuple[str, str, int]], key: SigningKey | None = None) -> Body:
+    def intent_body(
+        self, certificate: Body, slots: Iterable[tuple[str, str, int]], key: SigningKey | None = None
+    ) -> Body:
         """An intent whose certificate the registrar signed."""
         by = signer("desk") if key is None else key
         signature: Signature = sign_message(by, certificate_message(certificate))

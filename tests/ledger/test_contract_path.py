@@ -42,16 +42,25 @@ def test_from_genesis_to_close() -> None:
     body = drafts.query_answer(query, "tax.income", "refused:clock", digest("r"))
     net.do("query.answer", "tax", body)
     net.answers()
-    assert {name: answer.result for name, answer in net.view.answers(query).items()} == dict.fromkeys(KINDS, "answered")
+    assert {name: answer.result for name, answer in net.view.answers(query).items()} == dict.fromkeys(
+        KINDS, "answered"
+    )
     net.do("share.release", "trust", drafts.share_release(query, 0, digest("list")))
-    net.do("share.exception", "trust", drafts.share_exception(query, 0, digest("other"), "appeal"), operators("trust"))
+    net.do(
+        "share.exception",
+        "trust",
+        drafts.share_exception(query, 0, digest("other"), "appeal"),
+        operators("trust"),
+    )
     net.do("query.close", "office", drafts.query_close(query, digest("total"), digest("report")))
     net.do("case.decision", "office", drafts.committed(digest("case"), "dibao"))
     net.do("complaint", "desk", drafts.committed(digest("case"), "wrong-source"))
     net.do("correction", "tax", drafts.committed(digest("case"), "superseded"))
     net.do("incident", "tax", drafts.incident("no_intent", 3, digest("peer")))
     net.do("query.refused", "seq", drafts.query_refused(digest("entry"), "slot_taken"))
-    assert [(r.trustee, r.case, r.list) for r in net.view.releases(query, 0)] == [("trust", 0, digest("list"))]
+    assert [(r.trustee, r.case, r.list) for r in net.view.releases(query, 0)] == [
+        ("trust", 0, digest("list"))
+    ]
     assert [e.reason for e in net.view.exceptions(query, 0)] == ["appeal"]
     closed = net.view.closed(query)
     assert closed is not None
@@ -84,7 +93,14 @@ def test_the_view_of_members() -> None:
     found = view.member_by_key(signer("office", "operator", 1).public.id)
     assert found is not None
     assert (found[0].id, found[1].use) == ("office", "operator")
-    assert [member.id for member, _key in view.witnesses()] == ["audit", "desk", "housing", "office", "tax", "trust"]
+    assert [member.id for member, _key in view.witnesses()] == [
+        "audit",
+        "desk",
+        "housing",
+        "office",
+        "tax",
+        "trust",
+    ]
     assert [member.id for member in view.members("department")] == ["housing", "tax"]
     assert len(view.founders()) == 7
     assert view.member_by_key("0" * 32) is None
@@ -175,7 +191,11 @@ def test_removed_founders_leave_the_majority() -> None:
 
 
 def test_a_pilot_may_put_roles_together() -> None:
-    roles = {"seq": ("sequencer", "auditor"), "all": ("office", "trustee", "registrar"), "tax": ("department",)}
+    roles = {
+        "seq": ("sequencer", "auditor"),
+        "all": ("office", "trustee", "registrar"),
+        "tax": ("department",),
+    }
     net = empty().genesis(genesis_body(roles, pilot=True))
     body = net.sumkey_body(office="all", trustees=["all"], threshold=1, verification={"all": digest("v")})
     net.do("sumkey.publish", "all", body, [signer("all")])
@@ -236,8 +256,7 @@ def test_a_certificate_holds_at_both_ends_of_its_time() -> None:
 def test_the_new_month_has_new_slots_in_china_first() -> None:
     net = asked()
     net.now = "2026-11-30T16:00:00Z"
-    times = {"not_before": net.now, "not_after": net.now}
-    entry = net.intent("december", **times)
+    entry = net.intent("december", not_before=net.now, not_after=net.now)
     assert entry.body["slots"][0]["period"] == "2026-12"
     net.apply(entry)
 

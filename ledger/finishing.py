@@ -1,0 +1,234 @@
+"""Finishing: from a signed head to a final one, and receipts for those who wait.
+
+    gate      after a start: ask the witnesses what they saw last, until n − k + 1 have answered
+    round     ask every witness for a cosignature over the last signed head, until a quorum or the time-out
+    publish   tiles, then the checkpoint with the cosignatures, then the receipts
+
+An entry is final when a checkpoint that holds it carries a quorum's cosignatures. An idle head gets fresh
+ones over the same text; lines of witnesses that were late or silent this time are kept from before as long
+as the text is the same. Where the quorum is missing, everybody waiting is told which witnesses did not
+answer, and the round is tried again until it succeeds: what was ordered becomes final then.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from ledger.cosigning import Cosigners, Round, WitnessClient, gate
+from ledger.errors import NoteError, QuorumError
+from ledger.note import Note, Signature
+from ledger.ordering import OrderedLog
+from ledger.policy import Policy
+from ledger.proof import Receipt
+from ledger.public import PublicFolder
+from ledger.store import EMPTY_HEAD, Head
+from ledger.submissions import Submissions
+
+RefusalEntry: TypeAlias = Callable[[bytes, str], bytes]
+"""Salted digest (32 bytes) and code → leaf of a ``query.refused`` entry signed by the sequencer's node."""
+
+Observe: TypeAlias = Callable[[str], None]
+"""Told the name of each step when it is done: staged, ordered, cosigned, tiles, published, final."""
+
+
+def unobserved(step: str) -> None:
+    """Take no notice of a step."""
+    del step
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a sequencer goes about its work. Times are in seconds.
+
+    Attributes:
+        round: how long witnesses may take before the quorum counts as missing.
+        retry: pause before asking them again.
+        refresh: age at which an idle head gets fresh cosignatures.
+        submit: how long a submitter waits at most.
+        clock: how far an entry's time may be off the log's clock.
+        refusals: least time between two records of refusals.
+        refusal_entry: writes the record of a refused intent; None: none is written.
+        observe: told each step, for traces and for tests that stop the process there.
+    """
+
+    round: float = 5.0
+    retry: float = 1.0
+    refresh: float = 20.0
+    submit: float = 60.0
+    clock: int = 120
+    refusals: float = 10.0
+    refusal_entry: RefusalEntry | None = None
+    observe: Observe = unobserved
+
+
+class Finisher:
+    """The finishing half of a sequencer; ``gate`` and ``work`` belong to one thread, the rest to any."""
+
+    def __init__(
+        self,
+        log: OrderedLog,
+        policy: Policy,
+        clients: Mapping[str, WitnessClient],
+        public: Path,
+        submissions: Submissions,
+        settings: Settings,
+    ) -> None:
+        self._log = log
+        self._policy = policy
+        self._cosigners = Cosigners(policy, clients, self._judge)
+        self._public = PublicFolder(public)
+        self._submissions = submissions
+        self._settings = settings
+        self._lines: dict[str, Signature] = {}
+        self._asked = 0.0
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self.final = EMPTY_HEAD
+        self.short: QuorumError | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything ordered is final, or cannot become so now."""
+        return self.final.size == self._log.head.size or self.short is not None
+
+    def start(self) -> None:
+        """Start the witnesses' threads."""
+        self._cosigners.start()
+
+    def wake(self) -> None:
+        """A new head is signed."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Make ``gate`` and ``work`` return soon."""
+        self._stopping.set()
+        self._wake.set()
+
+    def close(self) -> None:
+        """End the witnesses' threads and remove files being written; after the finishing thread has ended."""
+        self._cosigners.stop()
+        self._public.close()
+
+    def gate(self) -> bool:
+        """Wait until the start gate is passed and the public folder is in order; False when stopped before.
+
+        Raises:
+            ForkError: a witness has seen a larger or different tree under this log's signature.
+        """
+        while not self._stopping.is_set():
+            try:
+                if not gate(self._cosigners, self._policy, self._judge, self._settings.round):
+                    self._take_published()
+                    self._public.open(self._policy.format(), self.final.size, self._log.content)
+                    return True
+            except (SQLAlchemyError, OSError):
+                pass  # the database or the disk may come back; until then the gate stays shut
+            self._stopping.wait(self._settings.retry)
+        return False
+
+    def work(self) -> None:
+        """Wait for a new head, a retry or a refresh, and make one round; return early when stopped.
+
+        Raises:
+            ForkError: a witness has seen a larger or different tree under this log's signature.
+        """
+        head = self._log.head
+        if self.short is not None:
+            self._stopping.wait(self._asked + self._settings.retry - time.monotonic())
+        elif head.size == self.final.size:
+            due = self._asked + self._settings.refresh - time.monotonic()
+            if due > 0 or not head.size:
+                self._wake.wait(due if head.size else None)
+                self._wake.clear()
+                if head.size == self._log.head.size and (not head.size or due - time.monotonic() > 0):
+                    return
+        head = self._log.head
+        if head.size and not self._stopping.is_set():
+            self._round(head)
+            self._submissions.wake()
+
+    def settle(self) -> None:
+        """Hand receipts to those whose entries are final."""
+        final = self.final
+        done = self._submissions.ordered_below(final.size)
+        if done:
+            self._submissions.succeed(done, self.receipts([one.position or 0 for one in done], final))
+
+    def receipts(self, positions: Sequence[int], head: Head) -> list[Receipt]:
+        """Receipts of entries under a final head.
+
+        Raises:
+            MerkleError: a position beyond it.
+        """
+        paths = self._log.inclusion_paths(positions, head.size)
+        return [Receipt(position, path, head.note) for position, path in zip(positions, paths, strict=True)]
+
+    def _judge(self, note: bytes) -> None:
+        self._log.judge(self._policy, note)
+
+    def _take_published(self) -> None:
+        """Take up the published checkpoint; one that is damaged or of another policy is written anew."""
+        note = self._public.checkpoint()
+        if note is None:
+            return
+        try:
+            head = self._policy.verify_checkpoint(note).checkpoint
+            self._judge(note)
+        except (NoteError, QuorumError):
+            return
+        parsed = Note.parse(note)
+        self._lines = {w.name: line for w in self._policy.witnesses for line in parsed.signed_by(w.key)}
+        self.final = Head(head.size, head.root, note, "")
+
+    def _round(self, head: Head) -> None:
+        checkpoint = self._policy.verify_log(head.note)[1]
+        asked = self._cosigners.begin(
+            checkpoint, head.note, lambda old: self._log.consistency_path(old, head.size)
+        )
+        lines = asked.wait(self._policy.quorum, self._settings.round)
+        self._asked = time.monotonic()
+        if asked.fork is not None:
+            raise asked.fork
+        if len(lines) < self._policy.quorum:
+            self._fall_short(asked, len(lines))
+            return
+        self._settings.observe("cosigned")
+        try:
+            self._publish(head, lines)
+        except (SQLAlchemyError, OSError) as error:
+            self.short = QuorumError(
+                f"the log's disk or database failed ({type(error).__name__}): free space there"
+            )
+            self._submissions.fail_all(self.short)
+
+    def _publish(self, head: Head, lines: Mapping[str, Signature]) -> None:
+        if head.size == self.final.size:
+            lines = {**self._lines, **lines}
+        note = Note.parse(head.note)
+        ordered = tuple(lines[w.name] for w in self._policy.witnesses if w.name in lines)
+        data = Note(note.text, note.signatures + ordered).format()
+        self._public.write(head.size, self._log.content)
+        self._settings.observe("tiles")
+        self._public.publish(data, head.size)
+        self._settings.observe("published")
+        self._lines = dict(lines)
+        self.final = Head(head.size, head.root, data, head.time)
+        self.short = None
+        self.settle()
+        self._settings.observe("final")
+
+    def _fall_short(self, asked: Round, cosigned: int) -> None:
+        missing = asked.missing()
+        self.short = QuorumError(
+            f"{cosigned} of {self._policy.quorum} needed witnesses cosigned; no answer from "
+            f"{', '.join(missing)}. Start these nodes; submitting the same bytes again is safe",
+            missing,
+        )
+        self._submissions.fail_all(self.short)

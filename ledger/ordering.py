@@ -1,0 +1,274 @@
+"""Ordering: from admitted entries to a signed head, in one code path for normal work and recovery.
+
+    stage   admit each entry against the state so far; store leaves, state and the staged size in one
+    transaction order   read the staged leaves again, recompute every hash from the stored bytes and
+    compare, sign the new head,
+            then, in one transaction, compare-and-swap it for the last one and store the tiles
+
+A stop between the two leaves staged entries; ``order`` after the next start takes them up. What is signed
+comes from the bytes as stored, never from memory: one flipped bit in a buffer once ended a public log. A
+head is signed once a size and kept before anybody sees it, so there is never a second text for a size. The
+compare-and-swap fails when another process writes the same log.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from ledger.checkpoint import Checkpoint, sign_checkpoint
+from ledger.database import writing
+from ledger.entry import Entry, parse
+from ledger.errors import EntryError, ForkError, LedgerError, Quarantined, Refused
+from ledger.merkle import HASH_BYTES, consistency_path, inclusion_path, leaf_hash, root_from
+from ledger.note import NoteSigner
+from ledger.policy import Policy
+from ledger.replay import Apply, Replay
+from ledger.state import State
+from ledger.store import EMPTY_HEAD, CachedState, Head, ReadState, Row, TileCache, TreeStore
+from ledger.tables import LOG, REFUSAL
+from ledger.tiles import TILE_WIDTH, Tile, TileSource, TileWriter, encode_bundle
+
+STAGED = "staged"
+ORDERED = "ordered"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An entry that asks to be ordered.
+
+    Attributes:
+        leaf: its bytes.
+        hashed: its RFC 6962 leaf hash.
+        entry: the same, parsed.
+    """
+
+    leaf: bytes
+    hashed: bytes
+    entry: Entry
+
+    @classmethod
+    def parse(cls, leaf: bytes) -> Candidate:
+        """Parse a leaf.
+
+        Raises:
+            EntryError: it is no entry.
+        """
+        return cls(leaf, leaf_hash(leaf), parse(leaf))
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A refusal to be recorded.
+
+    Attributes:
+        digest: SHA-256(salt ‖ refused leaf), what the ledger shows.
+        salt: 32 random bytes, kept here.
+        leaf_hash: of the refused leaf, kept here.
+        code: the contract's code.
+    """
+
+    digest: bytes
+    salt: bytes
+    leaf_hash: bytes
+    code: str
+
+    @classmethod
+    def of(cls, candidate: Candidate, code: str) -> Refusal:
+        """A refusal of ``candidate`` under a fresh salt."""
+        salt = secrets.token_bytes(32)
+        digest = hashlib.sha256(salt + candidate.leaf).digest()
+        return cls(digest, salt, candidate.hashed, code)
+
+
+class OrderedLog:
+    """The ordered entries of one log in one database; one thread writes, any number read."""
+
+    def __init__(self, engine: Engine, signer: NoteSigner, apply: Apply) -> None:
+        self._engine = engine
+        self._signer = signer
+        self._apply = apply
+        self._store = TreeStore(LOG)
+        self._tiles = TileCache(engine, self._store)
+        self._values = CachedState(engine, self._store)
+        self._replay = Replay(self._values, apply)
+        self._staged = self._ordered = EMPTY_HEAD
+        self._heads: dict[str, Head | None] = {}
+        self.load()
+
+    def load(self) -> None:
+        """Take up what the database holds; after a start, and after any failure to write."""
+        with self._engine.connect() as connection:
+            self._heads = {name: self._store.head(connection, name) for name in (STAGED, ORDERED)}
+        self._staged = self._heads[STAGED] or EMPTY_HEAD
+        self._ordered = self._heads[ORDERED] or EMPTY_HEAD
+        self._values.forget()
+        self._replay = Replay(self._values, self._apply, self._staged.time)
+
+    @property
+    def head(self) -> Head:
+        """The last signed head; size 0 and no note before the first."""
+        return self._ordered
+
+    @property
+    def pending(self) -> int:
+        """Number of staged entries not yet under a signed head."""
+        return self._staged.size - self._ordered.size
+
+    @property
+    def state(self) -> State:
+        """The committed contract state after the last staged entry."""
+        return ReadState(self._engine, self._store)
+
+    def stage(
+        self, batch: Sequence[Candidate], record: Callable[[Refusal], bytes | None]
+    ) -> list[int | LedgerError]:
+        """Admit and store a batch.
+
+        Args:
+            batch: in the order wished; identical leaves are stored once.
+            record: makes the leaf of a ``query.refused`` entry for a refused intent, or None for no record.
+
+        Returns:
+            For each candidate its position, or why it was refused.
+        """
+        rows: list[Row] = []
+        refusals: list[Refusal] = []
+        with self._engine.connect() as connection:
+            known = self._store.positions(connection, [candidate.hashed for candidate in batch])
+            self._values.use(connection)
+            try:
+                outcomes = [self._admit(candidate, known, rows) for candidate in batch]
+                for candidate, outcome in zip(batch, outcomes, strict=True):
+                    if isinstance(outcome, Refused) and candidate.entry.type == "query.intent":
+                        self._record(Refusal.of(candidate, outcome.code), record, known, rows, refusals)
+            finally:
+                self._values.use(None)
+        if rows:
+            self._write_staged(rows, refusals)
+        return outcomes
+
+    def order(self) -> Head:
+        """Bring every staged entry under a signed head.
+
+        Raises:
+            Quarantined: a stored leaf is no longer what was staged.
+            LogError: another process has moved the head.
+        """
+        if not self.pending:
+            return self._ordered
+        writer = TileWriter(self._ordered.size, self._tiles)
+        for begin in range(self._ordered.size, self._staged.size, TILE_WIDTH):
+            self._reread(writer, begin, min(begin + TILE_WIDTH, self._staged.size))
+        tiles = writer.take_changed()
+        root = root_from(writer.size, TileSource(writer))
+        note = sign_checkpoint(Checkpoint(self._signer.verifier.name, writer.size, root), self._signer)
+        new = Head(writer.size, root, note.format(), self._staged.time)
+        with writing(self._engine) as connection:
+            self._store.swap_head(connection, ORDERED, self._heads[ORDERED], new)
+            self._store.put_tiles(connection, tiles)
+        self._tiles.keep(tiles)
+        self._heads[ORDERED] = self._ordered = new
+        return new
+
+    def known(self, hashes: Sequence[bytes]) -> dict[bytes, int]:
+        """Positions of the leaf hashes that are stored."""
+        with self._engine.connect() as connection:
+            return self._store.positions(connection, hashes)
+
+    def leaves(self, begin: int, end: int) -> list[bytes]:
+        """Leaves begin … end − 1 as far as a signed head covers them."""
+        with self._engine.connect() as connection:
+            return [
+                leaf for _, leaf, _ in self._store.leaves(connection, begin, min(end, self._ordered.size))
+            ]
+
+    def content(self, tile: Tile) -> bytes:
+        """Bytes of a public tile or bundle."""
+        if tile.level < 0:
+            begin = tile.index * TILE_WIDTH
+            return encode_bundle(self.leaves(begin, begin + tile.width))
+        return self._tiles.tile(tile.level, tile.index, tile.width)[: tile.width * HASH_BYTES]
+
+    def inclusion_paths(self, positions: Sequence[int], size: int) -> list[tuple[bytes, ...]]:
+        """Inclusion proofs of several entries in one tree."""
+        source = self._tiles.source()
+        return [tuple(inclusion_path(position, size, source)) for position in positions]
+
+    def consistency_path(self, old: int, new: int) -> tuple[bytes, ...]:
+        """Consistency proof between two sizes of this log."""
+        return tuple(consistency_path(old, new, self._tiles.source()))
+
+    def judge(self, policy: Policy, note: bytes) -> None:
+        """Compare a checkpoint that the log has signed, wherever it comes from, with this log.
+
+        Raises:
+            NoteError: not signed by the log: no evidence of anything.
+            ForkError: it is larger than this log, or has another root.
+        """
+        _, seen = policy.verify_log(note)
+        if seen.size > self._ordered.size:
+            raise ForkError(f"a witness has seen {seen.size} entries, this log has {self._ordered.size}")
+        if root_from(seen.size, self._tiles.source()) != seen.root:
+            raise ForkError(f"a witness has seen another tree of {seen.size} entries")
+
+    def _admit(self, candidate: Candidate, known: dict[bytes, int], rows: list[Row]) -> int | LedgerError:
+        """Position of a candidate, new or known, or the contract's refusal."""
+        position = known.get(candidate.hashed)
+        if position is not None:
+            return position
+        try:
+            self._replay.admit(candidate.entry)
+        except Refused as error:
+            return error
+        position = self._staged.size + len(rows)
+        entry = candidate.entry
+        rows.append(Row(position, candidate.leaf, candidate.hashed, entry.id, entry.type, None))
+        known[candidate.hashed] = position
+        return position
+
+    def _record(
+        self,
+        refusal: Refusal,
+        record: Callable[[Refusal], bytes | None],
+        known: dict[bytes, int],
+        rows: list[Row],
+        refusals: list[Refusal],
+    ) -> None:
+        leaf = record(refusal)
+        if leaf is None:
+            return
+        try:
+            candidate = Candidate.parse(leaf)
+        except EntryError as error:
+            raise Quarantined(f"the log's own entry is malformed: {error}") from error
+        if isinstance(self._admit(candidate, known, rows), int):
+            refusals.append(refusal)
+
+    def _write_staged(self, rows: Sequence[Row], refusals: Sequence[Refusal]) -> None:
+        new = Head(self._staged.size + len(rows), self._ordered.root, b"", self._replay.time)
+        with writing(self._engine) as connection:
+            self._store.swap_head(connection, STAGED, self._heads[STAGED], new)
+            self._store.put_rows(connection, rows)
+            self._store.put_values(connection, self._values.changes)
+            if refusals:
+                connection.execute(REFUSAL.insert(), [vars(refusal) for refusal in refusals])
+        self._values.written()
+        self._heads[STAGED] = self._staged = new
+
+    def _reread(self, writer: TileWriter, begin: int, end: int) -> None:
+        """Add the stored leaves begin … end − 1 to the tree, each hashed anew."""
+        with self._engine.connect() as connection:
+            stored = self._store.leaves(connection, begin, end)
+        for expected, (position, leaf, hashed) in zip(range(begin, end), stored, strict=False):
+            if position != expected or leaf_hash(leaf) != hashed:
+                raise Quarantined(
+                    f"stored entry {expected} has changed since it was staged: restore the database"
+                )
+            writer.append(hashed)
+        if writer.size != end:
+            raise Quarantined(f"stored entries {begin} to {end} are not all there: restore the database")

@@ -1,0 +1,13 @@
+"""The ``hedui`` command. The entry point sets up the transport before anything imports gRPC."""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Run the command line; exit status 0 done and valid, 1 invalid or refused, 2 usage, 3 not available."""
+    from node.config import prepare_transport
+
+    prepare_transport()
+    from node.cli.root import run
+
+    run()

@@ -1,0 +1,90 @@
+"""``hedui dataset``: check a source, publish a dataset, take over and verify publications."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from adapters.dataset import DatasetSpec, check_dataset
+from node.config import preferred_language
+from node.errors import ConfigurationError
+from node.operator import OperatorClient
+from node.scenario.load import read_datasets
+
+EXISTING = click.Path(path_type=Path, exists=True)
+
+
+@click.group()
+def dataset() -> None:
+    """A department's data."""
+
+
+@dataset.command("check")
+@click.argument("source")
+@click.option("--identifier", required=True, metavar="COL", help="Column of the resident identifier.")
+@click.option("--amount", metavar="COL", help="Column of an amount; without it a member dataset is checked.")
+@click.option("--unit", type=click.Choice(["yuan", "fen", "wan"]), help="Unit of the amounts.")
+@click.option("--where", metavar="SQL", help="Condition over the source's columns.")
+@click.option("--row-key", multiple=True, metavar="COL", help="Rows with the same key count once; repeat.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def check(
+    source: str,
+    identifier: str,
+    amount: str | None,
+    unit: str | None,
+    where: str | None,
+    row_key: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Read SOURCE and report what would be published: counts and reasons, never a value."""
+    kind = "member" if amount is None else "amount"
+    spec = DatasetSpec(source, identifier, kind, amount, unit, where, row_key, Path())  # type: ignore[arg-type]
+    report = check_dataset(spec)
+    if as_json:
+        click.echo(json.dumps(report.to_json(), ensure_ascii=False))
+        return
+    table = Table(show_header=False, box=None)
+    for label, text in report.table("zh-CN" if preferred_language() == "zh" else "en"):
+        table.add_row(label, text)
+    Console().print(table)
+
+
+@dataset.command("publish")
+@click.argument("home", type=EXISTING)
+@click.argument("datasets", type=EXISTING)
+@click.option("--epoch", required=True, help="Label of the epoch.")
+@click.option("--only", metavar="DATASET", help="One dataset of the file.")
+def publish(home: Path, datasets: Path, epoch: str, only: str | None) -> None:
+    """Publish this department's datasets, described in the TOML file DATASETS ([[dataset]] tables)."""
+    client = OperatorClient(home)
+    try:
+        text = datasets.read_text("utf-8")
+        tables = tomllib.loads(text).get("dataset", [])
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"{datasets} is not a TOML file: {error}") from error
+    for found in read_datasets(tables, datasets.name):
+        if only is None or found.id == only:
+            result = client.publish(found, datasets.parent, epoch, _show)
+            click.echo(f"{found.id} {result['publication']}: {result['count']} rows with padding")
+    client.close()
+
+
+@dataset.command("verify")
+@click.argument("home", type=EXISTING)
+def verify(home: Path) -> None:
+    """At an office or auditor: take over every new publication, rebuild it, record that it is right."""
+    client = OperatorClient(home)
+    for name in client.verify(_show)["verified"]:
+        click.echo(f"{name} verified")
+    client.close()
+
+
+def _show(stage: str, values: dict[str, Any], done: int, total: int) -> None:
+    """Progress on standard error."""
+    click.echo(f"{values.get('dataset', stage)}: {done} of {total}", err=True)

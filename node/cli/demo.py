@@ -1,0 +1,76 @@
+"""``hedui demo``: a whole scenario on one machine."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+from typing import NoReturn
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from node.config import preferred_language
+from node.demo import Row, prepare
+from node.messages import Messages
+from node.progress import Reporter
+from protocols.profiles import PAILLIER_PROFILES
+
+FEN_A_YUAN = 100
+
+
+@click.command()
+@click.argument("folder", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--out", type=click.Path(path_type=Path), default=Path("hedui-demo"), show_default=True)
+@click.option("--residents", type=click.IntRange(1), default=2000, show_default=True)
+@click.option("--cases", type=click.IntRange(1), default=12, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--suite", type=click.Choice(list(PAILLIER_PROFILES)), help="Suite of household totals.")
+def demo(folder: Path | None, out: Path, residents: int, cases: int, seed: int, suite: str | None) -> int:
+    """Run the scenario FOLDER, or a generated one: every member its own process, every report verified."""
+    signal.signal(signal.SIGTERM, _terminated)
+    console, messages = Console(), Messages(preferred_language())
+    reporter = Reporter(console, messages)
+    began = time.monotonic()
+    run = prepare(folder, out, residents, cases, seed, suite, reporter)
+    rows = run.run()
+    console.print(_table(rows, messages))
+    reporter.stage("demo.valid", count=len(rows), folder=str(out))
+    reporter.stage("demo.done", seconds=round(time.monotonic() - began), folder=str(out / "reports"))
+    command = f"hedui report verify {out / 'reports' / (rows[0].case + '.json')} --policy {out / 'ledger' / 'policy'}"
+    reporter.stage("demo.next", command=command)
+    return 0 if all(row.valid for row in rows) else 1
+
+
+def _terminated(*_: object) -> NoReturn:
+    """SIGTERM ends the run as Ctrl-C does, so that no process stays behind."""
+    raise KeyboardInterrupt
+
+
+def _table(rows: list[Row], messages: Messages) -> Table:
+    """The closing table: case, outcome, net where opened, persons, time, receipts."""
+    table = Table(title=messages.text("summary.title"))
+    for heading in ("case", "outcome", "net", "persons", "heads", "ms", "receipts"):
+        right = heading in ("net", "persons", "heads", "ms", "receipts")
+        table.add_column(messages.text(f"summary.{heading}"), justify="right" if right else "left")
+    for row in rows:
+        identifier = f"outcome.{row.outcome}"
+        outcome = messages.text(identifier) if messages.has(identifier) else row.outcome
+        table.add_row(
+            row.case,
+            outcome,
+            messages.text("summary.not_opened") if row.net_fen is None else yuan(row.net_fen),
+            str(row.persons),
+            messages.text("summary.unknown") if row.heads is None else str(row.heads),
+            str(row.ms),
+            str(row.receipts),
+        )
+    return table
+
+
+def yuan(fen: int) -> str:
+    """An amount in yuan with two decimals, from integers."""
+    sign = "-" if fen < 0 else ""
+    whole, rest = divmod(abs(fen), FEN_A_YUAN)
+    return f"{sign}{whole:,}.{rest:02d}"

@@ -1,0 +1,87 @@
+"""``hedui grant``: ask for a grant, decide it, take it back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from node.operator import OperatorClient
+
+EXISTING = click.Path(path_type=Path, exists=True)
+
+
+@click.group()
+def grant() -> None:
+    """Grants: what an office may ask of an owner, how often and until when."""
+
+
+@grant.command("request")
+@click.argument("home", type=EXISTING)
+@click.option("--owner", required=True, help="Member whose data it is.")
+@click.option("--dataset", "datasets", required=True, multiple=True, help="A dataset of the owner; repeat.")
+@click.option("--protocol", type=click.Choice(["sum", "check"]), default="sum", show_default=True)
+@click.option("--purpose", required=True, help="Code of the purpose.")
+@click.option("--basis", required=True, help="Legal basis.")
+@click.option("--from", "first", required=True, metavar="DATE")
+@click.option("--until", "last", required=True, metavar="DATE")
+@click.option("--period", type=click.Choice(["month", "day"]), default="month", show_default=True)
+@click.option("--slots", type=click.IntRange(1), required=True, help="Questions a period.")
+@click.option("--elements", type=click.IntRange(4), default=8, show_default=True, help="Elements a slot.")
+@click.option(
+    "--min-terms", type=click.IntRange(0), default=0, show_default=True, help="Fewest rows of a total."
+)
+def request(
+    home: Path,
+    owner: str,
+    datasets: tuple[str, ...],
+    protocol: str,
+    purpose: str,
+    basis: str,
+    first: str,
+    last: str,
+    period: str,
+    slots: int,
+    elements: int,
+    min_terms: int,
+) -> None:
+    """At the office: ask an owner for a grant; prints its id."""
+    client = OperatorClient(home)
+    options = {
+        "owner": owner,
+        "datasets": list(datasets),
+        "protocol": protocol,
+        "reveal": "total" if protocol == "sum" else "bits",
+        "purpose": purpose,
+        "basis": basis,
+        "from": first,
+        "until": last,
+        "period": period,
+        "slots": slots,
+        "elements": elements,
+        "min_terms": min_terms,
+    }
+    click.echo(client.request_grant(options))
+    client.close()
+
+
+@grant.command("decide")
+@click.argument("home", type=EXISTING)
+@click.argument("grant_id", metavar="GRANT")
+@click.option("--reject", is_flag=True, help="Refuse instead of approving.")
+def decide(home: Path, grant_id: str, reject: bool) -> None:
+    """At the owner: approve GRANT with the signatures of two people."""
+    client = OperatorClient(home)
+    client.decide_grant(grant_id, "reject" if reject else "approve")
+    client.close()
+
+
+@grant.command("revoke")
+@click.argument("home", type=EXISTING)
+@click.argument("grant_id", metavar="GRANT")
+@click.option("--reason", required=True, help="Code of the reason.")
+def revoke(home: Path, grant_id: str, reason: str) -> None:
+    """At the owner: take GRANT back with the signatures of two people."""
+    client = OperatorClient(home)
+    client.submit_by_two("grant.revoke", {"grant": grant_id, "reason": reason})
+    client.close()

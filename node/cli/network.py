@@ -1,0 +1,140 @@
+"""``hedui network``: found a network, invite into it, join it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ledger import entry as entries
+from node.config import read_configuration
+from node.errors import ConfigurationError
+from node.home import Home, write_file
+from node.identity import open_keys
+from node.network import NetworkFile, join, propose, read_card, seal, sign_proposal
+from node.operator import OperatorClient
+from protocols.profiles import PAILLIER_3072, PAILLIER_PROFILES
+
+FILE = click.Path(path_type=Path)
+EXISTING = click.Path(path_type=Path, exists=True)
+
+
+@click.group()
+def network() -> None:
+    """A network of members around one ledger."""
+
+
+@network.command("create")
+@click.argument("proposal", type=FILE)
+@click.option("--network", "name", required=True, help="Name of the network.")
+@click.option("--epoch", required=True, help="Label of the first epoch, such as 2026-11.")
+@click.option(
+    "--card", "cards", required=True, multiple=True, type=EXISTING, help="A founder's card.json; repeat."
+)
+@click.option(
+    "--suite", type=click.Choice(list(PAILLIER_PROFILES)), default=PAILLIER_3072.name, show_default=True
+)
+@click.option("--pilot", is_flag=True, help="Allow roles on one member that production keeps apart.")
+def create(proposal: Path, name: str, epoch: str, cards: tuple[Path, ...], suite: str, pilot: bool) -> None:
+    """Write PROPOSAL, the first entry that every founder must sign."""
+    found = propose(name, epoch, suite, [read_card(card) for card in cards], pilot=pilot)
+    _write(proposal, found)
+    click.echo(f"{proposal}: every founder signs it with `hedui network sign HOME {proposal}`")
+
+
+@network.command("sign")
+@click.argument("home", type=EXISTING)
+@click.argument("proposal", type=EXISTING)
+def sign(home: Path, proposal: Path) -> None:
+    """Sign PROPOSAL as a founder, after comparing one's own card in it."""
+    configuration = read_configuration(home)
+    found = _read(proposal)
+    sign_proposal(found, read_card(configuration.home.card), open_keys(configuration).node)
+    _write(proposal, found)
+
+
+@network.command("seal")
+@click.argument("home", type=EXISTING)
+@click.argument("proposal", type=EXISTING)
+@click.argument("out", type=FILE)
+def seal_network(home: Path, proposal: Path, out: Path) -> None:
+    """At the sequencer, when all have signed: write the network file OUT and join."""
+    configuration = read_configuration(home)
+    moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    leaf, found = seal(_read(proposal), open_keys(configuration).node, moment)
+    join(configuration.home, found, leaf)
+    write_file(out, found.format())
+    click.echo(f"{out}: every member joins with `hedui network join HOME {out}`")
+
+
+@network.command("invite")
+@click.argument("home", type=EXISTING)
+@click.argument("out", type=FILE)
+def invite(home: Path, out: Path) -> None:
+    """Write the invitation OUT for a further member: genesis digest, trust policy, first address."""
+    write_file(out, NetworkFile.read(Home(home.resolve()).require().network).format())
+
+
+@network.command("join")
+@click.argument("home", type=EXISTING)
+@click.argument("invitation", type=EXISTING)
+def join_network(home: Path, invitation: Path) -> None:
+    """Pin the network of INVITATION in HOME."""
+    join(Home(home.resolve()).require(), NetworkFile.read(invitation))
+    click.echo(f"Joined. Run the node with `hedui node run {home}`")
+
+
+@network.command("admit-draft")
+@click.argument("home", type=EXISTING)
+@click.argument("card", type=EXISTING)
+@click.argument("draft", type=FILE)
+@click.option("--version", type=int, default=1, show_default=True, help="One above the member's last entry.")
+def admit_draft(home: Path, card: Path, draft: Path, version: int) -> None:
+    """Write DRAFT, the entry that admits the member of CARD; founders sign it with `admit-sign`."""
+    name = NetworkFile.read(Home(home.resolve()).require().network).network
+    body = {"member": read_card(card), "version": version}
+    _write(draft, {"network": name, "id": secrets.token_hex(16), "body": body, "sigs": []})
+
+
+@network.command("admit-sign")
+@click.argument("home", type=EXISTING)
+@click.argument("draft", type=EXISTING)
+def admit_sign(home: Path, draft: Path) -> None:
+    """Sign DRAFT as a founder."""
+    found = _read(draft)
+    keys = open_keys(read_configuration(home))
+    message = entries.body_message(found["network"], "member.admit", found["id"], found["body"])
+    found["sigs"].append(entries.sign_message(keys.node, message).to_json())
+    _write(draft, found)
+
+
+@network.command("admit")
+@click.argument("home", type=EXISTING)
+@click.argument("draft", type=EXISTING)
+def admit(home: Path, draft: Path) -> None:
+    """Put DRAFT, signed by more than half of the founders, on the ledger through HOME's running node."""
+    found = _read(draft)
+    client = OperatorClient(home)
+    client.submit("member.admit", found["body"], found["id"], found["sigs"])
+    client.close()
+    click.echo(f"{found['body']['member']['id']} is a member")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{path} is not a file of `hedui network create` or `admit-draft`"
+        ) from error
+    if not isinstance(value, dict) or not {"network", "body", "sigs"} <= value.keys():
+        raise ConfigurationError(f"{path} is not a file of `hedui network create` or `admit-draft`")
+    return value
+
+
+def _write(path: Path, value: dict[str, Any]) -> None:
+    write_file(path, json.dumps(value, indent=1, ensure_ascii=False).encode() + b"\n")

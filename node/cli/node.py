@@ -1,0 +1,99 @@
+"""``hedui node``: make a member's home, run its node, ask how it is."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import click
+
+from node.config import ROLES, read_configuration
+from node.operator import OperatorClient
+from node.setup import init_home
+
+HOME = click.argument("home", type=click.Path(path_type=Path))
+
+
+@click.group()
+def node() -> None:
+    """A member's own node."""
+
+
+@node.command("init")
+@HOME
+@click.option("--id", "member", required=True, help="Member id: lower-case letters, digits, dashes.")
+@click.option("--name", required=True, help="Name for people.")
+@click.option(
+    "--role", "roles", required=True, multiple=True, type=click.Choice(ROLES), help="May be repeated."
+)
+@click.option("--listen", required=True, metavar="HOST:PORT", help="Where the node's one port is opened.")
+@click.option("--endpoint", metavar="HOST:PORT", help="What other members are told; --listen when absent.")
+@click.option("--passphrase-file", type=click.Path(path_type=Path, exists=True), help="Opens the secrets.")
+@click.option("--store", metavar="URL", help="postgresql+psycopg://…; SQLite in the home when absent.")
+def init(
+    home: Path,
+    member: str,
+    name: str,
+    roles: tuple[str, ...],
+    listen: str,
+    endpoint: str | None,
+    passphrase_file: Path | None,
+    store: str | None,
+) -> None:
+    """Create HOME with its keys, its configuration and its public card."""
+    init_home(home, member, name, roles, listen, endpoint, passphrase_file, store)
+    click.echo(f"{home}: give {home / 'card.json'} to whoever founds or extends the network")
+    if passphrase_file is None:
+        click.echo(f"The passphrase is in {home / 'keys' / 'passphrase'}: keep a copy elsewhere")
+
+
+@node.command("run")
+@HOME
+@click.option("--with-parent", is_flag=True, help="End when standard input is closed.")
+def run(home: Path, with_parent: bool) -> None:
+    """Run the node of HOME until it is told to end."""
+    from node.member import Member
+
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
+    )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    member = Member(read_configuration(home))
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    if with_parent:
+        threading.Thread(target=_end_with_parent, args=(ended,), daemon=True).start()
+    try:
+        member.start()
+        ended.wait()
+    finally:
+        member.stop()
+
+
+@node.command("status")
+@HOME
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def status(home: Path, as_json: bool) -> None:
+    """Say what the running node of HOME is and how far it has replayed the ledger."""
+    client = OperatorClient(home)
+    found = client.status()
+    client.close()
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False))
+        return
+    for name, value in found.items():
+        shown = ", ".join(map(str, value)) if isinstance(value, list) else value
+        click.echo(f"{name:10} {shown}")
+
+
+def _end_with_parent(ended: threading.Event) -> None:
+    """Wait for the end of standard input."""
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    ended.set()

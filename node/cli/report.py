@@ -1,0 +1,107 @@
+"""``hedui report``: verify a report offline, print it again for people.
+
+Nothing here opens a connection or a database: a report, the reader's own trust policy and, where one has it,
+the openings file are all there is.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from node.config import preferred_language, user_folder
+from node.errors import EXIT_INVALID, EXIT_OK
+from node.home import write_file
+from node.messages import LANGUAGES, Messages
+from node.report.findings import Broken, Failure, Findings
+from node.report.form import decode_report
+from node.report.html import people_of_openings, render
+from node.report.identity import read_openings
+from node.report.policies import trusted_policy
+from node.report.verify import verify_report
+
+READABLE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+THERE = click.Path(exists=True, readable=True, path_type=Path)
+
+
+@click.group()
+def report() -> None:
+    """Verify evidence reports offline, and print them."""
+
+
+@report.command()
+@click.argument("file", type=READABLE)
+@click.option(
+    "--policy",
+    type=THERE,
+    help="Trust policy, or a folder of policies. Without it those you pinned are used.",
+)
+@click.option("--openings", type=READABLE, help="The openings file, to check whose report it is.")
+@click.option(
+    "--json", "as_json", is_flag=True, help='Print {"valid", "failures": [{"check", "line", "reason"}]}.'
+)
+@click.option(
+    "--language", type=click.Choice(LANGUAGES), help="Language of the text; else the environment's."
+)
+@click.pass_context
+def verify(
+    context: click.Context,
+    file: Path,
+    policy: Path | None,
+    openings: Path | None,
+    *,
+    as_json: bool,
+    language: str | None,
+) -> None:
+    """Verify FILE, a report, and name every check that fails.
+
+    Exit status: 0 valid, 1 invalid, 2 no policy given or pinned.
+    """
+    data = file.read_bytes()
+    trusted = trusted_policy(policy, user_folder(), named_policy(data))
+    failures = verify_report(data, trusted, None if openings is None else openings.read_bytes())
+    if as_json:
+        found = [failure.to_json() for failure in failures]
+        click.echo(json.dumps({"valid": not failures, "failures": found}, ensure_ascii=False))
+    else:
+        for line in shown(failures, Messages(preferred_language() if language is None else language)):
+            click.echo(line)
+    context.exit(EXIT_INVALID if failures else EXIT_OK)
+
+
+@report.command()
+@click.argument("file", type=READABLE)
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--openings", type=READABLE, help="The openings file, to show names and identifiers, masked.")
+def html(file: Path, out: Path, openings: Path | None) -> None:
+    """Write the page of FILE, a report, to OUT. It is not verified: use `hedui report verify` for that."""
+    data, found = file.read_bytes(), Findings()
+    decode_report(data, found)
+    if found.failures:
+        raise Broken(found.failures[0].reason)
+    people = None if openings is None else people_of_openings(read_openings(openings.read_bytes()))
+    write_file(out, render(data, people).encode())
+
+
+def named_policy(data: bytes) -> str:
+    """Fingerprint of the policy a report names, or nothing; it only chooses among the reader's own."""
+    value = decode_report(data, Findings()).get("policy")
+    return value if isinstance(value, str) else ""
+
+
+def shown(failures: list[Failure], messages: Messages) -> list[str]:
+    """Lines for people: every failing check in the language, with the detail; or that the report is valid."""
+    if not failures:
+        return [messages.text("report.valid")]
+    lines = [messages.text("report.invalid", count=len(failures))]
+    for failure in failures:
+        reason = f"{messages.text(f'check.{failure.check}')} ({failure.reason})"
+        if failure.line:
+            lines.append(
+                messages.text("report.failure", check=failure.check, line=failure.line, reason=reason)
+            )
+        else:
+            lines.append(messages.text("report.failure_whole", check=failure.check, reason=reason))
+    return lines

@@ -1,0 +1,348 @@
+"""The whole main job on one machine: a scenario folder to verified reports, each member in its own process.
+
+    generate or read the scenario → homes, keys, genesis → ceremony → nodes → publications → verification
+    → rules → consents → grants → cases → reports, all verified again offline → table, summary.json
+
+Everything goes through the calls an operator would use. Ctrl-C and failures end every process that was started. A folder
+that holds an earlier run is left as it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from ledger.policy import Policy
+from ledger.verify import verify_folder
+from node import ceremony
+from node.errors import ConfigurationError, ReportError
+from node.home import Home, write_file
+from node.network import join, propose, read_card, seal, sign_proposal
+from node.operator import OperatorClient
+from node.processes import NodeProcesses, free_ports
+from node.progress import Reporter
+from node.report.verify import verify_report
+from node.rules.ruleset import RuleSet
+from node.scenario.generate import generate
+from node.scenario.load import load
+from node.scenario.model import Case, Member, Scenario
+from node.services import CHINA
+from node.setup import init_home
+from protocols.profiles import PAILLIER_3072, padded_elements
+
+ELEMENTS_A_SLOT = 8
+GRANT_DAYS = 366
+READY_SECONDS = 90.0
+
+
+@dataclass
+class Row:
+    """One case's line of the closing table and of ``summary.json``."""
+
+    case: str
+    persons: int
+    outcome: str
+    net_fen: int | None
+    heads: int | None
+    lines: list[dict[str, Any]]
+    ms: int
+    receipts: int = 0
+    valid: bool = False
+
+    def summary(self) -> dict[str, Any]:
+        """The line in ``summary.json``."""
+        return {
+            "case": self.case,
+            "outcome": self.outcome,
+            "net_fen": self.net_fen,
+            "heads": self.heads,
+            "lines": self.lines,
+            "ms": self.ms,
+        }
+
+
+@dataclass
+class Demo:
+    """One run of a scenario.
+
+    Attributes:
+        out: the result's folder.
+        scenario: what is run.
+        reporter: shows progress.
+        clients: operators' clients by member.
+    """
+
+    out: Path
+    scenario: Scenario
+    reporter: Reporter
+    clients: dict[str, OperatorClient] = field(default_factory=dict)
+
+    def home(self, member: str) -> Path:
+        """A member's home."""
+        return self.out / "members" / member
+
+    def run(self) -> list[Row]:
+        """Run everything; returns the cases' rows, their reports verified.
+
+        Raises:
+            NodeError and the packages' errors: whatever stops the run; every process started is ended.
+        """
+        with contextlib.ExitStack() as stack:
+            pool = stack.enter_context(ThreadPoolExecutor(1))
+            self._found()
+            dealing = pool.submit(self._deal)
+            processes = stack.enter_context(NodeProcesses())
+            self._start(processes)
+            stack.callback(self._close)
+            self._install(dealing.result())
+            self._publish()
+            self._verify_publications()
+            self._rules()
+            self._consents()
+            self._grants()
+            rows = [self._case(case, number) for number, case in enumerate(self.scenario.cases, 1)]
+        self._verify_everything(rows)
+        summary = [row.summary() for row in rows]
+        write_file(
+            self.out / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False).encode() + b"\n"
+        )
+        return rows
+
+    def _found(self) -> None:
+        """Homes, keys, genesis, invitation."""
+        scenario = self.scenario
+        self.reporter.stage("demo.keys", count=len(scenario.members))
+        ports = free_ports(len(scenario.members))
+        keys = {}
+        for member, port in zip(scenario.members, ports, strict=True):
+            listen = f"127.0.0.1:{port}"
+            init_home(self.home(member.id), member.id, member.name, member.roles, listen)
+        self.reporter.stage("demo.genesis")
+        cards = [read_card(Home(self.home(member.id)).card) for member in scenario.members]
+        suite = scenario.suite or PAILLIER_3072.name
+        proposal = propose(scenario.network, scenario.epoch, suite, cards, pilot=scenario.pilot)
+        for member, card in zip(scenario.members, cards, strict=True):
+            client = self.clients[member.id] = OperatorClient(self.home(member.id))
+            keys[member.id] = client.keys.node
+            sign_proposal(proposal, card, client.keys.node)
+        sequencer = scenario.with_role("sequencer")[0].id
+        moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        leaf, network = seal(proposal, keys[sequencer], moment)
+        for member in scenario.members:
+            join(Home(self.home(member.id)), network, leaf if member.id == sequencer else None)
+
+    def _deal(self) -> dict[str, Any]:
+        """The dealer ceremony, while the nodes start."""
+        scenario = self.scenario
+        suite = scenario.suite or PAILLIER_3072.name
+        self.reporter.stage("demo.ceremony", suite=suite)
+        office = read_card(Home(self.home(scenario.with_role("office")[0].id)).card)
+        trustees = [read_card(Home(self.home(member.id)).card) for member in scenario.with_role("trustee")]
+        return ceremony.run(scenario.network, suite, office, trustees)
+
+    def _start(self, processes: NodeProcesses) -> None:
+        """Every node as a process of its own; ready means it has replayed the genesis entry."""
+        self.reporter.stage("demo.nodes", count=len(self.scenario.members))
+        for member in self.scenario.members:
+            processes.start(self.home(member.id))
+        for member in self.scenario.members:
+            processes.wait_ready(self.clients[member.id], READY_SECONDS)
+
+    def _close(self) -> None:
+        for client in self.clients.values():
+            client.close()
+
+    def _install(self, dealt: dict[str, Any]) -> None:
+        """Holders take their shares; trustees sign; the office puts the key on the ledger."""
+        signatures = []
+        for holder in dealt["shares"]:
+            ceremony.install(dealt, holder, self.clients[holder].keys.vault)
+        identifier = dealt["record"]["salt"][:32]
+        for trustee in dealt["body"]["trustees"]:
+            signatures.append(self.clients[trustee].sign_body("sumkey.publish", identifier, dealt["body"]))
+        self.clients[dealt["body"]["office"]].submit("sumkey.publish", dealt["body"], identifier, signatures)
+
+    def _publish(self) -> None:
+        """Every department publishes its datasets, several departments at a time."""
+
+        def publish(member: Member) -> None:
+            for dataset in member.datasets:
+                self.reporter.stage("demo.publish", dataset=dataset.id)
+                result = self.clients[member.id].publish(
+                    dataset, self.scenario.folder, self.scenario.epoch, self.reporter.progress
+                )
+                refused = sum(item["count"] for item in result["quality"]["refused"].values())
+                self.reporter.stage(
+                    "demo.published", dataset=dataset.id, count=result["count"], refused=refused
+                )
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(publish, [member for member in self.scenario.members if member.datasets]))
+
+    def _verify_publications(self) -> None:
+        """Offices and auditors rebuild every publication."""
+        members = [*self.scenario.with_role("office"), *self.scenario.with_role("auditor")]
+
+        def verify(member: Member) -> None:
+            self.reporter.stage("demo.verify_by", member=member.name)
+            self.clients[member.id].verify(self.reporter.progress)
+
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(verify, members))
+
+    def _rules(self) -> None:
+        """The office publishes, the auditor and each owner of an amount dataset approve."""
+        members = {member.id: member for member in self.scenario.members}
+        auditors = [member.id for member in self.scenario.with_role("auditor")]
+        for rules in self.scenario.rules.values():
+            self.reporter.stage("demo.rules", rules=rules.key)
+            self.clients[self._office].rules(rules.source, "publish")
+            owners = {dataset.partition(".")[0] for dataset in rules.amounts}
+            approvers = sorted({owner for owner in owners if owner in members} | {auditors[0]})
+            with ThreadPoolExecutor(4) as pool:
+                list(pool.map(lambda member: self.clients[member].rules(rules.source, "approve"), approvers))
+
+    @property
+    def _office(self) -> str:
+        return self.scenario.with_role("office")[0].id
+
+    def _consents(self) -> None:
+        """The desk takes the consents of its applications."""
+        desk = self.scenario.with_role("registrar")[0].id
+        result = self.clients[desk].load_consents(self.scenario.folder / "cases")
+        self.reporter.stage("demo.consents", count=result["committed"])
+
+    def _grants(self) -> None:
+        """One grant a rule set and owner, with twice the slots its cases need; two people of the owner approve."""
+        wanted: list[tuple[str, dict[str, Any]]] = []
+        published = self.scenario.datasets
+        for rules in self.scenario.rules.values():
+            slots = 2 * sum(_slots(case) for case in self.scenario.cases if case.rules == rules.key)
+            owners: dict[str, list[str]] = {}
+            for dataset in rules.datasets:
+                if dataset in published:
+                    owners.setdefault(dataset.partition(".")[0], []).append(dataset)
+            protocol = (
+                "sum"
+                if any(published[name].kind == "amount" for names in owners.values() for name in names)
+                else "check"
+            )
+            for owner, datasets in owners.items():
+                if slots:
+                    wanted.append((owner, _grant(owner, datasets, rules, protocol, slots)))
+        self.reporter.stage("demo.grants", count=len(wanted))
+
+        def request(item: tuple[str, dict[str, Any]]) -> None:
+            owner, options = item
+            grant = self.clients[self._office].request_grant(options)
+            self.clients[owner].decide_grant(grant, "approve")
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(request, wanted))
+
+    def _case(self, case: Case, number: int) -> Row:
+        """One check, from the application to its report."""
+        self.reporter.stage("demo.case", case=case.case, number=number, count=len(self.scenario.cases))
+        began = time.perf_counter()
+        application = self._application(case)
+        result = self.clients[self._office].check(application, self.out / "reports", self.reporter.progress)
+        ms = round((time.perf_counter() - began) * 1000)
+        self.reporter.stage("demo.case_done", case=case.case, outcome=result["outcome"], ms=ms)
+        return Row(
+            case.case,
+            len(case.household),
+            result["outcome"],
+            result["net_fen"],
+            result["heads"],
+            result["lines"],
+            ms,
+        )
+
+    def _application(self, case: Case) -> bytes:
+        """The case file as it lies in the scenario."""
+        for path in sorted((self.scenario.folder / "cases").glob("*.json")):
+            data = path.read_bytes()
+            if json.loads(data.decode("utf-8-sig")).get("case") == case.case:
+                return data
+        raise ConfigurationError(f"the scenario has no file of case {case.case}")
+
+    def _verify_everything(self, rows: list[Row]) -> None:
+        """Every report and the public log, offline, as a stranger would.
+
+        Raises:
+            ReportError: a report does not verify.
+            LedgerError: the log does not verify.
+        """
+        self.reporter.stage("demo.verify_reports", count=len(rows))
+        sequencer = self.scenario.with_role("sequencer")[0].id
+        ledger = self.out / "ledger"
+        shutil.copytree(Home(self.home(sequencer)).public_log, ledger)
+        policy = Policy.parse((ledger / "policy").read_text("utf-8"))
+        for row in rows:
+            data = (self.out / "reports" / f"{row.case}.json").read_bytes()
+            failures = verify_report(data, policy)
+            if failures:
+                checks = ", ".join(sorted({failure.check for failure in failures}))
+                raise ReportError(f"the report of case {row.case} does not verify: {checks}")
+            row.valid, row.receipts = True, len(json.loads(data)["ledger"]["entries"])
+        verify_folder(ledger)
+
+
+def _slots(case: Case) -> int:
+    """Slots one case takes of each grant."""
+    return math.ceil(padded_elements(len(case.household)) / ELEMENTS_A_SLOT)
+
+
+def _grant(owner: str, datasets: list[str], rules: RuleSet, protocol: str, slots: int) -> dict[str, Any]:
+    """What an office asks an owner for, for one rule set."""
+    today = datetime.now(CHINA).date()
+    return {
+        "owner": owner,
+        "datasets": datasets,
+        "protocol": protocol,
+        "reveal": "total" if protocol == "sum" else "bits",
+        "purpose": rules.id,
+        "basis": "社会救助暂行办法 第五十八条",
+        "from": today.isoformat(),
+        "until": (today + timedelta(days=GRANT_DAYS)).isoformat(),
+        "period": "month",
+        "slots": slots,
+        "elements": ELEMENTS_A_SLOT,
+        "min_terms": 0,
+    }
+
+
+def prepare(
+    folder: Path | None,
+    out: Path,
+    residents: int,
+    cases: int,
+    seed: int,
+    suite: str | None,
+    reporter: Reporter,
+) -> Demo:
+    """A demo ready to run: the scenario generated or read, the result's folder new.
+
+    Raises:
+        ConfigurationError: the result's folder is not empty, or the scenario is not well formed.
+    """
+    if out.exists() and any(out.iterdir()):
+        raise ConfigurationError(
+            f"{out} holds an earlier run or other files: remove it, or choose another folder with --out"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    if folder is None:
+        reporter.stage("demo.generate", residents=residents, cases=cases)
+        folder = generate(out / "scenario", residents=residents, cases=cases, seed=seed, suite=suite)
+    else:
+        reporter.stage("demo.load", folder=str(folder))
+    scenario = load(folder)
+    return Demo(out.resolve(), scenario, reporter)

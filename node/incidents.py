@@ -1,0 +1,56 @@
+"""Refusals without a valid intent, counted onto the ledger every hour.
+
+A department's journal keeps each such refusal; once an hour one ``incident`` a peer says how many there were. The peer
+stands in a salted commitment whose opening stays in the journal's owner's hands.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from sqlalchemy import select, update
+
+from node.services import Services
+from node.store import tables
+from protocols.encoding import commit
+
+HOUR = 3600
+CODE = "refused_without_intent"
+
+
+class Counter:
+    """Counts what the journal has not reported yet."""
+
+    def __init__(self, services: Services, every: int = HOUR) -> None:
+        """Args: ``every`` seconds between two counts."""
+        self._services = services
+        self._every = every
+        self._last = services.clock()
+
+    def count_due(self) -> int:
+        """Count if the hour is over; returns the number of incidents put into the outbox."""
+        if self._services.clock() - self._last < self._every:
+            return 0
+        self._last = self._services.clock()
+        return self.count_now()
+
+    def count_now(self) -> int:
+        """One incident a peer for everything not yet reported."""
+        services, journal = self._services, tables.journal
+        with services.store.writing() as connection:
+            rows = connection.execute(select(journal).where(journal.c.reported == 0)).mappings().all()
+            counts: dict[str, int] = {}
+            for row in rows:
+                counts[row["peer"]] = counts.get(row["peer"], 0) + 1
+            for peer, count in counts.items():
+                salt = secrets.token_bytes(32)
+                body = {
+                    "code": CODE,
+                    "count": count,
+                    "commitment": commit(salt, b"peer", peer.encode()).hex(),
+                }
+                name = f"incident/{salt.hex()}"
+                services.outbox.add(connection, name, "incident", body, services.clock())
+            connection.execute(update(journal).where(journal.c.reported == 0).values(reported=1))
+        services.outbox.wake()
+        return len(counts)

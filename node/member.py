@@ -1,0 +1,300 @@
+"""One member's process put together: keys, store, replica, ledger, roles, port.
+
+Start order: database and migrations → replica → outbox → port (so that the sequencer finds its witnesses) → the
+sequencer's own log, genesis first → a follower thread that keeps the replica near the head. Stop order is the reverse.
+Every member but the sequencer is a witness.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import grpc
+
+from keys.errors import KeysError
+from ledger import canonical
+from ledger.cosignature import Cosigner
+from ledger.cosigning import WitnessClient
+from ledger.database import open_engine
+from ledger.embedded import Sequencer
+from ledger.errors import LedgerError, LogError, Refused
+from ledger.finishing import Settings
+from ledger.note import NoteSigner
+from ledger.replica import Replica
+from ledger.view import View
+from ledger.wire import log_pb2, log_pb2_grpc
+from ledger.witness import Witness
+from ledger.witness_store import SqlWitnessStore
+from node import incidents
+from node.answer import Department
+from node.certify import Registrar
+from node.check import Office
+from node.config import Configuration
+from node.errors import NodeError, Refusal, ServiceUnavailable
+from node.identity import open_keys
+from node.ledger_client import LedgerClient, RemoteTransport, Transport
+from node.network import NetworkFile, genesis_contacts, witness_names
+from node.outbox import Outbox
+from node.publish import Publisher
+from node.release import Trustee
+from node.rpc.channel import Channels
+from node.rpc.check_edge import DepartmentEdge, RegistrarEdge, TrusteeEdge
+from node.rpc.directory import Contact, Directory
+from node.rpc.ledger_edge import Cosigned, LogEdge, WitnessEdge
+from node.rpc.operator_edge import OperatorEdge
+from node.rpc.server import Peers, start_server
+from node.services import Services, system_clock
+from node.store.database import Store
+from node.store.migrate import migrate
+from node.wire import operator_pb2_grpc
+from protocols.wire import check_pb2_grpc
+
+FOLLOW_SECONDS = 10.0
+FIRST_FOLLOW_SECONDS = 0.25
+WITNESS_SECONDS = 5.0
+READ_AT_ONCE = 1024
+START_SECONDS = 60.0
+
+log = logging.getLogger("hedui.member")
+
+
+class WitnessOverWire:
+    """A member's witness as the sequencer reaches it."""
+
+    def __init__(self, channels: Channels, member: str) -> None:
+        """Args: ``member`` runs the witness."""
+        self._channels = channels
+        self._member = member
+
+    def add_checkpoint(self, body: bytes) -> tuple[int, bytes]:
+        """See ``ledger.cosigning.WitnessClient``."""
+        try:
+            response = self._stub().AddCheckpoint(
+                log_pb2.AddCheckpointRequest(body=body), timeout=WITNESS_SECONDS
+            )
+        except grpc.RpcError as error:
+            raise LogError(f"the witness of {self._member} does not answer") from error
+        return int(response.status), bytes(response.body)
+
+    def latest(self) -> bytes | None:
+        """See ``ledger.cosigning.WitnessClient``."""
+        try:
+            response = self._stub().Latest(log_pb2.LatestRequest(), timeout=WITNESS_SECONDS)
+        except grpc.RpcError as error:
+            raise LogError(f"the witness of {self._member} does not answer") from error
+        return bytes(response.checkpoint) or None
+
+    def _stub(self) -> log_pb2_grpc.WitnessStub:
+        return log_pb2_grpc.WitnessStub(self._channels.to(self._member))
+
+
+class LocalTransport:
+    """The sequencer's own log, for its member's other roles and for the wire."""
+
+    def __init__(self, sequencer: Sequencer) -> None:
+        """Args: ``sequencer`` of this process."""
+        self._sequencer = sequencer
+
+    def append(self, leaf: bytes) -> bytes:
+        """See ``node.ledger_client.Transport``."""
+        try:
+            return self._sequencer.submit(leaf).format()
+        except Refused as refused:
+            raise Refusal(refused.code, refused.remedy) from refused
+
+    def head(self) -> bytes:
+        """See ``node.ledger_client.Transport``."""
+        note = self._sequencer.head
+        if note is None:
+            raise ServiceUnavailable("the ledger has no final checkpoint yet: its witnesses must run")
+        return note
+
+    def read(self, start: int, end: int) -> Iterator[bytes]:
+        """See ``node.ledger_client.Transport``."""
+        for begin in range(start, min(end, self._sequencer.size), READ_AT_ONCE):
+            yield from self._sequencer.read(begin, min(end, begin + READ_AT_ONCE))
+
+
+class Member:
+    """A running node. ``start`` it, ``wait`` for it, ``stop`` it."""
+
+    def __init__(self, configuration: Configuration, clock: Callable[[], int] = system_clock) -> None:
+        """Open everything that needs no network.
+
+        Raises:
+            ConfigurationError, KeysError, StoreError: the home is not as it should be.
+        """
+        self._configuration = configuration
+        self._network = NetworkFile.read(configuration.home.network)
+        keys = open_keys(configuration)
+        engine = open_engine(configuration.store_url)
+        migrate(engine)
+        self._replica = Replica(engine, self._network.network, self._network.genesis, self._network.policy)
+        self._members_at: tuple[int, list[Contact]] = (-1, [])
+        self._genesis = _genesis_leaf(configuration)
+        bootstrap = [self._network.first, *([] if self._genesis is None else genesis_contacts(self._genesis))]
+        own = Contact(configuration.member, configuration.endpoint, keys.authority.certificate_der)
+        self._directory = Directory([*bootstrap, own], self._contacts)
+        self._channels = Channels(self._directory, keys.tls)
+        self._cosigned = Cosigned()
+        self._sequencer = self._make_sequencer(engine, keys) if "sequencer" in configuration.roles else None
+        transport: Transport
+        if self._sequencer is not None:
+            transport = LocalTransport(self._sequencer)
+        else:
+            transport = RemoteTransport(self._channels, lambda: self._network.first.member)
+        ledger = LedgerClient(
+            self._network.network,
+            self._network.policy,
+            self._replica,
+            transport,
+            keys.node,
+            self._cosigned.roots,
+            clock,
+        )
+        store = Store(engine)
+        outbox = Outbox(store, ledger)
+        peers = Peers(self._directory)
+        self.services = Services(configuration, keys, store, ledger, outbox, self._channels, peers, clock)
+        self._transport = transport
+        self._engine = engine
+        self._server: grpc.Server | None = None
+        self._stopping = threading.Event()
+        self._follower = threading.Thread(target=self._follow, name="follower", daemon=True)
+        self.stopped = threading.Event()
+
+    def start(self) -> None:
+        """Open the port, start the log where this member runs it, follow the ledger.
+
+        Raises:
+            ConfigurationError: the port cannot be opened.
+            LogError: the log may not start: quarantine, or too few witnesses.
+        """
+        configuration = self._configuration
+        self._server = start_server(
+            configuration.listen,
+            self.services.keys.tls,
+            self._directory,
+            self._register,
+            configuration.threads,
+        )
+        if self._sequencer is not None:
+            self._sequencer.start()
+            threading.Thread(target=self._found, name="founding", daemon=True).start()
+        self.services.outbox.start()
+        self._follower.start()
+        log.info("node %s listens on %s", configuration.member, configuration.listen)
+
+    def stop(self) -> None:
+        """End everything in order; what waits in the outbox is sent by the next run."""
+        self._stopping.set()
+        if self._server is not None:
+            self._server.stop(grace=1.0).wait()
+        self.services.outbox.close()
+        if self._sequencer is not None:
+            self._sequencer.stop()
+        self._channels.close()
+        self._engine.dispose()
+        self.stopped.set()
+
+    def _make_sequencer(self, engine: Any, keys: Any) -> Sequencer:
+        """The log of this member, with every witness the policy names."""
+        configuration, policy = self._configuration, self._network.policy
+        if self._genesis is None:
+            raise LogError("the sequencer's home lacks genesis.leaf: join with the network's founding files")
+        names = _witnesses_of(self._genesis)
+        clients: dict[str, WitnessClient] = {
+            witness.name: WitnessOverWire(self._channels, names[witness.name]) for witness in policy.witnesses
+        }
+        signer = NoteSigner(policy.origin, keys.signing("log"))
+
+        def refusal_entry(digest: bytes, code: str) -> bytes:
+            body = {"entry": digest.hex(), "code": code}
+            return self.services.ledger.compose("query.refused", secrets.token_hex(16), body)
+
+        public = configuration.home.public_log
+        settings = Settings(refusal_entry=refusal_entry)
+        return Sequencer(engine, signer, policy, clients, public, system_clock, settings=settings)
+
+    def _found(self) -> None:
+        """Append the genesis entry to an empty log, as soon as the witnesses answer."""
+        assert self._sequencer is not None and self._genesis is not None
+        while not self._stopping.is_set():
+            try:
+                self._sequencer.wait_ready(START_SECONDS)
+                if self._sequencer.size == 0:
+                    self._sequencer.submit(self._genesis)
+                return
+            except LedgerError as error:
+                log.warning("the ledger does not start yet: %s", error)
+                self._stopping.wait(FIRST_FOLLOW_SECONDS)
+
+    def _register(self, server: grpc.Server) -> None:
+        """Services of this member's roles."""
+        services, roles = self.services, self._configuration.roles
+        peers = services.peers
+        if self._sequencer is not None:
+            log_pb2_grpc.add_LogServicer_to_server(LogEdge(peers, self._transport), server)
+        else:
+            log_pb2_grpc.add_WitnessServicer_to_server(self._witness(), server)
+        if "registrar" in roles:
+            edge = RegistrarEdge(peers, Registrar(services))
+            check_pb2_grpc.add_RegistrarServicer_to_server(edge, server)
+        if "department" in roles:
+            department = DepartmentEdge(peers, services, Department(services))
+            check_pb2_grpc.add_DepartmentServicer_to_server(department, server)
+        if "trustee" in roles:
+            check_pb2_grpc.add_TrusteeServicer_to_server(TrusteeEdge(peers, Trustee(services)), server)
+        operator = OperatorEdge(peers, services, Publisher(services), Office(services))
+        operator_pb2_grpc.add_OperatorServicer_to_server(operator, server)
+
+    def _witness(self) -> WitnessEdge:
+        """This member's witness."""
+        policy, services = self._network.policy, self.services
+        key = services.keys.signing("witness")
+        name = next(
+            (witness.name for witness in policy.witnesses if witness.key.public.raw == key.public.raw),
+            f"witness.{services.member}.hedui/{key.public.id[:16]}",
+        )
+        witness = Witness(Cosigner(name, key), [policy.log], SqlWitnessStore(self._engine))
+        return WitnessEdge(
+            services.peers, witness, policy.origin, self._cosigned, self._network.first.member, services.clock
+        )
+
+    def _contacts(self) -> list[Contact]:
+        """Active members of the replayed ledger; read again when the replica has grown."""
+        size = self._replica.size
+        if self._members_at[0] != size:
+            members = View(self._replica.state).members()
+            contacts = [Contact(member.id, member.endpoint, bytes.fromhex(member.tls)) for member in members]
+            self._members_at = (size, contacts)
+        return self._members_at[1]
+
+    def _follow(self) -> None:
+        """Keep the replica near the head; every hour count refusals without a valid intent."""
+        counter = incidents.Counter(self.services)
+        while not self._stopping.is_set():
+            pause = FOLLOW_SECONDS
+            try:
+                self.services.ledger.sync()
+                counter.count_due()
+            except (NodeError, LedgerError, KeysError) as error:
+                log.info("the ledger cannot be followed: %s", error)
+                pause = FIRST_FOLLOW_SECONDS if self._replica.size == 0 else FOLLOW_SECONDS
+            self._stopping.wait(pause)
+
+
+def _genesis_leaf(configuration: Configuration) -> bytes | None:
+    """The genesis leaf in the sequencer's home."""
+    path = configuration.home.root / "genesis.leaf"
+    return path.read_bytes() if path.is_file() else None
+
+
+def _witnesses_of(genesis: bytes) -> dict[str, str]:
+    """Member id by witness name."""
+    value: Any = canonical.decode(genesis)
+    return witness_names(value["body"]["members"])

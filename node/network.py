@@ -1,0 +1,200 @@
+"""Founding and joining a network: cards, the genesis entry, the invitation.
+
+    each founder    node init → card.json
+    one of them     network create: a proposal from all cards; nobody's signature yet
+    each founder    network sign: checks its own card in the proposal, signs the body
+    the sequencer   network seal: all signatures there → genesis leaf, network.json
+    each founder    network join: pins genesis digest and trust policy in its home
+
+``network.json`` is what an invitation carries: genesis digest, trust policy, first address. A member that comes later is
+admitted by an entry that a majority of founders signs, and joins with the same file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from keys.signing import PublicKey, SigningKey
+from ledger import canonical
+from ledger import entry as entries
+from ledger.entry import Signature
+from ledger.errors import LedgerError
+from ledger.note import TYPE_COSIGNATURE, TYPE_ED25519, VerifierKey
+from ledger.policy import Policy
+from node.errors import ConfigurationError
+from node.home import Home, write_file
+from node.rpc.directory import Contact
+
+GENESIS = "genesis"
+
+
+@dataclass(frozen=True)
+class NetworkFile:
+    """What ``network.json`` says.
+
+    Attributes:
+        network: its name.
+        genesis: SHA-256 of the genesis leaf, 32 bytes.
+        policy: the trust policy.
+        first: the first address: the sequencer's contact.
+    """
+
+    network: str
+    genesis: bytes
+    policy: Policy
+    first: Contact
+
+    def format(self) -> bytes:
+        """The file's bytes."""
+        document = {
+            "network": self.network,
+            "genesis": self.genesis.hex(),
+            "policy": self.policy.format(),
+            "first": {
+                "member": self.first.member,
+                "endpoint": self.first.endpoint,
+                "authority": self.first.authority.hex(),
+            },
+        }
+        return json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n"
+
+    @classmethod
+    def read(cls, path: Path) -> NetworkFile:
+        """Read a network file.
+
+        Raises:
+            ConfigurationError: missing or malformed.
+        """
+        try:
+            value = json.loads(path.read_text("utf-8"))
+            first = value["first"]
+            return cls(
+                str(value["network"]),
+                bytes.fromhex(value["genesis"]),
+                Policy.parse(value["policy"]),
+                Contact(first["member"], first["endpoint"], bytes.fromhex(first["authority"])),
+            )
+        except FileNotFoundError as error:
+            raise ConfigurationError(
+                f"{path} is missing: join a network first with `hedui network join`"
+            ) from error
+        except (KeyError, TypeError, ValueError, LedgerError) as error:
+            raise ConfigurationError(f"{path} is not a network file: ask for a new invitation") from error
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """A member's card.
+
+    Raises:
+        ConfigurationError: missing or malformed.
+    """
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path} is no member card: `hedui node init` writes one") from error
+    if not isinstance(value, dict) or "id" not in value:
+        raise ConfigurationError(f"{path} is no member card: `hedui node init` writes one")
+    return value
+
+
+def propose(
+    network: str, epoch: str, suite: str, cards: list[dict[str, Any]], *, pilot: bool
+) -> dict[str, Any]:
+    """A genesis proposal that every founder must sign.
+
+    Raises:
+        ConfigurationError: fewer than three members, or not exactly one sequencer.
+    """
+    sequencers = [card for card in cards if "sequencer" in card["roles"]]
+    if len(cards) < 3 or len(sequencers) != 1:
+        raise ConfigurationError("a network has at least three members, exactly one of them the sequencer")
+    body = {"pilot": pilot, "epoch": epoch, "members": cards, "params": {"suite": suite}}
+    return {"network": network, "body": body, "sigs": []}
+
+
+def sign_proposal(proposal: dict[str, Any], card: dict[str, Any], key: SigningKey) -> None:
+    """Add a founder's signature, after it has found its own card in the proposal as it is.
+
+    Raises:
+        ConfigurationError: the proposal holds another card under this member's id.
+    """
+    if card not in proposal["body"]["members"]:
+        raise ConfigurationError("the proposal does not hold this member's card as it is: do not sign it")
+    message = entries.body_message(proposal["network"], "network.genesis", GENESIS, proposal["body"])
+    signed = entries.sign_message(key, message).to_json()
+    if signed not in proposal["sigs"]:
+        proposal["sigs"].append(signed)
+
+
+def seal(proposal: dict[str, Any], key: SigningKey, time: str) -> tuple[bytes, NetworkFile]:
+    """The genesis leaf, signed by the sequencer's node and every founder, and the network file.
+
+    Raises:
+        ConfigurationError: a founder has not signed yet.
+    """
+    body = proposal["body"]
+    signers = {item["key"] for item in proposal["sigs"]}
+    for card in body["members"]:
+        if PublicKey("ed25519", bytes.fromhex(_use(card, "node")["public"])).id not in signers:
+            raise ConfigurationError(f"{card['id']} has not signed the proposal: `hedui network sign`")
+    draft = entries.draft(proposal["network"], "network.genesis", GENESIS, time, body)
+    further = [Signature(item["key"], item["alg"], item["sig"]) for item in proposal["sigs"]]
+    leaf = entries.signed(draft, key, further).leaf()
+    sequencer = next(card for card in body["members"] if "sequencer" in card["roles"])
+    contact = Contact(sequencer["id"], sequencer["endpoint"], bytes.fromhex(sequencer["tls"]))
+    digest = hashlib.sha256(leaf).digest()
+    return leaf, NetworkFile(proposal["network"], digest, policy_of(body["members"]), contact)
+
+
+def policy_of(cards: list[dict[str, Any]]) -> Policy:
+    """The trust policy of a founding: the sequencer's log key, every other member a witness."""
+    logs = [_verifier(_use(card, "log"), TYPE_ED25519) for card in cards if "sequencer" in card["roles"]]
+    witnesses = [
+        _verifier(_use(card, "witness"), TYPE_COSIGNATURE)
+        for card in cards
+        if "sequencer" not in card["roles"]
+    ]
+    return Policy.create(logs[0], witnesses)
+
+
+def join(home: Home, network: NetworkFile, genesis: bytes | None = None) -> None:
+    """Pin a network in a home; the sequencer's home also gets the genesis leaf.
+
+    Raises:
+        ConfigurationError: the home belongs to another network already.
+    """
+    if home.network.exists() and NetworkFile.read(home.network).genesis != network.genesis:
+        raise ConfigurationError(f"{home.root} belongs to another network: use a new home")
+    write_file(home.network, network.format())
+    if genesis is not None:
+        write_file(home.root / "genesis.leaf", genesis)
+
+
+def genesis_contacts(leaf: bytes) -> list[Contact]:
+    """Members of a genesis leaf, for the sequencer's first calls."""
+    value = canonical.decode(leaf)
+    assert isinstance(value, dict)
+    body = value["body"]
+    assert isinstance(body, dict)
+    members: Any = body["members"]
+    return [Contact(card["id"], card["endpoint"], bytes.fromhex(card["tls"])) for card in members]
+
+
+def witness_names(cards: list[dict[str, Any]]) -> dict[str, str]:
+    """Member id by witness name in the policy."""
+    return {_use(card, "witness")["name"]: card["id"] for card in cards if "sequencer" not in card["roles"]}
+
+
+def _use(card: dict[str, Any], use: str) -> dict[str, str]:
+    """The key of one use on a card."""
+    found: dict[str, str] = next(key for key in card["keys"] if key["use"] == use)
+    return found
+
+
+def _verifier(key: dict[str, str], kind: int) -> VerifierKey:
+    """A card's log or witness key as the policy names it."""
+    return VerifierKey(key["name"], kind, PublicKey(key["alg"], bytes.fromhex(key["public"])))

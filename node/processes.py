@@ -1,0 +1,103 @@
+"""Node processes of one machine: started together, waited for, and ended together whatever happens."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+
+from node.errors import NodeError, ServiceUnavailable
+from node.operator import OperatorClient
+
+STOP_SECONDS = 10.0
+POLL_SECONDS = 0.1
+
+
+class NodeProcesses:
+    """Processes that end when the block does, by SIGTERM first and SIGKILL when they do not."""
+
+    def __init__(self) -> None:
+        """None running yet."""
+        self.running: dict[Path, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> NodeProcesses:
+        """Itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End every process."""
+        self.stop_all()
+
+    def start(self, home: Path) -> subprocess.Popen[bytes]:
+        """Run the node of a home; it writes to ``HOME/node.log``, and ends when this process does, even by SIGKILL."""
+        command = [sys.executable, "-m", "node.cli", "node", "run", str(home), "--with-parent"]
+        with (home / "node.log").open("ab") as log:
+            process = subprocess.Popen(  # noqa: S603  our own interpreter and module
+                command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
+            )
+        self.running[home] = process
+        return process
+
+    def wait_ready(self, client: OperatorClient, seconds: float) -> None:
+        """Wait until a node has replayed the genesis entry.
+
+        Raises:
+            ServiceUnavailable: it ended, or is not ready in time.
+        """
+        home = client.configuration.home.root
+        deadline = time.monotonic() + seconds
+        while True:
+            process = self.running[home]
+            if process.poll() is not None:
+                raise ServiceUnavailable(f"node {client.member} ended at its start: see {home / 'node.log'}")
+            try:
+                if client.status()["replayed"] > 0:
+                    return
+            except NodeError as error:
+                if time.monotonic() > deadline:
+                    raise ServiceUnavailable(
+                        f"node {client.member} is not ready after {seconds:.0f} s: see {home / 'node.log'}"
+                    ) from error
+            if time.monotonic() > deadline:
+                raise ServiceUnavailable(
+                    f"node {client.member} has not reached the ledger in {seconds:.0f} s"
+                )
+            time.sleep(POLL_SECONDS)
+
+    def kill(self, home: Path) -> None:
+        """End one process at once, as a crash would."""
+        process = self.running.pop(home)
+        process.kill()
+        process.wait()
+
+    def stop_all(self) -> None:
+        """Ask every process to end, then make it."""
+        for process in self.running.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        for process in self.running.values():
+            try:
+                process.wait(timeout=max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.running.clear()
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback that nobody listens on now, all different."""
+    sockets = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [int(each.getsockname()[1]) for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()

@@ -1,0 +1,34 @@
+"""Progress of long work on a terminal: one line a stage, a moving count below it; plain lines where there is none."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from rich.console import Console
+
+from node.messages import Messages
+
+
+class Reporter:
+    """Shows stages of a job in the user's language; safe for several threads."""
+
+    def __init__(self, console: Console, messages: Messages) -> None:
+        """Args: ``console`` to write to; ``messages`` of the user's language."""
+        self.console = console
+        self.messages = messages
+        self._lock = threading.Lock()
+
+    def stage(self, identifier: str, **values: Any) -> None:
+        """Show that a stage has begun."""
+        text = self.messages.text(identifier, **values)
+        with self._lock:
+            self.console.print(text, markup=False, highlight=False)
+
+    def progress(self, stage: str, values: dict[str, Any], done: int, total: int) -> None:
+        """Show how far a long stage has come; silent for short ones."""
+        if total < 20_000 or not self.console.is_terminal:
+            return
+        name = str(values.get("dataset", stage))
+        with self._lock:
+            self.console.print(f"  {name}: {done:,} / {total:,}", markup=False, highlight=False, end="\r")

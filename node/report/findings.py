@@ -1,0 +1,116 @@
+"""What a verification found: every check that fails, each with its name, its line and why.
+
+The names are stable; the catalogue has a text for each under ``check.<name>``:
+
+    form, policy, checkpoint, receipt, replay, seal            the whole report
+    rules, certificate, openings, answer, refusal              the question
+    lines, evidence, element_proof, coverage                   the lines
+    terms, release, shares, total, verdict                     the result
+    identity                                                   with an openings file
+
+A line is ``<household position>/<dataset>``, a dataset, an entry's index, a holder, a household position,
+or empty for the whole report. Checks do not stop one another: what one of them cannot read fails it, and
+the next one runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from node.errors import KNOWN_ERRORS, ReportError
+
+CHECKS = (
+    "form",
+    "policy",
+    "checkpoint",
+    "receipt",
+    "replay",
+    "seal",
+    "rules",
+    "certificate",
+    "openings",
+    "answer",
+    "refusal",
+    "lines",
+    "evidence",
+    "element_proof",
+    "coverage",
+    "terms",
+    "release",
+    "shares",
+    "total",
+    "verdict",
+    "identity",
+)
+
+MALFORMED: tuple[type[Exception], ...] = (
+    KeyError,
+    IndexError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
+"""What Python raises while a check reads hostile JSON: the check fails, closed."""
+
+
+class Broken(ReportError):
+    """One check of a report fails."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One failing check.
+
+    Attributes:
+        check: its stable name.
+        line: what it is about, see the module; empty for the whole report.
+        reason: why, in English; never an identifier.
+    """
+
+    check: str
+    line: str
+    reason: str
+
+    def to_json(self) -> dict[str, str]:
+        """``{"check", "line", "reason"}``."""
+        return {"check": self.check, "line": self.line, "reason": self.reason}
+
+
+class Findings:
+    """Collects failures; each once."""
+
+    def __init__(self) -> None:
+        self._failures: dict[Failure, None] = {}
+
+    @property
+    def failures(self) -> list[Failure]:
+        """Failures in the order of the checks."""
+        return sorted(self._failures, key=lambda failure: CHECKS.index(failure.check))
+
+    def add(self, check: str, line: str, reason: str) -> None:
+        """Record one failure."""
+        self._failures[Failure(check, line, reason)] = None
+
+    @contextmanager
+    def check(self, name: str, line: str = "") -> Iterator[None]:
+        """Run one check: any error of ours, or of reading what is malformed, is its failure."""
+        try:
+            yield
+        except KNOWN_ERRORS as error:
+            self.add(name, line, str(error))
+        except MALFORMED:
+            self.add(name, line, "what this check needs is missing or malformed in the report")
+
+
+def require(holds: bool, reason: str) -> None:
+    """Go on only if ``holds``.
+
+    Raises:
+        Broken: with the reason.
+    """
+    if not holds:
+        raise Broken(reason)

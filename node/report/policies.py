@@ -1,0 +1,64 @@
+"""Whom the reader trusts: a policy given, or pinned in the user's own folder; never one a report brings.
+
+A file is taken as it is. In a folder each policy counts that parses, and the report is checked under the one
+whose fingerprint it names: the fingerprint chooses among policies the reader has put there, no others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ledger.errors import PolicyError
+from ledger.policy import Policy
+from node.errors import UsageError
+
+PINNED = "policies"
+MAX_POLICY_BYTES = 1 << 20
+
+
+def trusted_policy(given: Path | None, user_folder: Path, named: str) -> Policy | None:
+    """The policy to verify under; None where the reader's folder has none with the fingerprint named.
+
+    Args:
+        given: a file or folder, or None for the pinned ones.
+        user_folder: the user's configuration folder; pinned policies lie in its ``policies``.
+        named: fingerprint the report names; only chooses among the reader's own.
+
+    Raises:
+        UsageError: no policy is given or pinned, or a file given is none.
+    """
+    place = user_folder / PINNED if given is None else given
+    if place.is_file():
+        return _read(place)
+    policies = list(_policies(place)) if place.is_dir() else []
+    if not policies:
+        raise UsageError(
+            f"{place} holds no trust policy: give one with --policy, or pin it in {user_folder / PINNED}"
+        )
+    return next((policy for policy in policies if policy.fingerprint == named), None)
+
+
+def _policies(folder: Path) -> Iterator[Policy]:
+    """Every policy among the files of a folder; other files are none of ours."""
+    for path in sorted(folder.iterdir()):
+        if path.is_file():
+            try:
+                yield _read(path)
+            except UsageError:
+                continue
+
+
+def _read(path: Path) -> Policy:
+    """One policy file.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        data = path.read_bytes()
+        if len(data) > MAX_POLICY_BYTES:
+            raise UsageError(f"{path} is too large for a trust policy")
+        return Policy.parse(data.decode())
+    except (OSError, UnicodeDecodeError, PolicyError) as error:
+        raise UsageError(f"{path} is no trust policy: {error}") from error

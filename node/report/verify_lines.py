@@ -1,0 +1,167 @@
+"""Checks ``lines``, ``evidence``, ``element_proof``, ``coverage``: each line of the report, one by one.
+
+    lines           exactly one line for each household position and dataset of the rules, in this order
+    evidence        per line: the leaf or the neighbours of its tag stand under the publication's root on the
+                    ledger, the element is that of the position, the answer says what the evidence shows
+    element_proof   per line: β = r·N under the element's R, so the tag is that certified element's
+    coverage        per line: a reason for "not covered" where there is one, and none where there is none
+
+| reason | holds when |
+|---|---|
+| ``unpublished``, ``no_grant`` | the certificate does not name the dataset |
+| ``silent``, ``refused_<code>`` | it names it, and there is no answer |
+| ``too_old`` | answered, and as-of, date of the application and rules say so, recomputed |
+| ``region`` | answered, not too old, and the publication is limited to regions (the person's: in the case) |
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from node.report.findings import require
+from node.report.subject import Subject
+from node.rules.verdict import SUMMED, too_old
+from protocols.check.evidence import MATCH, ElementProof, Line, verify_element, verify_line
+
+NOT_COVERED = "not_covered"
+
+
+def check_lines(subject: Subject) -> None:
+    """Run every check of this module."""
+    check_grid(subject)
+    if subject.report.get("refusal") is not None:
+        return
+    lines = subject.report.get("lines")
+    for item in lines if isinstance(lines, list) else ():
+        check_evidence(subject, item)
+        check_coverage(subject, item)
+    check_proofs(subject)
+
+
+def label(item: Any) -> str:
+    """``<household position>/<dataset>`` of a line."""
+    return f"{item['member']}/{item['dataset']}" if isinstance(item, dict) else ""
+
+
+def check_grid(subject: Subject) -> None:
+    """All lines, no other, each once, in order."""
+    with subject.found.check("lines"):
+        given = [(item["member"], item["dataset"]) for item in subject.report["lines"]]
+        size = 0 if subject.refused else int(subject.report["household"]["size"])
+        require(size <= len(given), "lines are missing: each member needs one a dataset of the rules")
+        expected = [(member, dataset) for member in range(1, size + 1) for dataset in subject.rules.datasets]
+        missing = sorted(set(expected) - set(given))
+        extra = sorted(set(given) - set(expected))
+        for member, dataset in missing:
+            subject.found.add("lines", f"{member}/{dataset}", "the line is missing")
+        for member, dataset in extra:
+            subject.found.add(
+                "lines", f"{member}/{dataset}", "the line does not belong to the household and its rules"
+            )
+        if not missing and not extra:
+            require(len(given) == len(expected), "a line stands twice")
+            require(given == expected, "the lines are not in their order")
+
+
+def check_evidence(subject: Subject, item: Any) -> None:
+    """One line's evidence and the word it allows."""
+    with subject.found.check("evidence", label(item)):
+        dataset, given = item["dataset"], item["evidence"]
+        if given is None:
+            require(
+                dataset not in subject.report["answers"],
+                "the dataset was answered, and the line shows no evidence",
+            )
+            require(item["answer"] == NOT_COVERED, "the line answers without evidence")
+            return
+        line = Line.from_json(given)
+        require(line.dataset == dataset, "the evidence is of another dataset")
+        position = subject.report["positions"][item["member"] - 1]
+        require(line.element == position, "the evidence is of another person's element")
+        require(item["answer"] in (_word(subject, line), NOT_COVERED), "the evidence shows another answer")
+        verify_line(line, subject.reference(dataset))
+
+
+def _word(subject: Subject, line: Line) -> str:
+    """The answer a piece of evidence shows."""
+    if line.answer == MATCH and line.dataset in subject.rules.amounts:
+        return SUMMED
+    return line.answer
+
+
+def check_coverage(subject: Subject, item: Any) -> None:
+    """One line's reason, both ways."""
+    with subject.found.check("coverage", label(item)):
+        dataset, reason = item["dataset"], item["reason"]
+        covered = item["answer"] != NOT_COVERED
+        require(covered == (reason is None), "a line is not covered exactly when it gives a reason")
+        if dataset not in subject.labels:
+            require(
+                reason in ("unpublished", "no_grant"),
+                "the dataset was not asked, so it is unpublished or not granted",
+            )
+            return
+        if dataset not in subject.report["answers"]:
+            silent = reason is not None and (reason == "silent" or reason.startswith("refused_"))
+            require(silent, "the dataset was asked and not answered, so its source was silent or refused")
+            return
+        publication = subject.publication(dataset)
+        applied = date.fromisoformat(subject.report["applied"])
+        old = too_old(subject.rules, date.fromisoformat(publication.as_of), applied)
+        require((reason == "too_old") == old, "the source's age gives another answer under the rules")
+        if not old and reason is not None:
+            limited = reason == "region" and bool(publication.regions)
+            require(limited, "the dataset was answered and nothing limits it, so the line is covered")
+
+
+def check_proofs(subject: Subject) -> None:
+    """Every line with evidence is covered once by a proof under its element's R that holds."""
+    covered: list[tuple[int, str]] = []
+    given = subject.report.get("proofs")
+    for item in given if isinstance(given, list) else ():
+        for dataset, element in _check_proof(subject, item):
+            covered.append((element, dataset))
+    with subject.found.check("element_proof"):
+        require(len(set(covered)) == len(covered), "a line is covered by two proofs")
+        named = [(item["element"], item["datasets"]) for item in subject.report["proofs"]]
+        require(named == sorted(named), "the proofs are not in their order")
+        require(set(covered) <= subject.evidence.keys(), "a proof belongs to no line")
+    with subject.found.check("element_proof"):
+        lacking = subject.evidence.keys() - set(covered)
+        for item in subject.report["lines"]:
+            evidence = item["evidence"]
+            if evidence is not None and (evidence["element"], evidence["dataset"]) in lacking:
+                subject.found.add(
+                    "element_proof", label(item), "no proof ties the line to its certified element"
+                )
+
+
+def _check_proof(subject: Subject, item: Any) -> list[tuple[str, int]]:
+    """Verify one proof; its (dataset, element) pairs. A failing one fails for each of its lines."""
+    datasets = item.get("datasets") if isinstance(item, dict) else None
+    element = item.get("element") if isinstance(item, dict) else None
+    if not isinstance(datasets, list) or not isinstance(element, int):
+        subject.found.add("element_proof", "", "a proof is malformed")
+        return []
+    for line in _lines_of(subject, element, datasets) or [""]:
+        with subject.found.check("element_proof", line):
+            proof = ElementProof.from_json(item)
+            require(
+                datasets == sorted(set(datasets)) and bool(datasets),
+                "a proof's datasets are not in their order",
+            )
+            commitments = dict(zip(subject.openings.real, subject.openings.rlist, strict=True))
+            require(element in subject.elements, "a proof belongs to no certified element")
+            unblinded = {name: subject.evidence[element, name].unblinded for name in datasets}
+            answers = {name: subject.answer(name) for name in datasets}
+            verify_element(proof, commitments[element], unblinded, answers)
+    return [(dataset, element) for dataset in datasets if isinstance(dataset, str)]
+
+
+def _lines_of(subject: Subject, element: int, datasets: list[Any]) -> list[str]:
+    """Labels of the lines a proof speaks of."""
+    positions = subject.report.get("positions")
+    if not isinstance(positions, list) or element not in positions:
+        return []
+    return [f"{positions.index(element) + 1}/{dataset}" for dataset in datasets]

@@ -1,0 +1,49 @@
+"""Errors across the wire: a gRPC status whose details are ``code|remedy``, both ends in one place."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import grpc
+
+from node.errors import Refusal, ServiceUnavailable, error_code, status_name
+
+MAX_DETAILS = 4000
+_OUT_OF_REACH = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.CANCELLED,
+)
+
+
+def grpc_status(error: Exception) -> grpc.StatusCode:
+    """gRPC status of an error of ours."""
+    return grpc.StatusCode[status_name(error)]
+
+
+def wire_text(error: Exception) -> str:
+    """``code|remedy``: what a gRPC status carries as its details."""
+    code = error_code(error)
+    return f"{code}|{str(error).removeprefix(code + ': ')}"[:MAX_DETAILS]
+
+
+def raise_from_wire(error: grpc.RpcError, peer: str) -> NoReturn:
+    """Turn a failed call into an error of ours that names the peer.
+
+    Raises:
+        ServiceUnavailable: the peer, the ledger or its quorum could not be reached in time.
+        Refusal: the peer refused, with its code.
+    """
+    status = error.code()
+    code, _, remedy = (error.details() or "").partition("|")
+    if status in _OUT_OF_REACH:
+        if remedy:
+            unavailable = ServiceUnavailable(f"{peer}: {remedy}")
+            unavailable.code = code
+            raise unavailable from error
+        raise ServiceUnavailable(
+            f"{peer} does not answer: see that its node runs and can be reached"
+        ) from error
+    if not remedy:
+        raise ServiceUnavailable(f"{peer} failed ({status.name}): see its log") from error
+    raise Refusal(code, f"{peer}: {remedy}") from error

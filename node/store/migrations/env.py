@@ -1,0 +1,8 @@
+"""Alembic's entry: runs the revisions over the connection that ``node.store.migrate`` hands in."""
+
+from __future__ import annotations
+
+from alembic import context
+
+context.configure(connection=context.config.attributes["connection"], transactional_ddl=True)
+context.run_migrations()

@@ -1,0 +1,89 @@
+"""A log killed at each of its steps: nothing final is lost, no entry has two places, it goes on.
+
+The log runs in a process of its own, with its witnesses and their databases, and ends itself without any
+clean-up when the step is reached (``os._exit``: no flush, no roll-back, no thread is waited for).
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ledger.verify import verify_folder
+from ledger.witness import Witness
+from ledger.witness_store import SqlWitnessStore
+from tests.ledger.log_cases import COSIGNERS, LOG, World, cheap, leaf
+
+STEPS = ("staged", "ordered", "cosigned", "tiles", "published", "final")
+HERE = Path(__file__).resolve()
+
+CHILD = """
+import os, sys
+from pathlib import Path
+from tests.ledger.test_log_kill import kept_world
+
+folder, step, after = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+seen = []
+
+def observe(name):
+    seen.append(name)
+    if seen.count(step) > after:
+        os._exit(9)
+
+log = kept_world(folder).started(observe=observe)
+for line in sys.stdin:
+    log.submit(bytes.fromhex(line))
+    print(line.strip(), flush=True)
+"""
+
+
+def kept_world(folder: Path) -> World:
+    """A world whose witnesses keep their records in a database of the folder."""
+    world = World(folder)
+    store = SqlWitnessStore(world.engine("witnesses"))
+    for cosigner in COSIGNERS:
+        world.clients[cosigner.verifier.name].witness = Witness(
+            cosigner, [LOG.verifier], Share(store, cosigner)
+        )
+    return world
+
+
+class Share:
+    """One witness's share of a store that all witnesses of a test use."""
+
+    def __init__(self, store, cosigner):
+        self._store = store
+        self._name = cosigner.verifier.name
+
+    def read(self, origin):
+        return self._store.read(f"{self._name} {origin}")
+
+    def swap(self, origin, old, new):
+        return self._store.swap(f"{self._name} {origin}", old, new)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_nothing_final_is_lost_when_the_log_is_killed(tmp_path, step):
+    leaves = [leaf() for _ in range(4)]
+    child = subprocess.run(
+        [sys.executable, "-c", CHILD, str(tmp_path), step, "2"],
+        input="".join(f"{one.hex()}\n" for one in leaves),
+        capture_output=True,
+        text=True,
+        cwd=HERE.parents[2],
+        timeout=60,
+        check=False,
+    )
+    assert child.returncode == 9, child.stderr
+    answered = [bytes.fromhex(line) for line in child.stdout.split()]
+    assert answered in (leaves[:2], leaves[:3])
+    world = kept_world(tmp_path)
+    log = world.started()
+    receipts = [log.submit(one) for one in leaves]
+    assert [receipt.index for receipt in receipts] == [0, 1, 2, 3]
+    assert log.read(0, 9) == leaves
+    world.close()
+    assert verify_folder(world.public, apply=cheap).size == 4

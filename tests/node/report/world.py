@@ -1,0 +1,550 @@
+"""A small real network in one process, and finished checks in it: what the report's tests start from.
+
+Real keys, contract, witnesses, replica, publications and sum key (fixed 2048-bit test primes); only the
+wire and the clock are missing. ``world()`` is built once; ``World.finish(...)`` runs one household to its
+``Finished``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import secrets
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from adapters.identifiers import canonical_bytes, resident_id
+from keys.signing import SigningKey
+from ledger import drafts
+from ledger.certificate import certificate_digest, certificate_message
+from ledger.checkpoint import Checkpoint, sign_checkpoint
+from ledger.cosignature import Cosigner
+from ledger.database import open_engine
+from ledger.entry import Body, draft, sign_body, signed
+from ledger.merkle import MemoryTree, consistency_path, leaf_hash
+from ledger.note import Note, NoteSigner
+from ledger.periods import format_time
+from ledger.policy import Policy
+from ledger.replica import Replica
+from ledger.tables import METADATA
+from ledger.view import View
+from ledger.witness import AddCheckpoint, MemoryWitnessStore, Witness
+from node.calls import SignedRefusal
+from node.certify import refusal_message
+from node.check import Finished, Office, Total, refused_verdict
+from node.home import Home
+from node.identity import signature
+from node.inquiry import Inquiry, member_positions
+from node.references import rule_datasets
+from node.report.build import build_report
+from node.rules.ruleset import RuleSet, parse
+from node.rules.verdict import Household, decide, needs_total, summed_lines
+from node.scenario.model import Case, Person
+from node.store.setfiles import write_set
+from protocols.check import certificate as certificates
+from protocols.check.answer import Answer, evaluate, receipt_message, response_digest
+from protocols.check.terms import expected_terms, list_digest, list_document, list_message, signed_ciphertexts
+from protocols.encoding import commit, fields
+from protocols.profiles import PAILLIER_2048_TEST, TAG_BYTES
+from protocols.psi import group, voprf
+from protocols.psi.publication import published_leaves
+from protocols.psi.tags import tag
+from protocols.sums import shareproof
+from protocols.sums.shareproof import ListContext
+from protocols.sums.sumkey import Share, SumKey
+from protocols.sums.threshold import combine, deal, decode, partial
+
+NETWORK = "s-county"
+LABEL = "2026-11.1"
+START = 1_795_312_800
+"""2026-11-22T02:00:00Z."""
+
+ROLES = {
+    "seq": ("sequencer",),
+    "audit": ("auditor",),
+    "trust": ("trustee",),
+    "desk": ("registrar",),
+    "office": ("office",),
+    "tax": ("department",),
+    "hib": ("department",),
+    "housing": ("department",),
+}
+ADULT, SPOUSE, CHILD, OTHER, SINGLE = (
+    "33102219800101001X",
+    "331022198203040024",
+    "331022201005060038",
+    "331022199912310041",
+    "331022197001010055",
+)
+
+
+def identifier(digits: str) -> str:
+    """A valid identifier from the first 17 characters."""
+    weights = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+    total = sum(weight * int(digit) for weight, digit in zip(weights, digits[:17], strict=True))
+    return digits[:17] + "10X98765432"[total % 11]
+
+
+IDS = [identifier(text) for text in (ADULT, SPOUSE, CHILD, OTHER, SINGLE)]
+"""Applicant with income, veto hit, person in custody, person without a row, person with a single row."""
+
+ROWS: dict[str, dict[str, int]] = {
+    "tax.income": {IDS[0]: 1_234_500, IDS[1]: -20_000, IDS[2]: 900_000, IDS[4]: 50_000},
+    "hib.selfpaid": {IDS[0]: 34_500},
+    "tax.owner": {IDS[1]: 0},
+    "housing.custody": {IDS[2]: 0},
+    "housing.local": {},
+}
+KINDS = {"tax.income": "amount", "hib.selfpaid": "amount"}
+AS_OF = {"housing.local": "2026-01-31"}
+REGIONS = {"housing.local": ["3310"]}
+
+PLAIN = """id = "dibao"
+version = "2026.1"
+region = "3310"
+effective = "2026-01-01"
+per_head_monthly_fen = 110000
+income = ["tax.income"]
+deduct = ["hib.selfpaid"]
+veto = ["tax.owner"]
+exclude = ["housing.custody"]
+[[outcome]]
+code = "dibao"
+at_most = "1.0"
+[[outcome]]
+code = "edge"
+below = "1.5"
+[otherwise]
+code = "none"
+"""
+VETO = '"tax.owner", "housing.local", "bank.deposit"'
+STRICT = PLAIN.replace("2026.1", "2026.2").replace('"tax.owner"', VETO)
+AGED = STRICT.replace("2026.2", "2026.3").replace("per_head", "max_age_days = 200\nper_head")
+
+
+@cache
+def key(member: str, use: str = "node") -> SigningKey:
+    """A member's signing key."""
+    return SigningKey.from_seed(hashlib.sha256(f"{member}/{use}".encode()).digest())
+
+
+@cache
+def sum_key() -> tuple[SumKey, tuple[Share, ...]]:
+    """Sum key and shares of office and trustee, from the fixed test primes."""
+    vectors = json.loads((Path(__file__).parents[2] / "vectors" / "paillier.json").read_text())
+    case = vectors["cases"]["paillier-2048-test"]
+    primes = (int(case["p"], 16), int(case["q"], 16))
+    dealt = deal(
+        PAILLIER_2048_TEST, ["office", "trust"], 2, primes, ceremony=hashlib.sha256(b"ceremony").digest()
+    )
+    return dealt.key, dealt.shares
+
+
+@dataclass(frozen=True)
+class Published:
+    """A publication's secrets."""
+
+    key: int
+    public: bytes
+
+
+class MemoryLedger:
+    """The office's ledger client over a replica that is always up to date."""
+
+    def __init__(self, network: str, policy: Policy, replica: Replica) -> None:
+        self.network = network
+        self.policy = policy
+        self.replica = replica
+
+    def wait_for(self, ready: Callable[[View], bool], seconds: float) -> bool:
+        return ready(View(self.replica.state))
+
+
+class World:
+    """The network: log, witnesses, replica, publications."""
+
+    def __init__(self, folder: Path, network: str = NETWORK) -> None:
+        self.folder = folder
+        self.network = network
+        self.now = START
+        self._count = 0
+        self._tree = MemoryTree()
+        self._pending: list[bytes] = []
+        self._log = NoteSigner(f"log.{network}.hedui", key(f"{network}/seq", "log"))
+        cosigners = [self._cosigner(member) for member in ROLES if member != "seq"]
+        self._witnesses = [Witness(each, [self._log.verifier], MemoryWitnessStore()) for each in cosigners]
+        self.policy = Policy.create(self._log.verifier, [each.verifier for each in cosigners])
+        engine = open_engine(f"sqlite:///{folder / 'replica.db'}")
+        METADATA.create_all(engine)
+        self.replica = Replica(engine, network, None, self.policy)
+        self.published: dict[str, Published] = {}
+        self.rules = {text: parse(text.encode()) for text in (PLAIN, STRICT, AGED)}
+        self.services: Any = SimpleNamespace(
+            network=network,
+            member="office",
+            keys=SimpleNamespace(node=key("office")),
+            ledger=MemoryLedger(network, self.policy, self.replica),
+            configuration=SimpleNamespace(home=Home(folder / "office")),
+            publication_folder=lambda dataset, label: folder / dataset / label,
+        )
+        self._found()
+
+    @property
+    def view(self) -> View:
+        return View(self.replica.state)
+
+    # The log.
+
+    def submit(
+        self, kind: str, by: str, body: Body, co: Sequence[SigningKey] = (), id: str | None = None
+    ) -> None:
+        """Put one entry into the next batch."""
+        self._count += 1
+        self.now += 1
+        name = f"e{self._count:031d}" if id is None else id
+        made = draft(self.network, kind, name, self.time(), body)
+        self._pending.append(signed(made, key(by), [sign_body(each, made) for each in co]).leaf())
+
+    def time(self, later: int = 0) -> str:
+        return format_time(dt.datetime.fromtimestamp(self.now + later, dt.UTC))
+
+    def flush(self) -> None:
+        """Order the batch, have it cosigned, replay it."""
+        old = self._tree.size
+        for leaf in self._pending:
+            self._tree.append(leaf_hash(leaf))
+        path = tuple(consistency_path(old, self._tree.size, self._tree)) if old else ()
+        checkpoint = Checkpoint(self._log.verifier.name, self._tree.size, self._tree.root())
+        note = sign_checkpoint(checkpoint, self._log)
+        lines = []
+        for witness in self._witnesses:
+            status, body, _ = witness.add_checkpoint(
+                AddCheckpoint(old, path, note.format()).format(), self.now
+            )
+            assert status == 200, body
+            lines.append(body)
+        complete = note.format() + b"".join(lines)
+        Note.parse(complete)
+        self.replica.extend(self._pending, complete)
+        assert not self.replica.voids(), self.replica.voids()
+        self._pending = []
+
+    def _cosigner(self, member: str) -> Cosigner:
+        return Cosigner(f"witness.{member}.hedui", key(f"{self.network}/{member}", "witness"))
+
+    # The network's life up to a question.
+
+    def _found(self) -> None:
+        members = [self._member(member, roles) for member, roles in ROLES.items()]
+        body = drafts.network_genesis(
+            pilot=False, epoch="2026-11", members=members, params={"suite": PAILLIER_2048_TEST.name}
+        )
+        self.submit("network.genesis", "seq", body, [key(member) for member in ROLES], id="genesis")
+        self.submit("sumkey.publish", "office", sum_key()[0].to_body(), [key("trust")])
+        for dataset, rows in ROWS.items():
+            self._publish(dataset, rows)
+        for text, rules in self.rules.items():
+            self._approve(text, rules)
+        for owner in ("tax", "hib", "housing"):
+            self._grant(owner)
+        moved = drafts.member_endpoint("tax", 2, "tax2.example:7443")
+        self.submit("member.endpoint", "tax", moved)
+        self.flush()
+
+    def _member(self, member: str, roles: tuple[str, ...]) -> Body:
+        named = self._log.verifier if member == "seq" else self._cosigner(member).verifier
+        use = "log" if member == "seq" else "witness"
+        keys = [
+            drafts.key("node", "ed25519", key(member).public.raw),
+            drafts.key("operator", "ed25519", key(member, "a").public.raw),
+            drafts.key("operator", "ed25519", key(member, "b").public.raw),
+            drafts.key(use, "ed25519", named.public.raw, named.name),
+        ]
+        return drafts.member(member, f"成员 {member}", roles, keys, f"{member}.example:7443", b"\x30\x00")
+
+    def _publish(self, dataset: str, rows: Mapping[str, int]) -> None:
+        secret = hashlib.sha512(dataset.encode()).digest()
+        scalar = int.from_bytes(secret[:31], "little")
+        public = voprf.public_key(scalar)
+        self.published[dataset] = Published(scalar, public)
+        kind, paillier = KINDS.get(dataset, "member"), sum_key()[0].public
+
+        def cipher(name: bytes, amount: int, purpose: bytes) -> bytes:
+            if kind == "member":
+                return b""
+            return paillier.to_bytes(paillier.encrypt_row(secret, name, amount, purpose))
+
+        found = []
+        for text, amount in rows.items():
+            name = canonical_bytes(text)
+            [point] = voprf.evaluate(scalar, voprf.hash_inputs([name]))
+            found.append((tag(dataset, LABEL, point), cipher(name, amount, b"row")))
+        filler = None if kind == "member" else lambda at: cipher(at.to_bytes(TAG_BYTES, "big"), 0, b"dummy")
+        leaves = published_leaves(secret, sorted(found), len(found), filler)
+        facts = write_set(self.folder / dataset / LABEL, dataset, LABEL, kind, leaves)
+        owner = dataset.partition(".")[0]
+        body = drafts.dataset_publish(
+            dataset=dataset,
+            epoch="2026-11",
+            revision=1,
+            kind=kind,
+            suite=PAILLIER_2048_TEST.name if kind == "amount" else "voprf",
+            key=public.hex(),
+            root=facts.root,
+            count=facts.count,
+            as_of=AS_OF.get(dataset, "2026-10-31"),
+            coverage=drafts.coverage(f"标题 {dataset}", regions=REGIONS.get(dataset)),
+            definition=hashlib.sha256(dataset.encode()).hexdigest(),
+            secrecy="sensitive",
+        )
+        self.submit("dataset.publish", owner, body)
+        for member in ("office", "audit"):
+            self.submit("dataset.verified", member, drafts.dataset_verified(dataset, LABEL, facts.root))
+
+    def _approve(self, text: str, rules: RuleSet) -> None:
+        lists = {name: getattr(rules, name) for name in ("income", "deduct", "veto", "exclude")}
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        body = drafts.rules_publish(
+            rules=rules.id,
+            version=rules.version,
+            digest=digest,
+            region="3310",
+            effective="2026-01-01",
+            **lists,
+        )
+        self.submit("rules.publish", "office", body)
+        for member in ("tax", "hib", "audit"):
+            self.submit("rules.approve", member, drafts.rules_approve(rules.id, rules.version, digest))
+
+    def _grant(self, owner: str) -> None:
+        definitions = {
+            name: hashlib.sha256(name.encode()).hexdigest() for name in ROWS if name.startswith(f"{owner}.")
+        }
+        body = drafts.grant_request(
+            grant=f"g-{owner}",
+            requester="office",
+            owner=owner,
+            definitions=definitions,
+            protocol="sum",
+            reveal="total",
+            purpose="dibao",
+            basis="社会救助暂行办法 58",
+            first="2026-11-01",
+            last="2026-12-31",
+            period="month",
+            slots=100,
+            elements=8,
+            min_terms=0,
+        )
+        self.submit("grant.request", "office", body)
+        decided = drafts.grant_decide(f"g-{owner}", "approve")
+        self.submit("grant.decide", owner, decided, [key(owner, "a"), key(owner, "b")])
+
+    # One check.
+
+    def case(self, number: str, rules: str, *ids: str, **changes: Any) -> Case:
+        """An application of the persons with these identifiers."""
+        household = tuple(
+            Person(f"王{'甲乙丙丁戊'[at]}", text, "self" if at == 0 else "child", "signed", "331022")
+            for at, text in enumerate(ids)
+        )
+        made = Case(number, self.rules[rules].key, dt.date(2026, 11, 2), "office", household)
+        return replace(made, **changes)
+
+    def refuse(self, case: Case, rules: str, code: str) -> Finished:
+        """A case the registrar refuses."""
+        inquiry = Inquiry(secrets.token_hex(16), case.case, [group.random_scalar() for _ in case.household])
+        salt = secrets.token_bytes(32)
+        document = {
+            "v": 1,
+            "network": self.network,
+            "office": "office",
+            "registrar": "desk",
+            "query": inquiry.query,
+            "code": code,
+            "household": commit(salt, b"household", *(one.id.encode() for one in case.household)).hex(),
+        }
+        refusal = SignedRefusal(document, signature(key("desk"), refusal_message(document)), salt)
+        finished = Finished(case, self.rules[rules], inquiry, refusal)
+        finished.verdict = refused_verdict(case, code)
+        return finished
+
+    def finish(
+        self,
+        case: Case,
+        rules: str,
+        *,
+        silent: Mapping[str, str] | None = None,
+        missing: Mapping[str, str] | None = None,
+    ) -> Finished:
+        """Run a case to its end.
+
+        Args:
+            silent: reason by dataset that is asked and does not answer.
+            missing: reason by dataset that is not asked.
+        """
+        rule_set, silent, missing = self.rules[rules], dict(silent or {}), dict(missing or {})
+        blinds = [group.random_scalar() for _ in case.household]
+        current = Inquiry(secrets.token_hex(16), case.case, blinds)
+        finished = Finished(case, rule_set, current)
+        self._certify(finished, [name for name in rule_set.datasets if name not in missing])
+        finished.positions = member_positions(case, current)
+        if current.certificate["datasets"]:
+            self._intent(current)
+            for item in current.certificate["datasets"]:
+                if item["dataset"] not in silent:
+                    self._answer(finished, item["dataset"])
+            self.flush()
+        self.services.view = self.view
+        Office(self.services)._look_up(finished, missing | silent)
+        if needs_total(rule_set, finished.lines) and summed_lines(rule_set, finished.lines):
+            finished.total = self._total(finished)
+        elif current.certificate["datasets"] and not silent:
+            random = secrets.token_hex(32)
+            self.submit("share.release", "trust", drafts.share_release(current.query, 0, random))
+            self.flush()
+        net = None if finished.total is None else finished.total.net
+        finished.verdict = decide(rule_set, Household(len(case.household)), finished.lines, net)
+        return finished
+
+    def _certify(self, finished: Finished, datasets: Sequence[str]) -> None:
+        current, rules = finished.inquiry, finished.rules
+        terms = certificates.Terms(
+            network=self.network,
+            office="office",
+            registrar="desk",
+            query=current.query,
+            protocol="sum",
+            reveal="total",
+            purpose="dibao",
+            rules={"id": rules.id, "version": rules.version, "digest": rules.digest},
+            datasets=tuple(
+                certificates.CertifiedDataset(
+                    name, LABEL, self.published[name].public, f"g-{name.partition('.')[0]}"
+                )
+                for name in sorted(datasets)
+            ),
+            cases=1,
+        )
+        persons = [
+            certificates.Person(canonical_bytes(resident_id(one.id)), blind, 0, secrets.token_hex(16))
+            for one, blind in zip(finished.case.household, current.blinds, strict=True)
+        ]
+        document, openings = certificates.certify(
+            terms, persons, b"padding" * 8, self.time(-120), self.time(900)
+        )
+        current.certificate, current.openings = document, openings.to_json()
+        current.signature = signature(key("desk"), certificate_message(document))
+
+    def _intent(self, current: Inquiry) -> None:
+        certificate = current.certificate
+        digest = certificate_digest(certificate)
+        operator = signature(key("office", "a"), bytes.fromhex(digest))
+        salt = secrets.token_bytes(32)
+        current.operator = {"salt": salt.hex(), **operator}
+        grants = sorted({item["grant"] for item in certificate["datasets"]})
+        slot = next(n for n in range(100) if self.view.slot_taken(grants[0], "2026-11", n) is None)
+        body = {
+            "certificate": certificate,
+            "signature": current.signature,
+            "digest": digest,
+            "operator": commit(salt, fields(operator["key"].encode(), bytes.fromhex(operator["sig"]))).hex(),
+            "slots": [{"grant": grant, "period": "2026-11", "slot": slot} for grant in grants],
+        }
+        self.submit("query.intent", "office", body, id=current.query)
+        self.flush()
+
+    def _answer(self, finished: Finished, dataset: str) -> None:
+        current, owner = finished.inquiry, dataset.partition(".")[0]
+        published = self.published[dataset]
+        betas, proof = evaluate(published.key, published.public, list(current.opened().elements))
+        salt = secrets.token_bytes(32)
+        response = response_digest(salt, betas, proof)
+        receipt = signature(key(owner), receipt_message(current.certificate, dataset, response))
+        finished.answers[dataset] = Answer(dataset, betas, proof, salt, receipt)
+        body = drafts.query_answer(current.query, dataset, "answered", response.hex())
+        self.submit("query.answer", owner, body)
+
+    def _total(self, finished: Finished) -> Total:
+        current = finished.inquiry
+        rules = rule_datasets(self.view, current.certificate["rules"])
+        terms = expected_terms(list(current.opened().real), rules, finished.evidence.lines)
+        document = list_document(current.certificate, 0, terms)
+        digest = list_digest(document)
+        public_key, shares = sum_key()
+        rows = signed_ciphertexts(terms, finished.evidence.lines)
+        total = public_key.public.combine([(public_key.public.from_bytes(data), sign) for data, sign in rows])
+        context, salt = ListContext(self.network, current.query, digest), secrets.token_bytes(32)
+        recorded = commit(salt, b"list", digest).hex()
+        self.submit("share.release", "trust", drafts.share_release(current.query, 0, recorded))
+        self.flush()
+        values, shown = {}, []
+        for share in shares:
+            values[share.holder] = partial(public_key, share, total)
+            proof = shareproof.prove(public_key, share, total, values[share.holder], context)
+            value = public_key.public.to_bytes(values[share.holder]).hex()
+            shown.append({"holder": share.holder, "list": digest.hex(), "proof": proof.hex(), "value": value})
+        shown[1]["salt"] = salt.hex()
+        net = decode(public_key.public, combine(public_key, values), len(rows))
+        return Total(net, document, signature(key("office"), list_message(document)), shown)
+
+
+@cache
+def world(network: str = NETWORK) -> World:
+    """The network, built once a run; its folder goes with the process."""
+    folder = tempfile.TemporaryDirectory(prefix="report-world-")
+    made = World(Path(folder.name), network)
+    made.keep = folder  # type: ignore[attr-defined]  # removed when the world is
+    return made
+
+
+OUTCOMES: dict[str, Callable[[World], Finished]] = {
+    "total": lambda w: w.finish(w.case("2026-000001", PLAIN, IDS[0], IDS[2], IDS[3]), PLAIN),
+    "single": lambda w: w.finish(w.case("2026-000002", PLAIN, IDS[3], IDS[2], IDS[4]), PLAIN),
+    "no_rows": lambda w: w.finish(w.case("2026-000003", PLAIN, IDS[3]), PLAIN),
+    "vetoed": lambda w: w.finish(w.case("2026-000004", PLAIN, IDS[0], IDS[1]), PLAIN),
+    "gaps": lambda w: w.finish(
+        w.case("2026-000005", AGED, IDS[0], IDS[3]),
+        AGED,
+        silent={"tax.owner": "refused_grant"},
+        missing={"bank.deposit": "unpublished"},
+    ),
+    "region": lambda w: w.finish(_elsewhere(w), STRICT, missing={"bank.deposit": "no_grant"}),
+    "nothing": lambda w: w.finish(
+        w.case("2026-000007", PLAIN, IDS[3]),
+        PLAIN,
+        missing=dict.fromkeys(w.rules[PLAIN].datasets, "no_grant"),
+    ),
+    "no_consent": lambda w: w.refuse(_unwilling(w), PLAIN, "no_consent"),
+    "invalid": lambda w: w.refuse(
+        w.case("2026-000009", PLAIN, IDS[0], "331022198001010011"), PLAIN, "invalid_identifier"
+    ),
+}
+
+
+def _elsewhere(made: World) -> Case:
+    case = made.case("2026-000006", STRICT, IDS[0], IDS[3])
+    return replace(case, household=(replace(case.household[0], region="440100"), case.household[1]))
+
+
+def _unwilling(made: World) -> Case:
+    case = made.case("2026-000008", PLAIN, IDS[0], IDS[3])
+    return replace(case, household=(case.household[0], replace(case.household[1], consent="none")))
+
+
+@cache
+def finished(outcome: str) -> Finished:
+    """A finished check of each kind, made once."""
+    return OUTCOMES[outcome](world())
+
+
+@cache
+def report(outcome: str) -> bytes:
+    """Its report."""
+    return build_report(world().services, finished(outcome))
