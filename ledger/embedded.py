@@ -186,6 +186,8 @@ class Sequencer:
                 self._finisher.work()
         except LedgerError as error:
             self._quarantine(error)
+        finally:
+            self._close_after_a_crash()
 
     # Ordering thread.
 
@@ -193,6 +195,12 @@ class Sequencer:
         while not self._ready.wait(0.1):
             if self._stopping.is_set():
                 return
+        try:
+            self._order_batches()
+        finally:
+            self._close_after_a_crash()
+
+    def _order_batches(self) -> None:
         while self._is_running():
             batch = [] if self._log.pending else self._submissions.take(lambda: self._finisher.idle, 0.5)
             try:
@@ -271,6 +279,11 @@ class Sequencer:
             self._log.load()
         except SQLAlchemyError:
             return
+
+    def _close_after_a_crash(self) -> None:
+        """A thread that ends without being told to has met a fault of the program: let nobody wait."""
+        if self._is_running():
+            self._quarantine(LogError("a thread of the log has failed; its trace is in this node's output"))
 
     def _quarantine(self, error: LedgerError) -> None:
         self._fatal = Quarantined(f"{error}. {REMEDY}")

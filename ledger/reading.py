@@ -1,4 +1,4 @@
-"""Reading the entries of a public folder in order, for people and exports; ``ledger.verify`` says whether they are genuine."""
+"""Reading the entries of a public folder in order; ``ledger.verify`` says whether they are genuine."""
 
 from __future__ import annotations
 

@@ -3,9 +3,11 @@
     peer → signature → receipt (quorum) → own replay up to a head fetched now → own clock against grant and
     certificate → certificate field by field → elements → β = k·α with one DLEQ → receipt, journal, outbox
 
-Nothing is computed for a question whose intent this node has not verified on the ledger by its own replay. A refusal
-leaves a record too: ``query.answer`` with ``refused:<code>`` where the intent is valid and names the dataset, else a
-line in the journal that the hourly incident counts. ``verify_question`` is the trustee's check as well.
+Nothing is computed for a question whose intent this node has not verified on the ledger by its own replay. A
+refusal
+leaves a record too: ``query.answer`` with ``refused:<code>`` where the intent is valid and names the dataset,
+else a line in the journal that the hourly incident counts. ``verify_question`` is the trustee's check as
+well.
 """
 
 from __future__ import annotations
@@ -16,13 +18,13 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from ledger import canonical
 from ledger.certificate import certificate_digest, certificate_message
 from ledger.entry import Entry
 from ledger.entry import parse as parse_entry
 from ledger.errors import LedgerError
 from ledger.proof import Receipt
 from ledger.records import Grant
+from node.documents import read_object, read_texts
 from node.errors import NodeError, Refusal
 from node.identity import signature
 from node.publish import open_secret
@@ -67,22 +69,23 @@ def verify_question(services: Services, peer: str, question: Question) -> Verifi
 
     Raises:
         Refusal: with the code of the first check that fails.
-        NodeError, LedgerError: the ledger is out of reach, its quorum missing or stale, or its history another.
+        NodeError, LedgerError: the ledger is out of reach, its quorum missing or stale, or its history
+        another.
     """
     try:
         entry = parse_entry(question.intent)
-        certificate, value = canonical.decode(question.certificate), canonical.decode(question.signature)
     except LedgerError as error:
-        raise Refusal("malformed", "the question is not in its canonical form") from error
-    if not isinstance(certificate, dict) or not isinstance(value, dict) or entry.type != "query.intent":
-        raise Refusal("malformed", "the question holds no intent and certificate")
+        raise Refusal("malformed", "the question's intent is no entry") from error
+    certificate, value = read_object(question.certificate), read_texts(question.signature)
+    if entry.type != "query.intent":
+        raise Refusal("malformed", "the question holds no intent")
     _verify_intent(services, question, entry)
     intended = entry.body["certificate"]
     if intended["office"] != peer:
         raise Refusal(
             "not_the_office", "the intent is another office's: only the office that logged it may ask"
         )
-    _verify_certificate(services, certificate, {str(k): str(v) for k, v in value.items()}, entry)
+    _verify_certificate(services, certificate, value, entry)
     return Verified(certificate, entry)
 
 
@@ -121,7 +124,11 @@ def _verify_certificate(
         raise Refusal("certificate", "the certificate is not the one the intent names")
     if view.certificate_revoked(digest):
         raise Refusal("revoked", "the certificate was revoked")
-    now = services.clock()
+    _verify_validity(services.clock(), certificate, entry)
+
+
+def _verify_validity(now: int, certificate: dict[str, Any], entry: Entry) -> None:
+    """Valid by this node's own clock, a renewal at most seven days after its intent."""
     if now < instant(certificate["not_before"]) - CLOCK_TOLERANCE_SECONDS:
         raise Refusal(
             "not_yet_valid", "the certificate is not valid yet by this node's clock: compare the clocks"

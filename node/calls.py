@@ -10,9 +10,10 @@ import grpc
 from ledger import canonical
 from ledger.view import View
 from node.certify import refusal_message
+from node.documents import read_object, read_texts
 from node.errors import Refusal, ServiceUnavailable
-from node.rpc.status import raise_from_wire
 from node.inquiry import Inquiry
+from node.rpc.status import raise_from_wire
 from node.scenario.model import Case
 from node.services import Services, check_signature
 from protocols.check.answer import Answer
@@ -89,11 +90,13 @@ def certify(
     except grpc.RpcError as error:
         raise_from_wire(error, registrar)
     if response.refusal:
-        document, signed = _object(response.refusal), _object(response.refusal_signature)
+        document, signed = read_object(response.refusal), read_texts(response.refusal_signature)
         check_signature(services.view, registrar, signed, refusal_message(document))
         return SignedRefusal(document, signed, bytes(response.household_salt))
     return Certified(
-        _object(response.certificate), _object(response.signature), openings_from_wire(response.openings)
+        read_object(response.certificate),
+        read_texts(response.signature),
+        openings_from_wire(response.openings),
     )
 
 
@@ -109,7 +112,7 @@ def renew(services: Services, certificate: dict[str, Any], signed: dict[str, str
     except grpc.RpcError as error:
         raise_from_wire(error, registrar)
     empty = Openings((), b"", (), b"", (), b"", (), b"")
-    return Certified(_object(response.certificate), _object(response.signature), empty)
+    return Certified(read_object(response.certificate), read_texts(response.signature), empty)
 
 
 def ask(
@@ -143,7 +146,7 @@ def ask(
                 tuple(item.betas),
                 voprf.Proof.from_bytes(bytes(item.proof)),
                 bytes(item.salt),
-                _object(item.signature),
+                read_texts(item.signature),
             )
             for item in response.answers
         ]
@@ -217,15 +220,3 @@ def openings_from_wire(message: check_pb2.Openings) -> Openings:
         tuple(message.consents),
         bytes(message.consents_salt),
     )
-
-
-def _object(data: bytes) -> dict[str, Any]:
-    """A canonical JSON object of a message.
-
-    Raises:
-        Refusal: ``malformed``.
-    """
-    value = canonical.decode(bytes(data), max_bytes=1 << 20)
-    if not isinstance(value, dict):
-        raise Refusal("malformed", "a peer's message holds no object where one belongs")
-    return value

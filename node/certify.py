@@ -3,13 +3,14 @@
 The order of what is looked at, so that a refusal names the first thing a person can mend:
 
 1. the question fits the ledger: caller is the office, rules and publications are those on it;
-2. every person has consented in this registrar's own store; one without consent stops the case (``no_consent``);
-3. every identifier is valid (``invalid_identifier``), nobody is named twice (``duplicate_person``);
-4. nobody of them was in another question for a total this calendar month (``already_asked``), unless it is the same
+2. every person has consented in this registrar's own store; one without consent stops the case
+(``no_consent``); 3. every identifier is valid (``invalid_identifier``), nobody is named twice
+(``duplicate_person``); 4. nobody of them was in another question for a total this calendar month
+(``already_asked``), unless it is the same
    persons under the same rules and publications, or two people of the registrar signed a reason.
 
-Then the registrar recomputes every blinded element itself, adds its own padding, sorts, and signs. The same query id with
-the same request gets the same certificate; with another request a refusal.
+Then the registrar recomputes every blinded element itself, adds its own padding, sorts, and signs. The same
+query id with the same request gets the same certificate; with another request a refusal.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from adapters.errors import AdapterError
 from adapters.identifiers import canonical_bytes, resident_id
 from ledger import canonical
 from ledger.certificate import certificate_digest, certificate_message
+from node.documents import read_object
 from node.errors import Refusal
 from node.identity import signature
 from node.services import Services, check_signature, instant, instant_text
@@ -93,7 +95,8 @@ class Registrar:
             exception: a reason signed by two people of the registrar, or empty.
 
         Returns:
-            A certificate, or a signed refusal where consent, an identifier or the calendar month stands against it.
+            A certificate, or a signed refusal where consent, an identifier or the calendar month stands
+            against it.
 
         Raises:
             Refusal: the request does not fit the ledger.
@@ -125,7 +128,7 @@ class Registrar:
             self._remember(parsed, persons, request, certified)
             return certified
 
-    def renew(self, peer: str, certificate: dict[str, Any], value: dict[str, str]) -> Certified | None:
+    def renew(self, peer: str, certificate: dict[str, Any], value: dict[str, str]) -> Certified:
         """A new validity for a certificate of this registrar, consents checked again.
 
         Raises:
@@ -254,9 +257,9 @@ class Registrar:
         remedy = "a person was in another question for a total this month: two people of the registrar sign a reason"
         if not exception:
             raise Refusal("already_asked", remedy)
-        value = canonical.decode(exception)
+        value = read_object(exception)
         member = self._services.view.member(self._services.member)
-        if not isinstance(value, dict) or member is None or value.get("query") != terms.query:
+        if member is None or value.get("query") != terms.query:
             raise Refusal("already_asked", remedy)
         message = EXCEPTION_DOMAIN + canonical.encode({"query": value["query"], "reason": value["reason"]})
         operators = {key.id: key for key in member.keys_for("operator")}
@@ -312,7 +315,7 @@ def refusal_message(document: dict[str, Any]) -> bytes:
 
 
 def stored_identifier(text: str) -> str:
-    """How the consent store names a person: the canonical identifier, or the text as written where it is invalid."""
+    """How the consent store names a person: canonical identifier, or as written where it is invalid."""
     try:
         return resident_id(text)
     except AdapterError:

@@ -5,7 +5,8 @@
                                              → else signed term list → own share and the trustee's → total
     → verdict → report, sealed → query.close
 
-A case that may not be asked ends at the registrar's signed refusal, with a report that says so. A silent source
+A case that may not be asked ends at the registrar's signed refusal, with a report that says so. A silent
+source
 leaves the inquiry open: the same check begun again asks it again under the same intent.
 """
 
@@ -20,16 +21,16 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from ledger import canonical
 from ledger.certificate import certificate_digest
 from ledger.periods import period_label
 from ledger.records import Grant
 from node import calls, inquiry
+from node.documents import read_texts
 from node.errors import NodeError, Refusal, ServiceUnavailable
 from node.identity import signature
 from node.inquiry import CERTIFIED, DONE, LOGGED, Inquiry
 from node.lines import Evidence, make_lines
-from node.references import reference, rule_datasets
+from node.references import rule_datasets
 from node.rules.ruleset import RuleSet
 from node.rules.verdict import Answer as Word
 from node.rules.verdict import (
@@ -59,6 +60,10 @@ SLOT_TRIES = 5
 PARALLEL_SOURCES = 16
 
 Progress = Callable[[str], None]
+
+
+UNDECIDED = Verdict("incomplete", None, None, ())
+"""What a check is before its verdict."""
 
 
 @dataclass
@@ -102,7 +107,7 @@ class Finished:
     gaps: dict[tuple[int, str], str] = field(default_factory=dict)
     positions: dict[int, int] = field(default_factory=dict)
     total: Total | None = None
-    verdict: Verdict = Verdict("incomplete", None, None, ())
+    verdict: Verdict = UNDECIDED
     lines: list[Line] = field(default_factory=list)
     times: dict[str, float] = field(default_factory=dict)
 
@@ -134,7 +139,8 @@ class Office:
             progress: told the stage: certify, intent, answers, lines, total, verdict.
 
         Raises:
-            Refusal: the rules differ from the ledger, a budget is used up, or evidence of a peer does not hold.
+            Refusal: the rules differ from the ledger, a budget is used up, or evidence of a peer does not
+            hold.
             ServiceUnavailable: registrar, ledger or trustee is out of reach; the check can be begun again.
         """
         services = self._services
@@ -323,12 +329,7 @@ class Office:
         silent: dict[str, str] = {}
 
         def ask(owner: str) -> tuple[str, list[Answer] | str]:
-            try:
-                return owner, calls.ask(services, owner, current, leaf, receipt, owners[owner])
-            except ServiceUnavailable:
-                return owner, "silent"
-            except NodeError as error:
-                return owner, f"refused_{error.code}"
+            return owner, self._ask_owner(current, leaf, receipt, owner, owners[owner])
 
         with ThreadPoolExecutor(PARALLEL_SOURCES, thread_name_prefix="ask") as pool:
             for owner, outcome in pool.map(ask, owners):
@@ -338,6 +339,17 @@ class Office:
                     for answer in outcome:
                         self._accept(finished, owner, answer)
         return silent
+
+    def _ask_owner(
+        self, current: Inquiry, leaf: bytes, receipt: bytes, owner: str, datasets: list[str]
+    ) -> list[Answer] | str:
+        """One owner's answers, or why there are none."""
+        try:
+            return calls.ask(self._services, owner, current, leaf, receipt, datasets)
+        except ServiceUnavailable:
+            return "silent"
+        except NodeError as error:
+            return f"refused_{error.code}"
 
     def _accept(self, finished: Finished, owner: str, answer: Answer) -> None:
         """An answer counts only when it was made with the published key and its receipt is the owner's."""
@@ -404,9 +416,7 @@ class Office:
             share = own_share(services)
             value = partial(key, share, ciphertext)
             proof = shareproof.prove(key, share, ciphertext, value, context)
-            other = canonical.decode(theirs.result())
-        if not isinstance(other, dict):
-            raise Refusal("share", "the trustee's share is not in its form")
+            other = read_texts(theirs.result())
         theirs_value = key.public.from_bytes(bytes.fromhex(other["value"]))
         shareproof.verify(
             key, other["holder"], ciphertext, theirs_value, bytes.fromhex(other["proof"]), context
@@ -423,7 +433,7 @@ class Office:
             "proof": proof.hex(),
             "value": key.public.to_bytes(value).hex(),
         }
-        return Total(net, document, signed, [own, {name: str(item) for name, item in other.items()}])
+        return Total(net, document, signed, [own, other])
 
     def _incident(self, code: str) -> None:
         """An opened total that cannot be: recorded, never a verdict."""
@@ -440,13 +450,14 @@ OPEN_REASONS = ("silent",)
 
 def _timed(progress: Progress, times: dict[str, float]) -> Progress:
     """The same progress, keeping the seconds each stage takes."""
-    began = {"stage": "", "at": time.perf_counter()}
+    began: list[tuple[str, float]] = []
 
     def stage(name: str) -> None:
         now = time.perf_counter()
-        if began["stage"]:
-            times[str(began["stage"])] = now - float(began["at"])
-        began.update(stage=name, at=now)
+        if began:
+            last, at = began.pop()
+            times[last] = now - at
+        began.append((name, now))
         progress(name)
 
     return stage

@@ -1,8 +1,8 @@
 """The registrar's consent store: what its clerks or the persons themselves entered, committed on the ledger.
 
-A consent belongs to a case and a person. Kinds: ``signed``, ``paper``, ``guardian``, or ``none`` where the person has
-refused. Each is committed with 32 random bytes; the commitment says nothing to anybody without its opening. Consents are
-taken from here only, never from an office.
+A consent belongs to a case and a person. Kinds: ``signed``, ``paper``, ``guardian``, or ``none`` where the
+person has refused. Each is committed with 32 random bytes; the commitment says nothing to anybody without its
+opening. Consents are taken from here only, never from an office.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     generate or read the scenario → homes, keys, genesis → ceremony → nodes → publications → verification
     → rules → consents → grants → cases → reports, all verified again offline → table, summary.json
 
-Everything goes through the calls an operator would use. Ctrl-C and failures end every process that was started. A folder
-that holds an earlier run is left as it is.
+Everything goes through the calls an operator would use. Ctrl-C and failures end every process that was
+started. A folder that holds an earlier run is left as it is.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -162,12 +163,13 @@ class Demo:
 
     def _install(self, dealt: dict[str, Any]) -> None:
         """Holders take their shares; trustees sign; the office puts the key on the ledger."""
-        signatures = []
         for holder in dealt["shares"]:
             ceremony.install(dealt, holder, self.clients[holder].keys.vault)
         identifier = dealt["record"]["salt"][:32]
-        for trustee in dealt["body"]["trustees"]:
-            signatures.append(self.clients[trustee].sign_body("sumkey.publish", identifier, dealt["body"]))
+        signatures = [
+            self.clients[trustee].sign_body("sumkey.publish", identifier, dealt["body"])
+            for trustee in dealt["body"]["trustees"]
+        ]
         self.clients[dealt["body"]["office"]].submit("sumkey.publish", dealt["body"], identifier, signatures)
 
     def _publish(self) -> None:
@@ -207,8 +209,13 @@ class Demo:
             self.clients[self._office].rules(rules.source, "publish")
             owners = {dataset.partition(".")[0] for dataset in rules.amounts}
             approvers = sorted({owner for owner in owners if owner in members} | {auditors[0]})
+            approve = partial(self._approve, rules)
             with ThreadPoolExecutor(4) as pool:
-                list(pool.map(lambda member: self.clients[member].rules(rules.source, "approve"), approvers))
+                list(pool.map(approve, approvers))
+
+    def _approve(self, rules: RuleSet, member: str) -> None:
+        """One approver compares the text with the ledger and approves."""
+        self.clients[member].rules(rules.source, "approve")
 
     @property
     def _office(self) -> str:
@@ -221,7 +228,7 @@ class Demo:
         self.reporter.stage("demo.consents", count=result["committed"])
 
     def _grants(self) -> None:
-        """One grant a rule set and owner, with twice the slots its cases need; two people of the owner approve."""
+        """One grant a rule set and owner, twice the slots its cases need; two people of the owner approve."""
         wanted: list[tuple[str, dict[str, Any]]] = []
         published = self.scenario.datasets
         for rules in self.scenario.rules.values():

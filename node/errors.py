@@ -1,4 +1,4 @@
-"""Errors of the application and the one table that gives every error its exit status and its gRPC status's name.
+"""Errors of the application, and the one table that gives each its exit status and gRPC status.
 
     NodeError
     ├── UsageError            a command cannot be understood; exit 2
@@ -9,8 +9,8 @@
     ├── ReportError           a report that does not verify; exit 1
     └── StoreError            the node's own database or files; exit 3
 
-What crosses the wire is a code and its remedy, never a secret-dependent cause: see ``node.rpc.status``. This module does
-not import gRPC, whose environment must be set before its first import.
+What crosses the wire is a code and its remedy, never a secret-dependent cause: see ``node.rpc.status``. This
+module does not import gRPC, whose environment must be set before its first import.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Refusals without a valid intent, counted onto the ledger every hour.
 
-A department's journal keeps each such refusal; once an hour one ``incident`` a peer says how many there were. The peer
-stands in a salted commitment whose opening stays in the journal's owner's hands.
+A department's journal keeps each such refusal; once an hour one ``incident`` a peer says how many there were.
+The peer stands in a salted commitment whose opening stays in the journal's owner's hands.
 """
 
 from __future__ import annotations

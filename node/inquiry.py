@@ -1,7 +1,8 @@
 """One check as the office holds it: what must survive a kill, and the terms it proposes.
 
-An ``Inquiry`` is stored before its certificate is asked for and after every step that cannot be repeated, so that a
-check begun again goes on under the same query id, the same certificate and the same intent: a retry takes no new slot.
+An ``Inquiry`` is stored before its certificate is asked for and after every step that cannot be repeated, so
+that a check begun again goes on under the same query id, the same certificate and the same intent: a retry
+takes no new slot.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from node.services import Services
 from node.store import tables
 from node.store.database import put
 from protocols.check.certificate import Openings
-from protocols.psi import group
+from protocols.psi import group, voprf
 
 BEGUN, CERTIFIED, LOGGED, DONE = "begun", "certified", "logged", "done"
 
@@ -79,20 +80,26 @@ def save(services: Services, inquiry: Inquiry) -> None:
 
 
 def member_positions(case: Case, inquiry: Inquiry) -> dict[int, int]:
-    """Element position by household position (from 1), found by α = r·H(x) through R = r·G.
+    """Element position by household position (from 1), found by R = r·G and checked by α = r·H(x).
 
     Raises:
         Refusal: ``openings`` when the registrar's openings do not hold a person of this household.
     """
     openings = inquiry.opened()
-    commitments = group.multiply_base(inquiry.blinds)
+    persons = [identifier for identifier in identifiers(case) if identifier is not None]
+    if len(persons) != len(case.household) or len(openings.real) != len(persons):
+        raise Refusal("openings", "the registrar certified other persons than this household: ask it why")
     by_commitment = dict(zip(openings.rlist, openings.real, strict=True))
-    try:
-        return {member: by_commitment[point] for member, point in enumerate(commitments, 1)}
-    except KeyError as error:
-        raise Refusal(
-            "openings", "the registrar's openings do not hold every person of this household"
-        ) from error
+    found: dict[int, int] = {}
+    commitments = group.multiply_base(inquiry.blinds)
+    for member, (point, alpha) in enumerate(
+        zip(commitments, voprf.blind(persons, inquiry.blinds), strict=True), 1
+    ):
+        position = by_commitment.get(point)
+        if position is None or openings.elements[position] != alpha:
+            raise Refusal("openings", "the registrar certified other persons than this household: ask it why")
+        found[member] = position
+    return found
 
 
 def identifiers(case: Case) -> list[bytes | None]:
@@ -153,7 +160,7 @@ def choose_datasets(view: View, office: str, rules: RuleSet, now: str) -> Asked:
         else:
             missing[dataset] = "no_grant"
     if not any(publication.kind == "amount" for publication, _ in chosen.values()) and protocol == "sum":
-        missing.update({dataset: "no_grant" for dataset in chosen})
+        missing.update(dict.fromkeys(chosen, "no_grant"))
         chosen = {}
     return Asked(chosen, missing, protocol)
 

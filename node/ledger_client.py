@@ -1,9 +1,9 @@
 """A node's way to the one ledger: follow it by own replay, append to it, prove what stands on it.
 
-The sequencer's member uses its own log through the same ``Transport`` as everybody else uses the wire, so that no role
-sees another ledger than the public one. A role that answers asks for a **fresh head**: a checkpoint fetched now, whose
-quorum of cosignatures is under 60 s old by this node's clock, replayed here, and consistent with what this node's own
-witness has cosigned.
+The sequencer's member uses its own log through the same ``Transport`` as everybody else uses the wire, so
+that no role sees another ledger than the public one. A role that answers asks for a **fresh head**: a
+checkpoint fetched now, whose quorum of cosignatures is under 60 s old by this node's clock, replayed here,
+and consistent with what this node's own witness has cosigned.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from ledger.replica import Replica
 from ledger.view import View
 from ledger.wire import log_pb2, log_pb2_grpc
 from node.errors import Refusal, ServiceUnavailable
-from node.rpc.status import raise_from_wire
 from node.rpc.channel import Channels
+from node.rpc.status import raise_from_wire
 from protocols.profiles import HEAD_MAX_AGE_SECONDS
 
 APPEND_SECONDS = 30.0
@@ -135,7 +135,8 @@ class LedgerClient:
         """A head fetched and replayed now that a role may answer under.
 
         Raises:
-            ServiceUnavailable: ledger out of reach, quorum missing, or its cosignatures too old; with a named code.
+            ServiceUnavailable: ledger out of reach, quorum missing, or its cosignatures too old; with a named
+            code.
             ForkError: the head contradicts what this node's witness has cosigned.
         """
         deadline = time.monotonic() + CATCH_UP_SECONDS

@@ -1,4 +1,4 @@
-"""Looking up the answers: N = r⁻¹·β, tag, leaf or neighbours, and the proofs that tie them to certified elements."""
+"""Looking up the answers: N = r⁻¹·β, tag, leaf or neighbours, and the proofs for certified elements."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """One member's process put together: keys, store, replica, ledger, roles, port.
 
-Start order: database and migrations → replica → outbox → port (so that the sequencer finds its witnesses) → the
-sequencer's own log, genesis first → a follower thread that keeps the replica near the head. Stop order is the reverse.
-Every member but the sequencer is a witness.
+Start order: database and migrations → replica → outbox → port (so that the sequencer finds its witnesses) →
+the sequencer's own log, genesis first → a follower thread that keeps the replica near the head. Stop order is
+the reverse. Every member but the sequencer is a witness.
 """
 
 from __future__ import annotations
@@ -222,16 +222,18 @@ class Member:
 
     def _found(self) -> None:
         """Append the genesis entry to an empty log, as soon as the witnesses answer."""
-        assert self._sequencer is not None and self._genesis is not None
+        assert self._sequencer is not None
+        assert self._genesis is not None
         while not self._stopping.is_set():
             try:
                 self._sequencer.wait_ready(START_SECONDS)
                 if self._sequencer.size == 0:
                     self._sequencer.submit(self._genesis)
-                return
             except LedgerError as error:
                 log.warning("the ledger does not start yet: %s", error)
                 self._stopping.wait(FIRST_FOLLOW_SECONDS)
+            else:
+                return
 
     def _register(self, server: grpc.Server) -> None:
         """Services of this member's roles."""

@@ -6,8 +6,8 @@
     the sequencer   network seal: all signatures there → genesis leaf, network.json
     each founder    network join: pins genesis digest and trust policy in its home
 
-``network.json`` is what an invitation carries: genesis digest, trust policy, first address. A member that comes later is
-admitted by an entry that a majority of founders signs, and joins with the same file.
+``network.json`` is what an invitation carries: genesis digest, trust policy, first address. A member that
+comes later is admitted by an entry that a majority of founders signs, and joins with the same file.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A member's people at the command line: calls to their own running node, and what two people sign outside of it."""
+"""A member's people at the command line: calls to their node, and what two people sign outside of it."""
 
 from __future__ import annotations
 
@@ -80,12 +80,14 @@ class OperatorClient:
             dataset=canonical.encode(dataset_json(dataset)), folder=str(folder.resolve()), epoch=epoch
         )
         with self._errors():
-            return _last(self._stub.Publish(request, timeout=LONG_SECONDS), progress)
+            return _last(iter(self._stub.Publish(request, timeout=LONG_SECONDS)), progress)
 
     def verify(self, progress: OnProgress) -> dict[str, Any]:
         """Take over and verify publications."""
         with self._errors():
-            return _last(self._stub.Verify(operator_pb2.VerifyRequest(), timeout=LONG_SECONDS), progress)
+            return _last(
+                iter(self._stub.Verify(operator_pb2.VerifyRequest(), timeout=LONG_SECONDS)), progress
+            )
 
     def load_consents(self, folder: Path) -> dict[str, Any]:
         """Registrar: take consents from application files."""
@@ -131,7 +133,7 @@ class OperatorClient:
         """Office: run one check; returns its summary."""
         request = operator_pb2.CheckRequest(application=application, out=str(out.resolve()))
         with self._errors():
-            return _last(self._stub.Check(request, timeout=LONG_SECONDS), progress)
+            return _last(iter(self._stub.Check(request, timeout=LONG_SECONDS)), progress)
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:

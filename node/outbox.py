@@ -1,8 +1,9 @@
 """Entries that must reach the ledger whatever happens: a durable outbox.
 
-A role writes the leaf in the same transaction as what it records; one thread appends waiting leaves and tries again
-until each is final or refused by the contract. A leaf is sent as the same bytes every time, so a lost answer or a kill
-never records a thing twice. A leaf older than the sequencer's clock tolerance is composed anew under the same id.
+A role writes the leaf in the same transaction as what it records; one thread appends waiting leaves and tries
+again until each is final or refused by the contract. A leaf is sent as the same bytes every time, so a lost
+answer or a kill never records a thing twice. A leaf older than the sequencer's clock tolerance is composed
+anew under the same id.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ class Outbox:
         """Put an entry into the outbox inside the caller's transaction.
 
         Args:
-            name: what the entry records, once in this node, such as ``answer/<query>/<dataset>``; a name already
+            name: what the entry records, once in this node, such as ``answer/<query>/<dataset>``; a name
+            already
                 there is left as it is. The entry's own id is random, so that nobody can take it first.
         """
         known = connection.execute(select(tables.outbox.c.id).where(tables.outbox.c.id == name)).first()

@@ -1,4 +1,4 @@
-"""Progress of long work on a terminal: one line a stage, a moving count below it; plain lines where there is none."""
+"""Progress of long work on a terminal: one line a stage, a moving count below it where there is a terminal."""
 
 from __future__ import annotations
 

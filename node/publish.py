@@ -1,14 +1,15 @@
-"""Publishing a dataset: a department's rows become a complete new set under a fresh key, and one ledger entry.
+"""Publishing: a department's rows become a complete new set under a fresh key, and one ledger entry.
 
     source → normalised persons, rows of one person added (adapters)
            → N = k·H(x), tag; amount: ciphertext under the sum key           in chunks, into build.db
            → merged with dummies and sentinels in order of tags → tags, ciphertexts, Merkle tree on disk
            → dataset.publish: root, padded count, K, as-of, coverage, definition digest, suite
 
-Each chunk is committed with its progress, so a killed run resumes to the same root as long as the source proves the same
-snapshot; otherwise it starts again under a new key. A collision of tags draws a new key. Ciphertexts are derived
-from the publication secret, so nothing random is lost by a kill. build.db holds tags and ciphertexts only; the aggregation
-file of the adapter holds identifiers and stays in this department's home until the set is written.
+Each chunk is committed with its progress, so a killed run resumes to the same root as long as the source
+proves the same snapshot; otherwise it starts again under a new key. A collision of tags draws a new key.
+Ciphertexts are derived from the publication secret, so nothing random is lost by a kill. build.db holds tags
+and ciphertexts only; the aggregation file of the adapter holds identifiers and stays in this department's
+home until the set is written.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ from protocols.sums.paillier import PublicKey
 
 CHUNK = 1024
 SECRET_BYTES = 64
+COLLISION_TRIES = 3
 POOL_FROM_ROWS = 4096
 """Below this a pool of processes costs more than it saves."""
 
@@ -143,13 +145,7 @@ class Publisher:
         folder.mkdir(parents=True, exist_ok=True)
         sum_key = paillier_key(services.view) if options.kind == "amount" else None
         with read_dataset(options.spec, folder / "work", keep=True) as prepared:
-            while True:
-                try:
-                    facts, secret = self._build(options, publication, folder, prepared, sum_key, progress)
-                    break
-                except PublicationError:
-                    _forget_build(folder)
-                    services.keys.vault.delete(secret_name(options.id, publication))
+            facts, secret = self._build(options, publication, folder, prepared, sum_key, progress)
             report = prepared.report.to_json()
         body = {
             "dataset": options.id,
@@ -201,26 +197,49 @@ class Publisher:
         sum_key: PublicKey | None,
         progress: Progress,
     ) -> tuple[SetFacts, PublicationSecret]:
-        """Tags and ciphertexts of every person, then the ordered set on disk."""
-        services = self._services
-        with contextlib.closing(_open_build(folder)) as build:
-            done = _resume_point(build, prepared.report.snapshot)
-            if done == 0:
-                _forget_rows(build, prepared.report.snapshot)
-                secret = draw_secret(services, options.id, publication)
-            else:
-                secret = open_secret(services, options.id, publication)
-            total = len(prepared)
-            with _encryptor(sum_key, secret.seed, services.configuration.processes, total) as encrypt:
-                rows = islice(prepared.items(), done, None)
-                while chunk := list(islice(rows, CHUNK)):
-                    tags = tag_rows(secret.key, options.id, publication, [row[0] for row in chunk])
-                    _store_chunk(build, tags, encrypt(chunk), done + len(chunk))
-                    done += len(chunk)
-                    progress(done, total)
-            filler = _filler(sum_key, secret.seed)
-            leaves = published_leaves(secret.seed, _ordered(build), total, filler)
-            return write_set(folder, options.id, publication, options.kind, leaves), secret
+        """The ordered set on disk; two equal tags draw a new key, a few times at most.
+
+        Raises:
+            PublicationError: tags stay equal, which no key explains.
+        """
+        for attempt in range(COLLISION_TRIES):
+            with contextlib.closing(_open_build(folder)) as build:
+                try:
+                    secret = self._fill(options, publication, build, prepared, sum_key, progress)
+                    filler = _filler(sum_key, secret.seed)
+                    leaves = published_leaves(secret.seed, _ordered(build), len(prepared), filler)
+                    return write_set(folder, options.id, publication, options.kind, leaves), secret
+                except PublicationError:
+                    if attempt == COLLISION_TRIES - 1:
+                        raise
+                    _forget_rows(build, prepared.report.snapshot)
+        raise PublicationError("no key without equal tags was found: look at the source")
+
+    def _fill(
+        self,
+        options: DatasetOptions,
+        publication: str,
+        build: sqlite3.Connection,
+        prepared: Prepared,
+        sum_key: PublicKey | None,
+        progress: Progress,
+    ) -> PublicationSecret:
+        """Tags and ciphertexts of every person, from where an earlier run of the same snapshot stopped."""
+        services, total = self._services, len(prepared)
+        done = _resume_point(build, prepared.report.snapshot)
+        if done == 0:
+            _forget_rows(build, prepared.report.snapshot)
+            secret = draw_secret(services, options.id, publication)
+        else:
+            secret = open_secret(services, options.id, publication)
+        with _encryptor(sum_key, secret.seed, services.configuration.processes, total) as encrypt:
+            rows = islice(prepared.items(), done, None)
+            while chunk := list(islice(rows, CHUNK)):
+                tags = tag_rows(secret.key, options.id, publication, [row[0] for row in chunk])
+                done += len(chunk)
+                _store_chunk(build, tags, encrypt(chunk), done)
+                progress(done, total)
+        return secret
 
 
 def _filler(sum_key: PublicKey | None, seed: bytes) -> Callable[[int], bytes] | None:

@@ -1,12 +1,14 @@
-"""The trustee's part of a check: it opens a total over a proven list, once, and sees neither persons nor amounts.
+"""The trustee's part of a check: it opens a total over a proven list, once, seeing no persons and no amounts.
 
     peer → question (as a department verifies it) → openings → departments' answers on the ledger
          → dataset.verified and rules approved → every answer's DLEQ under the key on the ledger
          → lines and element proofs → the one list these allow = the list the office signed
-         → rows released before only in the same term set → share stored → share.release final → share and proof
+         → rows released before only in the same term set → share stored → share.release final → share and
+         proof
 
-Asked without a list it closes the case index for good and gives no share. It stores its share before it records it and
-returns the same bytes on a repeat. It takes no ciphertext from anyone: C comes from the proven leaves.
+Asked without a list it closes the case index for good and gives no share. It stores its share before it
+records it and returns the same bytes on a repeat. It takes no ciphertext from anyone: C comes from the proven
+leaves.
 """
 
 from __future__ import annotations
@@ -21,16 +23,15 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ledger import canonical
-from ledger.errors import CanonicalError
 from ledger.records import Intent
 from node.answer import Question, Verified, check_grant, verify_question
+from node.documents import read_object, read_texts
 from node.errors import Refusal, ServiceUnavailable
 from node.references import rule_datasets, set_references
 from node.services import Services, check_signature
 from node.store import tables
 from node.store.database import put
 from node.sumkeys import own_share, sum_key
-from protocols.encoding import commit
 from protocols.check.answer import Answer, verify_answer
 from protocols.check.certificate import Openings, check_openings
 from protocols.check.evidence import ElementProof, Line, SetReference, verify_lines
@@ -43,6 +44,7 @@ from protocols.check.terms import (
     list_message,
     signed_ciphertexts,
 )
+from protocols.encoding import commit
 from protocols.errors import ProtocolError
 from protocols.sums import shareproof
 from protocols.sums.shareproof import ListContext
@@ -131,9 +133,9 @@ class Trustee:
             return None, [], []
         rules = rule_datasets(services.view, certificate["rules"])
         references = set_references(services.view, intent, _deciding(rules))
-        lines = verify_evidence(certificate, request.openings, request.case, request.evidence, references)
-        document = _decode(request.document)
-        check_signature(services.view, peer, _decode(request.signature), list_message(document))
+        lines = verify_evidence(request.openings, request.case, request.evidence, references)
+        document = read_object(request.document)
+        check_signature(services.view, peer, read_texts(request.signature), list_message(document))
         elements = case_elements(request.openings, request.case)
         terms = check_list(document, certificate, request.case, elements, rules, lines)
         rows = [
@@ -243,19 +245,7 @@ def case_elements(openings: Openings, case: int) -> list[int]:
     return [position for position, owner in enumerate(openings.casemap) if owner == case + 1]
 
 
-def _decode(data: bytes) -> dict[str, Any]:
-    """A canonical JSON object of a request; evidence is deeper and larger than an entry."""
-    try:
-        value = canonical.decode(data, max_bytes=1 << 20, max_depth=16)
-    except CanonicalError as error:
-        raise Refusal("malformed", "a part of the request is not canonical JSON") from error
-    if not isinstance(value, dict):
-        raise Refusal("malformed", "a part of the request is not an object")
-    return value
-
-
 def verify_evidence(
-    certificate: Mapping[str, Any],
     openings: Openings,
     case: int,
     evidence: bytes,
@@ -266,7 +256,7 @@ def verify_evidence(
     Raises:
         ProtocolError: the first thing that does not hold.
     """
-    value = _decode(evidence)
+    value = read_object(evidence)
     answers = {dataset: Answer.from_json(dataset, item) for dataset, item in value["answers"].items()}
     for dataset, reference in references.items():
         if dataset not in answers:

@@ -1,7 +1,7 @@
 """Rule sets in a node's own hands: published by the office, compared with the ledger by those who approve.
 
-The ledger holds digest and dataset ids; the text stays with the office and the approvers and goes into every report.
-An approver compares the lists on the ledger with the text it read before it approves.
+The ledger holds digest and dataset ids; the text stays with the office and the approvers and goes into every
+report. An approver compares the lists on the ledger with the text it read before it approves.
 """
 
 from __future__ import annotations

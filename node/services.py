@@ -1,4 +1,4 @@
-"""What every role of one node shares: configuration, keys, store, ledger, ways to other members, and a clock."""
+"""What the roles of one node share: configuration, keys, store, ledger, ways to others, and a clock."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Services:
 
 def instant(text: str) -> int:
     """Seconds since 1970 of an RFC 3339 UTC time."""
-    return int(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp())
+    return int(datetime.fromisoformat(text).timestamp())
 
 
 def instant_text(seconds: int) -> str:

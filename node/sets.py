@@ -1,8 +1,9 @@
 """Taking over a publication whole, rebuilding it, and recording that it is right.
 
-Offices and auditors download every leaf (Golomb-coded tags, then ciphertexts of fixed width), rebuild the Merkle root,
-check order, count, sentinels and every ciphertext (range, and one gcd a batch), and record ``dataset.verified``. There
-is no way to ask for a part: a chosen part would name its subject. Both directions stream in bounded memory.
+Offices and auditors download every leaf (Golomb-coded tags, then ciphertexts of fixed width), rebuild the
+Merkle root, check order, count, sentinels and every ciphertext (range, and one gcd a batch), and record
+``dataset.verified``. There is no way to ask for a part: a chosen part would name its subject. Both directions
+stream in bounded memory.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -84,7 +86,7 @@ def verify_publications(services: Services, progress: Callable[[str, int, int], 
         if publication is None or view.retired(dataset, label):
             continue
         if services.store.one(tables.verified_publication, dataset=dataset, publication=label) is None:
-            _take_over(services, publication, lambda done, total, name=dataset: progress(name, done, total))
+            _take_over(services, publication, partial(progress, dataset))
         if not view.verified(dataset, label, services.member):
             body = {"dataset": dataset, "publication": label, "root": publication.root}
             services.ledger.submit("dataset.verified", secrets.token_hex(16), body)
@@ -102,7 +104,7 @@ def _take_over(services: Services, publication: Publication, progress: Progress)
     stub = check_pb2_grpc.DepartmentStub(services.channels.to(publication.owner))
     request = check_pb2.DownloadRequest(dataset=publication.dataset, publication=publication.label)
     try:
-        parts = stub.Download(request, timeout=DOWNLOAD_SECONDS)
+        parts = iter(stub.Download(request, timeout=DOWNLOAD_SECONDS))
         leaves = _verified(_leaves(parts, publication.count, key, folder / "download.tags"), verifier)
         counted = _counted(leaves, publication.count, progress)
         write_set(folder, publication.dataset, publication.label, publication.kind, counted)
@@ -143,9 +145,8 @@ def _leaves(
 ) -> Iterator[bytes]:
     """Leaves of a download: tags are spooled to disk first, then joined with their ciphertexts."""
     decoder, buffer = golomb.Decoder(count), bytearray()
-    stream = iter(parts)
     with spool.open("wb") as file:
-        for part in stream:
+        for part in parts:
             if part.WhichOneof("part") == "ciphertexts":
                 buffer += part.ciphertexts
                 break
@@ -157,10 +158,10 @@ def _leaves(
                 yield tag
                 continue
             while len(buffer) < key.ciphertext_bytes:
-                part = next(stream, None)
-                if part is None:
+                following = next(parts, None)
+                if following is None:
                     raise ServiceUnavailable("the download ended early: it is taken again from its start")
-                buffer += part.ciphertexts
+                buffer += following.ciphertexts
             yield tag + bytes(buffer[: key.ciphertext_bytes])
             del buffer[: key.ciphertext_bytes]
 

@@ -43,10 +43,7 @@ def init_home(
     document = _document(member, name, roles, listen, endpoint or listen, passphrase_file, store)
     home.root.mkdir(parents=True, exist_ok=True)
     home.keys.mkdir(mode=0o700, exist_ok=True)
-    if passphrase_file is None:
-        passphrase = save_passphrase(home)
-    else:
-        passphrase = passphrase_file.read_bytes().strip()
+    passphrase = save_passphrase(home) if passphrase_file is None else passphrase_file.read_bytes().strip()
     create_keys(home, passphrase, member, roles)
     write_file(home.configuration, document.encode())
     configuration = read_configuration(root)

@@ -2,7 +2,8 @@
 
 ``‖`` in the formulas of this package means: concatenation of fields, each prefixed with its length as an
 unsigned 32-bit big-endian integer, so that no two different lists of fields have the same bytes.
-A salted commitment is SHA-256(salt ‖ …) with 32 random bytes of salt: nobody without the salt can test a guess.
+A salted commitment is SHA-256(salt ‖ …) with 32 random bytes of salt: nobody without the salt can test a
+guess.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def check(
 ) -> None:
     """Read SOURCE and report what would be published: counts and reasons, never a value."""
     kind = "member" if amount is None else "amount"
-    spec = DatasetSpec(source, identifier, kind, amount, unit, where, row_key, Path())  # type: ignore[arg-type]
+    spec = DatasetSpec(source, identifier, kind, amount, unit, where, row_key, Path())
     report = check_dataset(spec)
     if as_json:
         click.echo(json.dumps(report.to_json(), ensure_ascii=False))

@@ -31,7 +31,7 @@ def grant() -> None:
 @click.option(
     "--min-terms", type=click.IntRange(0), default=0, show_default=True, help="Fewest rows of a total."
 )
-def request(
+def request(  # noqa: PLR0913, PLR0917  one parameter an option
     home: Path,
     owner: str,
     datasets: tuple[str, ...],

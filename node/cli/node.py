@@ -57,7 +57,7 @@ def init(
 @click.option("--with-parent", is_flag=True, help="End when standard input is closed.")
 def run(home: Path, with_parent: bool) -> None:
     """Run the node of HOME until it is told to end."""
-    from node.member import Member
+    from node.member import Member  # noqa: PLC0415  only this command needs a whole node
 
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr

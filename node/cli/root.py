@@ -1,6 +1,7 @@
 """The root of the command line: its groups, and the one place where an error becomes an exit status.
 
-A command's module is imported when the command is used, so that a node starts without what only the demo needs.
+A command's module is imported when the command is used, so that a node starts without what only the demo
+needs.
 """
 
 from __future__ import annotations
@@ -31,11 +32,15 @@ COMMANDS = (
 class Commands(click.Group):
     """Commands by name, each from its own module of ``node.cli``."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's interface
         """Every command's name."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002  click's interface
+        cmd_name: str,
+    ) -> click.Command | None:
         """One command, imported now."""
         if cmd_name not in COMMANDS:
             return None

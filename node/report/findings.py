@@ -15,9 +15,8 @@ the next one runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from types import TracebackType
 
 from node.errors import KNOWN_ERRORS, ReportError
 
@@ -95,15 +94,35 @@ class Findings:
         """Record one failure."""
         self._failures[Failure(check, line, reason)] = None
 
-    @contextmanager
-    def check(self, name: str, line: str = "") -> Iterator[None]:
-        """Run one check: any error of ours, or of reading what is malformed, is its failure."""
-        try:
-            yield
-        except KNOWN_ERRORS as error:
-            self.add(name, line, str(error))
-        except MALFORMED:
-            self.add(name, line, "what this check needs is missing or malformed in the report")
+    def check(self, name: str, line: str = "") -> Check:
+        """A ``with`` block that is one check: any error of ours, or of reading what is malformed, fails it."""
+        return Check(self, name, line)
+
+
+class Check:
+    """One check while it runs; the errors that fail it end with its block."""
+
+    def __init__(self, found: Findings, name: str, line: str) -> None:
+        self._found = found
+        self._name = name
+        self._line = line
+
+    def __enter__(self) -> None:
+        """Nothing is prepared."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        """Record what fails the check; every other error goes on."""
+        if isinstance(error, KNOWN_ERRORS):
+            self._found.add(self._name, self._line, str(error))
+            return True
+        if isinstance(error, MALFORMED):
+            self._found.add(
+                self._name, self._line, "what this check needs is missing or malformed in the report"
+            )
+            return True
+        return False
 
 
 def require(holds: bool, reason: str) -> None:

@@ -27,13 +27,14 @@ them.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ledger import canonical
 from ledger.periods import check_date
-from node.report.findings import Findings
+from node.report.findings import Broken, Findings, require
 
 SEAL_DOMAIN = b"hedui/report/v1\x00"
 MAX_REPORT_BYTES = 64 << 20
@@ -45,17 +46,33 @@ Shape = Callable[[Any, str], "list[str]"]
 
 
 def decode_report(data: bytes, found: Findings) -> dict[str, Any]:
-    """The report's object; check ``form`` covers bytes and fields. Empty where there is no object at all."""
+    """The report's object; check ``form`` covers bytes and fields. Empty where there is no object at all.
+
+    Bytes that are JSON but not canonical fail ``form`` and are still read, so that the other checks say what they find.
+    """
     value: Any = None
     with found.check("form"):
-        value = canonical.decode(data, max_bytes=MAX_REPORT_BYTES, max_depth=MAX_REPORT_DEPTH)
+        require(len(data) <= MAX_REPORT_BYTES, "the report is too long to be one")
+        value = _plain(data)
+        require(isinstance(value, dict), "the report is no JSON object")
+        canonical.decode(data, max_bytes=MAX_REPORT_BYTES, max_depth=MAX_REPORT_DEPTH)
     if not isinstance(value, dict):
-        if not found.failures:
-            found.add("form", "", "the report is no JSON object")
         return {}
     for problem in _REPORT(value, "report")[:MAX_PROBLEMS] or _whole(value):
         found.add("form", "", problem)
     return value
+
+
+def _plain(data: bytes) -> Any:
+    """Any JSON value.
+
+    Raises:
+        Broken: no JSON.
+    """
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise Broken("the report is no JSON") from error
 
 
 def seal_message(report: Mapping[str, Any]) -> bytes:

@@ -101,7 +101,7 @@ def _check_operator(subject: Subject, opened: dict[str, Any]) -> None:
         office = subject.view.member(str(subject.report["office"]))
         keys = () if office is None else office.keys_for("operator")
         key = next((key for key in keys if key.id == signature.key), None)
-        if key is None:
+        if key is None or key.alg != signature.alg:
             raise Broken("the operator's key is not the office's")
         key.verifier().verify(bytes.fromhex(subject.intent.digest), signature.raw)
 

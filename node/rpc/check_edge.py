@@ -1,4 +1,4 @@
-"""The rounds of a check on the wire: registrar, department, trustee. Messages become values, values messages."""
+"""The rounds of a check on the wire: registrar, department, trustee. Messages in, values out, and back."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import grpc
 
 from ledger import canonical
-from ledger.errors import CanonicalError
 from node.answer import Department, Question
 from node.calls import openings_from_wire, openings_to_wire
 from node.certify import Asked, Refused, Registrar
+from node.documents import read_object, read_texts
 from node.errors import Refusal
 from node.release import OpenRequest, Trustee
 from node.rpc.server import Peers
@@ -35,7 +35,7 @@ class RegistrarEdge(check_pb2_grpc.RegistrarServicer):
     ) -> check_pb2.CertifyResponse:
         """Round 1."""
         peer = self._peers.member(context)
-        terms = _object(request.terms)
+        terms = read_object(request.terms)
         if len(request.persons) > MAX_PERSONS or any(
             person.case_index >= len(request.cases) for person in request.persons
         ):
@@ -62,8 +62,8 @@ class RegistrarEdge(check_pb2_grpc.RegistrarServicer):
     ) -> check_pb2.RenewResponse:
         """A new validity for a certificate."""
         peer = self._peers.member(context)
-        signed = {name: str(value) for name, value in _object(request.signature).items()}
-        renewed = self._registrar.renew(peer, _object(request.certificate), signed)
+        signed = read_texts(request.signature)
+        renewed = self._registrar.renew(peer, read_object(request.certificate), signed)
         return check_pb2.RenewResponse(
             certificate=canonical.encode(renewed.certificate),
             signature=canonical.encode(dict(renewed.signature)),
@@ -150,18 +150,3 @@ class TrusteeEdge(check_pb2_grpc.TrusteeServicer):
             ),
         )
         return check_pb2.OpenResponse(share=share)
-
-
-def _object(data: bytes) -> dict[str, canonical.Json]:
-    """A canonical JSON object of a request.
-
-    Raises:
-        Refusal: ``malformed``.
-    """
-    try:
-        value = canonical.decode(bytes(data), max_bytes=1 << 20)
-    except CanonicalError as error:
-        raise Refusal("malformed", "a part of the request is not canonical JSON") from error
-    if not isinstance(value, dict):
-        raise Refusal("malformed", "a part of the request is not an object")
-    return value

@@ -1,8 +1,8 @@
 """Who is who on the wire: members with their endpoints and certificate authorities, as the ledger pins them.
 
-Every member has its own small certificate authority; its DER stands in the member's entry. A peer is member M when
-its leaf was issued by M's authority, so no authority can speak for another member. Until a node's replica holds the
-genesis entry, it knows itself and the first address of ``network.json``.
+Every member has its own small certificate authority; its DER stands in the member's entry. A peer is member M
+when its leaf was issued by M's authority, so no authority can speak for another member. Until a node's
+replica holds the genesis entry, it knows itself and the first address of ``network.json``.
 """
 
 from __future__ import annotations

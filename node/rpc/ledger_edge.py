@@ -10,8 +10,8 @@ import grpc
 
 from ledger.checkpoint import Checkpoint
 from ledger.note import Note
-from ledger.witness import AddCheckpoint, Witness
 from ledger.wire import log_pb2, log_pb2_grpc
+from ledger.witness import AddCheckpoint, Witness
 from node.errors import Refusal
 from node.ledger_client import Transport
 from node.rpc.server import Peers
@@ -37,7 +37,7 @@ class LogEdge(log_pb2_grpc.LogServicer):
         return log_pb2.AppendResponse(receipt=self._log.append(bytes(request.leaf)))
 
     def Head(  # noqa: N802  gRPC names its methods
-        self, request: log_pb2.HeadRequest, context: grpc.ServicerContext
+        self, _request: log_pb2.HeadRequest, context: grpc.ServicerContext
     ) -> log_pb2.HeadResponse:
         """Newest final checkpoint."""
         self._peers.member(context)
@@ -115,7 +115,7 @@ class WitnessEdge(log_pb2_grpc.WitnessServicer):
         return log_pb2.AddCheckpointResponse(status=status, body=body, content_type=content_type)
 
     def Latest(  # noqa: N802  gRPC names its methods
-        self, request: log_pb2.LatestRequest, context: grpc.ServicerContext
+        self, _request: log_pb2.LatestRequest, context: grpc.ServicerContext
     ) -> log_pb2.LatestResponse:
         """The last checkpoint cosigned here."""
         self._require_sequencer(context)

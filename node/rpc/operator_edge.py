@@ -1,7 +1,7 @@
 """A member's own people at its own node: status, signing and submitting, publishing, verifying, checks.
 
-Only identities issued by the member's own authority are served; what two people must sign comes with their signatures,
-made outside the node.
+Only identities issued by the member's own authority are served; what two people must sign comes with their
+signatures, made outside the node.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ledger import canonical
 from ledger.entry import Signature
 from node import consents, rulebook
 from node.check import Office
+from node.documents import read_list, read_object
 from node.errors import Refusal
 from node.publish import DatasetOptions, Publisher
 from node.report.build import write_report
@@ -43,7 +44,7 @@ class OperatorEdge(operator_pb2_grpc.OperatorServicer):
         self._office = office
 
     def Status(  # noqa: N802  gRPC names its methods
-        self, request: operator_pb2.StatusRequest, context: grpc.ServicerContext
+        self, _request: operator_pb2.StatusRequest, context: grpc.ServicerContext
     ) -> operator_pb2.StatusResponse:
         """What this node is and how far it has come."""
         self._require_own(context)
@@ -72,9 +73,10 @@ class OperatorEdge(operator_pb2_grpc.OperatorServicer):
         self._require_own(context)
         identifier = request.id or secrets.token_hex(16)
         further = [
-            Signature(item["key"], item["alg"], item["sig"]) for item in _list(request.signatures or b"[]")
+            Signature(item["key"], item["alg"], item["sig"])
+            for item in read_list(request.signatures or b"[]")
         ]
-        receipt = self._services.ledger.submit(request.type, identifier, _object(request.body), further)
+        receipt = self._services.ledger.submit(request.type, identifier, read_object(request.body), further)
         self._services.ledger.sync()
         return operator_pb2.SubmitResponse(id=identifier, receipt=receipt.format())
 
@@ -83,7 +85,7 @@ class OperatorEdge(operator_pb2_grpc.OperatorServicer):
     ) -> Iterator[operator_pb2.Progress]:
         """Publish one dataset."""
         self._require_own(context)
-        options = dataset_options(_object(request.dataset), Path(request.folder))
+        options = dataset_options(read_object(request.dataset), Path(request.folder))
 
         def job(emit: Emit) -> Any:
             def progress(done: int, total: int) -> None:
@@ -94,7 +96,7 @@ class OperatorEdge(operator_pb2_grpc.OperatorServicer):
         return _run(job)
 
     def Verify(  # noqa: N802  gRPC names its methods
-        self, request: operator_pb2.VerifyRequest, context: grpc.ServicerContext
+        self, _request: operator_pb2.VerifyRequest, context: grpc.ServicerContext
     ) -> Iterator[operator_pb2.Progress]:
         """Take over and verify publications."""
         self._require_own(context)
@@ -135,7 +137,7 @@ class OperatorEdge(operator_pb2_grpc.OperatorServicer):
         """Ask an owner for a grant."""
         self._require_own(context)
         self._require_role("office")
-        services, options = self._services, _object(request.options)
+        services, options = self._services, read_object(request.options)
         services.ledger.sync()
         datasets = []
         for dataset in sorted(options.pop("datasets")):
@@ -227,19 +229,3 @@ def _run(job: Callable[[Emit], Any]) -> Iterator[operator_pb2.Progress]:
 def _progress(stage: str, done: int, total: int, **values: str) -> operator_pb2.Progress:
     """One progress message."""
     return operator_pb2.Progress(stage=stage, values=canonical.encode(values), done=done, total=total)
-
-
-def _object(data: bytes) -> dict[str, Any]:
-    """A canonical JSON object of a request."""
-    value = canonical.decode(bytes(data))
-    if not isinstance(value, dict):
-        raise Refusal("malformed", "a part of the request is not an object")
-    return value
-
-
-def _list(data: bytes) -> list[Any]:
-    """A canonical JSON list of a request."""
-    value = canonical.decode(bytes(data))
-    if not isinstance(value, list):
-        raise Refusal("malformed", "a part of the request is not a list")
-    return value

@@ -1,9 +1,9 @@
-"""A member's one port: gRPC with mutual TLS, synchronous with threads, every error of ours turned into a status."""
+"""A member's one port: gRPC with mutual TLS, synchronous with threads; our errors become statuses."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,8 +11,8 @@ import grpc
 
 from keys.tls import Identity
 from node.errors import KNOWN_ERRORS, ConfigurationError
-from node.rpc.status import grpc_status, wire_text
 from node.rpc.directory import Directory
+from node.rpc.status import grpc_status, wire_text
 
 MAX_MESSAGE_BYTES = 1 << 20
 """Every message is bounded before it is parsed; batches and publications stream."""
@@ -20,20 +20,21 @@ MAX_MESSAGE_BYTES = 1 << 20
 log = logging.getLogger("hedui.rpc")
 
 
-class ErrorsToStatus(grpc.ServerInterceptor):  # type: ignore[misc]  # grpc ships no types for its base class
+class ErrorsToStatus(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in its stubs only
     """Turns errors of ours into gRPC statuses with ``code|remedy``; anything else is logged as a defect."""
 
     def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler | None],
+        continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler | None:
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
         """Wrap the handler of one call."""
         handler = continuation(handler_call_details)
-        if handler is None:
-            return None
+        if handler is None or (handler.unary_unary is None and handler.unary_stream is None):
+            return handler
         method = handler_call_details.method
-        if handler.response_streaming:
+        if handler.unary_unary is None:
+            assert handler.unary_stream is not None
             return grpc.unary_stream_rpc_method_handler(
                 _streaming(handler.unary_stream, method),
                 handler.request_deserializer,
@@ -89,8 +90,8 @@ class Peers:
         Raises:
             Refusal: ``unknown_peer``.
         """
-        chain = context.auth_context().get("x509_pem_cert", [])
-        return self._directory.identify(bytes(chain[0]) if chain else b"")
+        chain: Iterable[Any] = context.auth_context().get("x509_pem_cert", ())
+        return self._directory.identify(bytes(next(iter(chain), b"")))
 
 
 def start_server(
@@ -127,7 +128,9 @@ def start_server(
         ],
     )
     register(server)
-    credentials = grpc.dynamic_ssl_server_credentials(configuration(), configuration, True)
+    credentials = grpc.dynamic_ssl_server_credentials(
+        configuration(), configuration, require_client_authentication=True
+    )
     try:
         server.add_secure_port(address, credentials)
     except RuntimeError as error:

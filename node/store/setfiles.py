@@ -5,7 +5,8 @@
     tree.bin          hashes of complete subtrees: all of level 0 (leaves), then level 1, …; 32 bytes each
     set.json          dataset, publication, kind, widths, count, root
 
-Written in one pass over the leaves with bounded memory; looked up by bisection; a proof reads O(log n) hashes.
+Written in one pass over the leaves with bounded memory; looked up by bisection; a proof reads O(log n)
+hashes.
 """
 
 from __future__ import annotations
@@ -60,16 +61,19 @@ def write_set(folder: Path, dataset: str, publication: str, kind: str, leaves: I
     """
     folder.mkdir(parents=True, exist_ok=True)
     count, width = 0, 0
-    with (folder / "tags.bin").open("wb") as tags, (folder / "ciphertexts.bin").open("wb") as ciphertexts:
-        with (folder / "tree.bin").open("wb") as tree:
-            for leaf in leaves:
-                if count and len(leaf) != width:
-                    raise StoreError("the leaves of a set must all have one width")
-                width = len(leaf)
-                tags.write(leaf[:TAG_BYTES])
-                ciphertexts.write(leaf[TAG_BYTES:])
-                tree.write(merkle.leaf_hash(leaf))
-                count += 1
+    with (
+        (folder / "tags.bin").open("wb") as tags,
+        (folder / "ciphertexts.bin").open("wb") as ciphertexts,
+        (folder / "tree.bin").open("wb") as tree,
+    ):
+        for leaf in leaves:
+            if count and len(leaf) != width:
+                raise StoreError("the leaves of a set must all have one width")
+            width = len(leaf)
+            tags.write(leaf[:TAG_BYTES])
+            ciphertexts.write(leaf[TAG_BYTES:])
+            tree.write(merkle.leaf_hash(leaf))
+            count += 1
     if not count:
         raise StoreError("a set without leaves cannot be published")
     _write_upper_levels(folder / "tree.bin", count)

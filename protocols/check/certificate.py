@@ -3,15 +3,16 @@
 Rounds (one household or a batch of them; ``x`` a canonical identifier, ``r`` a scalar of the office)::
 
     office → registrar      for each person i: x_i, r_i, case index            (Asked)
-    registrar               α_i = r_i·H(x_i), R_i = r_i·G recomputed here; padding H(HMAC(secret, query ‖ j)) added;
+    registrar               α_i = r_i·H(x_i), R_i = r_i·G recomputed here; padding H(HMAC(secret, query ‖ j))
+    added;
                             all elements sorted bytewise
     registrar → office      certificate, signature, all openings               (Certified)
     office → department     certificate, elements with their salt              (ElementsOpening)
     office → trustee        besides: R list and case map with their salts      (Openings)
 
 The certificate holds salted commitments only: ``elements`` (sorted), ``rlist`` (one R a real element, in that
-order), ``casemap`` (one u32 an element in that order: 0 padding, else case index + 1), ``consents`` (their ids).
-What is signed, and the digest that a renewal keeps, is ``ledger.certificate``'s.
+order), ``casemap`` (one u32 an element in that order: 0 padding, else case index + 1), ``consents`` (their
+ids). What is signed, and the digest that a renewal keeps, is ``ledger.certificate``'s.
 
 What each side learns: the registrar whose question it is (it must check consent); departments a padded count;
 the trustee which elements are real and to which case they belong; nobody else anything. Padding is the
@@ -24,6 +25,7 @@ import hmac
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from protocols import profiles
@@ -227,7 +229,8 @@ def certify(
         The certificate as canonical JSON object, and the openings for the office.
 
     Raises:
-        CertificateError: nobody is asked about, a person stands twice in a case, or a case index is out of range.
+        CertificateError: nobody is asked about, a person stands twice in a case, or a case index is out of
+        range.
         GroupError: a blind is zero or not reduced.
     """
     if not persons:
@@ -302,7 +305,7 @@ def check_elements(certificate: dict[str, Any], elements: Sequence[bytes], salt:
         )
     if any(len(element) != 32 for element in elements):
         raise CertificateError("an element is not 32 bytes")
-    if any(left >= right for left, right in zip(elements, elements[1:], strict=False)):
+    if any(left >= right for left, right in pairwise(elements)):
         raise CertificateError("the elements are not strictly ascending")
     if commit_elements(salt, elements).hex() != certificate["elements"]:
         raise CertificateError("the elements are not those the registrar certified")

@@ -1,8 +1,8 @@
 """Evidence of the lines of a check: each tag belongs to a certified element, and is or is not in the set.
 
-For a real element e with R_e = r_e·G and a dataset d, the office removes its blind, N_{e,d} = r_e⁻¹·β_{e,d}, and
-proves β_{e,d} = r_e·N_{e,d} for several d at once with the RFC 9497 batched DLEQ under "public key" R_e. Whoever
-holds α, R, β, N and the publication's root can then check
+For a real element e with R_e = r_e·G and a dataset d, the office removes its blind, N_{e,d} = r_e⁻¹·β_{e,d},
+and proves β_{e,d} = r_e·N_{e,d} for several d at once with the RFC 9497 batched DLEQ under "public key" R_e.
+Whoever holds α, R, β, N and the publication's root can then check
 
     tag = first 8 bytes of SHA-512("hedui/tag/v1" ‖ dataset ‖ publication ‖ N)
     match      the leaf of that tag is in the set                      (one inclusion proof)
@@ -11,8 +11,8 @@ holds α, R, β, N and the publication's root can then check
 for exactly the certified elements, without learning whose they are: testing a candidate identifier against (α, R)
 or (N, K) is a decisional Diffie–Hellman problem.
 
-The trustee gets the groups of datasets that decide a total (``income``, ``deduct``, ``exclude``); a report carries
-all groups. Each group of datasets has its own proof an element, so that neither needs the other.
+The trustee gets the groups of datasets that decide a total (``income``, ``deduct``, ``exclude``); a report
+carries all groups. Each group of datasets has its own proof an element, so that neither needs the other.
 """
 
 from __future__ import annotations
@@ -202,7 +202,8 @@ def verify_line(line: Line, reference: SetReference) -> None:
     """Check tag and inclusion of one line against its publication.
 
     Raises:
-        EvidenceError: the leaf is not that of the tag, the neighbours are not adjacent or do not surround it, a leaf
+        EvidenceError: the leaf is not that of the tag, the neighbours are not adjacent or do not surround it,
+        a leaf
             has another size, or an inclusion proof fails.
     """
     if len(line.unblinded) != 32:

@@ -2,23 +2,26 @@
 
 Round::
 
-    office → trustee     certificate, intent's receipt, openings, answers, lines and element proofs of the datasets
-                         that decide the total, the signed term list                              (OpenRequest)
+    office → trustee     certificate, intent's receipt, openings, answers, lines and element proofs of the
+    datasets
+                         that decide the total, the signed term list
+                         (OpenRequest)
     trustee → office     its share of C and the proof, after share.release is on the ledger       (Share)
 
-For **every** real element of the case and **every** amount dataset of the rules, with the sign the rules give,
-the list has exactly one term:
+For **every** real element of the case and **every** amount dataset of the rules, with the sign the rules
+give, the list has exactly one term:
 
     row        the leaf of the element's proven tag
     absent     neighbours prove there is no such leaf
     excluded   a proven match of that element in an ``exclude`` dataset
 
-For every real element and every ``exclude`` dataset match or no match is proven. A match allows only ``excluded``,
-for all amount datasets; no match in all allows only ``row`` or ``absent``. No leaf stands twice. Nothing else may
-appear. So a row cannot be smuggled in, left out, paired with another ciphertext, or belong to someone uncertified.
+For every real element and every ``exclude`` dataset match or no match is proven. A match allows only
+``excluded``, for all amount datasets; no match in all allows only ``row`` or ``absent``. No leaf stands
+twice. Nothing else may appear. So a row cannot be smuggled in, left out, paired with another ciphertext, or
+belong to someone uncertified.
 
-The total is C = Π c_j^{±1} mod n² over the ``row`` terms, computed by office, trustee and verifier each from the
-leaves. The trustee takes no ciphertext from anyone and nothing is re-randomised.
+The total is C = Π c_j^{±1} mod n² over the ``row`` terms, computed by office, trustee and verifier each from
+the leaves. The trustee takes no ciphertext from anyone and nothing is re-randomised.
 """
 
 from __future__ import annotations
@@ -90,7 +93,7 @@ class RuleDatasets:
     @property
     def signs(self) -> dict[str, int]:
         """Sign of each amount dataset."""
-        return {dataset: 1 for dataset in self.income} | {dataset: -1 for dataset in self.deduct}
+        return dict.fromkeys(self.income, 1) | dict.fromkeys(self.deduct, -1)
 
 
 def expected_terms(

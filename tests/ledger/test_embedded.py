@@ -426,6 +426,18 @@ def test_a_full_disk_is_said_and_got_over(world):
     assert verify_folder(world.public, apply=cheap).size == 2
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_fault_in_the_contract_leaves_nobody_waiting(tmp_path):
+    def faulty(state, entry, now):
+        raise ZeroDivisionError
+
+    world = World(tmp_path, faulty)
+    log = world.started()
+    with pytest.raises(Quarantined, match="has failed"):
+        log.submit(leaf())
+    world.close()
+
+
 def test_partial_tiles_are_removed_when_superseded(world):
     log = world.started()
     for _ in range(3):
