@@ -10,10 +10,17 @@ from adapters.csv_source import CsvSource
 from adapters.sources import Source, SourceUri, require_options
 from adapters.sql_source import SqlSource
 from adapters.sqlite_source import SqliteSource
-from adapters.xlsx_source import XlsxSource
+
+
+def _open_xlsx(uri: SourceUri, root: Path) -> Source:
+    """An XLSX source; its library takes a fifth of a second to load, so only a node that needs it does."""
+    from adapters.xlsx_source import XlsxSource  # noqa: PLC0415
+
+    return XlsxSource(uri, root)
+
 
 BACK_ENDS: Mapping[str, Callable[[SourceUri, Path], Source]] = MappingProxyType(
-    {"csv": CsvSource, "xlsx": XlsxSource, "sqlite": SqliteSource}
+    {"csv": CsvSource, "xlsx": _open_xlsx, "sqlite": SqliteSource}
 )
 """File schemes; every other scheme is a SQLAlchemy URL."""
 

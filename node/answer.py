@@ -99,7 +99,8 @@ def _verify_intent(services: Services, question: Question, entry: Entry) -> None
         raise Refusal(
             "receipt", "the intent's receipt does not verify under this network's policy"
         ) from error
-    ledger.fresh_head()
+    with services.stopwatch.part("ledger"):
+        ledger.fresh_head()
     index = ledger.accepted_index(entry.id)
     if index != receipt.index or ledger.replica.leaf(index) != question.intent:
         raise Refusal("receipt", "the receipt is that of another entry")
@@ -208,7 +209,8 @@ class Department:
         if known is not None:
             return Answer.from_json(dataset, json.loads(known["document"]))
         secret = open_secret(services, dataset, item["publication"])
-        betas, proof = evaluate(secret.key, bytes.fromhex(item["key"]), elements)
+        with services.stopwatch.part("cryptography"):
+            betas, proof = evaluate(secret.key, bytes.fromhex(item["key"]), elements)
         answer_salt = secrets.token_bytes(32)
         response = response_digest(answer_salt, betas, proof)
         receipt = signature(services.keys.node, receipt_message(certificate, dataset, response))

@@ -111,13 +111,14 @@ class Registrar:
                 persons = self._persons(cases, asked)
                 self._check_month(parsed, persons, exception)
                 now = self._services.clock()
-                document, openings = certify(
-                    parsed,
-                    persons,
-                    self._padding,
-                    instant_text(now - CLOCK_TOLERANCE_SECONDS),
-                    instant_text(now + CERTIFICATE_SECONDS),
-                )
+                with self._services.stopwatch.part("cryptography"):
+                    document, openings = certify(
+                        parsed,
+                        persons,
+                        self._padding,
+                        instant_text(now - CLOCK_TOLERANCE_SECONDS),
+                        instant_text(now + CERTIFICATE_SECONDS),
+                    )
             except Refusal as refusal:
                 return self._refuse(parsed, asked, refusal.code)
             except ProtocolError as error:
@@ -163,7 +164,8 @@ class Registrar:
     def _fit(self, peer: str, terms: dict[str, Any], cases: int) -> Terms:
         """The terms as proposed, compared with the ledger by this node's own replay."""
         services = self._services
-        services.ledger.sync()
+        with services.stopwatch.part("ledger"):
+            services.ledger.sync()
         view = services.view
         caller = view.member(peer)
         if caller is None or not caller.has("office") or terms["office"] != peer:
@@ -254,7 +256,7 @@ class Registrar:
 
     def _check_exception(self, terms: Terms, exception: bytes) -> None:
         """A reason for a further question, signed by two people of the registrar."""
-        remedy = "a person was in another question for a total this month: two people of the registrar sign a reason"
+        remedy = "a person was in another question for a total this month: two of the registrar sign a reason"
         if not exception:
             raise Refusal("already_asked", remedy)
         value = read_object(exception)

@@ -261,7 +261,7 @@ class Office:
         inquiry.save(self._services, current)
 
     def _log_intent(self, finished: Finished, missing: dict[str, str]) -> dict[str, str]:
-        """The intent, final on the ledger; nothing is asked before. Nothing to log where nobody can be asked."""
+        """The intent, final on the ledger; nothing is asked before it."""
         current = finished.inquiry
         if current.certificate["datasets"] and current.state != LOGGED:
             for attempt in range(SLOT_TRIES):
@@ -276,12 +276,13 @@ class Office:
         return missing
 
     def _append_intent(self, current: Inquiry) -> None:
-        """Compose the intent with free slots, keep it, append it; an intent already there is taken as it is."""
+        """Compose the intent with free slots, keep it, append it; one already there is taken as it is."""
         services = self._services
         if services.view.intent(current.query) is None:
             current.intent = self._compose_intent(current).hex()
             inquiry.save(services, current)
-            services.ledger.append(bytes.fromhex(current.intent))
+            with services.stopwatch.part("ledger"):
+                services.ledger.append(bytes.fromhex(current.intent))
         current.state = LOGGED
         inquiry.save(services, current)
 
@@ -355,7 +356,8 @@ class Office:
         """An answer counts only when it was made with the published key and its receipt is the owner's."""
         current = finished.inquiry
         keys = {item["dataset"]: bytes.fromhex(item["key"]) for item in current.certificate["datasets"]}
-        verify_answer(answer, keys[answer.dataset], current.opened().elements)
+        with self._services.stopwatch.part("cryptography"):
+            verify_answer(answer, keys[answer.dataset], current.opened().elements)
         message = receipt_message(current.certificate, answer.dataset, answer.response)
         check_signature(self._services.view, owner, answer.signature, message)
         finished.answers[answer.dataset] = answer
@@ -373,9 +375,10 @@ class Office:
                     reason = coverage_gap(rules, case, publication.as_of, publication.regions, person.region)
                 if reason is not None:
                     finished.gaps[member, dataset] = reason
-        finished.evidence = make_lines(
-            services, finished.inquiry, finished.positions, rules, finished.answers
-        )
+        with services.stopwatch.part("cryptography"):
+            finished.evidence = make_lines(
+                services, finished.inquiry, finished.positions, rules, finished.answers
+            )
         words = {True: Word.MATCH, False: Word.NO_MATCH}
         for member in range(1, len(case.household) + 1):
             for dataset in rules.datasets:
@@ -398,7 +401,7 @@ class Office:
         finished.total = self._open(finished)
 
     def _open(self, finished: Finished) -> Total:
-        """Build and sign the list, compute the own share while the trustee computes its own, verify, combine."""
+        """Sign the list, compute the own share while the trustee computes its own, verify, combine."""
         services, current = self._services, finished.inquiry
         rules = rule_datasets(services.view, current.certificate["rules"])
         elements = list(current.opened().real)
@@ -413,9 +416,10 @@ class Office:
         context = ListContext(services.network, current.query, digest)
         with ThreadPoolExecutor(1) as pool:
             theirs = pool.submit(calls.open_total, services, current, evidence, document, signed)
-            share = own_share(services)
-            value = partial(key, share, ciphertext)
-            proof = shareproof.prove(key, share, ciphertext, value, context)
+            with services.stopwatch.part("cryptography"):
+                share = own_share(services)
+                value = partial(key, share, ciphertext)
+                proof = shareproof.prove(key, share, ciphertext, value, context)
             other = read_texts(theirs.result())
         theirs_value = key.public.from_bytes(bytes.fromhex(other["value"]))
         shareproof.verify(

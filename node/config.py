@@ -69,7 +69,7 @@ def preferred_language() -> str:
 
 
 def user_folder() -> Path:
-    """Folder where a user pins trust policies: HEDUI_CONFIG, else XDG_CONFIG_HOME/hedui, else ~/.config/hedui."""
+    """Where a user pins trust policies: HEDUI_CONFIG, XDG_CONFIG_HOME/hedui, or ~/.config/hedui."""
     chosen = os.environ.get("HEDUI_CONFIG")
     if chosen:
         return Path(chosen)

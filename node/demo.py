@@ -14,6 +14,7 @@ import json
 import math
 import shutil
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -55,6 +56,7 @@ class Row:
     heads: int | None
     lines: list[dict[str, Any]]
     ms: int
+    times: dict[str, int] = field(default_factory=dict)
     receipts: int = 0
     valid: bool = False
 
@@ -78,12 +80,14 @@ class Demo:
         out: the result's folder.
         scenario: what is run.
         reporter: shows progress.
+        slot_factor: slots of a grant for each one its cases need.
         clients: operators' clients by member.
     """
 
     out: Path
     scenario: Scenario
     reporter: Reporter
+    slot_factor: int = 2
     clients: dict[str, OperatorClient] = field(default_factory=dict)
 
     def home(self, member: str) -> Path:
@@ -96,26 +100,31 @@ class Demo:
         Raises:
             NodeError and the packages' errors: whatever stops the run; every process started is ended.
         """
+        with self.running():
+            rows = [self.check(case, number) for number, case in enumerate(self.scenario.cases, 1)]
+        self._verify_everything(rows)
+        summary = [row.summary() for row in rows]
+        text = json.dumps(summary, indent=1, ensure_ascii=False)
+        write_file(self.out / "summary.json", text.encode() + b"\n")
+        return rows
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[NodeProcesses]:
+        """The network founded, published, verified and granted, for the time of the block."""
         with contextlib.ExitStack() as stack:
             pool = stack.enter_context(ThreadPoolExecutor(1))
             self._found()
             dealing = pool.submit(self._deal)
             processes = stack.enter_context(NodeProcesses())
-            self._start(processes)
             stack.callback(self._close)
+            self._start(processes)
             self._install(dealing.result())
             self._publish()
             self._verify_publications()
             self._rules()
             self._consents()
             self._grants()
-            rows = [self._case(case, number) for number, case in enumerate(self.scenario.cases, 1)]
-        self._verify_everything(rows)
-        summary = [row.summary() for row in rows]
-        write_file(
-            self.out / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False).encode() + b"\n"
-        )
-        return rows
+            yield processes
 
     def _found(self) -> None:
         """Homes, keys, genesis, invitation."""
@@ -232,7 +241,8 @@ class Demo:
         wanted: list[tuple[str, dict[str, Any]]] = []
         published = self.scenario.datasets
         for rules in self.scenario.rules.values():
-            slots = 2 * sum(_slots(case) for case in self.scenario.cases if case.rules == rules.key)
+            cases = [case for case in self.scenario.cases if case.rules == rules.key]
+            slots = self.slot_factor * sum(_slots(case) for case in cases)
             owners: dict[str, list[str]] = {}
             for dataset in rules.datasets:
                 if dataset in published:
@@ -255,7 +265,7 @@ class Demo:
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(request, wanted))
 
-    def _case(self, case: Case, number: int) -> Row:
+    def check(self, case: Case, number: int) -> Row:
         """One check, from the application to its report."""
         self.reporter.stage("demo.case", case=case.case, number=number, count=len(self.scenario.cases))
         began = time.perf_counter()
@@ -271,6 +281,7 @@ class Demo:
             result["heads"],
             result["lines"],
             ms,
+            result["times"],
         )
 
     def _application(self, case: Case) -> bytes:

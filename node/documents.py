@@ -1,4 +1,4 @@
-"""Canonical JSON from somebody else, as plain objects: form only; what it says is checked where it is used."""
+"""Canonical JSON from somebody else, as plain objects: form only; the meaning is checked where it is used."""
 
 from __future__ import annotations
 

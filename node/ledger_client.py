@@ -145,7 +145,7 @@ class LedgerClient:
             fresh = [at for at in head.cosigned.values() if at > self._clock() - HEAD_MAX_AGE_SECONDS]
             if len(fresh) < self.policy.quorum:
                 stale = ServiceUnavailable(
-                    f"only {len(fresh)} of {self.policy.quorum} witnesses have cosigned the ledger in the last "
+                    f"only {len(fresh)} of {self.policy.quorum} witnesses have cosigned in the last "
                     f"{HEAD_MAX_AGE_SECONDS} s: nothing is answered until they run again"
                 )
                 stale.code = "stale_head"

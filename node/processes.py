@@ -35,7 +35,7 @@ class NodeProcesses:
         self.stop_all()
 
     def start(self, home: Path) -> subprocess.Popen[bytes]:
-        """Run the node of a home; it writes to ``HOME/node.log``, and ends when this process does, even by SIGKILL."""
+        """Run the node of a home; it logs to ``HOME/node.log`` and ends with this process, even by SIGKILL."""
         command = [sys.executable, "-m", "node.cli", "node", "run", str(home), "--with-parent"]
         with (home / "node.log").open("ab") as log:
             process = subprocess.Popen(  # noqa: S603  our own interpreter and module
@@ -74,7 +74,7 @@ class NodeProcesses:
         """End one process at once, as a crash would."""
         process = self.running.pop(home)
         process.kill()
-        process.wait()
+        _reap(process)
 
     def stop_all(self) -> None:
         """Ask every process to end, then make it."""
@@ -87,8 +87,15 @@ class NodeProcesses:
                 process.wait(timeout=max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.wait()
+            _reap(process)
         self.running.clear()
+
+
+def _reap(process: subprocess.Popen[bytes]) -> None:
+    """Wait for a process that ends, and let go of the pipe that kept it alive."""
+    process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
 
 
 def free_ports(count: int) -> list[int]:

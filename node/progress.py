@@ -1,4 +1,4 @@
-"""Progress of long work on a terminal: one line a stage, a moving count below it where there is a terminal."""
+"""Progress of long work on a terminal: one line a stage, and a moving count on a real terminal."""
 
 from __future__ import annotations
 

@@ -105,7 +105,10 @@ class Trustee:
             if known is not None:
                 return self._repeat(known, digest)
             salt = secrets.token_bytes(32)
-            value = b"" if digest is None else self._make_share(certificate, digest, salt, rows_signed)
+            value = b""
+            if digest is not None:
+                with self._services.stopwatch.part("cryptography"):
+                    value = self._make_share(certificate, digest, salt, rows_signed)
             with self._services.store.writing() as connection:
                 self._check_rows(connection, query, case, rows, digest)
                 put(
@@ -121,7 +124,7 @@ class Trustee:
     def _prepare(
         self, peer: str, verified: Verified, request: OpenRequest
     ) -> tuple[bytes | None, list[str], list[tuple[bytes, int]]]:
-        """Verify everything; return the list's digest, its rows' names, and (ciphertext, sign) of the rows."""
+        """Verify everything; the list's digest, its rows' names, and (ciphertext, sign) of the rows."""
         services, certificate = self._services, verified.certificate
         check_openings(certificate, request.openings)
         if not 0 <= request.case < certificate["cases"]:
@@ -133,7 +136,8 @@ class Trustee:
             return None, [], []
         rules = rule_datasets(services.view, certificate["rules"])
         references = set_references(services.view, intent, _deciding(rules))
-        lines = verify_evidence(request.openings, request.case, request.evidence, references)
+        with services.stopwatch.part("cryptography"):
+            lines = verify_evidence(request.openings, request.case, request.evidence, references)
         document = read_object(request.document)
         check_signature(services.view, peer, read_texts(request.signature), list_message(document))
         elements = case_elements(request.openings, request.case)
@@ -155,7 +159,9 @@ class Trustee:
                 for item in intent.datasets
             )
 
-        if not self._services.ledger.wait_for(complete, ANSWER_WAIT_SECONDS):
+        with self._services.stopwatch.part("ledger"):
+            answered = self._services.ledger.wait_for(complete, ANSWER_WAIT_SECONDS)
+        if not answered:
             raise Refusal("not_answered", "not every department's answer is on the ledger yet: try again")
         intent = self._services.view.intent(query)
         assert intent is not None
@@ -188,7 +194,7 @@ class Trustee:
     def _make_share(
         self, certificate: dict[str, Any], digest: bytes, salt: bytes, rows: list[tuple[bytes, int]]
     ) -> bytes:
-        """This trustee's share of C with its proof, and the salt that opens the recorded digest of the list."""
+        """This trustee's share of C with its proof, and the salt of the recorded list digest."""
         key, share = sum_key(self._services.view), own_share(self._services)
         total = key.public.combine([(key.public.from_bytes(data), sign) for data, sign in rows])
         value = partial(key, share, total)
@@ -224,9 +230,11 @@ class Trustee:
         """Wait until the release is final: nothing leaves before it is recorded."""
         services = self._services
         services.outbox.wake()
-        if not services.ledger.wait_for(
-            lambda view: view.release(query, case, services.member) is not None, 30
-        ):
+        with services.stopwatch.part("ledger"):
+            final = services.ledger.wait_for(
+                lambda view: view.release(query, case, services.member) is not None, 30
+            )
+        if not final:
             raise ServiceUnavailable("the release waits for the ledger: ask again when it answers")
 
 

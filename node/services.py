@@ -18,6 +18,7 @@ from node.ledger_client import LedgerClient
 from node.outbox import Outbox
 from node.rpc.channel import Channels
 from node.rpc.server import Peers
+from node.stopwatch import Stopwatch
 from node.store.database import Store
 
 CHINA = timezone(timedelta(hours=8))
@@ -41,6 +42,7 @@ class Services:
     channels: Channels
     peers: Peers
     clock: Callable[[], int] = field(default=system_clock)
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
     @property
     def member(self) -> str:

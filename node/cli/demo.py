@@ -38,7 +38,8 @@ def demo(folder: Path | None, out: Path, residents: int, cases: int, seed: int, 
     console.print(_table(rows, messages))
     reporter.stage("demo.valid", count=len(rows), folder=str(out))
     reporter.stage("demo.done", seconds=round(time.monotonic() - began), folder=str(out / "reports"))
-    command = f"hedui report verify {out / 'reports' / (rows[0].case + '.json')} --policy {out / 'ledger' / 'policy'}"
+    report, policy = out / "reports" / f"{rows[0].case}.json", out / "ledger" / "policy"
+    command = f"hedui report verify {report} --policy {policy}"
     reporter.stage("demo.next", command=command)
     return 0 if all(row.valid for row in rows) else 1
 

@@ -15,7 +15,7 @@ from node.config import preferred_language, user_folder
 from node.errors import EXIT_INVALID, EXIT_OK
 from node.home import write_file
 from node.messages import LANGUAGES, Messages
-from node.report.findings import Broken, Failure, Findings
+from node.report.findings import Broken, Failure, Findings, require
 from node.report.form import decode_report
 from node.report.html import people_of_openings, render
 from node.report.identity import read_openings
@@ -77,12 +77,16 @@ def verify(
 @click.option("--openings", type=READABLE, help="The openings file, to show names and identifiers, masked.")
 def html(file: Path, out: Path, openings: Path | None) -> None:
     """Write the page of FILE, a report, to OUT. It is not verified: use `hedui report verify` for that."""
-    data, found = file.read_bytes(), Findings()
-    decode_report(data, found)
+    data, found, page = file.read_bytes(), Findings(), ""
+    value = decode_report(data, found)
+    people = None if openings is None else people_of_openings(read_openings(openings.read_bytes()))
+    with found.check("form"):
+        size = value["household"]["size"]
+        require(people is None or len(people) == size, "the openings are of another household")
+        page = render(data, people)
     if found.failures:
         raise Broken(found.failures[0].reason)
-    people = None if openings is None else people_of_openings(read_openings(openings.read_bytes()))
-    write_file(out, render(data, people).encode())
+    write_file(out, page.encode())
 
 
 def named_policy(data: bytes) -> str:

@@ -95,7 +95,7 @@ class Findings:
         self._failures[Failure(check, line, reason)] = None
 
     def check(self, name: str, line: str = "") -> Check:
-        """A ``with`` block that is one check: any error of ours, or of reading what is malformed, fails it."""
+        """A ``with`` block that is one check: an error of ours, or in reading what is malformed, fails it."""
         return Check(self, name, line)
 
 
@@ -111,7 +111,7 @@ class Check:
         """Nothing is prepared."""
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> bool:
         """Record what fails the check; every other error goes on."""
         if isinstance(error, KNOWN_ERRORS):

@@ -48,7 +48,8 @@ Shape = Callable[[Any, str], "list[str]"]
 def decode_report(data: bytes, found: Findings) -> dict[str, Any]:
     """The report's object; check ``form`` covers bytes and fields. Empty where there is no object at all.
 
-    Bytes that are JSON but not canonical fail ``form`` and are still read, so that the other checks say what they find.
+    Bytes that are JSON but not canonical fail ``form`` and are still read, so that the other checks say what
+    they find.
     """
     value: Any = None
     with found.check("form"):

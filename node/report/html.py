@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
 from markupsafe import Markup, escape
 
 from adapters.identifiers import mask
@@ -22,6 +22,7 @@ from ledger import canonical
 from ledger.checkpoint import Checkpoint
 from ledger.note import Note
 from node.messages import LANGUAGES, Messages, catalogue, placeholders
+from node.report.findings import Broken
 from node.report.form import MAX_REPORT_BYTES, MAX_REPORT_DEPTH
 from node.rules.ruleset import RuleSet, parse
 from node.scenario.model import Case
@@ -75,30 +76,37 @@ def render(report: bytes, people: Sequence[PersonView] | None = None) -> str:
     Args:
         report: bytes of a report in its form; verify it first.
         people: masked persons in the household's order; without them positions stand alone.
+
+    Raises:
+        Broken: what the page shows is missing in the report.
     """
     value: Any = canonical.decode(report, max_bytes=MAX_REPORT_BYTES, max_depth=MAX_REPORT_DEPTH)
     page = _Page(value)
-    return (
-        _environment()
-        .get_template(TEMPLATE)
-        .render(
-            t=both,
-            yuan=yuan,
-            word=word,
-            report=value,
-            rules=page.rules,
-            people=people,
-            digest=hashlib.sha256(report).hexdigest(),
-            size=page.size,
-            stages=STAGES,
-            sources=page.sources(),
-            lines=page.lines(),
-            reasons=[reason_text(reason) for reason in value["verdict"]["reasons"]],
-            refusal=value["refusal"],
-            total=page.total(),
-            asked_at=page.asked_at(),
+    try:
+        return (
+            _environment()
+            .get_template(TEMPLATE)
+            .render(
+                t=both,
+                yuan=yuan,
+                word=word,
+                report=value,
+                rules=page.rules,
+                people=people,
+                digest=hashlib.sha256(report).hexdigest(),
+                size=page.size,
+                stages=STAGES,
+                sources=page.sources(),
+                lines=page.lines(),
+                reasons=[reason_text(reason) for reason in value["verdict"]["reasons"]],
+                refusal=value["refusal"],
+                total=page.total(),
+                asked_at=page.asked_at(),
+                name=page.member_name,
+            )
         )
-    )
+    except UndefinedError as error:
+        raise Broken("the report lacks something the page shows") from error
 
 
 def both(message: str, **values: object) -> Markup:
@@ -163,7 +171,7 @@ class _Page:
                 return {"index": entry["index"], "body": leaf["body"], "time": leaf["time"]}
         return None
 
-    def _member_name(self, member: str) -> str:
+    def member_name(self, member: str) -> str:
         """A member's name in the genesis entry, or its id."""
         founders = self._entries[0]["leaf"]["body"]["members"] if self._entries else []
         return next((str(one["name"]) for one in founders if one["id"] == member), member)
@@ -186,7 +194,7 @@ class _Page:
                 {
                     "dataset": dataset,
                     "title": dataset if publication is None else publication["coverage"]["title"],
-                    "owner": self._member_name(dataset.partition(".")[0]),
+                    "owner": self.member_name(dataset.partition(".")[0]),
                     "publication": "" if publication is None else publication["label"],
                     "as_of": "" if publication is None else publication["as_of"],
                     "entry": None if publication is None else publication["index"],

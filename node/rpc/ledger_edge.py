@@ -60,7 +60,7 @@ class LogEdge(log_pb2_grpc.LogServicer):
 
 
 class Cosigned:
-    """Sizes and roots this node's witness has cosigned, the newest few thousand, for the check of a fresh head."""
+    """Sizes and roots this node's witness has cosigned, the newest few thousand, for fresh heads."""
 
     def __init__(self) -> None:
         """Empty; filled from the witness's store and by every cosignature."""

@@ -3,11 +3,3 @@
 ``model`` names its parts, ``load`` reads and validates one, ``generate`` writes a synthetic county.
 The demo, the end-to-end tests and a pilot all start from such a folder.
 """
-
-from __future__ import annotations
-
-from node.scenario.generate import generate
-from node.scenario.load import load
-from node.scenario.model import Case, Dataset, Member, Person, Scenario, ScenarioError
-
-__all__ = ["Case", "Dataset", "Member", "Person", "Scenario", "ScenarioError", "generate", "load"]

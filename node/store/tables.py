@@ -86,7 +86,7 @@ subject = Table(
     Column("basis", String(64), nullable=False),
     PrimaryKeyConstraint("subject", "query"),
 )
-"""Registrar: keyed subject index; ``basis`` binds persons, rules and publications of a question for a total."""
+"""Registrar: keyed subject index; ``basis`` binds persons, rules and publications of a question."""
 
 certificate = Table(
     "certificate",

@@ -8,7 +8,7 @@ Whoever holds α, R, β, N and the publication's root can then check
     match      the leaf of that tag is in the set                      (one inclusion proof)
     no match   two adjacent leaves stand on either side of that tag    (two inclusion proofs)
 
-for exactly the certified elements, without learning whose they are: testing a candidate identifier against (α, R)
+for exactly the certified elements, without learning whose they are: testing a candidate against (α, R)
 or (N, K) is a decisional Diffie–Hellman problem.
 
 The trustee gets the groups of datasets that decide a total (``income``, ``deduct``, ``exclude``); a report

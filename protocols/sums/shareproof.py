@@ -27,7 +27,7 @@ from dataclasses import dataclass
 
 from protocols.encoding import fields
 from protocols.errors import ProofError
-from protocols.sums.arithmetic import hash_to_bits, inverse, powmod, powmod_secret
+from protocols.sums.arithmetic import hash_to_bits, in_parallel, inverse, powmod, powmod_secret
 from protocols.sums.sumkey import Share, SumKey, check_unit
 
 _PROOF_DOMAIN = b"hedui/share-proof/v1"
@@ -122,8 +122,10 @@ def prove(
     wide = key.public.to_bytes(share.value)
     modulus = key.public.n_square
     nonce = hash_to_bits(_nonce_bits(key), _NONCE_DOMAIN, wide, random(_FRESH_BYTES), statement.transcript())
-    a = powmod_secret(pow(ciphertext, 4, modulus), nonce, modulus)
-    b = powmod_secret(key.v, nonce, modulus)
+    a, b = in_parallel(
+        lambda: powmod_secret(pow(ciphertext, 4, modulus), nonce, modulus),
+        lambda: powmod_secret(key.v, nonce, modulus),
+    )
     challenge = statement.challenge(a, b)
     response = nonce + challenge * secret
     width = _challenge_bytes(key)
@@ -158,7 +160,9 @@ def verify(key: SumKey, holder: str, ciphertext: int, value: int, proof: bytes, 
         removed = inverse(powmod(power, challenge, modulus), modulus)
         return powmod(base, response, modulus) * removed % modulus
 
-    a = commitment(pow(ciphertext, 4, modulus), value * value % modulus)
-    b = commitment(key.v, verification)
+    a, b = in_parallel(
+        lambda: commitment(pow(ciphertext, 4, modulus), value * value % modulus),
+        lambda: commitment(key.v, verification),
+    )
     if _Statement(key, holder, ciphertext, value, context).challenge(a, b) != challenge:
         raise ProofError("the share is not the holder's opening of this list: refuse it")
