@@ -9,7 +9,6 @@ import grpc
 
 from ledger import canonical
 from ledger.view import View
-from node.certify import refusal_message
 from node.documents import read_object, read_texts
 from node.errors import Refusal, ServiceUnavailable
 from node.inquiry import Inquiry
@@ -17,7 +16,7 @@ from node.rpc.status import raise_from_wire
 from node.scenario.model import Case
 from node.services import Services, check_signature
 from protocols.check.answer import Answer
-from protocols.check.certificate import Openings
+from protocols.check.certificate import Openings, refusal_message
 from protocols.errors import GroupError, ProofError
 from protocols.psi import group, voprf
 from protocols.wire import check_pb2, check_pb2_grpc

@@ -29,19 +29,24 @@ from adapters.errors import AdapterError
 from adapters.identifiers import canonical_bytes, resident_id
 from ledger import canonical
 from ledger.certificate import certificate_digest, certificate_message
-from node.documents import read_object
 from node.errors import Refusal
 from node.identity import signature
 from node.services import Services, check_signature, instant, instant_text
 from node.store import tables
 from node.store.database import put
-from protocols.check.certificate import CertifiedDataset, Openings, Person, Terms, certify
+from protocols.check.certificate import (
+    CertifiedDataset,
+    Openings,
+    Person,
+    Terms,
+    certify,
+    refusal_message,
+)
 from protocols.encoding import commit, fields
 from protocols.errors import ProtocolError
 from protocols.profiles import CERTIFICATE_SECONDS, CLOCK_TOLERANCE_SECONDS, RENEWAL_LIMIT_SECONDS
 
-REFUSAL_DOMAIN = b"hedui/refusal/v1\x00"
-EXCEPTION_DOMAIN = b"hedui/question-exception/v1\x00"
+ALLOWANCE_DOMAIN = b"hedui/question-allowance/v1\x00"
 NO_CONSENT = "none"
 
 
@@ -83,7 +88,7 @@ class Registrar:
         self._lock = threading.Lock()
 
     def certify(
-        self, peer: str, terms: dict[str, Any], cases: list[str], asked: list[Asked], exception: bytes
+        self, peer: str, terms: dict[str, Any], cases: list[str], asked: list[Asked]
     ) -> Certified | Refused:
         """Answer one request of the office.
 
@@ -92,7 +97,6 @@ class Registrar:
             terms: the question's terms, canonical JSON object.
             cases: case numbers by case index.
             asked: persons.
-            exception: a reason signed by two people of the registrar, or empty.
 
         Returns:
             A certificate, or a signed refusal where consent, an identifier or the calendar month stands
@@ -109,7 +113,7 @@ class Registrar:
                 return self._again(known, request)
             try:
                 persons = self._persons(cases, asked)
-                self._check_month(parsed, persons, exception)
+                self._check_month(parsed, cases, persons)
                 now = self._services.clock()
                 with self._services.stopwatch.part("cryptography"):
                     document, openings = certify(
@@ -241,39 +245,50 @@ class Registrar:
             self._subjects, fields(b"basis", *(part.encode() for part in parts)), "sha256"
         ).hex()
 
-    def _check_month(self, terms: Terms, persons: list[Person], exception: bytes) -> None:
+    def _check_month(self, terms: Terms, cases: list[str], persons: list[Person]) -> None:
         """Refuse a second, different question for a total about a person in one calendar month."""
         if terms.protocol != "sum":
             return
         basis, month = self._basis(terms, persons), self._services.month()
         for person in persons:
-            for row in self._services.store.all(
-                tables.subject, subject=self._subject(person.identifier), month=month
-            ):
-                if row["basis"] != basis:
-                    self._check_exception(terms, exception)
-                    return
+            subject = self._subject(person.identifier)
+            asked = self._services.store.all(tables.subject, subject=subject, month=month)
+            if all(row["basis"] == basis for row in asked):
+                continue
+            allowed = self._services.store.one(
+                tables.allowed_question, case_number=cases[person.case], month=month
+            )
+            if allowed is None:
+                raise Refusal(
+                    "already_asked",
+                    "a person was in another question for a total this month: two people sign a reason",
+                )
 
-    def _check_exception(self, terms: Terms, exception: bytes) -> None:
-        """A reason for a further question, signed by two people of the registrar."""
-        remedy = "a person was in another question for a total this month: two of the registrar sign a reason"
-        if not exception:
-            raise Refusal("already_asked", remedy)
-        value = read_object(exception)
+    def allow(self, document: dict[str, Any], signatures: list[dict[str, str]]) -> None:
+        """Let a case be asked this month although its persons were: a reason signed by two people.
+
+        Args:
+            document: ``{"case", "month", "reason"}``.
+            signatures: of two different operators of this registrar over ``allowance_message``.
+
+        Raises:
+            Refusal: ``missing_signer`` when fewer than two of its operators signed.
+            BadSignature: a signature does not verify.
+        """
         member = self._services.view.member(self._services.member)
-        if member is None or value.get("query") != terms.query:
-            raise Refusal("already_asked", remedy)
-        message = EXCEPTION_DOMAIN + canonical.encode({"query": value["query"], "reason": value["reason"]})
-        operators = {key.id: key for key in member.keys_for("operator")}
-        signers = set()
-        for item in value["sigs"]:
+        operators = {} if member is None else {key.id: key for key in member.keys_for("operator")}
+        message = allowance_message(document)
+        for item in signatures:
             key = operators.get(item["key"])
             if key is None:
-                raise Refusal("already_asked", remedy)
+                raise Refusal("surplus_signer", "only operators of this registrar sign here")
             key.verifier().verify(message, bytes.fromhex(item["sig"]))
-            signers.add(key.id)
-        if len(signers) < 2:
-            raise Refusal("already_asked", remedy)
+        if len({item["key"] for item in signatures}) < 2:
+            raise Refusal("missing_signer", "two different people of the registrar must sign the reason")
+        kept = json.dumps({"document": document, "signatures": signatures}, ensure_ascii=False)
+        where = {"case_number": str(document["case"]), "month": str(document["month"])}
+        with self._services.store.writing() as connection:
+            put(connection, tables.allowed_question, where, {"document": kept})
 
     def _refuse(self, terms: Terms, asked: list[Asked], code: str) -> Refused:
         """A signed refusal that names nobody."""
@@ -311,9 +326,9 @@ class Registrar:
                 put(connection, tables.subject, key, {"month": month, "basis": basis})
 
 
-def refusal_message(document: dict[str, Any]) -> bytes:
-    """Bytes the registrar signs when it refuses a household."""
-    return REFUSAL_DOMAIN + canonical.encode(document)
+def allowance_message(document: dict[str, Any]) -> bytes:
+    """Bytes two people of the registrar sign to let a case be asked again in a month."""
+    return ALLOWANCE_DOMAIN + canonical.encode(document)
 
 
 def stored_identifier(text: str) -> str:

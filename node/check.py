@@ -46,7 +46,8 @@ from node.rules.verdict import (
 )
 from node.scenario.model import Case
 from node.services import Services, check_signature, instant
-from node.sumkeys import own_share, sum_key
+from node.shares import own_share
+from node.sumkeys import sum_key
 from protocols.check.answer import Answer, receipt_message, verify_answer
 from protocols.check.certificate import check_openings
 from protocols.check.terms import expected_terms, list_digest, list_document, list_message, signed_ciphertexts
@@ -174,10 +175,13 @@ class Office:
         if finished.refusal is None:
             if any(reason in OPEN_REASONS for reason in finished.gaps.values()):
                 return
-            total = secrets.token_bytes(32)
+            current.closing = {"total": secrets.token_hex(32), "report": secrets.token_hex(32)}
+            total = bytes.fromhex(current.closing["total"])
             if finished.total is not None:
-                total = commit(secrets.token_bytes(32), b"list", list_digest(finished.total.document))
-            sealed = commit(secrets.token_bytes(32), b"report", hashlib.sha256(report).digest())
+                total = commit(total, b"list", list_digest(finished.total.document))
+            sealed = commit(
+                bytes.fromhex(current.closing["report"]), b"report", hashlib.sha256(report).digest()
+            )
             body = {"query": current.query, "total": total.hex(), "report": sealed.hex()}
             with services.store.writing() as connection:
                 services.outbox.add(

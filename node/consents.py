@@ -7,11 +7,13 @@ opening. Consents are taken from here only, never from an office.
 
 from __future__ import annotations
 
+import json
 import secrets
 from typing import Any
 
 from sqlalchemy import insert, update
 
+from ledger.certificate import certificate_digest
 from node.certify import NO_CONSENT, stored_identifier
 from node.errors import Refusal
 from node.scenario.model import Case
@@ -73,3 +75,14 @@ def withdraw(services: Services, case: str, identifier: str) -> None:
             update(tables.consent).where(tables.consent.c.id == row["id"]).values(kind=NO_CONSENT)
         )
     services.ledger.submit("consent.revoke", secrets.token_hex(16), {"commitment": row["commitment"]})
+    for found in services.store.all(tables.certificate):
+        document = json.loads(found["document"])
+        if row["id"] in document["openings"]["consents"]:
+            _revoke(services, certificate_digest(document["certificate"]))
+
+
+def _revoke(services: Services, digest: str) -> None:
+    """Revoke a certificate that rests on a withdrawn consent, once."""
+    services.ledger.sync()
+    if not services.view.certificate_revoked(digest):
+        services.ledger.submit("certificate.revoke", secrets.token_hex(16), {"digest": digest})

@@ -27,10 +27,10 @@ class Counter:
         self._every = every
         self._last = services.clock()
 
-    def count_due(self) -> int:
-        """Count if the hour is over; returns the number of incidents put into the outbox."""
+    def count_due(self) -> int | None:
+        """Count if the hour is over; the number of incidents put into the outbox, or None before that."""
         if self._services.clock() - self._last < self._every:
-            return 0
+            return None
         self._last = self._services.clock()
         return self.count_now()
 

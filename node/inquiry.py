@@ -40,6 +40,7 @@ class Inquiry:
         openings: JSON of the openings.
         operator: opening of the operator's commitment.
         intent: the intent's leaf in hex, once composed.
+        closing: salts of the two commitments in ``query.close``, for a reconciliation.
         state: how far it has come.
     """
 
@@ -51,6 +52,7 @@ class Inquiry:
     openings: dict[str, Any] = field(default_factory=dict)
     operator: dict[str, str] = field(default_factory=dict)
     intent: str = ""
+    closing: dict[str, str] = field(default_factory=dict)
     state: str = BEGUN
 
     def opened(self) -> Openings:

@@ -41,6 +41,7 @@ from node.network import NetworkFile, genesis_contacts, witness_names
 from node.outbox import Outbox
 from node.publish import Publisher
 from node.release import Trustee
+from node.retire import retire_due
 from node.rpc.channel import Channels
 from node.rpc.check_edge import DepartmentEdge, RegistrarEdge, TrusteeEdge
 from node.rpc.directory import Contact, Directory
@@ -283,7 +284,8 @@ class Member:
             pause = FOLLOW_SECONDS
             try:
                 self.services.ledger.sync()
-                counter.count_due()
+                if counter.count_due() is not None and "department" in self._configuration.roles:
+                    retire_due(self.services)
             except (NodeError, LedgerError, KeysError) as error:
                 log.info("the ledger cannot be followed: %s", error)
                 pause = FIRST_FOLLOW_SECONDS if self._replica.size == 0 else FOLLOW_SECONDS

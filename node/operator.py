@@ -13,10 +13,11 @@ import grpc
 
 from ledger import canonical
 from ledger import entry as entries
+from node.certify import allowance_message
 from node.config import Configuration, read_configuration
 from node.errors import Refusal
 from node.home import Home
-from node.identity import OPERATORS, open_keys
+from node.identity import OPERATORS, open_keys, signature
 from node.network import NetworkFile
 from node.rpc.channel import open_channel
 from node.rpc.status import raise_from_wire
@@ -94,6 +95,27 @@ class OperatorClient:
         request = operator_pb2.LoadConsentsRequest(folder=str(folder.resolve()))
         with self._errors():
             return _json(self._stub.LoadConsents(request, timeout=QUICK_SECONDS).result)
+
+    def retire(self, dataset: str, publication: str) -> None:
+        """Department: destroy the key of a publication that has had its time."""
+        with self._errors():
+            request = operator_pb2.RetireRequest(dataset=dataset, publication=publication)
+            self._stub.Retire(request, timeout=QUICK_SECONDS)
+
+    def withdraw_consent(self, case: str, identifier: str) -> None:
+        """Registrar: a person withdraws a consent."""
+        with self._errors():
+            request = operator_pb2.WithdrawConsentRequest(case_number=case, identifier=identifier)
+            self._stub.WithdrawConsent(request, timeout=QUICK_SECONDS)
+
+    def allow_question(self, case: str, month: str, reason: str) -> None:
+        """Registrar: two people let a case be asked although its persons were asked this month."""
+        document = {"case": case, "month": month, "reason": reason}
+        message = allowance_message(document)
+        signed = [canonical.encode(signature(self.keys.signing(name), message)) for name in OPERATORS]
+        request = operator_pb2.AllowQuestionRequest(document=canonical.encode(document), signatures=signed)
+        with self._errors():
+            self._stub.AllowQuestion(request, timeout=QUICK_SECONDS)
 
     def rules(self, text: bytes, action: str) -> dict[str, Any]:
         """Publish or approve a rule set."""

@@ -35,7 +35,7 @@ class NodeProcesses:
         self.stop_all()
 
     def start(self, home: Path) -> subprocess.Popen[bytes]:
-        """Run the node of a home; it logs to ``HOME/node.log`` and ends with this process, even by SIGKILL."""
+        """Run the node of a home; it logs to HOME/node.log and ends with this process, whatever ends it."""
         command = [sys.executable, "-m", "node.cli", "node", "run", str(home), "--with-parent"]
         with (home / "node.log").open("ab") as log:
             process = subprocess.Popen(  # noqa: S603  our own interpreter and module

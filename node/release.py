@@ -29,16 +29,16 @@ from node.documents import read_object, read_texts
 from node.errors import Refusal, ServiceUnavailable
 from node.references import rule_datasets, set_references
 from node.services import Services, check_signature
+from node.shares import own_share
 from node.store import tables
 from node.store.database import put
-from node.sumkeys import own_share, sum_key
+from node.sumkeys import sum_key
 from protocols.check.answer import Answer, verify_answer
 from protocols.check.certificate import Openings, check_openings
 from protocols.check.evidence import ElementProof, Line, SetReference, verify_lines
 from protocols.check.terms import (
     ROW,
     RuleDatasets,
-    Term,
     check_list,
     list_digest,
     list_message,
@@ -74,6 +74,31 @@ class OpenRequest:
     signature: bytes
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A verified request.
+
+    Attributes:
+        digest: of the term list; None where the case is closed without a total.
+        rows: names of the rows with their signs.
+        ciphertexts: (ciphertext, sign) of the rows.
+    """
+
+    digest: bytes | None
+    rows: tuple[str, ...]
+    ciphertexts: tuple[tuple[bytes, int], ...]
+
+    @property
+    def name(self) -> str:
+        """The list as the store names it; empty without one."""
+        return "" if self.digest is None else self.digest.hex()
+
+    @property
+    def term_set(self) -> str:
+        """Digest of the rows with their signs, whatever the query."""
+        return hashlib.sha256("\n".join(sorted(self.rows)).encode()).hexdigest()
+
+
 class Trustee:
     """The trustee role of one node."""
 
@@ -95,36 +120,35 @@ class Trustee:
         certificate = verified.certificate
         if certificate["protocol"] != "sum":
             raise Refusal("protocol", "only an intent of protocol sum opens a total")
+        try:
+            prepared = self._prepare(peer, verified, request)
+        except ProtocolError as error:
+            raise Refusal(error.code, str(error)) from error
+        query, case = str(certificate["query"]), request.case
         with self._lock:
-            try:
-                digest, rows, rows_signed = self._prepare(peer, verified, request)
-            except ProtocolError as error:
-                raise Refusal(error.code, str(error)) from error
-            query, case = str(certificate["query"]), request.case
             known = self._services.store.one(tables.release, query=query, case_index=case)
-            if known is not None:
-                return self._repeat(known, digest)
-            salt = secrets.token_bytes(32)
-            value = b""
-            if digest is not None:
-                with self._services.stopwatch.part("cryptography"):
-                    value = self._make_share(certificate, digest, salt, rows_signed)
-            with self._services.store.writing() as connection:
-                self._check_rows(connection, query, case, rows, digest)
-                put(
-                    connection,
-                    tables.release,
-                    {"query": query, "case_index": case},
-                    {"list": "" if digest is None else digest.hex(), "share": value},
-                )
-                self._put_record(connection, query, case, salt, digest)
+            value = self._release(certificate, case, prepared) if known is None else _repeat(known, prepared)
         self._finish(query, case)
         return value
 
-    def _prepare(
-        self, peer: str, verified: Verified, request: OpenRequest
-    ) -> tuple[bytes | None, list[str], list[tuple[bytes, int]]]:
-        """Verify everything; the list's digest, its rows' names, and (ciphertext, sign) of the rows."""
+    def _release(self, certificate: dict[str, Any], case: int, prepared: Prepared) -> bytes:
+        """Make the share; store it with its rows and its ledger entry in one transaction."""
+        query, salt = str(certificate["query"]), secrets.token_bytes(32)
+        self._check_rows(query, case, prepared)
+        value = b""
+        if prepared.digest is not None:
+            with self._services.stopwatch.part("cryptography"):
+                value = self._make_share(certificate, prepared, salt)
+        with self._services.store.writing() as connection:
+            for row in prepared.rows:
+                put(connection, tables.released_row, {"row": row}, {"terms": prepared.term_set})
+            key = {"query": query, "case_index": case}
+            put(connection, tables.release, key, {"list": prepared.name, "share": value})
+            self._put_record(connection, query, case, salt, prepared.digest)
+        return value
+
+    def _prepare(self, peer: str, verified: Verified, request: OpenRequest) -> Prepared:
+        """Verify everything, in the order of the module."""
         services, certificate = self._services, verified.certificate
         check_openings(certificate, request.openings)
         if not 0 <= request.case < certificate["cases"]:
@@ -133,7 +157,7 @@ class Trustee:
         for item in certificate["datasets"]:
             check_grant(services, services.view.grant(item["grant"]))
         if not request.document:
-            return None, [], []
+            return Prepared(None, (), ())
         rules = rule_datasets(services.view, certificate["rules"])
         references = set_references(services.view, intent, _deciding(rules))
         with services.stopwatch.part("cryptography"):
@@ -142,11 +166,13 @@ class Trustee:
         check_signature(services.view, peer, read_texts(request.signature), list_message(document))
         elements = case_elements(request.openings, request.case)
         terms = check_list(document, certificate, request.case, elements, rules, lines)
-        rows = [
-            f"{term.dataset}/{references[term.dataset].publication}/{term.index}" for term in _rows(terms)
-        ]
+        rows = tuple(
+            f"{term.dataset}/{references[term.dataset].publication}/{term.index}/{term.sign}"
+            for term in terms
+            if term.kind == ROW
+        )
         self._check_minimum(certificate, len(rows))
-        return list_digest(document), rows, signed_ciphertexts(terms, lines)
+        return Prepared(list_digest(document), rows, tuple(signed_ciphertexts(terms, lines)))
 
     def _answered(self, query: str) -> Intent:
         """The intent, once every department's answer is on the ledger; waits a moment for the last ones."""
@@ -174,48 +200,36 @@ class Trustee:
             if grant is not None and rows < grant.min_terms:
                 raise Refusal("min_terms", "the total has fewer rows than a grant allows to open")
 
-    def _check_rows(
-        self, connection: Connection, query: str, case: int, rows: list[str], digest: bytes | None
-    ) -> None:
+    def _check_rows(self, query: str, case: int, prepared: Prepared) -> None:
         """A row opens again only in the same term set, or after an exception by two people of the trustee."""
-        if digest is None:
+        if self._services.view.exception(query, case, self._services.member) is not None:
             return
-        term_set = hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()
-        excepted = self._services.view.exception(query, case, self._services.member) is not None
-        for row in rows:
+        for row in prepared.rows:
             known = self._services.store.one(tables.released_row, row=row)
-            if known is not None and known["terms"] != term_set and not excepted:
+            if known is not None and known["terms"] != prepared.term_set:
                 raise Refusal(
                     "row_released",
                     "a row was opened in another total: two people of the trustee sign an exception",
                 )
-            put(connection, tables.released_row, {"row": row}, {"terms": term_set})
 
-    def _make_share(
-        self, certificate: dict[str, Any], digest: bytes, salt: bytes, rows: list[tuple[bytes, int]]
-    ) -> bytes:
+    def _make_share(self, certificate: dict[str, Any], prepared: Prepared, salt: bytes) -> bytes:
         """This trustee's share of C with its proof, and the salt of the recorded list digest."""
+        assert prepared.digest is not None
         key, share = sum_key(self._services.view), own_share(self._services)
-        total = key.public.combine([(key.public.from_bytes(data), sign) for data, sign in rows])
+        rows = [(key.public.from_bytes(data), sign) for data, sign in prepared.ciphertexts]
+        total = key.public.combine(rows)
         value = partial(key, share, total)
-        context = ListContext(self._services.network, str(certificate["query"]), digest)
+        context = ListContext(self._services.network, str(certificate["query"]), prepared.digest)
         proof = shareproof.prove(key, share, total, value, context)
         return canonical.encode(
             {
                 "holder": self._services.member,
-                "list": digest.hex(),
+                "list": prepared.name,
                 "proof": proof.hex(),
                 "salt": salt.hex(),
                 "value": key.public.to_bytes(value).hex(),
             }
         )
-
-    def _repeat(self, known: dict[str, Any], digest: bytes | None) -> bytes:
-        """The same bytes as before, for the same list; the case index is closed for any other."""
-        if known["list"] != ("" if digest is None else digest.hex()):
-            raise Refusal("already_released", "this case was released for another list: it is closed")
-        self._finish(str(known["query"]), int(known["case_index"]))
-        return bytes(known["share"])
 
     def _put_record(
         self, connection: Connection, query: str, case: int, salt: bytes, digest: bytes | None
@@ -238,9 +252,11 @@ class Trustee:
             raise ServiceUnavailable("the release waits for the ledger: ask again when it answers")
 
 
-def _rows(terms: tuple[Term, ...]) -> list[Term]:
-    """Terms with a row."""
-    return [term for term in terms if term.kind == ROW]
+def _repeat(known: dict[str, Any], prepared: Prepared) -> bytes:
+    """The same bytes as before, for the same list; the case index is closed for any other."""
+    if known["list"] != prepared.name:
+        raise Refusal("already_released", "this case was released for another list: it is closed")
+    return bytes(known["share"])
 
 
 def _deciding(rules: RuleDatasets) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The network's sum key as this node knows it from the ledger, checked once, and this node's own share.
+"""The network's sum key as this node knows it from the ledger, checked once a process.
 
 A key of 3072 bits takes a tenth of a second to check, so each process checks the key of an entry once.
 """
@@ -10,10 +10,9 @@ from functools import lru_cache
 from ledger import canonical
 from ledger.view import View
 from node.errors import ServiceUnavailable
-from node.services import Services
 from protocols.profiles import PAILLIER_PROFILES
 from protocols.sums.paillier import PublicKey
-from protocols.sums.sumkey import Share, SumKey
+from protocols.sums.sumkey import SumKey
 
 
 def sum_key(view: View) -> SumKey:
@@ -53,18 +52,3 @@ def checked_sum_key(body: bytes) -> SumKey:
 def paillier_key(view: View) -> PublicKey:
     """The key amounts are encrypted under."""
     return sum_key(view).public
-
-
-def own_share(services: Services) -> Share:
-    """This node's share of the sum key.
-
-    Raises:
-        SecretMissing: this node was never given one.
-    """
-    return _checked_share(sum_key(services.view), services.keys.vault.get("sumshare"), services.member)
-
-
-@lru_cache(maxsize=4)
-def _checked_share(key: SumKey, data: bytes, holder: str) -> Share:
-    """A share from its bytes; checked against its verification value once a process."""
-    return key.share_from_bytes(data, holder)

@@ -25,3 +25,26 @@ def load(home: Path, folder: Path) -> None:
     result = client.load_consents(folder)
     client.close()
     click.echo(f"{result['committed']} consents committed")
+
+
+@consent.command("withdraw")
+@click.argument("home", type=EXISTING)
+@click.argument("case")
+def withdraw(home: Path, case: str) -> None:
+    """At the registrar: a person of CASE withdraws; the identifier is asked for, never an argument."""
+    identifier = click.prompt("Identifier", hide_input=True)
+    client = OperatorClient(home)
+    client.withdraw_consent(case, identifier)
+    client.close()
+
+
+@consent.command("allow")
+@click.argument("home", type=EXISTING)
+@click.argument("case")
+@click.option("--month", required=True, metavar="YYYY-MM")
+@click.option("--reason", required=True, help="Why the persons of CASE are asked again in this month.")
+def allow(home: Path, case: str, month: str, reason: str) -> None:
+    """At the registrar: let CASE be asked again this month, with the signatures of two people."""
+    client = OperatorClient(home)
+    client.allow_question(case, month, reason)
+    client.close()

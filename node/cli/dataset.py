@@ -85,6 +85,17 @@ def verify(home: Path) -> None:
     client.close()
 
 
+@dataset.command("retire")
+@click.argument("home", type=EXISTING)
+@click.argument("name", metavar="DATASET")
+@click.argument("publication")
+def retire(home: Path, name: str, publication: str) -> None:
+    """At the owner: destroy the key of a superseded PUBLICATION and record it."""
+    client = OperatorClient(home)
+    client.retire(name, publication)
+    client.close()
+
+
 def _show(stage: str, values: dict[str, Any], done: int, total: int) -> None:
     """Progress on standard error."""
     click.echo(f"{values.get('dataset', stage)}: {done} of {total}", err=True)

@@ -25,6 +25,7 @@ COMMANDS = (
     "node",
     "report",
     "rules",
+    "share",
     "sumkey",
 )
 

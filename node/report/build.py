@@ -18,6 +18,7 @@ from typing import Any
 from adapters.errors import AdapterError
 from adapters.identifiers import resident_id
 from ledger import canonical
+from ledger.merkle import inclusion_path
 from node.check import Finished
 from node.errors import ServiceUnavailable
 from node.home import write_file
@@ -131,10 +132,10 @@ def ledger_part(services: Services, finished: Finished) -> dict[str, Any]:
     note = replica.checkpoint_note
     assert note is not None
     _, head = ledger.policy.verify_log(note)
-    found = []
+    found, source = [], replica.source()
     for index in sorted(needed_entries(replica, services.view, services.member, finished)):
         if index < head.size:
-            path = replica.receipt(index, note).path
+            path = inclusion_path(index, head.size, source)
             leaf = canonical.decode(replica.leaf(index))
             found.append({"index": index, "path": [node.hex() for node in path], "leaf": leaf})
     return {"checkpoint": note.decode(), "entries": found}

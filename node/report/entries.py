@@ -57,7 +57,23 @@ def needed_entries(replica: Replica, view: View, office: str, finished: Finished
                 "the replica lacks an entry of this check: let it catch up with the ledger"
             )
         indices.add(index)
-    return indices
+    clock = _clock_entry(replica, finished.inquiry.query)
+    return indices if clock is None else indices | {clock}
+
+
+def _clock_entry(replica: Replica, query: str) -> int | None:
+    """The entry that set the contract's time of the intent, where another ran ahead of the intent's own.
+
+    Without it a replay of the subset could place an intent at a month's end in another period.
+    """
+    record: Any = replica.state.get(f"intent/{query}")
+    index = replica.find(query)
+    if record is None or index is None or replica.entry(index).time == record["at"]:
+        return None
+    for earlier in range(index - 1, -1, -1):
+        if not replica.is_void(earlier) and replica.entry(earlier).time == record["at"]:
+            return earlier
+    return None
 
 
 def _records(replica: Replica, view: View, office: str, finished: Finished) -> Iterator[Any]:

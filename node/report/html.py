@@ -17,7 +17,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
 from markupsafe import Markup, escape
 
-from adapters.identifiers import mask
+from adapters.errors import AdapterError
+from adapters.identifiers import mask, resident_id
 from ledger import canonical
 from ledger.checkpoint import Checkpoint
 from ledger.note import Note
@@ -55,10 +56,18 @@ def mask_name(name: str) -> str:
     return name[:1] + "*" * (len(name) - 1)
 
 
+def mask_identifier(text: str) -> str:
+    """An identifier in its canonical form, or as written where it has none, masked."""
+    try:
+        return mask(resident_id(text))
+    except AdapterError:
+        return mask(text)
+
+
 def people_of(case: Case) -> list[PersonView]:
     """The household of an application, masked."""
     return [
-        PersonView(mask_name(person.name), mask(person.id), person.relation, person.consent)
+        PersonView(mask_name(person.name), mask_identifier(person.id), person.relation, person.consent)
         for person in case.household
     ]
 
@@ -66,7 +75,8 @@ def people_of(case: Case) -> list[PersonView]:
 def people_of_openings(opened: Mapping[str, Any]) -> list[PersonView]:
     """The household of an openings file, masked."""
     return [
-        PersonView(mask_name(str(one["name"])), mask(str(one["identifier"]))) for one in opened["persons"]
+        PersonView(mask_name(str(one["name"])), mask_identifier(str(one["identifier"])))
+        for one in opened["persons"]
     ]
 
 

@@ -33,9 +33,8 @@ def trusted_policy(given: Path | None, user_folder: Path, named: str) -> Policy 
         return _read(place)
     policies = list(_policies(place)) if place.is_dir() else []
     if not policies:
-        raise UsageError(
-            f"{place} holds no trust policy: give one with --policy, or pin it in {user_folder / PINNED}"
-        )
+        where = f"pinned in {place}" if given is None else f"in {place}"
+        raise UsageError(f"no trust policy is {where}: give the network's with --policy, or pin it")
     return next((policy for policy in policies if policy.fingerprint == named), None)
 
 

@@ -15,11 +15,10 @@ from typing import Any
 
 from ledger.certificate import RENEWED_FIELDS, certificate_digest, certificate_message
 from ledger.periods import check_time
-from node.certify import refusal_message
 from node.report.findings import Broken, require
 from node.report.subject import Subject
 from protocols.check.answer import receipt_message, verify_answer
-from protocols.check.certificate import check_openings
+from protocols.check.certificate import check_openings, refusal_message
 
 REFUSAL_FIELDS = {"v", "network", "office", "registrar", "query", "code", "household"}
 

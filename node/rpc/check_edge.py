@@ -44,7 +44,7 @@ class RegistrarEdge(check_pb2_grpc.RegistrarServicer):
             Asked(person.identifier, group.scalar_from_bytes(bytes(person.blind)), person.case_index)
             for person in request.persons
         ]
-        outcome = self._registrar.certify(peer, terms, list(request.cases), asked, bytes(request.exception))
+        outcome = self._registrar.certify(peer, terms, list(request.cases), asked)
         if isinstance(outcome, Refused):
             return check_pb2.CertifyResponse(
                 refusal=canonical.encode(outcome.document),

@@ -19,11 +19,13 @@ from adapters.dataset import DatasetSpec
 from ledger import canonical
 from ledger.entry import Signature
 from node import consents, rulebook
+from node.certify import Registrar
 from node.check import Office
-from node.documents import read_list, read_object
+from node.documents import read_list, read_object, read_texts
 from node.errors import Refusal
 from node.publish import DatasetOptions, Publisher
 from node.report.build import write_report
+from node.retire import retire
 from node.rpc.server import Peers
 from node.scenario.load import load_cases, read_case
 from node.services import Services
@@ -121,6 +123,35 @@ class OperatorEdge(operator_pb2_grpc.OperatorServicer):
             fresh += consents.load_case(self._services, case)
         consents.record(self._services, fresh)
         return operator_pb2.Progress(stage="consents", result=canonical.encode({"committed": len(fresh)}))
+
+    def Retire(  # noqa: N802  gRPC names its methods
+        self, request: operator_pb2.RetireRequest, context: grpc.ServicerContext
+    ) -> operator_pb2.Progress:
+        """Destroy the key of a publication that has had its time."""
+        self._require_own(context)
+        self._require_role("department")
+        retire(self._services, request.dataset, request.publication)
+        return operator_pb2.Progress(stage="retired", result=canonical.encode({}))
+
+    def WithdrawConsent(  # noqa: N802  gRPC names its methods
+        self, request: operator_pb2.WithdrawConsentRequest, context: grpc.ServicerContext
+    ) -> operator_pb2.Progress:
+        """A person withdraws a consent."""
+        self._require_own(context)
+        self._require_role("registrar")
+        consents.withdraw(self._services, request.case_number, request.identifier)
+        return operator_pb2.Progress(stage="consents", result=canonical.encode({}))
+
+    def AllowQuestion(  # noqa: N802  gRPC names its methods
+        self, request: operator_pb2.AllowQuestionRequest, context: grpc.ServicerContext
+    ) -> operator_pb2.Progress:
+        """Two people of the registrar let a case be asked again this month."""
+        self._require_own(context)
+        self._require_role("registrar")
+        signatures = [read_texts(bytes(item)) for item in request.signatures]
+        self._services.ledger.sync()
+        Registrar(self._services).allow(read_object(request.document), signatures)
+        return operator_pb2.Progress(stage="consents", result=canonical.encode({}))
 
     def Rules(  # noqa: N802  gRPC names its methods
         self, request: operator_pb2.RulesRequest, context: grpc.ServicerContext

@@ -88,6 +88,16 @@ subject = Table(
 )
 """Registrar: keyed subject index; ``basis`` binds persons, rules and publications of a question."""
 
+allowed_question = Table(
+    "allowed_question",
+    metadata,
+    Column("case_number", String(64), nullable=False),
+    Column("month", String(16), nullable=False),
+    Column("document", Text, nullable=False),
+    PrimaryKeyConstraint("case_number", "month"),
+)
+"""Registrar: cases that two of its people let be asked again in a month, with reason and signatures."""
+
 certificate = Table(
     "certificate",
     metadata,

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18node/wire/operator.proto\x12\rhedui.node.v1\"\x0f\n\rStatusRequest\" \n\x0eStatusResponse\x12\x0e\n\x06status\x18\x01 \x01(\x0c\"K\n\rSubmitRequest\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0c\n\x04\x62ody\x18\x03 \x01(\x0c\x12\x12\n\nsignatures\x18\x04 \x01(\x0c\"-\n\x0eSubmitResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07receipt\x18\x02 \x01(\x0c\"@\n\x0ePublishRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\x0c\x12\x0e\n\x06\x66older\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\t\"\x0f\n\rVerifyRequest\"%\n\x13LoadConsentsRequest\x12\x0e\n\x06\x66older\x18\x01 \x01(\t\",\n\x0cRulesRequest\x12\x0c\n\x04text\x18\x01 \x01(\x0c\x12\x0e\n\x06\x61\x63tion\x18\x02 \x01(\t\"\x1f\n\x0cGrantRequest\x12\x0f\n\x07options\x18\x01 \x01(\x0c\"0\n\x0c\x43heckRequest\x12\x13\n\x0b\x61pplication\x18\x01 \x01(\x0c\x12\x0b\n\x03out\x18\x02 \x01(\t\"V\n\x08Progress\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x0e\n\x06values\x18\x02 \x01(\x0c\x12\x0c\n\x04\x64one\x18\x03 \x01(\x04\x12\r\n\x05total\x18\x04 \x01(\x04\x12\x0e\n\x06result\x18\x05 \x01(\x0c\x32\xb3\x04\n\x08Operator\x12\x45\n\x06Status\x12\x1c.hedui.node.v1.StatusRequest\x1a\x1d.hedui.node.v1.StatusResponse\x12\x45\n\x06Submit\x12\x1c.hedui.node.v1.SubmitRequest\x1a\x1d.hedui.node.v1.SubmitResponse\x12\x43\n\x07Publish\x12\x1d.hedui.node.v1.PublishRequest\x1a\x17.hedui.node.v1.Progress0\x01\x12\x41\n\x06Verify\x12\x1c.hedui.node.v1.VerifyRequest\x1a\x17.hedui.node.v1.Progress0\x01\x12K\n\x0cLoadConsents\x12\".hedui.node.v1.LoadConsentsRequest\x1a\x17.hedui.node.v1.Progress\x12=\n\x05Rules\x12\x1b.hedui.node.v1.RulesRequest\x1a\x17.hedui.node.v1.Progress\x12\x44\n\x0cRequestGrant\x12\x1b.hedui.node.v1.GrantRequest\x1a\x17.hedui.node.v1.Progress\x12?\n\x05\x43heck\x12\x1b.hedui.node.v1.CheckRequest\x1a\x17.hedui.node.v1.Progress0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18node/wire/operator.proto\x12\rhedui.node.v1\"\x0f\n\rStatusRequest\" \n\x0eStatusResponse\x12\x0e\n\x06status\x18\x01 \x01(\x0c\"K\n\rSubmitRequest\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0c\n\x04\x62ody\x18\x03 \x01(\x0c\x12\x12\n\nsignatures\x18\x04 \x01(\x0c\"-\n\x0eSubmitResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07receipt\x18\x02 \x01(\x0c\"@\n\x0ePublishRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\x0c\x12\x0e\n\x06\x66older\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\t\"\x0f\n\rVerifyRequest\"5\n\rRetireRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x13\n\x0bpublication\x18\x02 \x01(\t\"A\n\x16WithdrawConsentRequest\x12\x13\n\x0b\x63\x61se_number\x18\x01 \x01(\t\x12\x12\n\nidentifier\x18\x02 \x01(\t\"<\n\x14\x41llowQuestionRequest\x12\x10\n\x08\x64ocument\x18\x01 \x01(\x0c\x12\x12\n\nsignatures\x18\x02 \x03(\x0c\"%\n\x13LoadConsentsRequest\x12\x0e\n\x06\x66older\x18\x01 \x01(\t\",\n\x0cRulesRequest\x12\x0c\n\x04text\x18\x01 \x01(\x0c\x12\x0e\n\x06\x61\x63tion\x18\x02 \x01(\t\"\x1f\n\x0cGrantRequest\x12\x0f\n\x07options\x18\x01 \x01(\x0c\"0\n\x0c\x43heckRequest\x12\x13\n\x0b\x61pplication\x18\x01 \x01(\x0c\x12\x0b\n\x03out\x18\x02 \x01(\t\"V\n\x08Progress\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x0e\n\x06values\x18\x02 \x01(\x0c\x12\x0c\n\x04\x64one\x18\x03 \x01(\x04\x12\r\n\x05total\x18\x04 \x01(\x04\x12\x0e\n\x06result\x18\x05 \x01(\x0c\x32\x96\x06\n\x08Operator\x12\x45\n\x06Status\x12\x1c.hedui.node.v1.StatusRequest\x1a\x1d.hedui.node.v1.StatusResponse\x12\x45\n\x06Submit\x12\x1c.hedui.node.v1.SubmitRequest\x1a\x1d.hedui.node.v1.SubmitResponse\x12\x43\n\x07Publish\x12\x1d.hedui.node.v1.PublishRequest\x1a\x17.hedui.node.v1.Progress0\x01\x12\x41\n\x06Verify\x12\x1c.hedui.node.v1.VerifyRequest\x1a\x17.hedui.node.v1.Progress0\x01\x12?\n\x06Retire\x12\x1c.hedui.node.v1.RetireRequest\x1a\x17.hedui.node.v1.Progress\x12K\n\x0cLoadConsents\x12\".hedui.node.v1.LoadConsentsRequest\x1a\x17.hedui.node.v1.Progress\x12Q\n\x0fWithdrawConsent\x12%.hedui.node.v1.WithdrawConsentRequest\x1a\x17.hedui.node.v1.Progress\x12M\n\rAllowQuestion\x12#.hedui.node.v1.AllowQuestionRequest\x1a\x17.hedui.node.v1.Progress\x12=\n\x05Rules\x12\x1b.hedui.node.v1.RulesRequest\x1a\x17.hedui.node.v1.Progress\x12\x44\n\x0cRequestGrant\x12\x1b.hedui.node.v1.GrantRequest\x1a\x17.hedui.node.v1.Progress\x12?\n\x05\x43heck\x12\x1b.hedui.node.v1.CheckRequest\x1a\x17.hedui.node.v1.Progress0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,16 +43,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PUBLISHREQUEST']._serialized_end=282
   _globals['_VERIFYREQUEST']._serialized_start=284
   _globals['_VERIFYREQUEST']._serialized_end=299
-  _globals['_LOADCONSENTSREQUEST']._serialized_start=301
-  _globals['_LOADCONSENTSREQUEST']._serialized_end=338
-  _globals['_RULESREQUEST']._serialized_start=340
-  _globals['_RULESREQUEST']._serialized_end=384
-  _globals['_GRANTREQUEST']._serialized_start=386
-  _globals['_GRANTREQUEST']._serialized_end=417
-  _globals['_CHECKREQUEST']._serialized_start=419
-  _globals['_CHECKREQUEST']._serialized_end=467
-  _globals['_PROGRESS']._serialized_start=469
-  _globals['_PROGRESS']._serialized_end=555
-  _globals['_OPERATOR']._serialized_start=558
-  _globals['_OPERATOR']._serialized_end=1121
+  _globals['_RETIREREQUEST']._serialized_start=301
+  _globals['_RETIREREQUEST']._serialized_end=354
+  _globals['_WITHDRAWCONSENTREQUEST']._serialized_start=356
+  _globals['_WITHDRAWCONSENTREQUEST']._serialized_end=421
+  _globals['_ALLOWQUESTIONREQUEST']._serialized_start=423
+  _globals['_ALLOWQUESTIONREQUEST']._serialized_end=483
+  _globals['_LOADCONSENTSREQUEST']._serialized_start=485
+  _globals['_LOADCONSENTSREQUEST']._serialized_end=522
+  _globals['_RULESREQUEST']._serialized_start=524
+  _globals['_RULESREQUEST']._serialized_end=568
+  _globals['_GRANTREQUEST']._serialized_start=570
+  _globals['_GRANTREQUEST']._serialized_end=601
+  _globals['_CHECKREQUEST']._serialized_start=603
+  _globals['_CHECKREQUEST']._serialized_end=651
+  _globals['_PROGRESS']._serialized_start=653
+  _globals['_PROGRESS']._serialized_end=739
+  _globals['_OPERATOR']._serialized_start=742
+  _globals['_OPERATOR']._serialized_end=1532
 # @@protoc_insertion_point(module_scope)

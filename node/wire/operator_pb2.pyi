@@ -4,7 +4,9 @@ isort:skip_file
 A member's own people to its own node. Only identities issued by the member's own authority are served."""
 
 import builtins
+import collections.abc
 import google.protobuf.descriptor
+import google.protobuf.internal.containers
 import google.protobuf.message
 import typing
 
@@ -112,6 +114,64 @@ class VerifyRequest(google.protobuf.message.Message):
     ) -> None: ...
 
 global___VerifyRequest = VerifyRequest
+
+@typing.final
+class RetireRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DATASET_FIELD_NUMBER: builtins.int
+    PUBLICATION_FIELD_NUMBER: builtins.int
+    dataset: builtins.str
+    publication: builtins.str
+    def __init__(
+        self,
+        *,
+        dataset: builtins.str = ...,
+        publication: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["dataset", b"dataset", "publication", b"publication"]) -> None: ...
+
+global___RetireRequest = RetireRequest
+
+@typing.final
+class WithdrawConsentRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CASE_NUMBER_FIELD_NUMBER: builtins.int
+    IDENTIFIER_FIELD_NUMBER: builtins.int
+    case_number: builtins.str
+    identifier: builtins.str
+    def __init__(
+        self,
+        *,
+        case_number: builtins.str = ...,
+        identifier: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["case_number", b"case_number", "identifier", b"identifier"]) -> None: ...
+
+global___WithdrawConsentRequest = WithdrawConsentRequest
+
+@typing.final
+class AllowQuestionRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DOCUMENT_FIELD_NUMBER: builtins.int
+    SIGNATURES_FIELD_NUMBER: builtins.int
+    document: builtins.bytes
+    """canonical JSON: case, month, reason"""
+    @property
+    def signatures(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """canonical JSON signature objects of two operators"""
+
+    def __init__(
+        self,
+        *,
+        document: builtins.bytes = ...,
+        signatures: collections.abc.Iterable[builtins.bytes] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["document", b"document", "signatures", b"signatures"]) -> None: ...
+
+global___AllowQuestionRequest = AllowQuestionRequest
 
 @typing.final
 class LoadConsentsRequest(google.protobuf.message.Message):

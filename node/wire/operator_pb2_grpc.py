@@ -54,9 +54,24 @@ class OperatorStub(object):
                 request_serializer=node_dot_wire_dot_operator__pb2.VerifyRequest.SerializeToString,
                 response_deserializer=node_dot_wire_dot_operator__pb2.Progress.FromString,
                 _registered_method=True)
+        self.Retire = channel.unary_unary(
+                '/hedui.node.v1.Operator/Retire',
+                request_serializer=node_dot_wire_dot_operator__pb2.RetireRequest.SerializeToString,
+                response_deserializer=node_dot_wire_dot_operator__pb2.Progress.FromString,
+                _registered_method=True)
         self.LoadConsents = channel.unary_unary(
                 '/hedui.node.v1.Operator/LoadConsents',
                 request_serializer=node_dot_wire_dot_operator__pb2.LoadConsentsRequest.SerializeToString,
+                response_deserializer=node_dot_wire_dot_operator__pb2.Progress.FromString,
+                _registered_method=True)
+        self.WithdrawConsent = channel.unary_unary(
+                '/hedui.node.v1.Operator/WithdrawConsent',
+                request_serializer=node_dot_wire_dot_operator__pb2.WithdrawConsentRequest.SerializeToString,
+                response_deserializer=node_dot_wire_dot_operator__pb2.Progress.FromString,
+                _registered_method=True)
+        self.AllowQuestion = channel.unary_unary(
+                '/hedui.node.v1.Operator/AllowQuestion',
+                request_serializer=node_dot_wire_dot_operator__pb2.AllowQuestionRequest.SerializeToString,
                 response_deserializer=node_dot_wire_dot_operator__pb2.Progress.FromString,
                 _registered_method=True)
         self.Rules = channel.unary_unary(
@@ -106,8 +121,29 @@ class OperatorServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Retire(self, request, context):
+        """Department: destroys the key of a publication that has had its time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def LoadConsents(self, request, context):
         """Registrar: takes consents from application files of its own desk.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WithdrawConsent(self, request, context):
+        """Registrar: a person withdraws a consent; live certificates that rest on it are revoked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AllowQuestion(self, request, context):
+        """Registrar: two of its people let a case be asked although its persons were asked this month.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -157,9 +193,24 @@ def add_OperatorServicer_to_server(servicer, server):
                     request_deserializer=node_dot_wire_dot_operator__pb2.VerifyRequest.FromString,
                     response_serializer=node_dot_wire_dot_operator__pb2.Progress.SerializeToString,
             ),
+            'Retire': grpc.unary_unary_rpc_method_handler(
+                    servicer.Retire,
+                    request_deserializer=node_dot_wire_dot_operator__pb2.RetireRequest.FromString,
+                    response_serializer=node_dot_wire_dot_operator__pb2.Progress.SerializeToString,
+            ),
             'LoadConsents': grpc.unary_unary_rpc_method_handler(
                     servicer.LoadConsents,
                     request_deserializer=node_dot_wire_dot_operator__pb2.LoadConsentsRequest.FromString,
+                    response_serializer=node_dot_wire_dot_operator__pb2.Progress.SerializeToString,
+            ),
+            'WithdrawConsent': grpc.unary_unary_rpc_method_handler(
+                    servicer.WithdrawConsent,
+                    request_deserializer=node_dot_wire_dot_operator__pb2.WithdrawConsentRequest.FromString,
+                    response_serializer=node_dot_wire_dot_operator__pb2.Progress.SerializeToString,
+            ),
+            'AllowQuestion': grpc.unary_unary_rpc_method_handler(
+                    servicer.AllowQuestion,
+                    request_deserializer=node_dot_wire_dot_operator__pb2.AllowQuestionRequest.FromString,
                     response_serializer=node_dot_wire_dot_operator__pb2.Progress.SerializeToString,
             ),
             'Rules': grpc.unary_unary_rpc_method_handler(
@@ -297,6 +348,33 @@ class Operator(object):
             _registered_method=True)
 
     @staticmethod
+    def Retire(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hedui.node.v1.Operator/Retire',
+            node_dot_wire_dot_operator__pb2.RetireRequest.SerializeToString,
+            node_dot_wire_dot_operator__pb2.Progress.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def LoadConsents(request,
             target,
             options=(),
@@ -312,6 +390,60 @@ class Operator(object):
             target,
             '/hedui.node.v1.Operator/LoadConsents',
             node_dot_wire_dot_operator__pb2.LoadConsentsRequest.SerializeToString,
+            node_dot_wire_dot_operator__pb2.Progress.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WithdrawConsent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hedui.node.v1.Operator/WithdrawConsent',
+            node_dot_wire_dot_operator__pb2.WithdrawConsentRequest.SerializeToString,
+            node_dot_wire_dot_operator__pb2.Progress.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AllowQuestion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hedui.node.v1.Operator/AllowQuestion',
+            node_dot_wire_dot_operator__pb2.AllowQuestionRequest.SerializeToString,
             node_dot_wire_dot_operator__pb2.Progress.FromString,
             options,
             channel_credentials,

@@ -42,11 +42,29 @@ class OperatorStub:
     ]
     """Downloads, rebuilds and verifies publications that this office or auditor has not verified yet."""
 
+    Retire: grpc.UnaryUnaryMultiCallable[
+        node.wire.operator_pb2.RetireRequest,
+        node.wire.operator_pb2.Progress,
+    ]
+    """Department: destroys the key of a publication that has had its time."""
+
     LoadConsents: grpc.UnaryUnaryMultiCallable[
         node.wire.operator_pb2.LoadConsentsRequest,
         node.wire.operator_pb2.Progress,
     ]
     """Registrar: takes consents from application files of its own desk."""
+
+    WithdrawConsent: grpc.UnaryUnaryMultiCallable[
+        node.wire.operator_pb2.WithdrawConsentRequest,
+        node.wire.operator_pb2.Progress,
+    ]
+    """Registrar: a person withdraws a consent; live certificates that rest on it are revoked."""
+
+    AllowQuestion: grpc.UnaryUnaryMultiCallable[
+        node.wire.operator_pb2.AllowQuestionRequest,
+        node.wire.operator_pb2.Progress,
+    ]
+    """Registrar: two of its people let a case be asked although its persons were asked this month."""
 
     Rules: grpc.UnaryUnaryMultiCallable[
         node.wire.operator_pb2.RulesRequest,
@@ -90,11 +108,29 @@ class OperatorAsyncStub:
     ]
     """Downloads, rebuilds and verifies publications that this office or auditor has not verified yet."""
 
+    Retire: grpc.aio.UnaryUnaryMultiCallable[
+        node.wire.operator_pb2.RetireRequest,
+        node.wire.operator_pb2.Progress,
+    ]
+    """Department: destroys the key of a publication that has had its time."""
+
     LoadConsents: grpc.aio.UnaryUnaryMultiCallable[
         node.wire.operator_pb2.LoadConsentsRequest,
         node.wire.operator_pb2.Progress,
     ]
     """Registrar: takes consents from application files of its own desk."""
+
+    WithdrawConsent: grpc.aio.UnaryUnaryMultiCallable[
+        node.wire.operator_pb2.WithdrawConsentRequest,
+        node.wire.operator_pb2.Progress,
+    ]
+    """Registrar: a person withdraws a consent; live certificates that rest on it are revoked."""
+
+    AllowQuestion: grpc.aio.UnaryUnaryMultiCallable[
+        node.wire.operator_pb2.AllowQuestionRequest,
+        node.wire.operator_pb2.Progress,
+    ]
+    """Registrar: two of its people let a case be asked although its persons were asked this month."""
 
     Rules: grpc.aio.UnaryUnaryMultiCallable[
         node.wire.operator_pb2.RulesRequest,
@@ -147,12 +183,36 @@ class OperatorServicer(metaclass=abc.ABCMeta):
         """Downloads, rebuilds and verifies publications that this office or auditor has not verified yet."""
 
     @abc.abstractmethod
+    def Retire(
+        self,
+        request: node.wire.operator_pb2.RetireRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[node.wire.operator_pb2.Progress, collections.abc.Awaitable[node.wire.operator_pb2.Progress]]:
+        """Department: destroys the key of a publication that has had its time."""
+
+    @abc.abstractmethod
     def LoadConsents(
         self,
         request: node.wire.operator_pb2.LoadConsentsRequest,
         context: _ServicerContext,
     ) -> typing.Union[node.wire.operator_pb2.Progress, collections.abc.Awaitable[node.wire.operator_pb2.Progress]]:
         """Registrar: takes consents from application files of its own desk."""
+
+    @abc.abstractmethod
+    def WithdrawConsent(
+        self,
+        request: node.wire.operator_pb2.WithdrawConsentRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[node.wire.operator_pb2.Progress, collections.abc.Awaitable[node.wire.operator_pb2.Progress]]:
+        """Registrar: a person withdraws a consent; live certificates that rest on it are revoked."""
+
+    @abc.abstractmethod
+    def AllowQuestion(
+        self,
+        request: node.wire.operator_pb2.AllowQuestionRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[node.wire.operator_pb2.Progress, collections.abc.Awaitable[node.wire.operator_pb2.Progress]]:
+        """Registrar: two of its people let a case be asked although its persons were asked this month."""
 
     @abc.abstractmethod
     def Rules(

@@ -28,11 +28,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from ledger import canonical
 from protocols import profiles
 from protocols.encoding import commit, fields
 from protocols.errors import CertificateError
 from protocols.psi import group, voprf
 
+REFUSAL_DOMAIN = b"hedui/refusal/v1\x00"
 PADDING_DOMAIN = b"hedui/padding/v1"
 TRACE_BYTES = 16
 
@@ -186,6 +188,11 @@ def commit_casemap(salt: bytes, casemap: Sequence[int]) -> bytes:
 def commit_consents(salt: bytes, consents: Sequence[str]) -> bytes:
     """Commitment to the ids of the consents a question rests on."""
     return commit(salt, b"consents", *(consent.encode() for consent in consents))
+
+
+def refusal_message(document: dict[str, Any]) -> bytes:
+    """Bytes the registrar signs when it refuses a household: the refusal names nobody."""
+    return REFUSAL_DOMAIN + canonical.encode(document)
 
 
 def draw_padding(secret: bytes, query: str, count: int) -> list[bytes]:

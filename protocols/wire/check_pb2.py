@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aprotocols/wire/check.proto\x12\x12hedui.protocols.v1\"\xbe\x01\n\x0e\x43\x65rtifyRequest\x12\r\n\x05terms\x18\x01 \x01(\x0c\x12\r\n\x05\x63\x61ses\x18\x02 \x03(\t\x12:\n\x07persons\x18\x03 \x03(\x0b\x32).hedui.protocols.v1.CertifyRequest.Person\x12\x11\n\texception\x18\x04 \x01(\x0c\x1a?\n\x06Person\x12\x12\n\nidentifier\x18\x01 \x01(\t\x12\r\n\x05\x62lind\x18\x02 \x01(\x0c\x12\x12\n\ncase_index\x18\x03 \x01(\r\"\xad\x01\n\x0f\x43\x65rtifyResponse\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12.\n\x08openings\x18\x03 \x01(\x0b\x32\x1c.hedui.protocols.v1.Openings\x12\x0f\n\x07refusal\x18\x04 \x01(\x0c\x12\x19\n\x11refusal_signature\x18\x05 \x01(\x0c\x12\x16\n\x0ehousehold_salt\x18\x06 \x01(\x0c\"\xa6\x01\n\x08Openings\x12\x10\n\x08\x65lements\x18\x01 \x03(\x0c\x12\x15\n\relements_salt\x18\x02 \x01(\x0c\x12\r\n\x05rlist\x18\x03 \x03(\x0c\x12\x12\n\nrlist_salt\x18\x04 \x01(\x0c\x12\x0f\n\x07\x63\x61semap\x18\x05 \x03(\r\x12\x14\n\x0c\x63\x61semap_salt\x18\x06 \x01(\x0c\x12\x10\n\x08\x63onsents\x18\x07 \x03(\t\x12\x15\n\rconsents_salt\x18\x08 \x01(\x0c\"6\n\x0cRenewRequest\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"7\n\rRenewResponse\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"\x93\x01\n\rAnswerRequest\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x0e\n\x06intent\x18\x03 \x01(\x0c\x12\x0f\n\x07receipt\x18\x04 \x01(\x0c\x12\x10\n\x08\x65lements\x18\x05 \x03(\x0c\x12\x15\n\relements_salt\x18\x06 \x01(\x0c\x12\x10\n\x08\x64\x61tasets\x18\x07 \x03(\t\"\xa6\x01\n\x0e\x41nswerResponse\x12:\n\x07\x61nswers\x18\x01 \x03(\x0b\x32).hedui.protocols.v1.AnswerResponse.Answer\x1aX\n\x06\x41nswer\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\r\n\x05\x62\x65tas\x18\x02 \x03(\x0c\x12\r\n\x05proof\x18\x03 \x01(\x0c\x12\x0c\n\x04salt\x18\x04 \x01(\x0c\x12\x11\n\tsignature\x18\x05 \x01(\x0c\"7\n\x0f\x44ownloadRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x13\n\x0bpublication\x18\x02 \x01(\t\"A\n\x10\x44ownloadResponse\x12\x0e\n\x04tags\x18\x01 \x01(\x0cH\x00\x12\x15\n\x0b\x63iphertexts\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"\xd2\x01\n\x0bOpenRequest\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x0e\n\x06intent\x18\x03 \x01(\x0c\x12\x0f\n\x07receipt\x18\x04 \x01(\x0c\x12.\n\x08openings\x18\x05 \x01(\x0b\x32\x1c.hedui.protocols.v1.Openings\x12\x12\n\ncase_index\x18\x06 \x01(\r\x12\x10\n\x08\x65vidence\x18\x07 \x01(\x0c\x12\x0c\n\x04list\x18\x08 \x01(\x0c\x12\x16\n\x0elist_signature\x18\t \x01(\x0c\"\x1d\n\x0cOpenResponse\x12\r\n\x05share\x18\x01 \x01(\x0c\x32\xad\x01\n\tRegistrar\x12R\n\x07\x43\x65rtify\x12\".hedui.protocols.v1.CertifyRequest\x1a#.hedui.protocols.v1.CertifyResponse\x12L\n\x05Renew\x12 .hedui.protocols.v1.RenewRequest\x1a!.hedui.protocols.v1.RenewResponse2\xb6\x01\n\nDepartment\x12O\n\x06\x41nswer\x12!.hedui.protocols.v1.AnswerRequest\x1a\".hedui.protocols.v1.AnswerResponse\x12W\n\x08\x44ownload\x12#.hedui.protocols.v1.DownloadRequest\x1a$.hedui.protocols.v1.DownloadResponse0\x01\x32T\n\x07Trustee\x12I\n\x04Open\x12\x1f.hedui.protocols.v1.OpenRequest\x1a .hedui.protocols.v1.OpenResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aprotocols/wire/check.proto\x12\x12hedui.protocols.v1\"\xab\x01\n\x0e\x43\x65rtifyRequest\x12\r\n\x05terms\x18\x01 \x01(\x0c\x12\r\n\x05\x63\x61ses\x18\x02 \x03(\t\x12:\n\x07persons\x18\x03 \x03(\x0b\x32).hedui.protocols.v1.CertifyRequest.Person\x1a?\n\x06Person\x12\x12\n\nidentifier\x18\x01 \x01(\t\x12\r\n\x05\x62lind\x18\x02 \x01(\x0c\x12\x12\n\ncase_index\x18\x03 \x01(\r\"\xad\x01\n\x0f\x43\x65rtifyResponse\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12.\n\x08openings\x18\x03 \x01(\x0b\x32\x1c.hedui.protocols.v1.Openings\x12\x0f\n\x07refusal\x18\x04 \x01(\x0c\x12\x19\n\x11refusal_signature\x18\x05 \x01(\x0c\x12\x16\n\x0ehousehold_salt\x18\x06 \x01(\x0c\"\xa6\x01\n\x08Openings\x12\x10\n\x08\x65lements\x18\x01 \x03(\x0c\x12\x15\n\relements_salt\x18\x02 \x01(\x0c\x12\r\n\x05rlist\x18\x03 \x03(\x0c\x12\x12\n\nrlist_salt\x18\x04 \x01(\x0c\x12\x0f\n\x07\x63\x61semap\x18\x05 \x03(\r\x12\x14\n\x0c\x63\x61semap_salt\x18\x06 \x01(\x0c\x12\x10\n\x08\x63onsents\x18\x07 \x03(\t\x12\x15\n\rconsents_salt\x18\x08 \x01(\x0c\"6\n\x0cRenewRequest\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"7\n\rRenewResponse\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"\x93\x01\n\rAnswerRequest\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x0e\n\x06intent\x18\x03 \x01(\x0c\x12\x0f\n\x07receipt\x18\x04 \x01(\x0c\x12\x10\n\x08\x65lements\x18\x05 \x03(\x0c\x12\x15\n\relements_salt\x18\x06 \x01(\x0c\x12\x10\n\x08\x64\x61tasets\x18\x07 \x03(\t\"\xa6\x01\n\x0e\x41nswerResponse\x12:\n\x07\x61nswers\x18\x01 \x03(\x0b\x32).hedui.protocols.v1.AnswerResponse.Answer\x1aX\n\x06\x41nswer\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\r\n\x05\x62\x65tas\x18\x02 \x03(\x0c\x12\r\n\x05proof\x18\x03 \x01(\x0c\x12\x0c\n\x04salt\x18\x04 \x01(\x0c\x12\x11\n\tsignature\x18\x05 \x01(\x0c\"7\n\x0f\x44ownloadRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x13\n\x0bpublication\x18\x02 \x01(\t\"A\n\x10\x44ownloadResponse\x12\x0e\n\x04tags\x18\x01 \x01(\x0cH\x00\x12\x15\n\x0b\x63iphertexts\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"\xd2\x01\n\x0bOpenRequest\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x0e\n\x06intent\x18\x03 \x01(\x0c\x12\x0f\n\x07receipt\x18\x04 \x01(\x0c\x12.\n\x08openings\x18\x05 \x01(\x0b\x32\x1c.hedui.protocols.v1.Openings\x12\x12\n\ncase_index\x18\x06 \x01(\r\x12\x10\n\x08\x65vidence\x18\x07 \x01(\x0c\x12\x0c\n\x04list\x18\x08 \x01(\x0c\x12\x16\n\x0elist_signature\x18\t \x01(\x0c\"\x1d\n\x0cOpenResponse\x12\r\n\x05share\x18\x01 \x01(\x0c\x32\xad\x01\n\tRegistrar\x12R\n\x07\x43\x65rtify\x12\".hedui.protocols.v1.CertifyRequest\x1a#.hedui.protocols.v1.CertifyResponse\x12L\n\x05Renew\x12 .hedui.protocols.v1.RenewRequest\x1a!.hedui.protocols.v1.RenewResponse2\xb6\x01\n\nDepartment\x12O\n\x06\x41nswer\x12!.hedui.protocols.v1.AnswerRequest\x1a\".hedui.protocols.v1.AnswerResponse\x12W\n\x08\x44ownload\x12#.hedui.protocols.v1.DownloadRequest\x1a$.hedui.protocols.v1.DownloadResponse0\x01\x32T\n\x07Trustee\x12I\n\x04Open\x12\x1f.hedui.protocols.v1.OpenRequest\x1a .hedui.protocols.v1.OpenResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,35 +32,35 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protocols.wire.check_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CERTIFYREQUEST']._serialized_start=51
-  _globals['_CERTIFYREQUEST']._serialized_end=241
-  _globals['_CERTIFYREQUEST_PERSON']._serialized_start=178
-  _globals['_CERTIFYREQUEST_PERSON']._serialized_end=241
-  _globals['_CERTIFYRESPONSE']._serialized_start=244
-  _globals['_CERTIFYRESPONSE']._serialized_end=417
-  _globals['_OPENINGS']._serialized_start=420
-  _globals['_OPENINGS']._serialized_end=586
-  _globals['_RENEWREQUEST']._serialized_start=588
-  _globals['_RENEWREQUEST']._serialized_end=642
-  _globals['_RENEWRESPONSE']._serialized_start=644
-  _globals['_RENEWRESPONSE']._serialized_end=699
-  _globals['_ANSWERREQUEST']._serialized_start=702
-  _globals['_ANSWERREQUEST']._serialized_end=849
-  _globals['_ANSWERRESPONSE']._serialized_start=852
-  _globals['_ANSWERRESPONSE']._serialized_end=1018
-  _globals['_ANSWERRESPONSE_ANSWER']._serialized_start=930
-  _globals['_ANSWERRESPONSE_ANSWER']._serialized_end=1018
-  _globals['_DOWNLOADREQUEST']._serialized_start=1020
-  _globals['_DOWNLOADREQUEST']._serialized_end=1075
-  _globals['_DOWNLOADRESPONSE']._serialized_start=1077
-  _globals['_DOWNLOADRESPONSE']._serialized_end=1142
-  _globals['_OPENREQUEST']._serialized_start=1145
-  _globals['_OPENREQUEST']._serialized_end=1355
-  _globals['_OPENRESPONSE']._serialized_start=1357
-  _globals['_OPENRESPONSE']._serialized_end=1386
-  _globals['_REGISTRAR']._serialized_start=1389
-  _globals['_REGISTRAR']._serialized_end=1562
-  _globals['_DEPARTMENT']._serialized_start=1565
-  _globals['_DEPARTMENT']._serialized_end=1747
-  _globals['_TRUSTEE']._serialized_start=1749
-  _globals['_TRUSTEE']._serialized_end=1833
+  _globals['_CERTIFYREQUEST']._serialized_end=222
+  _globals['_CERTIFYREQUEST_PERSON']._serialized_start=159
+  _globals['_CERTIFYREQUEST_PERSON']._serialized_end=222
+  _globals['_CERTIFYRESPONSE']._serialized_start=225
+  _globals['_CERTIFYRESPONSE']._serialized_end=398
+  _globals['_OPENINGS']._serialized_start=401
+  _globals['_OPENINGS']._serialized_end=567
+  _globals['_RENEWREQUEST']._serialized_start=569
+  _globals['_RENEWREQUEST']._serialized_end=623
+  _globals['_RENEWRESPONSE']._serialized_start=625
+  _globals['_RENEWRESPONSE']._serialized_end=680
+  _globals['_ANSWERREQUEST']._serialized_start=683
+  _globals['_ANSWERREQUEST']._serialized_end=830
+  _globals['_ANSWERRESPONSE']._serialized_start=833
+  _globals['_ANSWERRESPONSE']._serialized_end=999
+  _globals['_ANSWERRESPONSE_ANSWER']._serialized_start=911
+  _globals['_ANSWERRESPONSE_ANSWER']._serialized_end=999
+  _globals['_DOWNLOADREQUEST']._serialized_start=1001
+  _globals['_DOWNLOADREQUEST']._serialized_end=1056
+  _globals['_DOWNLOADRESPONSE']._serialized_start=1058
+  _globals['_DOWNLOADRESPONSE']._serialized_end=1123
+  _globals['_OPENREQUEST']._serialized_start=1126
+  _globals['_OPENREQUEST']._serialized_end=1336
+  _globals['_OPENRESPONSE']._serialized_start=1338
+  _globals['_OPENRESPONSE']._serialized_end=1367
+  _globals['_REGISTRAR']._serialized_start=1370
+  _globals['_REGISTRAR']._serialized_end=1543
+  _globals['_DEPARTMENT']._serialized_start=1546
+  _globals['_DEPARTMENT']._serialized_end=1728
+  _globals['_TRUSTEE']._serialized_start=1730
+  _globals['_TRUSTEE']._serialized_end=1814
 # @@protoc_insertion_point(module_scope)

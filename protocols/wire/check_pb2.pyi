@@ -42,11 +42,8 @@ class CertifyRequest(google.protobuf.message.Message):
     TERMS_FIELD_NUMBER: builtins.int
     CASES_FIELD_NUMBER: builtins.int
     PERSONS_FIELD_NUMBER: builtins.int
-    EXCEPTION_FIELD_NUMBER: builtins.int
     terms: builtins.bytes
     """canonical JSON: what the certificate will say of the question"""
-    exception: builtins.bytes
-    """canonical JSON: reason signed by two people of the registrar, or empty"""
     @property
     def cases(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """case numbers, by case index"""
@@ -59,9 +56,8 @@ class CertifyRequest(google.protobuf.message.Message):
         terms: builtins.bytes = ...,
         cases: collections.abc.Iterable[builtins.str] | None = ...,
         persons: collections.abc.Iterable[global___CertifyRequest.Person] | None = ...,
-        exception: builtins.bytes = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["cases", b"cases", "exception", b"exception", "persons", b"persons", "terms", b"terms"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cases", b"cases", "persons", b"persons", "terms", b"terms"]) -> None: ...
 
 global___CertifyRequest = CertifyRequest
 
