@@ -79,7 +79,7 @@ def verify_question(services: Services, peer: str, question: Question) -> Verifi
     certificate, value = read_object(question.certificate), read_texts(question.signature)
     if entry.type != "query.intent":
         raise Refusal("malformed", "the question holds no intent")
-    _verify_intent(services, question, entry)
+    _verify_intent(services, question)
     intended = entry.body["certificate"]
     if intended["office"] != peer:
         raise Refusal(
@@ -89,7 +89,7 @@ def verify_question(services: Services, peer: str, question: Question) -> Verifi
     return Verified(certificate, entry)
 
 
-def _verify_intent(services: Services, question: Question, entry: Entry) -> None:
+def _verify_intent(services: Services, question: Question) -> None:
     """Receipt, fresh head, own replay: the intent is accepted, and is exactly the entry shown."""
     ledger = services.ledger
     try:
@@ -101,9 +101,7 @@ def _verify_intent(services: Services, question: Question, entry: Entry) -> None
         ) from error
     with services.stopwatch.part("ledger"):
         ledger.fresh_head()
-    index = ledger.accepted_index(entry.id)
-    if index != receipt.index or ledger.replica.leaf(index) != question.intent:
-        raise Refusal("receipt", "the receipt is that of another entry")
+    ledger.require_accepted(receipt.index, question.intent)
 
 
 def _verify_certificate(

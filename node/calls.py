@@ -135,7 +135,7 @@ def ask(
     )
     stub = check_pb2_grpc.DepartmentStub(services.channels.to(owner))
     try:
-        response = stub.Answer(request, timeout=SOURCE_SECONDS)
+        response = stub.Answer(request, timeout=SOURCE_SECONDS, wait_for_ready=True)
     except grpc.RpcError as error:
         raise_from_wire(error, owner)
     try:
@@ -156,22 +156,39 @@ def ask(
     return answers
 
 
-def open_total(
-    services: Services,
-    current: Inquiry,
-    evidence: bytes | None,
-    document: dict[str, Any] | None,
-    signed: dict[str, str] | None,
-) -> bytes:
-    """Round 3: ask the trustee for its share, or, without a list, to close the case index.
+@dataclass(frozen=True)
+class TotalRequest:
+    """What the office brings to a trustee.
+
+    Attributes:
+        evidence: canonical JSON of answers, lines and proofs of the deciding datasets.
+        document: the term list.
+        signature: the office's signature over it.
+    """
+
+    evidence: bytes
+    document: dict[str, Any]
+    signature: dict[str, str]
+
+
+def trustees_of(view: View) -> tuple[str, ...]:
+    """Trustees that hold a share.
+
+    Raises:
+        ServiceUnavailable: the ledger holds no sum key yet.
+    """
+    recorded = view.sumkey()
+    if recorded is None:
+        raise ServiceUnavailable("the ledger holds no sum key yet: run the ceremony with `hedui sumkey`")
+    return recorded.trustees
+
+
+def open_total(services: Services, current: Inquiry, trustee: str, total: TotalRequest | None) -> bytes:
+    """Round 3: ask one trustee for its share, or, without a list, to close the case index.
 
     Raises:
         ServiceUnavailable, Refusal: the trustee is out of reach or refuses.
     """
-    recorded = services.view.sumkey()
-    if recorded is None:
-        raise ServiceUnavailable("the ledger holds no sum key yet: run the ceremony with `hedui sumkey`")
-    trustee = recorded.trustees[0]
     leaf, receipt = services.ledger.replica_receipt(current.query)
     request = check_pb2.OpenRequest(
         certificate=canonical.encode(current.certificate),
@@ -180,9 +197,9 @@ def open_total(
         receipt=receipt,
         openings=openings_to_wire(current.opened()),
         case_index=0,
-        evidence=b"" if evidence is None else evidence,
-        list=b"" if document is None else canonical.encode(document),
-        list_signature=b"" if signed is None else canonical.encode(signed),
+        evidence=b"" if total is None else total.evidence,
+        list=b"" if total is None else canonical.encode(total.document),
+        list_signature=b"" if total is None else canonical.encode(total.signature),
     )
     stub = check_pb2_grpc.TrusteeStub(services.channels.to(trustee))
     try:

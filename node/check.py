@@ -17,19 +17,16 @@ import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from ledger.certificate import certificate_digest
-from ledger.periods import period_label
 from ledger.records import Grant
 from node import calls, inquiry
-from node.documents import read_texts
 from node.errors import NodeError, Refusal, ServiceUnavailable
-from node.identity import signature
-from node.inquiry import CERTIFIED, DONE, LOGGED, Inquiry
-from node.lines import Evidence, make_lines
+from node.finished import Finished
+from node.inquiry import CERTIFIED, DONE, Inquiry
+from node.intents import log_intent
+from node.lines import make_lines
 from node.references import rule_datasets
 from node.rules.ruleset import RuleSet
 from node.rules.verdict import Answer as Word
@@ -40,88 +37,20 @@ from node.rules.verdict import (
     Verdict,
     decide,
     needs_total,
-    shown_answer,
     summed_lines,
     too_old,
 )
 from node.scenario.model import Case
 from node.services import Services, check_signature, instant
-from node.shares import own_share
-from node.sumkeys import sum_key
+from node.totals import close_without_total, open_total
 from protocols.check.answer import Answer, receipt_message, verify_answer
 from protocols.check.certificate import check_openings
-from protocols.check.terms import expected_terms, list_digest, list_document, list_message, signed_ciphertexts
-from protocols.encoding import commit, fields
-from protocols.errors import ProtocolError
-from protocols.sums import shareproof
-from protocols.sums.shareproof import ListContext
-from protocols.sums.threshold import combine, decode, partial
+from protocols.check.terms import list_digest
+from protocols.encoding import commit
 
-SLOT_TRIES = 5
 PARALLEL_SOURCES = 16
 
 Progress = Callable[[str], None]
-
-
-UNDECIDED = Verdict("incomplete", None, None, ())
-"""What a check is before its verdict."""
-
-
-@dataclass
-class Total:
-    """An opened total with everything that proves it.
-
-    Attributes:
-        net: fen.
-        document, signature: the term list and the office's signature.
-        shares: one JSON object a holder: holder, value, proof, and the trustee's salt.
-    """
-
-    net: int
-    document: dict[str, Any]
-    signature: dict[str, str]
-    shares: list[dict[str, str]]
-
-
-@dataclass
-class Finished:
-    """A check with all that its report needs.
-
-    Attributes:
-        case, rules, inquiry: what was asked.
-        refusal: the registrar's signed refusal, where no question left.
-        answers: departments' answers by dataset.
-        evidence: lines with their proofs.
-        gaps: reason by (household position, dataset) of every line not covered.
-        positions: element position by household position.
-        total: the opened total, or None.
-        verdict: the rules' word.
-        times: seconds by part of the way, for the benchmark.
-    """
-
-    case: Case
-    rules: RuleSet
-    inquiry: Inquiry
-    refusal: calls.SignedRefusal | None = None
-    answers: dict[str, Answer] = field(default_factory=dict)
-    evidence: Evidence = field(default_factory=Evidence)
-    gaps: dict[tuple[int, str], str] = field(default_factory=dict)
-    positions: dict[int, int] = field(default_factory=dict)
-    total: Total | None = None
-    verdict: Verdict = UNDECIDED
-    lines: list[Line] = field(default_factory=list)
-    times: dict[str, float] = field(default_factory=dict)
-
-    def shown_lines(self) -> list[dict[str, Any]]:
-        """Lines as ``summary.json`` shows them: position in the household, dataset, answer."""
-        return [
-            {"member": line.member, "dataset": line.dataset, "answer": shown_answer(self.rules, line)}
-            for line in self.lines
-        ]
-
-    def milliseconds(self) -> dict[str, int]:
-        """Time of each stage, in milliseconds."""
-        return {stage: round(seconds * 1000) for stage, seconds in self.times.items()}
 
 
 class Office:
@@ -151,12 +80,13 @@ class Office:
         finished = Finished(case, rules, current)
         progress = _timed(progress, finished.times)
         progress("certify")
-        asked = self._certify(finished)
+        missing = self._certify(finished)
         if finished.refusal is not None:
             finished.verdict = refused_verdict(case, finished.refusal.code)
             return finished
         progress("intent")
-        missing = self._log_intent(finished, asked)
+        if current.certificate["datasets"]:
+            log_intent(services, current)
         progress("answers")
         silent = self._ask(finished)
         progress("lines")
@@ -173,7 +103,7 @@ class Office:
         """Record ``query.close`` and end the inquiry, unless a silent source leaves it open."""
         services, current = self._services, finished.inquiry
         if finished.refusal is None:
-            if any(reason in OPEN_REASONS for reason in finished.gaps.values()):
+            if any(stays_open(reason) for reason in finished.gaps.values()):
                 return
             current.closing = {"total": secrets.token_hex(32), "report": secrets.token_hex(32)}
             total = bytes.fromhex(current.closing["total"])
@@ -256,71 +186,9 @@ class Office:
         """A fresh validity where the certificate of an earlier run has run out."""
         if instant(current.certificate["not_after"]) > self._services.clock() + 60:
             return
-        if current.state != LOGGED:
-            raise Refusal(
-                "expired", "the certificate ran out before its intent was logged: begin the check anew"
-            )
         renewed = calls.renew(self._services, current.certificate, current.signature)
         current.certificate, current.signature = renewed.certificate, renewed.signature
         inquiry.save(self._services, current)
-
-    def _log_intent(self, finished: Finished, missing: dict[str, str]) -> dict[str, str]:
-        """The intent, final on the ledger; nothing is asked before it."""
-        current = finished.inquiry
-        if current.certificate["datasets"] and current.state != LOGGED:
-            for attempt in range(SLOT_TRIES):
-                try:
-                    self._append_intent(current)
-                    break
-                except Refusal as refusal:
-                    if refusal.code != "slot_taken" or attempt == SLOT_TRIES - 1:
-                        raise
-                    self._services.ledger.sync()
-        self._services.ledger.sync()
-        return missing
-
-    def _append_intent(self, current: Inquiry) -> None:
-        """Compose the intent with free slots, keep it, append it; one already there is taken as it is."""
-        services = self._services
-        if services.view.intent(current.query) is None:
-            current.intent = self._compose_intent(current).hex()
-            inquiry.save(services, current)
-            with services.stopwatch.part("ledger"):
-                services.ledger.append(bytes.fromhex(current.intent))
-        current.state = LOGGED
-        inquiry.save(services, current)
-
-    def _compose_intent(self, current: Inquiry) -> bytes:
-        """Leaf of ``query.intent``: certificate, its signature and digest, operator commitment, slots."""
-        services, certificate = self._services, current.certificate
-        view, now = services.view, services.ledger.now_text()
-        names = {item["dataset"]: item["grant"] for item in certificate["datasets"]}
-        publications = {}
-        for item in certificate["datasets"]:
-            publication, grant = (
-                view.publication(item["dataset"], item["publication"]),
-                view.grant(names[item["dataset"]]),
-            )
-            if publication is None or grant is None:
-                raise Refusal("grant", "a grant or publication of this question is no longer on the ledger")
-            publications[item["dataset"]] = (publication, grant)
-        asked = inquiry.Asked(publications, {}, str(certificate["protocol"]))
-        slots = inquiry.free_slots(
-            view, asked, int(certificate["count"]), lambda grant: period_label(now, grant.period)
-        )
-        digest = certificate_digest(certificate)
-        operator = services.keys.signing("operator-a")
-        signed = signature(operator, bytes.fromhex(digest))
-        salt = secrets.token_bytes(32)
-        current.operator = {"salt": salt.hex(), **signed}
-        body = {
-            "certificate": certificate,
-            "signature": current.signature,
-            "digest": digest,
-            "operator": commit(salt, fields(signed["key"].encode(), bytes.fromhex(signed["sig"]))).hex(),
-            "slots": slots,
-        }
-        return services.ledger.compose("query.intent", current.query, body)
 
     def _ask(self, finished: Finished) -> dict[str, str]:
         """Ask every owner in parallel; returns why a dataset has no answer."""
@@ -400,60 +268,14 @@ class Office:
         if not needs_total(finished.rules, finished.lines) or not summed_lines(
             finished.rules, finished.lines
         ):
-            calls.open_total(self._services, finished.inquiry, None, None, None)
+            close_without_total(self._services, finished)
             return
-        finished.total = self._open(finished)
-
-    def _open(self, finished: Finished) -> Total:
-        """Sign the list, compute the own share while the trustee computes its own, verify, combine."""
-        services, current = self._services, finished.inquiry
-        rules = rule_datasets(services.view, current.certificate["rules"])
-        elements = list(current.opened().real)
-        terms = expected_terms(elements, rules, finished.evidence.lines)
-        document = list_document(current.certificate, 0, terms)
-        signed = signature(services.keys.node, list_message(document))
-        deciding = {*rules.income, *rules.deduct, *rules.exclude}
-        evidence = finished.evidence.for_trustee(finished.answers, deciding)
-        rows = signed_ciphertexts(terms, finished.evidence.lines)
-        key, digest = sum_key(services.view), list_digest(document)
-        ciphertext = key.public.combine([(key.public.from_bytes(data), sign) for data, sign in rows])
-        context = ListContext(services.network, current.query, digest)
-        with ThreadPoolExecutor(1) as pool:
-            theirs = pool.submit(calls.open_total, services, current, evidence, document, signed)
-            with services.stopwatch.part("cryptography"):
-                share = own_share(services)
-                value = partial(key, share, ciphertext)
-                proof = shareproof.prove(key, share, ciphertext, value, context)
-            other = read_texts(theirs.result())
-        theirs_value = key.public.from_bytes(bytes.fromhex(other["value"]))
-        shareproof.verify(
-            key, other["holder"], ciphertext, theirs_value, bytes.fromhex(other["proof"]), context
-        )
-        try:
-            opened = combine(key, {share.holder: value, other["holder"]: theirs_value})
-            net = decode(key.public, opened, len(rows))
-        except ProtocolError as error:
-            self._incident(error.code)
-            raise Refusal(error.code, str(error)) from error
-        own = {
-            "holder": share.holder,
-            "list": digest.hex(),
-            "proof": proof.hex(),
-            "value": key.public.to_bytes(value).hex(),
-        }
-        return Total(net, document, signed, [own, other])
-
-    def _incident(self, code: str) -> None:
-        """An opened total that cannot be: recorded, never a verdict."""
-        services = self._services
-        with services.store.writing() as connection:
-            name = f"incident/{secrets.token_hex(8)}"
-            services.outbox.add(connection, name, "incident", {"code": code, "count": 1}, services.clock())
-        services.outbox.wake()
+        finished.total = open_total(self._services, finished)
 
 
-OPEN_REASONS = ("silent",)
-"""Reasons after which the same inquiry is asked again later."""
+def stays_open(reason: str) -> bool:
+    """Whether a gap is asked again later under the same intent: a source was silent, or refused for now."""
+    return reason == "silent" or reason.startswith("refused_")
 
 
 def _timed(progress: Progress, times: dict[str, float]) -> Progress:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -19,13 +20,16 @@ from ledger.view import View
 from node.errors import Refusal
 from node.rules.ruleset import RuleSet
 from node.scenario.model import NO_CONSENT, Case
-from node.services import Services
+from node.services import Services, instant
 from node.store import tables
 from node.store.database import put
 from protocols.check.certificate import Openings
+from protocols.encoding import commit
 from protocols.psi import group, voprf
 
-BEGUN, CERTIFIED, LOGGED, DONE = "begun", "certified", "logged", "done"
+BEGUN, CERTIFIED, LOGGED = "begun", "certified", "logged"
+DONE, ABANDONED = "done", "abandoned"
+ENDED = (DONE, ABANDONED)
 
 
 @dataclass
@@ -36,6 +40,7 @@ class Inquiry:
         query: query id.
         case: case number.
         blinds: scalar r of each person, in the household's order.
+        salt, application: salted digest of the application it was begun for.
         certificate, signature: the registrar's, once certified.
         openings: JSON of the openings.
         operator: opening of the operator's commitment.
@@ -47,6 +52,8 @@ class Inquiry:
     query: str
     case: str
     blinds: list[int]
+    salt: str
+    application: str
     certificate: dict[str, Any] = field(default_factory=dict)
     signature: dict[str, str] = field(default_factory=dict)
     openings: dict[str, Any] = field(default_factory=dict)
@@ -61,13 +68,43 @@ class Inquiry:
 
 
 def resume_or_begin(services: Services, case: Case) -> Inquiry:
-    """The unfinished inquiry of a case, or a new one."""
+    """The unfinished inquiry of this very application, or a new one.
+
+    An application that has changed since, and a certificate that ran out before its intent was logged, are
+    not gone
+    on with: they are abandoned and asked anew.
+    """
     for row in services.store.all(tables.office_check, case_number=case.case):
-        if row["state"] != DONE:
-            return Inquiry(**json.loads(row["document"]))
-    inquiry = Inquiry(secrets.token_hex(16), case.case, [group.random_scalar() for _ in case.household])
-    save(services, inquiry)
-    return inquiry
+        if row["state"] in ENDED:
+            continue
+        current = Inquiry(**json.loads(row["document"]))
+        if _same_application(current, case) and not _ran_out(current, services.clock()):
+            return current
+        current.state = ABANDONED
+        save(services, current)
+    salt = secrets.token_bytes(32)
+    blinds = [group.random_scalar() for _ in case.household]
+    current = Inquiry(
+        secrets.token_hex(16), case.case, blinds, salt.hex(), _application_digest(salt, case).hex()
+    )
+    save(services, current)
+    return current
+
+
+def _application_digest(salt: bytes, case: Case) -> bytes:
+    """Salted digest of what a question depends on: rules, and each person with consent and region."""
+    parts = [case.rules, *(f"{p.id}|{p.consent}|{p.region}" for p in case.household)]
+    return commit(salt, b"application", *(part.encode() for part in parts))
+
+
+def _same_application(current: Inquiry, case: Case) -> bool:
+    """Whether an inquiry was begun for this application as it is now."""
+    return _application_digest(bytes.fromhex(current.salt), case).hex() == current.application
+
+
+def _ran_out(current: Inquiry, now: int) -> bool:
+    """Whether a certificate ran out before its intent was logged."""
+    return current.state == CERTIFIED and instant(current.certificate["not_after"]) <= now
 
 
 def save(services: Services, inquiry: Inquiry) -> None:
@@ -167,13 +204,31 @@ def choose_datasets(view: View, office: str, rules: RuleSet, now: str) -> Asked:
     return Asked(chosen, missing, protocol)
 
 
-def free_slots(view: View, asked: Asked, count: int, period_of: Any) -> list[dict[str, Any]]:
+def certified_grants(view: View, certificate: dict[str, Any]) -> dict[str, Grant]:
+    """Grants of a certified question by id.
+
+    Raises:
+        Refusal: ``grant`` when one is no longer on the ledger.
+    """
+    found: dict[str, Grant] = {}
+    for item in certificate["datasets"]:
+        grant = view.grant(item["grant"])
+        if grant is None:
+            raise Refusal(
+                "grant", "a grant of this question is no longer on the ledger: begin the check anew"
+            )
+        found[grant.grant] = grant
+    return found
+
+
+def free_slots(
+    view: View, grants: dict[str, Grant], count: int, period_of: Callable[[Grant], str]
+) -> list[dict[str, Any]]:
     """Slots to take: for each grant exactly ⌈padded elements / its elements per slot⌉, all free.
 
     Raises:
         Refusal: ``budget`` when a grant has too few free slots in this period.
     """
-    grants = {grant.grant: grant for _, grant in asked.publications.values()}
     slots: list[dict[str, Any]] = []
     for name, grant in sorted(grants.items()):
         needed, period = -(-count // grant.elements), period_of(grant)

@@ -208,26 +208,28 @@ class LedgerClient:
         """Compose and append one entry."""
         return self.append(self.compose(kind, identifier, body, further))
 
-    def accepted_index(self, identifier: str) -> int:
-        """Index of an entry that this node's replay accepted.
+    def require_accepted(self, index: int, leaf: bytes) -> None:
+        """The entry at ``index`` is this very leaf, and this node's own replay accepted it.
 
         Raises:
-            Refusal: ``not_on_ledger`` or ``void_entry``.
+            Refusal: ``not_on_ledger``, ``receipt`` when another entry stands there, or ``void_entry``.
         """
-        index = self.replica.find(identifier)
-        if index is None:
+        if index >= self.replica.size:
             raise Refusal("not_on_ledger", "the entry is not on the ledger as far as it is replayed here")
+        if self.replica.leaf(index) != leaf:
+            raise Refusal("receipt", "the receipt is that of another entry")
         if self.replica.is_void(index):
             raise Refusal("void_entry", "the log holds the entry, but the contract refuses it")
-        return index
 
     def replica_receipt(self, identifier: str) -> tuple[bytes, bytes]:
         """Leaf of an accepted entry and its receipt under the newest head this node has replayed.
 
         Raises:
-            Refusal: the entry is not there, or void.
+            Refusal: ``not_on_ledger``: the entry is not there, or void.
         """
-        index = self.accepted_index(identifier)
+        index = self.replica.find(identifier)
+        if index is None:
+            raise Refusal("not_on_ledger", "the entry is not on the ledger as far as it is replayed here")
         return self.replica.leaf(index), self.replica.receipt(index).format()
 
     def wait_for(self, ready: Callable[[View], bool], seconds: float) -> bool:

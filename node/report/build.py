@@ -19,8 +19,8 @@ from adapters.errors import AdapterError
 from adapters.identifiers import resident_id
 from ledger import canonical
 from ledger.merkle import inclusion_path
-from node.check import Finished
 from node.errors import ServiceUnavailable
+from node.finished import Finished
 from node.home import write_file
 from node.identity import signature
 from node.report.entries import is_complete, needed_entries

@@ -18,8 +18,8 @@ from typing import Any
 
 from ledger.replica import Replica
 from ledger.view import View
-from node.check import Finished
 from node.errors import ServiceUnavailable
+from node.finished import Finished
 
 MEMBER_TYPES = ("member.admit", "member.remove", "member.key", "member.endpoint")
 
