@@ -32,11 +32,13 @@ from ledger.policy import Policy, VerifiedCheckpoint
 from ledger.proof import Receipt
 from ledger.replay import Apply, Replay
 from ledger.state import State
-from ledger.store import EMPTY_HEAD, CachedState, Head, PinnedState, ReadState, Row, TileCache, TreeStore
+from ledger.store import EMPTY_HEAD, CachedState, Head, PinnedState, Row, SharedState, TileCache, TreeStore
 from ledger.tables import REPLICA
 from ledger.tiles import TILE_WIDTH, TileSource, TileWriter
 
 _HEAD = "verified"
+_PLACES = 50_000
+"""Indices by id kept in memory; they never change."""
 
 
 class Replica:
@@ -77,6 +79,8 @@ class Replica:
         self._is_new = kept is None
         self._head = EMPTY_HEAD if kept is None else kept
         self._replay = Replay(self._values, apply, self._head.time)
+        self._shared = SharedState(engine, self._store)
+        self._places: dict[str, int] = {}
         self._verified = self._verify_kept()
         for position, leaf, _ in first:
             self._check_genesis(position, leaf)
@@ -108,8 +112,8 @@ class Replica:
 
     @property
     def state(self) -> State:
-        """The committed contract state, for ``ledger.view``; each read sees the newest."""
-        return ReadState(self._engine, self._store)
+        """The committed contract state of the last head, for ``ledger.view``."""
+        return self._shared
 
     @contextmanager
     def snapshot(self) -> Iterator[State]:
@@ -170,8 +174,13 @@ class Replica:
 
     def find(self, entry_id: str) -> int | None:
         """Index of the entry with this id that counts, or None."""
-        with self._engine.connect() as connection:
-            return self._store.find(connection, entry_id)
+        index = self._places.get(entry_id)
+        if index is None:
+            with self._engine.connect() as connection:
+                index = self._store.find(connection, entry_id)
+            if index is not None and len(self._places) < _PLACES:
+                self._places[entry_id] = index
+        return index
 
     def of_type(self, entry_type: str, begin: int = 0) -> Iterator[tuple[int, Entry]]:
         """(index, entry) of the entries of a type that count, from ``begin`` on, in order."""
@@ -246,11 +255,12 @@ class Replica:
     def _extend(self, leaves: Iterator[bytes], head: Checkpoint, note: bytes) -> Head:
         """Store the leaves and the checkpoint in one transaction; return the new head."""
         writer = TileWriter(self._head.size, self._tiles)
+        changed: set[str] = set()
         try:
             with writing(self._engine) as connection:
                 self._values.use(connection)
                 while chunk := list(itertools.islice(leaves, TILE_WIDTH)):
-                    self._add(connection, writer, chunk, head.size)
+                    changed |= self._add(connection, writer, chunk, head.size)
                 self._check_root(writer, head)
                 new = Head(head.size, head.root, note, self._replay.time)
                 self._store.swap_head(connection, _HEAD, None if self._is_new else self._head, new)
@@ -261,10 +271,13 @@ class Replica:
         finally:
             self._values.use(None)
         self._is_new = False
+        self._shared = self._shared.after(changed)
         return new
 
-    def _add(self, connection: Connection, writer: TileWriter, chunk: Sequence[bytes], target: int) -> None:
-        """Replay and store up to 256 leaves inside the transaction."""
+    def _add(
+        self, connection: Connection, writer: TileWriter, chunk: Sequence[bytes], target: int
+    ) -> set[str]:
+        """Replay and store up to 256 leaves inside the transaction; returns the state keys they changed."""
         if writer.size + len(chunk) > target:
             raise LogError(f"more entries than the checkpoint of size {target} has: ask for exactly those")
         rows: list[Row] = []
@@ -280,7 +293,9 @@ class Replica:
         self._store.put_rows(connection, rows)
         self._store.put_values(connection, self._values.changes)
         self._store.put_tiles(connection, writer.take_changed())
+        changed = set(self._values.changes)
         self._values.written()
+        return changed
 
     def _check_root(self, writer: TileWriter, head: Checkpoint) -> None:
         if writer.size != head.size:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ from ledger.tiles import TileSource
 _STATE_BYTES = 1 << 24
 _TILES = 512
 _VALUES = 50_000
+_ABSENT = object()
 
 
 @dataclass(frozen=True)
@@ -307,6 +308,33 @@ class ReadState:
         """
         del key, value
         raise LogError("the state is read here, not written: append an entry")
+
+
+class SharedState(ReadState):
+    """The committed state of one head, kept in memory as far as it was read; safe for threads.
+
+    ``after`` gives the state of the next head with what has not changed: a value read once is read from the
+    database again only when an entry has changed it.
+    """
+
+    def __init__(self, engine: Engine, store: TreeStore, kept: Mapping[str, Any] | None = None) -> None:
+        super().__init__(engine, store)
+        self._kept: dict[str, Any] = {} if kept is None else dict(kept)
+
+    def get(self, key: str) -> Any:
+        """See ``ledger.state.State``."""
+        value = self._kept.get(key, _ABSENT)
+        if value is _ABSENT:
+            value = super().get(key)
+            if len(self._kept) < _VALUES:
+                self._kept[key] = value
+        return value
+
+    def after(self, changed: Collection[str]) -> SharedState:
+        """The state of the next head, in which only ``changed`` keys have other values."""
+        kept = {} if len(self._kept) >= _VALUES else self._kept
+        unchanged = {key: value for key, value in list(kept.items()) if key not in changed}
+        return SharedState(self._engine, self._store, unchanged)
 
 
 class PinnedState(ReadState):

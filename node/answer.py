@@ -3,11 +3,10 @@
     peer → signature → receipt (quorum) → own replay up to a head fetched now → own clock against grant and
     certificate → certificate field by field → elements → β = k·α with one DLEQ → receipt, journal, outbox
 
-Nothing is computed for a question whose intent this node has not verified on the ledger by its own replay. A
-refusal
-leaves a record too: ``query.answer`` with ``refused:<code>`` where the intent is valid and names the dataset,
-else a line in the journal that the hourly incident counts. ``verify_question`` is the trustee's check as
-well.
+Nothing is computed for a question whose intent this node has not verified on the ledger by its own replay.
+A refusal leaves a record too: ``query.answer`` with ``refused:<code>`` where the intent is valid and names the
+dataset, else a line in the journal that the hourly incident counts. ``verify_question`` is the trustee's
+check as well.
 """
 
 from __future__ import annotations
@@ -251,4 +250,4 @@ class Department:
     def _journal(self, peer: str, query: str, dataset: str, result: str) -> None:
         """A refusal without a valid intent stays in the journal until the hourly incident counts it."""
         with self._services.store.writing() as connection:
-            note(connection, self._services.clock(), peer, query, dataset, result, reported=False)
+            note(connection, self._services.clock(), peer, query, dataset[:128], result, reported=False)

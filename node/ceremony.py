@@ -1,9 +1,8 @@
 """The sum key's dealer ceremony: offline, witnessed, and nothing of it survives but what is sealed or public.
 
     deal      two safe primes (searched in two spawned processes) → public key, one share a holder, each
-    sealed to its
-              holder's seal key (HPKE); one joint test opening shows that the shares open what the key
-              encrypts
+              sealed to its holder's seal key (HPKE); one joint test opening shows that the shares open
+              what the key encrypts
     install   a holder opens its share, checks it against the public key, keeps it in its vault
     sign      every trustee signs the body of ``sumkey.publish``; the office submits it
 

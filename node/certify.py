@@ -3,11 +3,10 @@
 The order of what is looked at, so that a refusal names the first thing a person can mend:
 
 1. the question fits the ledger: caller is the office, rules and publications are those on it;
-2. every person has consented in this registrar's own store; one without consent stops the case
-(``no_consent``); 3. every identifier is valid (``invalid_identifier``), nobody is named twice
-(``duplicate_person``); 4. nobody of them was in another question for a total this calendar month
-(``already_asked``), unless it is the same
-   persons under the same rules and publications, or two people of the registrar signed a reason.
+2. every person has consented in this registrar's own store; one without stops the case (``no_consent``);
+3. every identifier is valid (``invalid_identifier``), nobody is named twice (``duplicate_person``);
+4. nobody of them was in another question for a total this calendar month (``already_asked``), unless it is
+   the same persons under the same rules and publications, or two people of the registrar signed a reason.
 
 Then the registrar recomputes every blinded element itself, adds its own padding, sorts, and signs. The same
 query id with the same request gets the same certificate; with another request a refusal.
@@ -18,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 import secrets
 import threading
 from dataclasses import dataclass
@@ -48,6 +48,8 @@ from protocols.profiles import CERTIFICATE_SECONDS, CLOCK_TOLERANCE_SECONDS, REN
 
 ALLOWANCE_DOMAIN = b"hedui/question-allowance/v1\x00"
 NO_CONSENT = "none"
+
+_QUERY_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -168,15 +170,16 @@ class Registrar:
     def _fit(self, peer: str, terms: dict[str, Any], cases: int) -> Terms:
         """The terms as proposed, compared with the ledger by this node's own replay."""
         services = self._services
+        parsed = _read_terms(terms, cases)
         with services.stopwatch.part("ledger"):
             services.ledger.sync()
         view = services.view
         caller = view.member(peer)
-        if caller is None or not caller.has("office") or terms["office"] != peer:
+        if caller is None or not caller.has("office") or parsed.office != peer:
             raise Refusal("not_an_office", "only the office named in a question may ask for its certificate")
-        if terms["network"] != services.network or terms["registrar"] != services.member:
+        if parsed.network != services.network or parsed.registrar != services.member:
             raise Refusal("wrong_registrar", "the question names another network or registrar")
-        rules = terms["rules"]
+        rules = parsed.rules
         found = view.rules(rules["id"], rules["version"])
         if (
             found is None
@@ -184,22 +187,16 @@ class Registrar:
             or not view.is_approved(found.rules, found.version)
         ):
             raise Refusal("rules", "the rules are not approved on the ledger: publish and approve them first")
-        datasets = tuple(
-            CertifiedDataset(item["dataset"], item["publication"], bytes.fromhex(item["key"]), item["grant"])
-            for item in terms["datasets"]
-        )
-        for item in datasets:
+        for item in parsed.datasets:
             publication = view.current(item.dataset, peer)
             if publication is None or (publication.label, publication.key) != (
                 item.publication,
                 item.key.hex(),
             ):
                 raise Refusal("publication", f"{item.dataset}: the question names no current publication")
-        if len(str(terms["query"])) != 32 or bytes.fromhex(terms["query"]).hex() != terms["query"]:
+        if _QUERY_ID.fullmatch(parsed.query) is None:
             raise Refusal("query_id", "a query id is 32 lower-case hex characters")
-        names = ("network", "office", "registrar", "query", "protocol", "reveal", "purpose")
-        plain = {name: str(terms[name]) for name in names}
-        return Terms(**plain, rules=dict(rules), datasets=datasets, cases=cases)
+        return parsed
 
     def _again(self, known: dict[str, Any], request: str) -> Certified:
         """The certificate already given for this query id."""
@@ -337,6 +334,28 @@ def stored_identifier(text: str) -> str:
         return resident_id(text)
     except AdapterError:
         return "invalid:" + text[:200]
+
+
+def _read_terms(terms: dict[str, Any], cases: int) -> Terms:
+    """A question's terms from their JSON object.
+
+    Raises:
+        Refusal: ``malformed``: a field is missing, or is not what it should be.
+    """
+    try:
+        rules = {name: str(terms["rules"][name]) for name in ("id", "version", "digest")}
+        datasets = tuple(
+            CertifiedDataset(
+                str(item["dataset"]), str(item["publication"]), bytes.fromhex(item["key"]), str(item["grant"])
+            )
+            for item in terms["datasets"]
+        )
+        names = ("network", "office", "registrar", "query", "protocol", "reveal", "purpose")
+        return Terms(
+            **{name: str(terms[name]) for name in names}, rules=rules, datasets=datasets, cases=cases
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise Refusal("malformed", "the question's terms lack a field or hold a malformed one") from error
 
 
 def _valid_identifier(text: str) -> bytes:

@@ -6,8 +6,7 @@
     → verdict → report, sealed → query.close
 
 A case that may not be asked ends at the registrar's signed refusal, with a report that says so. A silent
-source
-leaves the inquiry open: the same check begun again asks it again under the same intent.
+source leaves the inquiry open: the same check begun again asks it again under the same intent.
 """
 
 from __future__ import annotations

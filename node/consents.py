@@ -14,28 +14,34 @@ from typing import Any
 from sqlalchemy import insert, update
 
 from ledger.certificate import certificate_digest
+from ledger.view import View
 from node.certify import NO_CONSENT, stored_identifier
-from node.errors import Refusal
+from node.errors import Refusal, ServiceUnavailable
 from node.scenario.model import Case
 from node.services import Services
 from node.store import tables
 from protocols.encoding import commit
 
 COMMITMENTS_AN_ENTRY = 256
+RECORD_SECONDS = 30.0
 
 
 def load_case(services: Services, case: Case) -> list[str]:
-    """Take the consents of one application; returns new commitments in hex, not yet on the ledger."""
+    """Take the consents of one application; returns commitments in hex that are not yet on the ledger."""
+    services.ledger.sync()
     fresh: list[str] = []
+    taken: set[str] = set()
     with services.store.writing() as connection:
         for person in case.household:
             identifier = stored_identifier(person.id)
-            known = services.store.one(tables.consent, case_number=case.case, identifier=identifier)
-            if known is not None:
+            if identifier in taken:
                 continue
-            row = _row(case.case, identifier, person.consent)
-            connection.execute(insert(tables.consent).values(**row))
-            if person.consent != NO_CONSENT:
+            taken.add(identifier)
+            row = services.store.one(tables.consent, case_number=case.case, identifier=identifier)
+            if row is None:
+                row = _row(case.case, identifier, person.consent)
+                connection.execute(insert(tables.consent).values(**row))
+            if row["kind"] != NO_CONSENT and not services.view.consent_live(row["commitment"]):
                 fresh.append(row["commitment"])
     return fresh
 
@@ -62,27 +68,45 @@ def record(services: Services, commitments: list[str]) -> None:
 
 
 def withdraw(services: Services, case: str, identifier: str) -> None:
-    """A person withdraws: the store forgets the consent at once, the ledger records it.
+    """A person withdraws: the store forgets the consent at once, and the ledger records it whatever happens.
+
+    Every certificate that rests on the consent is revoked with it.
 
     Raises:
         Refusal: ``no_consent`` when there is none.
+        ServiceUnavailable: withdrawn here, and not yet on the ledger: the outbox brings it there.
     """
     row = services.store.one(tables.consent, case_number=case, identifier=stored_identifier(identifier))
     if row is None or row["kind"] == NO_CONSENT:
         raise Refusal("no_consent", "the store holds no consent of this person for this case")
+    digests = _certificates_on(services, row["id"])
+    now = services.clock()
     with services.store.writing() as connection:
         connection.execute(
             update(tables.consent).where(tables.consent.c.id == row["id"]).values(kind=NO_CONSENT)
         )
-    services.ledger.submit("consent.revoke", secrets.token_hex(16), {"commitment": row["commitment"]})
-    for found in services.store.all(tables.certificate):
-        document = json.loads(found["document"])
-        if row["id"] in document["openings"]["consents"]:
-            _revoke(services, certificate_digest(document["certificate"]))
+        body = {"commitment": row["commitment"]}
+        services.outbox.add(connection, f"withdrawal/{row['id']}", "consent.revoke", body, now)
+        for digest in digests:
+            name = f"revocation/{digest}"
+            services.outbox.add(connection, name, "certificate.revoke", {"digest": digest}, now)
+    services.outbox.wake()
+
+    def recorded(view: View) -> bool:
+        revoked = all(view.certificate_revoked(digest) for digest in digests)
+        return revoked and not view.consent_live(row["commitment"])
+
+    if not services.ledger.wait_for(recorded, RECORD_SECONDS):
+        raise ServiceUnavailable(
+            "the consent is withdrawn here and waits for the ledger: it is recorded then"
+        )
 
 
-def _revoke(services: Services, digest: str) -> None:
-    """Revoke a certificate that rests on a withdrawn consent, once."""
-    services.ledger.sync()
-    if not services.view.certificate_revoked(digest):
-        services.ledger.submit("certificate.revoke", secrets.token_hex(16), {"digest": digest})
+def _certificates_on(services: Services, consent: str) -> list[str]:
+    """Digests of this registrar's certificates that rest on a consent."""
+    documents = [json.loads(found["document"]) for found in services.store.all(tables.certificate)]
+    return [
+        certificate_digest(document["certificate"])
+        for document in documents
+        if consent in document["openings"]["consents"]
+    ]

@@ -18,6 +18,7 @@ The card is what other members see before the ledger knows the member: ``member`
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +32,7 @@ from node.home import Home, write_file
 
 LEAF_DAYS = 90
 DRAWN = ScryptProfile(n=1 << 12, r=8, p=1)
-DRAWN_CHARACTERS = 64
+DRAWN_FORM = re.compile(rb"[0-9a-f]{64}")
 OPERATORS = ("operator-a", "operator-b")
 
 
@@ -63,7 +64,7 @@ class MemberKeys:
 
 def open_vault(home: Home, passphrase: bytes) -> Vault:
     """The home's vault. A drawn passphrase has 256 bits, so that a guess need not be made costly."""
-    return Vault(home.keys, passphrase, profile=DRAWN if len(passphrase) == DRAWN_CHARACTERS else STANDARD)
+    return Vault(home.keys, passphrase, profile=DRAWN if DRAWN_FORM.fullmatch(passphrase) else STANDARD)
 
 
 def create_keys(home: Home, passphrase: bytes, member: str, roles: tuple[str, ...]) -> Vault:

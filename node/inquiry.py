@@ -71,8 +71,7 @@ def resume_or_begin(services: Services, case: Case) -> Inquiry:
     """The unfinished inquiry of this very application, or a new one.
 
     An application that has changed since, and a certificate that ran out before its intent was logged, are
-    not gone
-    on with: they are abandoned and asked anew.
+    abandoned and asked anew.
     """
     for row in services.store.all(tables.office_check, case_number=case.case):
         if row["state"] in ENDED:

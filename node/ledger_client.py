@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -18,9 +18,11 @@ import grpc
 
 from keys.signing import SigningKey
 from ledger import entry as entries
+from ledger.checkpoint import Checkpoint
 from ledger.entry import Signature
 from ledger.errors import ForkError
 from ledger.merkle import root_from
+from ledger.note import Note
 from ledger.policy import Policy, VerifiedCheckpoint
 from ledger.proof import Receipt
 from ledger.replica import Replica
@@ -35,6 +37,8 @@ APPEND_SECONDS = 30.0
 READ_SECONDS = 30.0
 HEAD_SECONDS = 5.0
 CATCH_UP_SECONDS = 3.0
+AT_ONCE = 4096
+"""Entries that are fetched before the database is locked; more are streamed into it."""
 
 
 class Transport(Protocol):
@@ -121,15 +125,16 @@ class LedgerClient:
             QuorumError, ForkError: the head lacks its quorum, or is another history.
         """
         note = self._transport.head()
-        head = self.policy.verify_checkpoint(note)
+        size = Checkpoint.parse(Note.parse(note).text).size
         with self._extending:
+            known = self.replica.checkpoint
+            if known is not None and note == self.replica.checkpoint_note:
+                return known
             have = self.replica.size
-            if head.checkpoint.size > have:
-                leaves = list(self._transport.read(have, head.checkpoint.size))
-                self.replica.extend(leaves, note)
-            elif head.checkpoint.size == have:
-                self.replica.extend([], note)
-        return head
+            leaves: Iterable[bytes] = self._transport.read(have, size) if size > have else ()
+            if size - have <= AT_ONCE:
+                leaves = list(leaves)
+            return self.replica.extend(leaves, note)
 
     def fresh_head(self) -> VerifiedCheckpoint:
         """A head fetched and replayed now that a role may answer under.

@@ -26,6 +26,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import delete
+
 from adapters.dataset import DatasetSpec, Prepared, definition_digest, read_dataset
 from keys.errors import SecretMissing
 from node.errors import Refusal, ServiceUnavailable
@@ -141,6 +143,7 @@ class Publisher:
         services.ledger.sync()
         revision = self._revision(options.id, epoch)
         publication = f"{epoch}.{revision}"
+        self._require_recorded(options.id, publication)
         folder = services.publication_folder(options.id, publication)
         folder.mkdir(parents=True, exist_ok=True)
         sum_key = paillier_key(services.view) if options.kind == "amount" else None
@@ -170,11 +173,27 @@ class Publisher:
         labels = [label for label in self._services.view.labels(dataset) if label.startswith(f"{epoch}.")]
         return 1 + max((int(label.rpartition(".")[2]) for label in labels), default=0)
 
+    def _require_recorded(self, dataset: str, publication: str) -> None:
+        """A set that an earlier run built and signed is on its way: another must not take its place.
+
+        Raises:
+            ServiceUnavailable: it waits for the ledger still.
+        """
+        row = self._services.store.one(tables.outbox, id=_outbox_name(dataset, publication))
+        if row is not None and row["state"] == "waiting":
+            self._services.outbox.wake()
+            raise ServiceUnavailable(
+                f"{dataset}/{publication} is built and waits for the ledger: publish again once it is there"
+            )
+
     def _record(self, dataset: str, publication: str, body: dict[str, Any]) -> None:
         """Put the publication on the ledger through the outbox, and wait until it is final."""
         services = self._services
-        name = f"publish/{dataset}/{publication}"
+        name = _outbox_name(dataset, publication)
         with services.store.writing() as connection:
+            connection.execute(
+                delete(tables.outbox).where(tables.outbox.c.id == name, tables.outbox.c.state != "waiting")
+            )
             key = {"dataset": dataset, "publication": publication}
             put(connection, tables.own_publication, key, {"state": "published", "details": body["root"]})
             services.outbox.add(connection, name, "dataset.publish", body, services.clock())
@@ -240,6 +259,11 @@ class Publisher:
                 _store_chunk(build, tags, encrypt(chunk), done)
                 progress(done, total)
         return secret
+
+
+def _outbox_name(dataset: str, publication: str) -> str:
+    """Name of a publication's entry in the outbox."""
+    return f"publish/{dataset}/{publication}"
 
 
 def _filler(sum_key: PublicKey | None, seed: bytes) -> Callable[[int], bytes] | None:

@@ -280,8 +280,7 @@ def verify_evidence(
     Raises:
         ProtocolError: the first thing that does not hold.
     """
-    value = read_object(evidence)
-    answers = {dataset: Answer.from_json(dataset, item) for dataset, item in value["answers"].items()}
+    answers, lines, proofs = _read_evidence(evidence)
     for dataset, reference in references.items():
         if dataset not in answers:
             raise Refusal("evidence", f"{dataset}: the department's answer is missing")
@@ -292,6 +291,21 @@ def verify_evidence(
         for position, commitment in zip(openings.real, openings.rlist, strict=True)
         if position in positions
     }
-    lines = [Line.from_json(item) for item in value["lines"]]
-    proofs = [ElementProof.from_json(item) for item in value["proofs"]]
     return verify_lines(lines, proofs, commitments, answers, references)
+
+
+def _read_evidence(evidence: bytes) -> tuple[dict[str, Answer], list[Line], list[ElementProof]]:
+    """Read ``Evidence.for_trustee``.
+
+    Raises:
+        Refusal, EvidenceError: a part is missing or malformed.
+    """
+    value = read_object(evidence)
+    try:
+        return (
+            {dataset: Answer.from_json(dataset, item) for dataset, item in value["answers"].items()},
+            [Line.from_json(item) for item in value["lines"]],
+            [ElementProof.from_json(item) for item in value["proofs"]],
+        )
+    except (AttributeError, KeyError, TypeError) as error:
+        raise Refusal("malformed", "the evidence lacks a part or holds a malformed one") from error

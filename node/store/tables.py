@@ -25,7 +25,7 @@ outbox = Table(
     metadata,
     Column("id", String(160), primary_key=True),
     Column("leaf", LargeBinary, nullable=False),
-    Column("state", String(16), nullable=False),  # "waiting" | "final" | "refused:<code>"
+    Column("state", String(96), nullable=False),  # "waiting" | "final" | "refused:<code>"
     Column("created", BigInteger, nullable=False),
 )
 """Entries that must reach the ledger whatever happens: written in the transaction of what they record."""
@@ -121,7 +121,7 @@ release = Table(
 released_row = Table(
     "released_row",
     metadata,
-    Column("row", String(64), primary_key=True),
+    Column("row", String(256), primary_key=True),
     Column("terms", String(64), nullable=False),
 )
 """Trustee: rows it has opened in a total, with the digest of the term set they stood in."""

@@ -4,8 +4,7 @@ Rounds (one household or a batch of them; ``x`` a canonical identifier, ``r`` a 
 
     office → registrar      for each person i: x_i, r_i, case index            (Asked)
     registrar               α_i = r_i·H(x_i), R_i = r_i·G recomputed here; padding H(HMAC(secret, query ‖ j))
-    added;
-                            all elements sorted bytewise
+                            added; all elements sorted bytewise
     registrar → office      certificate, signature, all openings               (Certified)
     office → department     certificate, elements with their salt              (ElementsOpening)
     office → trustee        besides: R list and case map with their salts      (Openings)

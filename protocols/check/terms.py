@@ -3,10 +3,8 @@
 Round::
 
     office → trustee     certificate, intent's receipt, openings, answers, lines and element proofs of the
-    datasets
-                         that decide the total, the signed term list
-                         (OpenRequest)
-    trustee → office     its share of C and the proof, after share.release is on the ledger       (Share)
+                         datasets that decide the total, the signed term list       (OpenRequest)
+    trustee → office     its share of C and the proof, after share.release is on the ledger
 
 For **every** real element of the case and **every** amount dataset of the rules, with the sign the rules
 give, the list has exactly one term:
@@ -183,7 +181,10 @@ def check_list(
     for name in ("v", "network", "query", "case", "rules"):
         if document.get(name) != expected[name]:
             raise TermListError(f"the list's {name} is not that of the certificate")
-    listed = [canonical.encode(term) for term in document.get("terms", [])]
+    named = document.get("terms")
+    if not isinstance(named, list):
+        raise TermListError("the list has no terms: send those of the certified elements")
+    listed = [canonical.encode(term) for term in named]
     wanted = [canonical.encode(term) for term in expected["terms"]]
     if len(set(listed)) != len(listed):
         raise TermListError("a term stands twice in the list")

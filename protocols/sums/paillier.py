@@ -85,9 +85,8 @@ class PublicKey:
         profile: the named sizes.
 
     Raises:
-        SumKeyError: n has not exactly ``profile.modulus_bits`` bits or is even, or the base is out of range
-        or
-            shares a factor with n. (The full checks of an untrusted key are ``SumKey.check``.)
+        SumKeyError: n has not exactly ``profile.modulus_bits`` bits or is even, or the base is out of
+            range or shares a factor with n. (The full checks of an untrusted key are ``SumKey.check``.)
     """
 
     n: int
