@@ -39,6 +39,8 @@ from ledger.tiles import TILE_WIDTH, TileSource, TileWriter
 _HEAD = "verified"
 _PLACES = 50_000
 """Indices by id kept in memory; they never change."""
+_SINGLE = 1_000
+"""Leaves kept in memory, the first that were asked for one by one: a network's founding entries among them."""
 
 
 class Replica:
@@ -81,6 +83,7 @@ class Replica:
         self._replay = Replay(self._values, apply, self._head.time)
         self._shared = SharedState(engine, self._store)
         self._places: dict[str, int] = {}
+        self._single: dict[int, bytes] = {}
         self._verified = self._verify_kept()
         for position, leaf, _ in first:
             self._check_genesis(position, leaf)
@@ -153,9 +156,14 @@ class Replica:
         Raises:
             LogError: no such entry here.
         """
+        kept = self._single.get(index)
+        if kept is not None:
+            return kept
         found = self.leaves(index, index + 1)
         if not found:
             raise LogError(f"no entry {index} here yet: the replica has {self.size}")
+        if len(self._single) < _SINGLE:
+            self._single[index] = found[0]
         return found[0]
 
     def leaves(self, begin: int, end: int) -> list[bytes]:

@@ -167,6 +167,8 @@ class Department:
             Refusal, NodeError, LedgerError: refused; the refusal is recorded as ``ledger.md`` says.
         """
         try:
+            if not datasets or len(set(datasets)) != len(datasets):
+                raise Refusal("malformed", "name each dataset once")
             verified = verify_question(self._services, peer, question)
         except (NodeError, LedgerError) as error:
             self._journal(peer, "", ",".join(sorted(datasets))[:128], f"refused:{error.code}")

@@ -23,13 +23,13 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import Connection, insert, select
 
 from adapters.errors import AdapterError
 from adapters.identifiers import canonical_bytes, resident_id
 from ledger import canonical
 from ledger.certificate import certificate_digest, certificate_message
-from node.errors import Refusal
+from node.errors import Refusal, ServiceUnavailable
 from node.identity import signature
 from node.services import Services, check_signature, instant, instant_text
 from node.store import tables
@@ -88,6 +88,7 @@ class Registrar:
         self._padding = services.keys.vault.get("padding")
         self._subjects = services.keys.vault.get("subjects")
         self._lock = threading.Lock()
+        self._remembers = False
 
     def certify(
         self, peer: str, terms: dict[str, Any], cases: list[str], asked: list[Asked]
@@ -115,7 +116,8 @@ class Registrar:
                 return self._again(known, request)
             try:
                 persons = self._persons(cases, asked)
-                self._check_month(parsed, cases, persons)
+                self._require_memory()
+                allowances = self._check_month(parsed, cases, persons)
                 now = self._services.clock()
                 with self._services.stopwatch.part("cryptography"):
                     document, openings = certify(
@@ -132,7 +134,10 @@ class Registrar:
             certified = Certified(
                 document, signature(self._services.keys.node, certificate_message(document)), openings
             )
-            self._remember(parsed, persons, request, certified)
+            try:
+                self._remember(parsed, persons, request, certified, allowances)
+            except Refusal as refusal:
+                return self._refuse(parsed, asked, refusal.code)
             return certified
 
     def renew(self, peer: str, certificate: dict[str, Any], value: dict[str, str]) -> Certified:
@@ -242,34 +247,62 @@ class Registrar:
             self._subjects, fields(b"basis", *(part.encode() for part in parts)), "sha256"
         ).hex()
 
-    def _check_month(self, terms: Terms, cases: list[str], persons: list[Person]) -> None:
-        """Refuse a second, different question for a total about a person in one calendar month."""
-        if terms.protocol != "sum":
+    def _require_memory(self) -> None:
+        """The store knows every question of this registrar on the ledger; a backup forgets some.
+
+        Raises:
+            ServiceUnavailable: it does not.
+        """
+        services = self._services
+        if self._remembers:
             return
+        for _, entry in services.ledger.replica.of_type("query.intent"):
+            certificate = entry.body["certificate"]
+            known = services.store.one(tables.certificate, query=str(certificate["query"]))
+            if certificate["registrar"] == services.member and known is None:
+                raise ServiceUnavailable(
+                    "the ledger holds a question that this store does not know: restore its newest backup"
+                )
+        self._remembers = True
+
+    def _check_month(self, terms: Terms, cases: list[str], persons: list[Person]) -> set[str]:
+        """Refuse a second, different question for a total about a person in one calendar month.
+
+        Returns:
+            Cases whose reason, signed by two people, this question uses up.
+        """
+        used: set[str] = set()
+        if terms.protocol != "sum":
+            return used
         basis, month = self._basis(terms, persons), self._services.month()
         for person in persons:
             subject = self._subject(person.identifier)
             asked = self._services.store.all(tables.subject, subject=subject, month=month)
-            if all(row["basis"] == basis for row in asked):
+            if not asked or any(row["basis"] == basis for row in asked):
                 continue
-            allowed = self._services.store.one(
-                tables.allowed_question, case_number=cases[person.case], month=month
-            )
-            if allowed is None:
+            where = {"case_number": cases[person.case], "month": month}
+            allowed = self._services.store.one(tables.allowed_question, **where)
+            if allowed is None or json.loads(allowed["document"])["used"]:
                 raise Refusal(
                     "already_asked",
                     "a person was in another question for a total this month: two people sign a reason",
                 )
+            used.add(where["case_number"])
+        return used
 
     def allow(self, document: dict[str, Any], signatures: list[dict[str, str]]) -> None:
         """Let a case be asked this month although its persons were: a reason signed by two people.
+
+        A reason serves one question; the next one needs another.
 
         Args:
             document: ``{"case", "month", "reason"}``.
             signatures: of two different operators of this registrar over ``allowance_message``.
 
         Raises:
-            Refusal: ``missing_signer`` when fewer than two of its operators signed.
+            Refusal: ``missing_signer`` when fewer than two of its operators signed; ``reason_used`` for a
+            reason
+                that has served.
             BadSignature: a signature does not verify.
         """
         member = self._services.view.member(self._services.member)
@@ -282,10 +315,21 @@ class Registrar:
             key.verifier().verify(message, bytes.fromhex(item["sig"]))
         if len({item["key"] for item in signatures}) < 2:
             raise Refusal("missing_signer", "two different people of the registrar must sign the reason")
-        kept = json.dumps({"document": document, "signatures": signatures}, ensure_ascii=False)
+        digest = hashlib.sha256(message).hexdigest()
         where = {"case_number": str(document["case"]), "month": str(document["month"])}
-        with self._services.store.writing() as connection:
-            put(connection, tables.allowed_question, where, {"document": kept})
+        with self._lock, self._services.store.writing() as connection:
+            row = self._services.store.one(tables.allowed_question, **where)
+            known = {"reasons": [], "used": ""} if row is None else json.loads(row["document"])
+            if digest in known["reasons"]:
+                if known["used"] or digest != known["reasons"][-1]:
+                    raise Refusal(
+                        "reason_used", "this reason has served a question: sign another for the next"
+                    )
+                return
+            reasons = [*known["reasons"], digest]
+            kept = {"document": document, "signatures": signatures, "used": "", "reasons": reasons}
+            text = json.dumps(kept, ensure_ascii=False)
+            put(connection, tables.allowed_question, where, {"document": text})
 
     def _refuse(self, terms: Terms, asked: list[Asked], code: str) -> Refused:
         """A signed refusal that names nobody."""
@@ -302,14 +346,26 @@ class Registrar:
         }
         return Refused(document, signature(self._services.keys.node, refusal_message(document)), salt)
 
-    def _remember(self, terms: Terms, persons: list[Person], request: str, certified: Certified) -> None:
-        """Store the certificate and the subject index in one transaction, before the office sees it."""
+    def _remember(
+        self,
+        terms: Terms,
+        persons: list[Person],
+        request: str,
+        certified: Certified,
+        allowances: set[str],
+    ) -> None:
+        """Store the certificate and the subject index in one transaction, before the office sees it.
+
+        Raises:
+            Refusal: ``no_consent``: a consent was withdrawn meanwhile.
+        """
         document = {
             "certificate": certified.certificate,
             "signature": certified.signature,
             "openings": certified.openings.to_json(),
         }
         with self._services.store.writing() as connection:
+            self._require_consents(connection, persons)
             connection.execute(
                 insert(tables.certificate).values(
                     query=terms.query, request=request, document=json.dumps(document)
@@ -321,6 +377,19 @@ class Registrar:
             for person in persons:
                 key = {"subject": self._subject(person.identifier), "query": terms.query}
                 put(connection, tables.subject, key, {"month": month, "basis": basis})
+            for case in allowances:
+                where = {"case_number": case, "month": month}
+                row = self._services.store.one(tables.allowed_question, **where)
+                kept = {} if row is None else json.loads(row["document"])
+                text = json.dumps({**kept, "used": terms.query}, ensure_ascii=False)
+                put(connection, tables.allowed_question, where, {"document": text})
+
+    def _require_consents(self, connection: Connection, persons: list[Person]) -> None:
+        """Every consent still stands, in the transaction that stores the certificate."""
+        for person in persons:
+            query = select(tables.consent.c.kind).where(tables.consent.c.id == person.consent)
+            if connection.execute(query).scalar() in (None, NO_CONSENT):
+                raise Refusal("no_consent", "a consent was withdrawn meanwhile: no question may leave")
 
 
 def allowance_message(document: dict[str, Any]) -> bytes:

@@ -79,12 +79,12 @@ def withdraw(services: Services, case: str, identifier: str) -> None:
     row = services.store.one(tables.consent, case_number=case, identifier=stored_identifier(identifier))
     if row is None or row["kind"] == NO_CONSENT:
         raise Refusal("no_consent", "the store holds no consent of this person for this case")
-    digests = _certificates_on(services, row["id"])
     now = services.clock()
     with services.store.writing() as connection:
         connection.execute(
             update(tables.consent).where(tables.consent.c.id == row["id"]).values(kind=NO_CONSENT)
         )
+        digests = _certificates_on(services, row["id"])
         body = {"commitment": row["commitment"]}
         services.outbox.add(connection, f"withdrawal/{row['id']}", "consent.revoke", body, now)
         for digest in digests:

@@ -30,7 +30,7 @@ from keys.vault import STANDARD, ScryptProfile, Vault
 from node.config import Configuration
 from node.home import Home, write_file
 
-LEAF_DAYS = 90
+LEAF_DAYS = 397
 DRAWN = ScryptProfile(n=1 << 12, r=8, p=1)
 DRAWN_FORM = re.compile(rb"[0-9a-f]{64}")
 OPERATORS = ("operator-a", "operator-b")

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Protocol
 
 import grpc
@@ -133,7 +134,7 @@ class LedgerClient:
             have = self.replica.size
             leaves: Iterable[bytes] = self._transport.read(have, size) if size > have else ()
             if size - have <= AT_ONCE:
-                leaves = list(leaves)
+                leaves = list(islice(leaves, max(size - have, 0) + 1))
             return self.replica.extend(leaves, note)
 
     def fresh_head(self) -> VerifiedCheckpoint:

@@ -139,7 +139,7 @@ class Member:
         self._genesis = _genesis_leaf(configuration)
         bootstrap = [self._network.first, *([] if self._genesis is None else genesis_contacts(self._genesis))]
         own = Contact(configuration.member, configuration.endpoint, keys.authority.certificate_der)
-        self._directory = Directory([*bootstrap, own], self._contacts)
+        self._directory = Directory(bootstrap, self._contacts, own)
         self._channels = Channels(self._directory, keys.tls)
         self._cosigned = Cosigned()
         self._sequencer = self._make_sequencer(engine, keys) if "sequencer" in configuration.roles else None
@@ -289,6 +289,8 @@ class Member:
             except (NodeError, LedgerError, KeysError) as error:
                 log.info("the ledger cannot be followed: %s", error)
                 pause = FIRST_FOLLOW_SECONDS if self._replica.size == 0 else FOLLOW_SECONDS
+            except Exception:  # a thread that ends here would count no refusal and retire no key any more
+                log.exception("following the ledger failed and is tried again")
             self._stopping.wait(pause)
 
 

@@ -25,6 +25,8 @@ from node.store.database import Store
 
 RETRY_SECONDS = 1.0
 PARALLEL = 8
+STATE_CHARACTERS = 96
+"""What the column holds: a code that comes from the ledger's operator may have any length."""
 
 log = logging.getLogger("hedui.outbox")
 
@@ -80,8 +82,11 @@ class Outbox:
                 self._wake.clear()
                 if self._stop.is_set():
                     return
-                rows = self._store.all(tables.outbox, state="waiting")
-                list(pool.map(self._send, rows))
+                try:
+                    rows = self._store.all(tables.outbox, state="waiting")
+                    list(pool.map(self._send, rows))
+                except Exception:  # whatever happens: a thread that ends here would leave answers unrecorded
+                    log.exception("the outbox failed and tries again")
 
     def _send(self, row: dict[str, Any]) -> None:
         """Append one waiting leaf and note what became of it."""
@@ -93,7 +98,7 @@ class Outbox:
             if refusal.code == "clock":
                 self._recompose(row)
                 return
-            state = f"refused:{refusal.code}"
+            state = f"refused:{refusal.code}"[:STATE_CHARACTERS]
             log.warning("entry %s refused by the ledger: %s", identifier, refusal.code)
         except (ServiceUnavailable, LedgerError, NodeError) as error:
             log.info("entry %s waits: %s", identifier, error)

@@ -30,6 +30,7 @@ from sqlalchemy import delete
 
 from adapters.dataset import DatasetSpec, Prepared, definition_digest, read_dataset
 from keys.errors import SecretMissing
+from ledger.view import View
 from node.errors import Refusal, ServiceUnavailable
 from node.services import Services
 from node.store import tables
@@ -198,14 +199,24 @@ class Publisher:
             put(connection, tables.own_publication, key, {"state": "published", "details": body["root"]})
             services.outbox.add(connection, name, "dataset.publish", body, services.clock())
         services.outbox.wake()
-        done = services.ledger.wait_for(lambda view: view.publication(dataset, publication) is not None, 60)
-        row = services.store.one(tables.outbox, id=name)
-        if row is not None and row["state"].startswith("refused:"):
-            raise Refusal(row["state"].partition(":")[2], f"the ledger refuses this publication of {dataset}")
+
+        def settled(view: View) -> bool:
+            return view.publication(dataset, publication) is not None or self._refusal(name) is not None
+
+        done = services.ledger.wait_for(settled, 60)
+        code = self._refusal(name)
+        if code is not None:
+            raise Refusal(code, f"the ledger refuses this publication of {dataset}")
         if not done:
             raise ServiceUnavailable(
                 "the publication is built and waits for the ledger: it is recorded when it answers"
             )
+
+    def _refusal(self, name: str) -> str | None:
+        """Code of the ledger's refusal of an entry in the outbox; None unless it was refused."""
+        row = self._services.store.one(tables.outbox, id=name)
+        state = "" if row is None else str(row["state"])
+        return state.partition(":")[2] if state.startswith("refused:") else None
 
     def _build(
         self,

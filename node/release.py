@@ -94,6 +94,11 @@ class Prepared:
         return "" if self.digest is None else self.digest.hex()
 
     @property
+    def leaves(self) -> tuple[str, ...]:
+        """Names of the rows without their signs: the same row whatever its sign elsewhere."""
+        return tuple(row.rpartition("/")[0] for row in self.rows)
+
+    @property
     def term_set(self) -> str:
         """Digest of the rows with their signs, whatever the query."""
         return hashlib.sha256("\n".join(sorted(self.rows)).encode()).hexdigest()
@@ -106,6 +111,7 @@ class Trustee:
         """Args: ``services`` of the node."""
         self._services = services
         self._lock = threading.Lock()
+        self._remembers = False
 
     def open(self, peer: str, request: OpenRequest) -> bytes:
         """Answer one request.
@@ -126,10 +132,30 @@ class Trustee:
             raise Refusal(error.code, str(error)) from error
         query, case = str(certificate["query"]), request.case
         with self._lock:
+            self._require_memory()
             known = self._services.store.one(tables.release, query=query, case_index=case)
             value = self._release(certificate, case, prepared) if known is None else _repeat(known, prepared)
         self._finish(query, case)
         return value
+
+    def _require_memory(self) -> None:
+        """The store knows every release of this trustee on the ledger; a backup forgets some.
+
+        Raises:
+            ServiceUnavailable: it does not.
+        """
+        services = self._services
+        if self._remembers:
+            return
+        for _, entry in services.ledger.replica.of_type("share.release"):
+            query, case = str(entry.body["query"]), int(entry.body["case"])
+            if services.view.release(query, case, services.member) is None:
+                continue
+            if services.store.one(tables.release, query=query, case_index=case) is None:
+                raise ServiceUnavailable(
+                    "the ledger holds a release this trustee's store does not know: restore its newest backup"
+                )
+        self._remembers = True
 
     def _release(self, certificate: dict[str, Any], case: int, prepared: Prepared) -> bytes:
         """Make the share; store it with its rows and its ledger entry in one transaction."""
@@ -140,7 +166,7 @@ class Trustee:
             with self._services.stopwatch.part("cryptography"):
                 value = self._make_share(certificate, prepared, salt)
         with self._services.store.writing() as connection:
-            for row in prepared.rows:
+            for row in prepared.leaves:
                 put(connection, tables.released_row, {"row": row}, {"terms": prepared.term_set})
             key = {"query": query, "case_index": case}
             put(connection, tables.release, key, {"list": prepared.name, "share": value})
@@ -204,7 +230,7 @@ class Trustee:
         """A row opens again only in the same term set, or after an exception by two people of the trustee."""
         if self._services.view.exception(query, case, self._services.member) is not None:
             return
-        for row in prepared.rows:
+        for row in prepared.leaves:
             known = self._services.store.one(tables.released_row, row=row)
             if known is not None and known["terms"] != prepared.term_set:
                 raise Refusal(

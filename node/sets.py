@@ -25,6 +25,7 @@ from node.services import Services
 from node.store import tables
 from node.store.setfiles import PublishedSet, write_set
 from node.sumkeys import paillier_key
+from protocols.errors import PublicationError
 from protocols.profiles import TAG_BYTES
 from protocols.psi import golomb
 from protocols.psi.publication import SetVerifier
@@ -164,6 +165,8 @@ def _leaves(
                 buffer += following.ciphertexts
             yield tag + bytes(buffer[: key.ciphertext_bytes])
             del buffer[: key.ciphertext_bytes]
+    if buffer or next(parts, None) is not None:
+        raise PublicationError("the download holds more than the publication: report the department")
 
 
 def _verified(leaves: Iterator[bytes], verifier: SetVerifier) -> Iterator[bytes]:

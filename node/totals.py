@@ -28,6 +28,8 @@ from protocols.sums.shareproof import ListContext
 from protocols.sums.sumkey import SumKey
 from protocols.sums.threshold import combine, decode, partial
 
+SHARE_FIELDS = {"holder", "list", "proof", "salt", "value"}
+
 
 def close_without_total(services: Services, finished: Finished) -> None:
     """Ask every trustee, without a list, to close the case index for good."""
@@ -56,7 +58,10 @@ def open_total(services: Services, finished: Finished) -> Total:
     request = calls.TotalRequest(evidence, document, signed)
 
     def theirs(trustee: str) -> dict[str, str]:
-        return read_texts(calls.open_total(services, current, trustee, request))
+        share = read_texts(calls.open_total(services, current, trustee, request))
+        if share.keys() != SHARE_FIELDS or share["holder"] != trustee:
+            raise Refusal("malformed", f"{trustee}: its share is malformed, or said to be another holder's")
+        return share
 
     shares = _shares(services, key, ciphertext, context, theirs)
     with services.stopwatch.part("cryptography"):

@@ -17,6 +17,9 @@ from keys.errors import KeysError
 from keys.tls import peer_member
 from node.errors import Refusal, ServiceUnavailable
 
+REMEMBERED = 1024
+"""Leaves whose issuer is kept in memory; a member may issue itself any number."""
+
 
 @dataclass(frozen=True)
 class Contact:
@@ -36,18 +39,27 @@ class Contact:
 class Directory:
     """Members by id, from the ledger where it is known, else from what the node was started with."""
 
-    def __init__(self, bootstrap: list[Contact], members: Callable[[], list[Contact]]) -> None:
-        """Args: ``bootstrap`` contacts that need no ledger; ``members`` reads the replica's newest state."""
+    def __init__(
+        self, bootstrap: list[Contact], members: Callable[[], list[Contact]], own: Contact | None = None
+    ) -> None:
+        """Open the directory.
+
+        Args:
+            bootstrap: contacts until the ledger is known.
+            members: reads the replica's newest state.
+            own: this node, known even while the ledger does not name it.
+        """
         self._bootstrap = bootstrap
         self._members = members
-        self._known: dict[bytes, str] = {}
+        self._own = own
+        self._known: dict[bytes, Contact] = {}
         self._lock = threading.Lock()
 
     def contacts(self) -> list[Contact]:
-        """All members known now; the ledger's word goes before the bootstrap's."""
-        found = {contact.member: contact for contact in self._bootstrap}
-        found.update({contact.member: contact for contact in self._members()})
-        return list(found.values())
+        """All members known now; once the ledger names any, a member it has removed is nobody any more."""
+        own = [] if self._own is None else [self._own]
+        known = self._members() or self._bootstrap
+        return list({contact.member: contact for contact in [*own, *known]}.values())
 
     def contact(self, member: str) -> Contact:
         """One member.
@@ -70,15 +82,18 @@ class Directory:
         Raises:
             Refusal: ``unknown_peer``.
         """
-        authorities = {contact.member: contact.authority for contact in self.contacts()}
+        contacts = {contact.member: contact for contact in self.contacts()}
+        authorities = {member: contact.authority for member, contact in contacts.items()}
         with self._lock:
             known = self._known.get(leaf_pem)
-        if known is not None and known in authorities:
-            return known
+        if known is not None and authorities.get(known.member) == known.authority:
+            return known.member
         try:
             member = peer_member(leaf_pem, authorities, at=datetime.now(UTC))
         except KeysError as error:
             raise Refusal("unknown_peer", "the certificate belongs to no member of this network") from error
         with self._lock:
-            self._known[leaf_pem] = member
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            self._known[leaf_pem] = contacts[member]
         return member

@@ -16,6 +16,8 @@ from node.rpc.status import grpc_status, wire_text
 
 MAX_MESSAGE_BYTES = 1 << 20
 """Every message is bounded before it is parsed; batches and publications stream."""
+DEFECT = "internal"
+"""All a caller learns of a defect; gRPC of itself would send it the exception's text."""
 
 log = logging.getLogger("hedui.rpc")
 
@@ -53,6 +55,9 @@ def _single(inner: Callable[[Any, Any], Any], method: str) -> Callable[[Any, Any
             return inner(request, context)
         except KNOWN_ERRORS as error:
             _abort(context, method, error)
+        except Exception:
+            log.exception("%s failed", method)
+            context.abort(grpc.StatusCode.INTERNAL, DEFECT)
 
     return handle
 
@@ -67,6 +72,9 @@ def _streaming(
             yield from inner(request, context)
         except KNOWN_ERRORS as error:
             _abort(context, method, error)
+        except Exception:
+            log.exception("%s failed", method)
+            context.abort(grpc.StatusCode.INTERNAL, DEFECT)
 
     return handle
 
