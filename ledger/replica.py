@@ -40,7 +40,7 @@ _HEAD = "verified"
 _PLACES = 50_000
 """Indices by id kept in memory; they never change."""
 _SINGLE = 1_000
-"""Leaves kept in memory, the first that were asked for one by one: a network's founding entries among them."""
+"""Leaves kept in memory, the first asked for one by one: a network's founding entries among them."""
 
 
 class Replica:

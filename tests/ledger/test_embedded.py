@@ -240,7 +240,8 @@ def test_a_flipped_bit_is_never_signed(world):
     changed = one[:50] + bytes([one[50] ^ 1]) + one[51:]
     with writing(engine) as connection:
         connection.execute(update(LOG_TABLES.entry).values(leaf=changed))
-    log = world.started()
+    log = world.sequencer()
+    log.start()
     wait_for(lambda: log.quarantined is not None)
     with pytest.raises(Quarantined, match="changed since it was staged"):
         log.submit(leaf())
