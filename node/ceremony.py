@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import secrets
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from keys.sealing import SealingKey, seal
 from keys.vault import Vault
 from ledger import canonical
 from node.errors import ConfigurationError
+from node.workers import worker_pool
 from protocols.encoding import fields
 from protocols.profiles import PAILLIER_PROFILES, PaillierProfile
 from protocols.sums.primes import safe_prime
@@ -70,7 +69,7 @@ def run(network: str, suite: str, office: dict[str, Any], trustees: list[dict[st
 def _primes(profile: PaillierProfile) -> tuple[int, int]:
     """Two different safe primes, searched in parallel."""
     half = profile.modulus_bits // 2
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with worker_pool(2) as pool:
         while True:
             first, second = pool.map(safe_prime, [half, half])
             if first != second and (first * second).bit_length() == profile.modulus_bits:

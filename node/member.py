@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
+from sqlalchemy.exc import SQLAlchemyError
 
 from keys.errors import KeysError
 from ledger import canonical
@@ -286,7 +287,7 @@ class Member:
                 self.services.ledger.sync()
                 if counter.count_due() is not None and "department" in self._configuration.roles:
                     retire_due(self.services)
-            except (NodeError, LedgerError, KeysError) as error:
+            except (NodeError, LedgerError, KeysError, SQLAlchemyError) as error:
                 log.info("the ledger cannot be followed: %s", error)
                 pause = FIRST_FOLLOW_SECONDS if self._replica.size == 0 else FOLLOW_SECONDS
             except Exception:  # a thread that ends here would count no refusal and retire no key any more

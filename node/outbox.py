@@ -18,7 +18,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from ledger import entry as entries
 from ledger.errors import LedgerError
-from node.errors import NodeError, Refusal, ServiceUnavailable
+from node.errors import NodeError, Refusal
 from node.ledger_client import LedgerClient
 from node.store import tables
 from node.store.database import Store
@@ -100,7 +100,7 @@ class Outbox:
                 return
             state = f"refused:{refusal.code}"[:STATE_CHARACTERS]
             log.warning("entry %s refused by the ledger: %s", identifier, refusal.code)
-        except (ServiceUnavailable, LedgerError, NodeError) as error:
+        except (NodeError, LedgerError) as error:
             log.info("entry %s waits: %s", identifier, error)
             return
         with self._store.writing() as connection:

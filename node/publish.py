@@ -15,12 +15,10 @@ home until the set is written.
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import secrets
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -37,6 +35,7 @@ from node.store import tables
 from node.store.database import put
 from node.store.setfiles import SetFacts, write_set
 from node.sumkeys import paillier_key
+from node.workers import worker_pool
 from protocols.errors import PublicationError
 from protocols.profiles import TAG_BYTES
 from protocols.psi import group
@@ -304,8 +303,7 @@ def _encryptor(
     if processes < 2 or total < POOL_FROM_ROWS:
         yield lambda rows: encrypt_chunk(sum_key, seed, _amounts(rows))
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+    with worker_pool(processes) as pool:
 
         def over_pool(rows: list[tuple[bytes, int | None]]) -> list[bytes]:
             size = -(-len(rows) // processes)

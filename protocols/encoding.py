@@ -9,10 +9,12 @@ guess.
 from __future__ import annotations
 
 import hashlib
+import re
 
 from protocols.errors import EncodingError
 
 SALT_BYTES = 32
+_HEX = re.compile(r"(?:[0-9a-f]{2})*")
 
 
 def fields(*parts: bytes) -> bytes:
@@ -43,3 +45,25 @@ def commit(salt: bytes, *parts: bytes) -> bytes:
     if len(salt) != SALT_BYTES:
         raise EncodingError(f"a commitment needs a salt of {SALT_BYTES} bytes, got {len(salt)}")
     return hashlib.sha256(fields(salt, *parts)).digest()
+
+
+def from_hex(text: object) -> bytes:
+    """Bytes of lower-case hex, the only form hashed documents use.
+
+    Raises:
+        EncodingError: anything else: upper case, spaces, odd length, no text.
+    """
+    if not isinstance(text, str) or not _HEX.fullmatch(text):
+        raise EncodingError("a value is not lower-case hex: send the document as it was made")
+    return bytes.fromhex(text)
+
+
+def whole(value: object) -> int:
+    """A JSON integer that is not negative.
+
+    Raises:
+        EncodingError: anything else, a text or a truth value among them.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise EncodingError("a value is not a whole number: send the document as it was made")
+    return value

@@ -40,6 +40,8 @@ class RegistrarEdge(check_pb2_grpc.RegistrarServicer):
             person.case_index >= len(request.cases) for person in request.persons
         ):
             raise Refusal("malformed", "a person names a case outside the question")
+        if len(set(request.cases)) != len(request.cases):
+            raise Refusal("malformed", "a case is named twice: its persons belong into one total")
         asked = [
             Asked(person.identifier, group.scalar_from_bytes(bytes(person.blind)), person.case_index)
             for person in request.persons

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ledger import canonical
-from protocols.encoding import commit
-from protocols.errors import EvidenceError, ProofError
+from protocols.encoding import commit, from_hex
+from protocols.errors import EncodingError, EvidenceError, ProofError
 from protocols.psi import group, voprf
 
 RECEIPT_DOMAIN = b"hedui/answer/v1\x00"
@@ -69,12 +69,12 @@ class Answer:
         try:
             return cls(
                 dataset,
-                tuple(bytes.fromhex(beta) for beta in value["betas"]),
-                voprf.Proof.from_bytes(bytes.fromhex(value["proof"])),
-                bytes.fromhex(value["salt"]),
+                tuple(from_hex(beta) for beta in value["betas"]),
+                voprf.Proof.from_bytes(from_hex(value["proof"])),
+                from_hex(value["salt"]),
                 dict(value["signature"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (EncodingError, KeyError, TypeError, ValueError) as error:
             raise EvidenceError("an answer lacks a field or holds a malformed one") from error
 
 

@@ -29,8 +29,8 @@ from typing import Any
 
 from ledger import canonical
 from protocols import profiles
-from protocols.encoding import commit, fields
-from protocols.errors import CertificateError
+from protocols.encoding import commit, fields, from_hex, whole
+from protocols.errors import CertificateError, EncodingError
 from protocols.psi import group, voprf
 
 REFUSAL_DOMAIN = b"hedui/refusal/v1\x00"
@@ -156,16 +156,16 @@ class Openings:
         """
         try:
             return cls(
-                tuple(bytes.fromhex(element) for element in value["elements"]),
-                bytes.fromhex(value["elements_salt"]),
-                tuple(bytes.fromhex(point) for point in value["rlist"]),
-                bytes.fromhex(value["rlist_salt"]),
-                tuple(int(case) for case in value["casemap"]),
-                bytes.fromhex(value["casemap_salt"]),
+                tuple(from_hex(element) for element in value["elements"]),
+                from_hex(value["elements_salt"]),
+                tuple(from_hex(point) for point in value["rlist"]),
+                from_hex(value["rlist_salt"]),
+                tuple(whole(case) for case in value["casemap"]),
+                from_hex(value["casemap_salt"]),
                 tuple(str(consent) for consent in value.get("consents", [])),
-                bytes.fromhex(value.get("consents_salt", "")),
+                from_hex(value.get("consents_salt", "")),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (EncodingError, KeyError, TypeError, ValueError) as error:
             raise CertificateError("the openings lack a field or hold a malformed one") from error
 
 
@@ -203,7 +203,7 @@ def draw_padding(secret: bytes, query: str, count: int) -> list[bytes]:
         count: how many.
     """
     inputs = [
-        hmac.digest(secret, PADDING_DOMAIN + fields(bytes.fromhex(query), j.to_bytes(4, "big")), "sha512")
+        hmac.digest(secret, PADDING_DOMAIN + fields(from_hex(query), j.to_bytes(4, "big")), "sha512")
         for j in range(count)
     ]
     return voprf.hash_inputs(inputs)
@@ -213,7 +213,7 @@ def draw_trace(secret: bytes, query: str, count: int) -> list[str]:
     """Trace list of keyed random values, one an element, sorted on its own; 32 hex characters each."""
     drawn = (
         hmac.digest(
-            secret, b"hedui/trace-filler/v1" + fields(bytes.fromhex(query), j.to_bytes(4, "big")), "sha256"
+            secret, b"hedui/trace-filler/v1" + fields(from_hex(query), j.to_bytes(4, "big")), "sha256"
         )
         for j in range(count)
     )

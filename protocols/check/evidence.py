@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from protocols.check.answer import Answer
-from protocols.errors import EvidenceError
+from protocols.encoding import from_hex, whole
+from protocols.errors import EncodingError, EvidenceError
 from protocols.psi import group, voprf
 from protocols.psi.publication import (
     AbsenceProof,
@@ -107,8 +108,8 @@ class Line:
                 proof = absence_from_json(value["neighbours"])
             if set(value) != {"element", "dataset", "unblinded", "leaf" if "leaf" in value else "neighbours"}:
                 raise EvidenceError("a line has fields that do not belong to it")
-            return cls(int(value["element"]), str(value["dataset"]), bytes.fromhex(value["unblinded"]), proof)
-        except (KeyError, TypeError, ValueError) as error:
+            return cls(whole(value["element"]), str(value["dataset"]), from_hex(value["unblinded"]), proof)
+        except (EncodingError, KeyError, TypeError, ValueError) as error:
             raise EvidenceError("a line lacks a field or holds a malformed one") from error
 
 
@@ -148,11 +149,11 @@ class ElementProof:
         """
         try:
             return cls(
-                int(value["element"]),
+                whole(value["element"]),
                 tuple(str(dataset) for dataset in value["datasets"]),
-                voprf.Proof.from_bytes(bytes.fromhex(value["proof"])),
+                voprf.Proof.from_bytes(from_hex(value["proof"])),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (EncodingError, KeyError, TypeError, ValueError) as error:
             raise EvidenceError("an element's proof lacks a field or holds a malformed one") from error
 
 

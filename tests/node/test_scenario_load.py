@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from node.scenario import ScenarioError, load
+from node.scenario.load import load
+from node.scenario.model import ScenarioError
 from tests.node import messier
 
 CASE = "cases/B-01.json"

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from adapters.dataset import DatasetSpec, read_dataset
-from node.scenario import generate, load
+from node.scenario.generate import generate
+from node.scenario.load import load
 from tests.node import messier, plain_arithmetic
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,8 @@ from node.report.findings import CHECKS
 from node.report.form import seal_message
 from node.report.html import mask_name, people_of, people_of_openings, render, yuan
 from node.report.verify import verify_report
-from tests.node.report.world import IDS, OUTCOMES, finished, report, world
+from tests.node.report.households import OUTCOMES, finished, report
+from tests.node.report.world import IDS, world
 
 EXPECTED = {
     "total": ("dibao", 1_200_000, 2),
@@ -90,8 +93,8 @@ def test_write_report_puts_identities_apart(tmp_path: Path) -> None:
 
 
 def test_a_report_waits_for_its_entries() -> None:
-    services = SimpleNamespace(**vars(world().services))
-    services.ledger = SimpleNamespace(policy=world().policy, wait_for=lambda ready, seconds: False)
+    never: Any = SimpleNamespace(network="", policy=world().policy, wait_for=lambda ready, seconds: False)
+    services = replace(world().services, ledger=never)
     with pytest.raises(ServiceUnavailable):
         build_report(services, finished("total"))
 

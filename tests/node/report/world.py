@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-import secrets
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,10 +18,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from adapters.identifiers import canonical_bytes, resident_id
+from adapters.identifiers import canonical_bytes
 from keys.signing import SigningKey
 from ledger import drafts
-from ledger.certificate import certificate_digest, certificate_message
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.cosignature import Cosigner
 from ledger.database import open_engine
@@ -35,30 +33,18 @@ from ledger.replica import Replica
 from ledger.tables import METADATA
 from ledger.view import View
 from ledger.witness import AddCheckpoint, MemoryWitnessStore, Witness
-from node.calls import SignedRefusal
-from node.certify import refusal_message
-from node.check import Finished, Office, Total, refused_verdict
+from node.config import Configuration
 from node.home import Home
-from node.identity import signature
-from node.inquiry import Inquiry, member_positions
-from node.references import rule_datasets
-from node.report.build import build_report
 from node.rules.ruleset import RuleSet, parse
-from node.rules.verdict import Household, decide, needs_total, summed_lines
 from node.scenario.model import Case, Person
+from node.services import Services
 from node.store.setfiles import write_set
-from protocols.check import certificate as certificates
-from protocols.check.answer import Answer, evaluate, receipt_message, response_digest
-from protocols.check.terms import expected_terms, list_digest, list_document, list_message, signed_ciphertexts
-from protocols.encoding import commit, fields
 from protocols.profiles import PAILLIER_2048_TEST, TAG_BYTES
-from protocols.psi import group, voprf
+from protocols.psi import voprf
 from protocols.psi.publication import published_leaves
 from protocols.psi.tags import tag
-from protocols.sums import shareproof
-from protocols.sums.shareproof import ListContext
 from protocols.sums.sumkey import Share, SumKey
-from protocols.sums.threshold import combine, deal, decode, partial
+from protocols.sums.threshold import deal
 
 NETWORK = "s-county"
 LABEL = "2026-11.1"
@@ -162,8 +148,12 @@ class MemoryLedger:
         self.policy = policy
         self.replica = replica
 
+    @property
+    def view(self) -> View:
+        return View(self.replica.state)
+
     def wait_for(self, ready: Callable[[View], bool], seconds: float) -> bool:
-        return ready(View(self.replica.state))
+        return ready(self.view)
 
 
 class World:
@@ -185,14 +175,12 @@ class World:
         self.replica = Replica(engine, network, None, self.policy)
         self.published: dict[str, Published] = {}
         self.rules = {text: parse(text.encode()) for text in (PLAIN, STRICT, AGED)}
-        self.services: Any = SimpleNamespace(
-            network=network,
-            member="office",
-            keys=SimpleNamespace(node=key("office")),
-            ledger=MemoryLedger(network, self.policy, self.replica),
-            configuration=SimpleNamespace(home=Home(folder / "office")),
-            publication_folder=lambda dataset, label: folder / dataset / label,
-        )
+        nowhere = "sqlite://"
+        office = Configuration(Home(folder), "office", "核对中心", ("office",), "", "", nowhere, nowhere)
+        keys: Any = SimpleNamespace(node=key("office"))
+        absent: Any = None
+        ledger: Any = MemoryLedger(network, self.policy, self.replica)
+        self.services = Services(office, keys, absent, ledger, absent, absent, absent, lambda: self.now)
         self._found()
 
     @property
@@ -287,7 +275,7 @@ class World:
             found.append((tag(dataset, LABEL, point), cipher(name, amount, b"row")))
         filler = None if kind == "member" else lambda at: cipher(at.to_bytes(TAG_BYTES, "big"), 0, b"dummy")
         leaves = published_leaves(secret, sorted(found), len(found), filler)
-        facts = write_set(self.folder / dataset / LABEL, dataset, LABEL, kind, leaves)
+        facts = write_set(self.services.publication_folder(dataset, LABEL), dataset, LABEL, kind, leaves)
         owner = dataset.partition(".")[0]
         body = drafts.dataset_publish(
             dataset=dataset,
@@ -346,8 +334,6 @@ class World:
         decided = drafts.grant_decide(f"g-{owner}", "approve")
         self.submit("grant.decide", owner, decided, [key(owner, "a"), key(owner, "b")])
 
-    # One check.
-
     def case(self, number: str, rules: str, *ids: str, **changes: Any) -> Case:
         """An application of the persons with these identifiers."""
         household = tuple(
@@ -357,143 +343,6 @@ class World:
         made = Case(number, self.rules[rules].key, dt.date(2026, 11, 2), "office", household)
         return replace(made, **changes)
 
-    def refuse(self, case: Case, rules: str, code: str) -> Finished:
-        """A case the registrar refuses."""
-        inquiry = Inquiry(secrets.token_hex(16), case.case, [group.random_scalar() for _ in case.household])
-        salt = secrets.token_bytes(32)
-        document = {
-            "v": 1,
-            "network": self.network,
-            "office": "office",
-            "registrar": "desk",
-            "query": inquiry.query,
-            "code": code,
-            "household": commit(salt, b"household", *(one.id.encode() for one in case.household)).hex(),
-        }
-        refusal = SignedRefusal(document, signature(key("desk"), refusal_message(document)), salt)
-        finished = Finished(case, self.rules[rules], inquiry, refusal)
-        finished.verdict = refused_verdict(case, code)
-        return finished
-
-    def finish(
-        self,
-        case: Case,
-        rules: str,
-        *,
-        silent: Mapping[str, str] | None = None,
-        missing: Mapping[str, str] | None = None,
-    ) -> Finished:
-        """Run a case to its end.
-
-        Args:
-            silent: reason by dataset that is asked and does not answer.
-            missing: reason by dataset that is not asked.
-        """
-        rule_set, silent, missing = self.rules[rules], dict(silent or {}), dict(missing or {})
-        blinds = [group.random_scalar() for _ in case.household]
-        current = Inquiry(secrets.token_hex(16), case.case, blinds)
-        finished = Finished(case, rule_set, current)
-        self._certify(finished, [name for name in rule_set.datasets if name not in missing])
-        finished.positions = member_positions(case, current)
-        if current.certificate["datasets"]:
-            self._intent(current)
-            for item in current.certificate["datasets"]:
-                if item["dataset"] not in silent:
-                    self._answer(finished, item["dataset"])
-            self.flush()
-        self.services.view = self.view
-        Office(self.services)._look_up(finished, missing | silent)
-        if needs_total(rule_set, finished.lines) and summed_lines(rule_set, finished.lines):
-            finished.total = self._total(finished)
-        elif current.certificate["datasets"] and not silent:
-            random = secrets.token_hex(32)
-            self.submit("share.release", "trust", drafts.share_release(current.query, 0, random))
-            self.flush()
-        net = None if finished.total is None else finished.total.net
-        finished.verdict = decide(rule_set, Household(len(case.household)), finished.lines, net)
-        return finished
-
-    def _certify(self, finished: Finished, datasets: Sequence[str]) -> None:
-        current, rules = finished.inquiry, finished.rules
-        terms = certificates.Terms(
-            network=self.network,
-            office="office",
-            registrar="desk",
-            query=current.query,
-            protocol="sum",
-            reveal="total",
-            purpose="dibao",
-            rules={"id": rules.id, "version": rules.version, "digest": rules.digest},
-            datasets=tuple(
-                certificates.CertifiedDataset(
-                    name, LABEL, self.published[name].public, f"g-{name.partition('.')[0]}"
-                )
-                for name in sorted(datasets)
-            ),
-            cases=1,
-        )
-        persons = [
-            certificates.Person(canonical_bytes(resident_id(one.id)), blind, 0, secrets.token_hex(16))
-            for one, blind in zip(finished.case.household, current.blinds, strict=True)
-        ]
-        document, openings = certificates.certify(
-            terms, persons, b"padding" * 8, self.time(-120), self.time(900)
-        )
-        current.certificate, current.openings = document, openings.to_json()
-        current.signature = signature(key("desk"), certificate_message(document))
-
-    def _intent(self, current: Inquiry) -> None:
-        certificate = current.certificate
-        digest = certificate_digest(certificate)
-        operator = signature(key("office", "a"), bytes.fromhex(digest))
-        salt = secrets.token_bytes(32)
-        current.operator = {"salt": salt.hex(), **operator}
-        grants = sorted({item["grant"] for item in certificate["datasets"]})
-        slot = next(n for n in range(100) if self.view.slot_taken(grants[0], "2026-11", n) is None)
-        body = {
-            "certificate": certificate,
-            "signature": current.signature,
-            "digest": digest,
-            "operator": commit(salt, fields(operator["key"].encode(), bytes.fromhex(operator["sig"]))).hex(),
-            "slots": [{"grant": grant, "period": "2026-11", "slot": slot} for grant in grants],
-        }
-        self.submit("query.intent", "office", body, id=current.query)
-        self.flush()
-
-    def _answer(self, finished: Finished, dataset: str) -> None:
-        current, owner = finished.inquiry, dataset.partition(".")[0]
-        published = self.published[dataset]
-        betas, proof = evaluate(published.key, published.public, list(current.opened().elements))
-        salt = secrets.token_bytes(32)
-        response = response_digest(salt, betas, proof)
-        receipt = signature(key(owner), receipt_message(current.certificate, dataset, response))
-        finished.answers[dataset] = Answer(dataset, betas, proof, salt, receipt)
-        body = drafts.query_answer(current.query, dataset, "answered", response.hex())
-        self.submit("query.answer", owner, body)
-
-    def _total(self, finished: Finished) -> Total:
-        current = finished.inquiry
-        rules = rule_datasets(self.view, current.certificate["rules"])
-        terms = expected_terms(list(current.opened().real), rules, finished.evidence.lines)
-        document = list_document(current.certificate, 0, terms)
-        digest = list_digest(document)
-        public_key, shares = sum_key()
-        rows = signed_ciphertexts(terms, finished.evidence.lines)
-        total = public_key.public.combine([(public_key.public.from_bytes(data), sign) for data, sign in rows])
-        context, salt = ListContext(self.network, current.query, digest), secrets.token_bytes(32)
-        recorded = commit(salt, b"list", digest).hex()
-        self.submit("share.release", "trust", drafts.share_release(current.query, 0, recorded))
-        self.flush()
-        values, shown = {}, []
-        for share in shares:
-            values[share.holder] = partial(public_key, share, total)
-            proof = shareproof.prove(public_key, share, total, values[share.holder], context)
-            value = public_key.public.to_bytes(values[share.holder]).hex()
-            shown.append({"holder": share.holder, "list": digest.hex(), "proof": proof.hex(), "value": value})
-        shown[1]["salt"] = salt.hex()
-        net = decode(public_key.public, combine(public_key, values), len(rows))
-        return Total(net, document, signature(key("office"), list_message(document)), shown)
-
 
 @cache
 def world(network: str = NETWORK) -> World:
@@ -502,49 +351,3 @@ def world(network: str = NETWORK) -> World:
     made = World(Path(folder.name), network)
     made.keep = folder  # type: ignore[attr-defined]  # removed when the world is
     return made
-
-
-OUTCOMES: dict[str, Callable[[World], Finished]] = {
-    "total": lambda w: w.finish(w.case("2026-000001", PLAIN, IDS[0], IDS[2], IDS[3]), PLAIN),
-    "single": lambda w: w.finish(w.case("2026-000002", PLAIN, IDS[3], IDS[2], IDS[4]), PLAIN),
-    "no_rows": lambda w: w.finish(w.case("2026-000003", PLAIN, IDS[3]), PLAIN),
-    "vetoed": lambda w: w.finish(w.case("2026-000004", PLAIN, IDS[0], IDS[1]), PLAIN),
-    "gaps": lambda w: w.finish(
-        w.case("2026-000005", AGED, IDS[0], IDS[3]),
-        AGED,
-        silent={"tax.owner": "refused_grant"},
-        missing={"bank.deposit": "unpublished"},
-    ),
-    "region": lambda w: w.finish(_elsewhere(w), STRICT, missing={"bank.deposit": "no_grant"}),
-    "nothing": lambda w: w.finish(
-        w.case("2026-000007", PLAIN, IDS[3]),
-        PLAIN,
-        missing=dict.fromkeys(w.rules[PLAIN].datasets, "no_grant"),
-    ),
-    "no_consent": lambda w: w.refuse(_unwilling(w), PLAIN, "no_consent"),
-    "invalid": lambda w: w.refuse(
-        w.case("2026-000009", PLAIN, IDS[0], "331022198001010011"), PLAIN, "invalid_identifier"
-    ),
-}
-
-
-def _elsewhere(made: World) -> Case:
-    case = made.case("2026-000006", STRICT, IDS[0], IDS[3])
-    return replace(case, household=(replace(case.household[0], region="440100"), case.household[1]))
-
-
-def _unwilling(made: World) -> Case:
-    case = made.case("2026-000008", PLAIN, IDS[0], IDS[3])
-    return replace(case, household=(case.household[0], replace(case.household[1], consent="none")))
-
-
-@cache
-def finished(outcome: str) -> Finished:
-    """A finished check of each kind, made once."""
-    return OUTCOMES[outcome](world())
-
-
-@cache
-def report(outcome: str) -> bytes:
-    """Its report."""
-    return build_report(world().services, finished(outcome))

@@ -1,0 +1,371 @@
+"""No answer without a record, no question without consent: a department is asked by a dishonest office.
+
+A refusal leaves a record too: ``query.answer`` where the intent is valid and names the dataset, else a line
+of the department's journal, which an incident counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ledger import canonical
+from ledger.certificate import certificate_digest, certificate_message
+from node import calls, incidents, inquiry
+from node.finished import Finished
+from node.identity import signature
+from node.member import Member
+from node.services import instant, instant_text
+from protocols.check.certificate import commit_elements
+from protocols.psi import group, voprf
+from protocols.wire import check_pb2, check_pb2_grpc
+from tests.e2e.bureau import Bureau, call, refused, with_certificate, with_elements
+from tests.e2e.county import County, wait_until
+from tests.node.messier import identity
+
+
+@pytest.fixture(scope="module")
+def asked(running: County, bureau: Bureau) -> Finished:
+    """A question whose intent is on the ledger, not yet answered by revenue."""
+    with running.peace():
+        return bureau.logged(running.case())
+
+
+@pytest.fixture(scope="module")
+def another(running: County, bureau: Bureau) -> Finished:
+    """Another such question."""
+    with running.peace():
+        return bureau.logged(running.case())
+
+
+# Without intent.
+
+
+def test_no_answer_without_an_intent(county: County, bureau: Bureau, asked: Finished) -> None:
+    """A certificate alone, with an intent that was never logged and another's receipt."""
+    certified = bureau.certified(county.case())
+    request = bureau.question(asked)
+    request.intent = bureau.intent_leaf(certified)
+    request.certificate = canonical.encode(certified.inquiry.certificate)
+    request.signature = canonical.encode(certified.inquiry.signature)
+    opened = certified.inquiry.opened()
+    request = with_elements(request, opened.elements)
+    request.elements_salt = opened.elements_salt
+    before = county.journal("revenue", "refused:receipt")
+    with refused("receipt"):
+        bureau.send(request)
+    assert county.journal("revenue", "refused:receipt") == before + 1
+    bureau.no_answer(certified.inquiry.query)
+
+
+def test_another_questions_receipt_is_refused(
+    county: County, bureau: Bureau, asked: Finished, another: Finished
+) -> None:
+    request = bureau.question(asked)
+    request.receipt = bureau.question(another).receipt
+    with refused("receipt"):
+        bureau.send(request)
+
+
+def test_a_receipt_below_the_quorum_is_refused(county: County, bureau: Bureau, asked: Finished) -> None:
+    """All cosignatures but one are taken off the checkpoint."""
+    request = bureau.question(asked)
+    lines = bytes(request.receipt).decode().split("\n")
+    cosigned = [at for at, line in enumerate(lines) if line.startswith("— witness.")]
+    for at in reversed(cosigned[1:]):
+        del lines[at]
+    assert len(cosigned) >= county.policy.quorum
+    request.receipt = "\n".join(lines).encode()
+    with refused("receipt"):
+        bureau.send(request)
+
+
+def test_an_entry_that_is_no_intent_is_refused(county: County, bureau: Bureau, asked: Finished) -> None:
+    request = bureau.question(asked)
+    leaf = bureau.services.ledger.replica.leaf(0)
+    request.intent, request.receipt = leaf, bureau.services.ledger.replica.receipt(0).format()
+    with refused("malformed"):
+        bureau.send(request)
+    request.intent = b"{}"
+    with refused("malformed"):
+        bureau.send(request)
+
+
+def test_an_intent_of_another_office_is_no_use(county: County, bureau: Bureau, asked: Finished) -> None:
+    """Welfare got the office's whole question and asks revenue with it."""
+    before = county.journal("revenue", "refused:not_the_office")
+    channel = county.channel(county.clients["welfare"].keys.tls, "revenue")
+    with refused("not_the_office"):
+        call(check_pb2_grpc.DepartmentStub(channel).Answer, bureau.question(asked))
+    channel.close()
+    assert county.journal("revenue", "refused:not_the_office") == before + 1
+
+
+def test_a_dataset_the_intent_does_not_name_is_refused(
+    county: County, bureau: Bureau, asked: Finished
+) -> None:
+    for dataset in ("revenue.firms", "welfare.care"):
+        request = bureau.question(asked)
+        request.datasets[:] = [dataset]
+        with refused("not_named"):
+            bureau.send(request)
+
+
+def test_refusals_without_an_intent_become_an_incident(county: County, bureau: Bureau) -> None:
+    """The hourly count, taken now from the department's own journal."""
+    configuration = county.clients["revenue"].configuration
+    before = len(county.entries("incident"))
+    request = bureau.question(bureau.logged(county.case()))
+    request.receipt = b"c2sp.org/tlog-proof@v1"
+    with refused("receipt"):
+        bureau.send(request)
+    node = Member(configuration)
+    try:
+        assert incidents.Counter(node.services).count_now() >= 1
+        assert incidents.Counter(node.services).count_now() == 0, "counted once"
+    finally:
+        node._channels.close()
+        node._engine.dispose()
+    wait_until(lambda: len(county.entries("incident")) > before, "the running node sends the incident")
+    found = county.entries("incident")[-1]
+    assert found["code"] == "refused_without_intent"
+    assert found["count"] >= 1
+    assert "bureau" not in str(found), "the peer stands in a salted commitment"
+
+
+# The certificate.
+
+
+CHANGES: dict[str, Any] = {
+    "v": 2,
+    "network": "elsewhere",
+    "registrar": "court",
+    "query": "0" * 32,
+    "protocol": "check",
+    "reveal": "bits",
+    "purpose": "curiosity",
+    "rules": {"id": "means", "version": "2026.1", "digest": "0" * 64},
+    "datasets": [],
+    "count": 8,
+    "cases": 2,
+    "elements": "0" * 64,
+    "rlist": "0" * 64,
+    "casemap": "0" * 64,
+    "consents": "0" * 64,
+    "trace": [],
+    "office": "welfare",
+}
+
+
+@pytest.mark.parametrize("field", CHANGES)
+def test_a_changed_field_of_the_certificate_is_refused(
+    field: str, county: County, bureau: Bureau, asked: Finished
+) -> None:
+    with refused("certificate"):
+        bureau.send(with_certificate(bureau.question(asked), **{field: CHANGES[field]}))
+
+
+def test_every_field_of_a_certificate_was_changed(asked: Finished) -> None:
+    assert CHANGES.keys() | {"not_before", "not_after"} == asked.inquiry.certificate.keys()
+
+
+def test_a_validity_the_registrar_did_not_sign_is_refused(
+    county: County, bureau: Bureau, asked: Finished
+) -> None:
+    longer = instant_text(instant(asked.inquiry.certificate["not_after"]) + 86400)
+    request = with_certificate(bureau.question(asked), not_after=longer)
+    with refused("bad_signature"):
+        bureau.send(request)
+    own = signature(
+        bureau.services.keys.node, certificate_message({**asked.inquiry.certificate, "not_after": longer})
+    )
+    request.signature = canonical.encode(dict(own))
+    with refused("bad_signature"):
+        bureau.send(request)
+
+
+@pytest.mark.parametrize(("shift", "code"), [(-1500, "expired"), (1500, "not_yet_valid")])
+def test_a_certificate_outside_its_validity_is_refused_by_the_departments_own_clock(
+    shift: int, code: str, county: County, bureau: Bureau, asked: Finished
+) -> None:
+    """Signed by the registrar, as a renewal of another time would be."""
+    moved = {
+        name: instant_text(instant(asked.inquiry.certificate[name]) + shift)
+        for name in ("not_before", "not_after")
+    }
+    request = with_certificate(bureau.question(asked), **moved)
+    message = certificate_message({**asked.inquiry.certificate, **moved})
+    request.signature = canonical.encode(dict(signature(county.clients["window"].keys.node, message)))
+    before = county.journal("revenue", f"refused:{code}")
+    with refused(code):
+        bureau.send(request)
+    assert county.journal("revenue", f"refused:{code}") == before + 1
+
+
+def test_a_revoked_certificate_is_refused(county: County, bureau: Bureau) -> None:
+    finished = bureau.logged(county.case())
+    digest = certificate_digest(finished.inquiry.certificate)
+    county.clients["window"].submit("certificate.revoke", {"digest": digest})
+    with refused("revoked"):
+        bureau.send(bureau.question(finished))
+    with refused("revoked"):
+        calls.renew(bureau.services, finished.inquiry.certificate, finished.inquiry.signature)
+
+
+# The elements.
+
+
+def unsorted(elements: list[bytes]) -> list[bytes]:
+    return [elements[1], elements[0], *elements[2:]]
+
+
+def swapped(elements: list[bytes]) -> list[bytes]:
+    """One person exchanged for another after the intent."""
+    stranger = voprf.blind([b"CN-RID:331098195001010015"], [group.random_scalar()])[0]
+    return sorted([*elements[1:], stranger])
+
+
+def left_out(elements: list[bytes]) -> list[bytes]:
+    return elements[1:]
+
+
+def added(elements: list[bytes]) -> list[bytes]:
+    return sorted([*elements, *swapped(elements)[:1]])
+
+
+def twice(elements: list[bytes]) -> list[bytes]:
+    return sorted([elements[0], elements[0], *elements[2:]])
+
+
+def short(elements: list[bytes]) -> list[bytes]:
+    return [elements[0][:31], *elements[1:]]
+
+
+def identity_element(elements: list[bytes]) -> list[bytes]:
+    return [bytes(32), *elements[1:]]
+
+
+def not_canonical(elements: list[bytes]) -> list[bytes]:
+    return [*elements[:-1], b"\xff" * 32]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [unsorted, swapped, left_out, added, twice, short, identity_element, not_canonical],
+    ids=lambda change: change.__name__,
+)
+def test_elements_that_were_not_certified_get_nothing_and_a_record(
+    change: Callable[[list[bytes]], list[bytes]], county: County, bureau: Bureau
+) -> None:
+    finished = bureau.logged(county.case())
+    query = finished.inquiry.query
+    true = bureau.question(finished)
+    with refused("certificate"):
+        bureau.send(with_elements(true, change([bytes(item) for item in true.elements])))
+    assert county.journal("revenue", "refused:certificate", query) == 1
+    bureau.recorded(query, "revenue.cars", "refused:certificate")
+    assert len(bureau.send(true).answers) == 2, "the certified elements are answered still"
+    bureau.recorded(query, "revenue.cars", "answered")
+
+
+@pytest.mark.parametrize("change", [identity_element, not_canonical], ids=lambda change: change.__name__)
+def test_bad_points_are_refused_though_a_registrar_certified_them(
+    change: Callable[[list[bytes]], list[bytes]], county: County, bureau: Bureau
+) -> None:
+    """Office and registrar together: everything is signed and logged, the point is bad all the same."""
+    finished = bureau.certified(county.case())
+    current = finished.inquiry
+    opened = current.opened()
+    elements = change(list(opened.elements))
+    current.openings["elements"] = [element.hex() for element in elements]
+    current.certificate["elements"] = commit_elements(opened.elements_salt, elements).hex()
+    current.signature = signature(
+        county.clients["window"].keys.node, certificate_message(current.certificate)
+    )
+    bureau.log_intent(finished)
+    with refused("group"):
+        bureau.send(bureau.question(finished))
+    bureau.recorded(current.query, "revenue.cars", "refused:group")
+
+
+def test_a_question_asked_again_gets_the_same_bytes(county: County, bureau: Bureau) -> None:
+    finished = bureau.logged(county.case())
+    request = bureau.question(finished)
+    first = bureau.send(request)
+    again = bureau.send(request)
+    assert [item.betas for item in first.answers] == [item.betas for item in again.answers]
+    assert [item.proof for item in first.answers] == [item.proof for item in again.answers]
+    with refused("certificate"):
+        bureau.send(with_elements(request, swapped([bytes(item) for item in request.elements])))
+    for dataset in request.datasets:
+        bureau.recorded(finished.inquiry.query, dataset, "answered")
+
+
+# Consent.
+
+
+def test_without_consent_no_question_leaves(county: County, bureau: Bureau) -> None:
+    refusal = bureau.certified(county.case("N")).refusal
+    assert refusal is not None
+    assert refusal.code == "no_consent"
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [("stranger", "no_consent"), ("other case", "no_consent"), ("twice", "duplicate_person")],
+)
+def test_a_person_without_own_consent_for_this_case_is_not_certified(
+    change: str, code: str, county: County, bureau: Bureau
+) -> None:
+    case = county.case()
+    if change == "stranger":
+        added = replace(case.household[0], id=identity(988, 1999))
+    elif change == "other case":
+        added = county.case().household[0]
+    else:
+        added = case.household[0]
+    finished = bureau.certified(replace(case, household=(*case.household, added)))
+    assert finished.refusal is not None
+    assert finished.refusal.code == code
+
+
+def test_a_blind_of_zero_is_not_certified(county: County, bureau: Bureau) -> None:
+    finished = bureau.begin(county.case())
+    finished.inquiry.blinds[0] = 0
+    with refused("group"):
+        bureau.office._certify(finished)
+
+
+def test_a_query_id_certifies_one_question_only(county: County, bureau: Bureau) -> None:
+    first = bureau.certified(county.case())
+    second = bureau.begin(county.case())
+    second.inquiry.query = first.inquiry.query
+    with refused("query_reused"):
+        bureau.office._certify(second)
+
+
+def test_only_the_office_is_certified(county: County, bureau: Bureau, asked: Finished) -> None:
+    now = bureau.services.ledger.now_text()
+    chosen = inquiry.choose_datasets(bureau.services.view, "bureau", asked.rules, now)
+    terms = bureau.office._terms(bureau.begin(county.case()), chosen)
+    channel = county.channel(county.clients["revenue"].keys.tls, "window")
+    stub = check_pb2_grpc.RegistrarStub(channel)
+    with refused("not_an_office"):
+        call(stub.Certify, check_pb2.CertifyRequest(terms=canonical.encode(terms), cases=["x"]))
+    channel.close()
+
+
+def test_padding_is_the_registrars_own(county: County, bureau: Bureau) -> None:
+    """The elements are the office's own and one that it cannot tell: no R, no case."""
+    finished = bureau.certified(county.case())
+    opened = finished.inquiry.opened()
+    own = {opened.elements[position] for position in opened.real}
+    assert len(own) == len(opened.rlist) == 3
+    assert list(opened.casemap).count(0) == 1
+    again = bureau.begin(finished.case)
+    again.inquiry.blinds = finished.inquiry.blinds
+    bureau.office._certify(again)
+    assert set(again.inquiry.opened().elements) & set(opened.elements) == own

@@ -1,0 +1,338 @@
+"""No enumeration: slots on the ledger bound the questions, and nothing gives one back.
+
+Intents are composed by hand and signed with the office's own key; the running sequencer decides.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from ledger import canonical
+from ledger.certificate import certificate_digest, certificate_message
+from node.errors import NodeError
+from node.finished import Finished
+from node.identity import signature
+from node.operator import OperatorClient
+from node.services import instant, instant_text
+from tests.e2e.bureau import Bureau, refused
+from tests.e2e.county import County, wait_until
+
+Body = dict[str, Any]
+ROUNDS = 3
+
+
+def other_period(body: Body) -> None:
+    body["slots"][0]["period"] = "2026-10"
+
+
+def beyond(body: Body) -> None:
+    body["slots"][0]["slot"] = 1_000_000
+
+
+def twice(body: Body) -> None:
+    body["slots"].append(dict(body["slots"][0]))
+
+
+def too_many(body: Body) -> None:
+    slot = dict(body["slots"][0])
+    body["slots"].append({**slot, "slot": 0 if slot["slot"] else 1})
+
+
+def grant_left_out(body: Body) -> None:
+    grant = body["slots"][0]["grant"]
+    body["slots"] = [slot for slot in body["slots"] if slot["grant"] != grant]
+
+
+def elements_changed(body: Body) -> None:
+    body["certificate"]["elements"] = "0" * 64
+
+
+def more_elements(body: Body) -> None:
+    body["certificate"]["count"] = 8
+
+
+def narrower_protocol(body: Body) -> None:
+    body["certificate"]["protocol"] = "check"
+
+
+def other_purpose(body: Body) -> None:
+    body["certificate"]["purpose"] = "curiosity"
+
+
+def unknown_grant(body: Body) -> None:
+    body["certificate"]["datasets"][0]["grant"] = "0" * 32
+
+
+LIES: dict[Callable[[Body], None], tuple[str, ...]] = {
+    other_period: ("slot_period",),
+    beyond: ("slot_range",),
+    twice: ("slot_twice",),
+    too_many: ("slot_count", "slot_taken"),
+    grant_left_out: ("slot_count",),
+}
+SIGNED_LIES: dict[Callable[[Body], None], str] = {
+    elements_changed: "certificate_signature",
+    more_elements: "trace_count",
+    narrower_protocol: "protocol_not_sum",
+    other_purpose: "grant_purpose",
+    unknown_grant: "grant_unknown",
+}
+
+
+@pytest.fixture(scope="module")
+def certified(running: County, bureau: Bureau) -> Finished:
+    """A certified question that no intent is ever accepted for."""
+    with running.peace():
+        return bureau.certified(running.case())
+
+
+@pytest.mark.parametrize("lie", LIES, ids=lambda lie: lie.__name__)
+def test_an_intent_takes_exactly_its_slots(
+    lie: Callable[[Body], None], county: County, bureau: Bureau, certified: Finished
+) -> None:
+    body = bureau.intent_body(certified)
+    lie(body)
+    with refused(*LIES[lie]):
+        bureau.log(certified, body)
+
+
+@pytest.mark.parametrize("lie", SIGNED_LIES, ids=lambda lie: lie.__name__)
+def test_an_intent_is_what_the_registrar_signed(
+    lie: Callable[[Body], None], county: County, bureau: Bureau, certified: Finished
+) -> None:
+    """The digest fits, the signature does not; and what no grant allows is refused whoever signed."""
+    body = bureau.intent_body(certified)
+    lie(body)
+    with refused("certificate_digest"):
+        bureau.log(certified, body)
+    body["digest"] = certificate_digest(body["certificate"])
+    with refused(SIGNED_LIES[lie]):
+        bureau.log(certified, body)
+
+
+@pytest.mark.parametrize(("shift", "code"), [(-2000, "certificate_expired"), (2000, "certificate_early")])
+def test_a_certificate_outside_its_validity_logs_nothing(
+    shift: int, code: str, county: County, bureau: Bureau, certified: Finished
+) -> None:
+    body = bureau.intent_body(certified)
+    for name in ("not_before", "not_after"):
+        body["certificate"][name] = instant_text(instant(body["certificate"][name]) + shift)
+    message = certificate_message(body["certificate"])
+    body["signature"] = signature(county.clients["window"].keys.node, message)
+    with refused(code):
+        bureau.log(certified, body)
+
+
+def test_an_office_cannot_certify_itself(county: County, bureau: Bureau, certified: Finished) -> None:
+    body = bureau.intent_body(certified)
+    body["signature"] = signature(bureau.services.keys.node, certificate_message(body["certificate"]))
+    with refused("registrar_key"):
+        bureau.log(certified, body)
+
+
+def test_a_taken_slot_is_refused_and_the_refusal_recorded(own_county: County, bureau: Bureau) -> None:
+    """``query.refused`` says so with a salted digest; one every few seconds at most."""
+    first, second = bureau.certified(own_county.case()), bureau.certified(own_county.case())
+    body = bureau.intent_body(first)
+    bureau.log(first, body)
+    taken = {**bureau.intent_body(second), "slots": body["slots"]}
+
+    def said() -> list[Any]:
+        return [entry["code"] for entry in own_county.entries("query.refused")]
+
+    before = said().count("slot_taken")
+
+    def recorded() -> bool:
+        with refused("slot_taken"):
+            bureau.log(second, taken)
+        return said().count("slot_taken") > before
+
+    wait_until(recorded, "a query.refused entry", 30)
+    assert second.inquiry.query not in str(own_county.entries("query.refused"))
+    bureau.no_answer(second.inquiry.query)
+
+
+def test_a_replayed_intent_takes_nothing_more(own_county: County, bureau: Bureau) -> None:
+    finished = bureau.certified(own_county.case())
+    leaf = bureau.intent_leaf(finished)
+    ledger = bureau.services.ledger
+    first = ledger.append(leaf)
+    assert ledger.append(leaf).index == first.index, "the same bytes are the same entry"
+    with refused("id_used"):
+        bureau.log(finished, bureau.intent_body(finished))
+
+
+def test_a_clone_that_forgot_its_questions_gains_no_slot(own_county: County, bureau: Bureau) -> None:
+    """A grant of one slot: the running office uses it up, the office's copy from a backup finds it taken."""
+    options = narrow_grant(["revenue.cars", "revenue.wages"], slots=1)
+    grant = approved(own_county, options)
+    first, second = bureau.certified(own_county.case()), bureau.certified(own_county.case())
+    assert grant in {item["grant"] for item in first.inquiry.certificate["datasets"]}
+    body = bureau.intent_body(first)
+    stale = {**bureau.intent_body(second)}
+    own_county.clients["bureau"].submit("query.intent", body, first.inquiry.query)
+    with refused("slot_taken"):
+        bureau.log(second, stale)
+    bureau.services.ledger.sync()
+    with refused("budget"):
+        bureau.intent_body(second)
+    revoke(own_county.clients["revenue"], grant)
+
+
+def test_of_two_intents_for_one_slot_exactly_one_is_accepted(own_county: County, bureau: Bureau) -> None:
+    """The office's running node and its copy in this process, at the same moment."""
+    for _ in range(ROUNDS):
+        first, second = bureau.certified(own_county.case()), bureau.certified(own_county.case())
+        one = bureau.intent_body(first)
+        other = {**bureau.intent_body(second), "slots": one["slots"]}
+        start = threading.Barrier(2)
+
+        def attempt(log: Callable[[], None], start: threading.Barrier = start) -> str:
+            start.wait()
+            try:
+                log()
+            except NodeError as error:
+                return error.code
+            return "accepted"
+
+        def by_node(body: Body = one, query: str = first.inquiry.query) -> None:
+            own_county.clients["bureau"].submit("query.intent", body, query)
+
+        def by_copy(asked: Finished = second, body: Body = other) -> None:
+            bureau.log(asked, body)
+
+        with ThreadPoolExecutor(2) as pool:
+            outcomes = sorted(pool.map(attempt, (by_node, by_copy)))
+        assert outcomes == ["accepted", "slot_taken"]
+        bureau.services.ledger.sync()
+        slot = one["slots"][0]
+        holder = bureau.services.view.slot_taken(slot["grant"], slot["period"], slot["slot"])
+        assert holder in {first.inquiry.query, second.inquiry.query}
+        loser = ({first.inquiry.query, second.inquiry.query} - {holder}).pop()
+        assert bureau.services.view.intent(loser) is None
+
+
+# Grants.
+
+
+def narrow_grant(datasets: list[str], **changes: Any) -> dict[str, Any]:
+    """What the office asks revenue for."""
+    options = {
+        "owner": "revenue",
+        "datasets": datasets,
+        "protocol": "sum",
+        "reveal": "total",
+        "purpose": "means",
+        "basis": "社会救助暂行办法 第五十八条",
+        "from": "2026-01-01",
+        "until": "2027-12-31",
+        "period": "month",
+        "slots": 50,
+        "elements": 8,
+        "min_terms": 0,
+    }
+    return options | changes
+
+
+def approved(county: County, options: dict[str, Any]) -> str:
+    """A grant that two people of the owner approved."""
+    grant = county.clients["bureau"].request_grant(options)
+    county.clients["revenue"].decide_grant(grant, "approve")
+    return grant
+
+
+def revoke(owner: OperatorClient, grant: str) -> None:
+    """Take a grant back."""
+    owner.submit_by_two("grant.revoke", {"grant": grant, "reason": "over"})
+
+
+@pytest.mark.parametrize(
+    ("datasets", "changes", "code"),
+    [
+        (["revenue.cars"], {}, "grant_dataset"),
+        (["revenue.cars", "revenue.wages"], {"protocol": "check", "reveal": "bits"}, "grant_protocol"),
+        (["revenue.cars", "revenue.wages"], {"purpose": "school"}, "grant_purpose"),
+        (["revenue.cars", "revenue.wages"], {"until": "2026-01-02"}, "grant_dates"),
+    ],
+    ids=["dataset", "protocol", "purpose", "dates"],
+)
+def test_a_grant_that_is_too_narrow_allows_no_intent(
+    datasets: list[str],
+    changes: dict[str, Any],
+    code: str,
+    own_county: County,
+    bureau: Bureau,
+) -> None:
+    """The registrar signs what the office names; the contract compares it with the grant."""
+    finished = bureau.certified(own_county.case())
+    grant = approved(own_county, narrow_grant(datasets, **changes))
+    body = rebased(own_county, bureau, finished, grant)
+    with refused(code):
+        bureau.log(finished, body)
+    revoke(own_county.clients["revenue"], grant)
+
+
+def test_a_grant_one_person_approved_is_none(own_county: County, bureau: Bureau) -> None:
+    finished = bureau.certified(own_county.case())
+    grant = own_county.clients["bureau"].request_grant(narrow_grant(["revenue.cars", "revenue.wages"]))
+    decision = {"grant": grant, "decision": "approve"}
+    with refused("missing_signer"):
+        own_county.clients["revenue"].submit("grant.decide", decision)
+    with refused("grant_not_approved"):
+        bureau.log(finished, rebased(own_county, bureau, finished, grant))
+
+
+def test_a_revoked_grant_allows_neither_intent_nor_answer(own_county: County, bureau: Bureau) -> None:
+    grant = approved(own_county, narrow_grant(["revenue.cars", "revenue.wages"]))
+    asked = bureau.logged(own_county.case())
+    assert grant in {item["grant"] for item in asked.inquiry.certificate["datasets"]}
+    waiting = bureau.certified(own_county.case())
+    body = bureau.intent_body(waiting)
+    revoke(own_county.clients["revenue"], grant)
+    with refused("grant_revoked"):
+        bureau.log(waiting, body)
+    with refused("grant"):
+        bureau.send(bureau.question(asked))
+    bureau.recorded(asked.inquiry.query, "revenue.cars", "refused:grant")
+    assert own_county.journal("revenue", "refused:grant", asked.inquiry.query) == 1
+
+
+def test_a_grants_least_number_of_rows_holds(own_county: County, bureau: Bureau) -> None:
+    """A family has two rows to open; the grant wants five."""
+    grant = approved(own_county, narrow_grant(["revenue.cars", "revenue.wages"], min_terms=5))
+    finished = bureau.answered(own_county.case())
+    with refused("min_terms"):
+        bureau.open(finished, bureau.pack(finished))
+    bureau.nothing_released(finished)
+    revoke(own_county.clients["revenue"], grant)
+
+
+def rebased(county: County, bureau: Bureau, finished: Finished, grant: str) -> Body:
+    """The intent's body under another grant of revenue, certified by the registrar's own key."""
+    body = bureau.intent_body(finished)
+    certificate: Body = canonical_object(body["certificate"])
+    old = {item["grant"] for item in certificate["datasets"] if item["dataset"].startswith("revenue.")}
+    for item in certificate["datasets"]:
+        if item["dataset"].startswith("revenue."):
+            item["grant"] = grant
+    slots = [{**slot, "grant": grant} if slot["grant"] in old else slot for slot in body["slots"]]
+    message = certificate_message(certificate)
+    return {
+        **body,
+        "certificate": certificate,
+        "digest": certificate_digest(certificate),
+        "signature": signature(county.clients["window"].keys.node, message),
+        "slots": slots,
+    }
+
+
+def canonical_object(value: Any) -> Body:
+    """A deep copy of an object."""
+    copy = canonical.decode(canonical.encode(value))
+    assert isinstance(copy, dict)
+    return dict(copy)

@@ -1,0 +1,153 @@
+"""Making a home and reading its configuration: what is wrong is said with its remedy."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from keys.errors import WrongPassphrase
+from node import config
+from node.config import read_configuration
+from node.errors import ConfigurationError
+from node.identity import open_keys
+from node.setup import init_home
+
+GOOD = """[member]
+id = "tax"
+name = "税务局"
+roles = ["department"]
+[listen]
+address = "127.0.0.1:7401"
+"""
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HEDUI_PASSPHRASE", "HEDUI_LANGUAGE", "HEDUI_CONFIG", "XDG_CONFIG_HOME", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def home(root: Path, text: str) -> Path:
+    (root / "keys").mkdir(exist_ok=True)
+    (root / "keys" / "passphrase").write_text("secret\n")
+    (root / "node.toml").write_text(text)
+    return root
+
+
+def test_defaults(tmp_path: Path) -> None:
+    found = read_configuration(home(tmp_path, GOOD))
+    assert (found.member, found.roles, found.endpoint) == ("tax", ("department",), "127.0.0.1:7401")
+    assert found.store_url == f"sqlite:///{tmp_path.resolve()}/node.db"
+    assert found.log_url == f"sqlite:///{tmp_path.resolve()}/log.db"
+    assert (found.threads, found.processes, found.passphrase) == (16, 0, b"secret")
+    assert "secret" not in repr(found)
+
+
+def test_every_setting(tmp_path: Path) -> None:
+    text = (
+        GOOD
+        + """endpoint = "tax.example:1"
+[store]
+url = "postgresql+psycopg://u@h/b"
+log_url = "sqlite:////var/log.db"
+[work]
+threads = 3
+processes = 0
+"""
+    )
+    found = read_configuration(home(tmp_path, text))
+    assert (found.endpoint, found.store_url) == ("tax.example:1", "postgresql+psycopg://u@h/b")
+    assert (found.log_url, found.threads, found.processes) == ("sqlite:////var/log.db", 3, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "lacks member: add it"),
+        (GOOD.replace('id = "tax"\n', ""), "lacks id: add it"),
+        (GOOD.replace('address = "127.0.0.1:7401"\n', ""), "lacks address: add it"),
+        (GOOD.replace('["department"]', "[]"), "roles must be among department"),
+        (GOOD.replace('["department"]', '["king"]'), "got king"),
+        (GOOD.replace('["department"]', "3"), "cannot be read"),
+        (GOOD + "[work]\nthreads = 'many'\n", "cannot be read"),
+        (GOOD + "[[[", "cannot be read"),
+        ("member = 1\nlisten = 2\n", "cannot be read"),
+    ],
+)
+def test_what_is_wrong_is_said(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        read_configuration(home(tmp_path, text))
+
+
+def test_no_home(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="hedui node init"):
+        read_configuration(tmp_path)
+
+
+def test_where_the_passphrase_comes_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = home(tmp_path, GOOD)
+    monkeypatch.setenv("HEDUI_PASSPHRASE", "from the environment")
+    assert read_configuration(root).passphrase == b"from the environment"
+    (tmp_path / "elsewhere").write_bytes(b" from a file \n")
+    home(tmp_path, GOOD + '[keys]\npassphrase_file = "elsewhere"\n')
+    assert read_configuration(root).passphrase == b"from a file", "the configured file goes first"
+    (tmp_path / "elsewhere").unlink()
+    with pytest.raises(ConfigurationError, match="restore it, or set HEDUI_PASSPHRASE"):
+        read_configuration(root)
+
+
+def test_language_and_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert config.preferred_language() == "en"
+    monkeypatch.setenv("LANG", "zh_CN.UTF-8")
+    assert config.preferred_language() == "zh"
+    monkeypatch.setenv("HEDUI_LANGUAGE", "en")
+    assert config.preferred_language() == "en"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert config.user_folder() == tmp_path / ".config" / "hedui"
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
+    assert config.user_folder() == tmp_path / "xdg" / "hedui"
+    monkeypatch.setenv("HEDUI_CONFIG", str(tmp_path / "own"))
+    assert config.user_folder() == tmp_path / "own"
+
+
+@pytest.mark.parametrize("role", config.ROLES)
+def test_a_home_of_each_role(tmp_path: Path, role: str) -> None:
+    made = init_home(tmp_path / "h", "m-1", '引号 " \\ 与', (role,), "127.0.0.1:0", "host:1")
+    assert read_configuration(tmp_path / "h") == made
+    assert made.name == '引号 " \\ 与'
+    card = json.loads(made.home.card.read_text())
+    uses = sorted(key["use"] for key in card["keys"])
+    assert uses == sorted(
+        ["node", "operator", "operator", "seal", "log" if role == "sequencer" else "witness"]
+    )
+    assert (card["id"], card["roles"], card["endpoint"]) == ("m-1", [role], "host:1")
+    keys = open_keys(made)
+    assert card["keys"][0]["public"] == keys.node.public.raw.hex()
+    secrets = [path for path in made.home.keys.rglob("*") if path.is_file() and path.name != "vault.json"]
+    assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in secrets)
+    assert not [path for path in secrets if keys.node.seed in path.read_bytes()]
+    assert {"padding", "subjects"} <= set(keys.vault.names()) or role != "registrar"
+
+
+def test_a_home_is_never_overwritten(tmp_path: Path) -> None:
+    init_home(tmp_path, "a", "a", ("office",), "127.0.0.1:0")
+    before = (tmp_path / "card.json").read_bytes()
+    with pytest.raises(ConfigurationError, match="choose another folder"):
+        init_home(tmp_path, "b", "b", ("office",), "127.0.0.1:0")
+    assert (tmp_path / "card.json").read_bytes() == before
+
+
+def test_another_passphrase_opens_nothing(tmp_path: Path) -> None:
+    made = init_home(tmp_path, "a", "a", ("office",), "127.0.0.1:0")
+    (made.home.keys / "passphrase").write_text("f" * 64)
+    with pytest.raises(WrongPassphrase):
+        open_keys(read_configuration(tmp_path))
+
+
+def test_names_that_toml_cannot_hold(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot hold"):
+        init_home(tmp_path / "h", "a", "\x7f", ("office",), "127.0.0.1:0")
+    assert not (tmp_path / "h").exists()

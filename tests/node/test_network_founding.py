@@ -1,0 +1,182 @@
+"""Founding and joining: nobody signs what it has not read; nothing is sealed that a founder did not sign."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from keys.signing import SigningKey
+from ledger.contract import apply
+from ledger.entry import parse
+from ledger.errors import Refused
+from ledger.state import MemoryState
+from node import network
+from node.errors import ConfigurationError
+from node.home import Home
+from node.identity import open_keys
+from node.network import NetworkFile
+from node.setup import init_home
+
+TIME = "2026-11-22T02:00:00Z"
+FOUNDERS = (("log", "sequencer"), ("office", "office"), ("desk", "registrar"), ("tax", "department"))
+
+
+class Founding:
+    """Founders with their cards and keys, and a proposal that nobody has signed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.homes = {
+            name: init_home(folder / name, name, name, (role,), "127.0.0.1:1") for name, role in FOUNDERS
+        }
+        self.cards = [network.read_card(made.home.card) for made in self.homes.values()]
+        self.keys = {name: open_keys(made).node for name, made in self.homes.items()}
+        self.proposal = network.propose("net", "2026-11", "paillier-3072", self.cards, pilot=False)
+
+    def sign(self, *names: str) -> dict[str, Any]:
+        for card in self.cards:
+            if card["id"] in (names or self.keys):
+                network.sign_proposal(self.proposal, card, self.keys[card["id"]])
+        return self.proposal
+
+
+@pytest.fixture(scope="module")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Founding:
+    return Founding(tmp_path_factory.mktemp("founding"))
+
+
+@pytest.fixture
+def founding(homes: Founding) -> Founding:
+    made = copy.copy(homes)
+    made.proposal = copy.deepcopy(homes.proposal)
+    return made
+
+
+def test_a_signed_proposal_becomes_genesis(founding: Founding) -> None:
+    leaf, file = network.seal(founding.sign(), founding.keys["log"], TIME)
+    apply(MemoryState(), parse(leaf), TIME)
+    assert file.genesis == hashlib.sha256(leaf).digest()
+    assert len(file.policy.witnesses) == 3
+    assert file.first.member == "log"
+    assert {contact.member for contact in network.genesis_contacts(leaf)} == set(founding.keys)
+    names = network.witness_names(founding.cards)
+    assert sorted(names.values()) == ["desk", "office", "tax"]
+    assert {witness.name for witness in file.policy.witnesses} == set(names)
+
+
+@pytest.mark.parametrize("missing", ["log", "office", "desk", "tax"])
+def test_a_founder_has_not_signed(founding: Founding, missing: str) -> None:
+    founding.sign(*(name for name in founding.keys if name != missing))
+    with pytest.raises(ConfigurationError, match=f"{missing} has not signed"):
+        network.seal(founding.proposal, founding.keys["log"], TIME)
+
+
+def test_signing_twice_is_signing_once(founding: Founding) -> None:
+    founding.sign()
+    assert len(founding.sign()["sigs"]) == 4
+
+
+def changed(proposal: dict[str, Any], change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    made = copy.deepcopy(proposal)
+    change(made)
+    return made
+
+
+def swap_key(made: dict[str, Any]) -> None:
+    card = next(card for card in made["body"]["members"] if card["id"] == "tax")
+    card["keys"][0]["public"] = SigningKey.generate().public.raw.hex()
+
+
+CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
+    "another key of mine": swap_key,
+    "another address of mine": lambda made: made["body"]["members"][3].update(endpoint="evil:1"),
+    "more roles of mine": lambda made: made["body"]["members"][3].update(roles=["department", "trustee"]),
+    "without me": lambda made: made["body"]["members"].pop(3),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_founder_signs_its_own_card_only(founding: Founding, name: str) -> None:
+    with pytest.raises(ConfigurationError, match="do not sign it"):
+        network.sign_proposal(
+            changed(founding.proposal, CHANGES[name]), founding.cards[3], founding.keys["tax"]
+        )
+
+
+def test_a_proposal_changed_after_signing(founding: Founding) -> None:
+    """Sealing does not hide it: the contract refuses the genesis entry everywhere."""
+    founding.sign()
+    for change in (
+        lambda made: made["body"].update(pilot=True),
+        lambda made: made["body"]["params"].update(suite="pad64"),
+        lambda made: made.update(network="other"),
+    ):
+        leaf, _ = network.seal(changed(founding.proposal, change), founding.keys["log"], TIME)
+        with pytest.raises(Refused):
+            apply(MemoryState(), parse(leaf), TIME)
+
+
+def test_only_the_sequencer_seals(founding: Founding) -> None:
+    leaf, _ = network.seal(founding.sign(), founding.keys["office"], TIME)
+    with pytest.raises(Refused):
+        apply(MemoryState(), parse(leaf), TIME)
+
+
+def test_who_cannot_found(founding: Founding) -> None:
+    log, office, desk, tax = founding.cards
+    for cards in ([log, office], [office, desk, tax], [log, {**office, "roles": ["sequencer"]}, desk], []):
+        with pytest.raises(ConfigurationError, match="at least three members, exactly one"):
+            network.propose("net", "2026-11", "paillier-3072", cards, pilot=False)
+
+
+def test_joining_pins_one_network(founding: Founding, tmp_path: Path) -> None:
+    leaf, file = network.seal(founding.sign(), founding.keys["log"], TIME)
+    home = Home(tmp_path)
+    network.join(home, file, leaf)
+    assert NetworkFile.read(home.network) == file
+    assert (tmp_path / "genesis.leaf").read_bytes() == leaf
+    network.join(home, file)
+    with pytest.raises(ConfigurationError, match="use a new home"):
+        network.join(home, replace(file, genesis=bytes(32)))
+    assert NetworkFile.read(home.network) == file
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda value: value.pop("genesis"),
+        lambda value: value.update(genesis="zz"),
+        lambda value: value.update(policy="quorum 0"),
+        lambda value: value.update(policy=7),
+        lambda value: value.update(first={}),
+        lambda value: value["first"].update(authority=1),
+    ],
+)
+def test_a_malformed_invitation(
+    founding: Founding, tmp_path: Path, change: Callable[[dict[str, Any]], None]
+) -> None:
+    value = json.loads(network.seal(founding.sign(), founding.keys["log"], TIME)[1].format())
+    change(value)
+    path = tmp_path / "network.json"
+    path.write_text(json.dumps(value))
+    with pytest.raises(ConfigurationError, match="ask for a new invitation"):
+        NetworkFile.read(path)
+
+
+def test_missing_and_broken_files(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="hedui network join"):
+        NetworkFile.read(tmp_path / "network.json")
+    for text in ("", "[]", "{}", "\x00"):
+        (tmp_path / "card.json").write_text(text)
+        with pytest.raises(ConfigurationError, match="hedui node init"):
+            network.read_card(tmp_path / "card.json")
+    for text in ("", "[]", "7"):
+        (tmp_path / "network.json").write_text(text)
+        with pytest.raises(ConfigurationError, match="not a network file"):
+            NetworkFile.read(tmp_path / "network.json")

@@ -1,0 +1,183 @@
+"""A real port on the loopback: TLS by members' own authorities, bounded messages, errors as statuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+import pytest
+
+from keys.tls import Authority
+from ledger.wire import log_pb2, log_pb2_grpc
+from node.config import prepare_transport
+from node.errors import ConfigurationError, Refusal, ServiceUnavailable
+from node.processes import free_ports
+from node.rpc.channel import Channels
+from node.rpc.directory import Contact, Directory
+from node.rpc.server import MAX_MESSAGE_BYTES, Peers, start_server
+from node.rpc.status import raise_from_wire
+
+prepare_transport()
+
+
+class Echo(log_pb2_grpc.LogServicer):
+    """Says who called; refuses, or breaks, where the leaf asks for it."""
+
+    def __init__(self, peers: Peers) -> None:
+        self._peers = peers
+
+    def Append(self, request: Any, context: Any) -> Any:  # noqa: N802
+        if request.leaf == b"refuse":
+            raise Refusal("slot_taken", "choose another")
+        if request.leaf == b"break":
+            raise LookupError("a defect")
+        return log_pb2.AppendResponse(receipt=self._peers.member(context).encode())
+
+    def Head(self, request: Any, context: Any) -> Any:  # noqa: N802
+        return log_pb2.HeadResponse()
+
+    def Read(self, request: Any, context: Any) -> Iterator[Any]:  # noqa: N802
+        yield log_pb2.ReadResponse(leaves=[b"one"])
+        raise ServiceUnavailable("the rest is elsewhere")
+
+
+class Party:
+    """Members with authorities of their own, and the port of one."""
+
+    def __init__(self) -> None:
+        self.authorities = {name: Authority.create(name) for name in ("tax", "office", "stranger")}
+        [port] = free_ports(1)
+        self.endpoint = f"127.0.0.1:{port}"
+        self.known = [self.contact("tax"), self.contact("office")]
+        self.directory = Directory(self.known[:1], lambda: self.known)
+        self.server = start_server(
+            self.endpoint, self.identity("tax"), self.directory, self.register, threads=4
+        )
+        self.open: list[Channels] = []
+
+    def contact(self, name: str, as_member: str | None = None) -> Contact:
+        return Contact(as_member or name, self.endpoint, self.authorities[name].certificate_der)
+
+    def identity(self, name: str) -> Any:
+        return self.authorities[name].issue(name, ["127.0.0.1"], 2)
+
+    def register(self, server: grpc.Server) -> None:
+        log_pb2_grpc.add_LogServicer_to_server(Echo(Peers(self.directory)), server)
+
+    def stub(self, caller: str, trusts: str = "tax") -> Any:
+        contact = self.contact(trusts, "tax")
+        channels = Channels(Directory([contact], list), self.identity(caller))
+        self.open.append(channels)
+        return log_pb2_grpc.LogStub(channels.to("tax"))
+
+    def append(self, caller: str, leaf: bytes = b"x", trusts: str = "tax") -> str:
+        try:
+            stub = self.stub(caller, trusts)
+            return str(stub.Append(log_pb2.AppendRequest(leaf=leaf), timeout=5).receipt.decode())
+        except grpc.RpcError as error:
+            raise_from_wire(error, "tax")
+
+
+@pytest.fixture(scope="module")
+def party() -> Iterator[Party]:
+    made = Party()
+    yield made
+    for channels in made.open:
+        channels.close()
+    made.server.stop(None).wait()
+
+
+def test_a_caller_is_known_by_its_own_authority(party: Party) -> None:
+    assert party.append("office") == "office"
+    assert party.append("tax") == "tax"
+
+
+def test_strangers_and_false_servers_get_nowhere(party: Party) -> None:
+    with pytest.raises(ServiceUnavailable):
+        party.append("stranger")
+    with pytest.raises(ServiceUnavailable):
+        party.append("office", trusts="office")
+
+
+def test_a_member_admitted_later_is_served_at_once(party: Party) -> None:
+    party.authorities["late"] = Authority.create("late")
+    with pytest.raises(ServiceUnavailable):
+        party.append("late")
+    party.known.append(party.contact("late"))
+    assert party.append("late") == "late"
+    party.known.pop()
+
+
+def test_errors_cross_as_codes_and_defects_say_nothing(party: Party) -> None:
+    with pytest.raises(Refusal, match="slot_taken: tax: choose another"):
+        party.append("office", b"refuse")
+    with pytest.raises(ServiceUnavailable, match="see its log") as caught:
+        party.append("office", b"break")
+    assert "defect" not in str(caught.value)
+
+
+def test_a_stream_that_fails_says_so_at_its_end(party: Party) -> None:
+    parts = party.stub("office").Read(log_pb2.ReadRequest(start=0, end=2), timeout=5)
+    assert list(next(parts).leaves) == [b"one"]
+    with pytest.raises(grpc.RpcError) as caught:
+        next(parts)
+    with pytest.raises(ServiceUnavailable, match="the rest is elsewhere"):
+        raise_from_wire(caught.value, "tax")
+
+
+def test_messages_are_bounded(party: Party) -> None:
+    with pytest.raises(ServiceUnavailable):
+        party.append("office", bytes(MAX_MESSAGE_BYTES + 1))
+    assert party.append("office", bytes(MAX_MESSAGE_BYTES // 2)) == "office"
+
+
+def test_a_port_that_is_taken(party: Party) -> None:
+    with pytest.raises(ConfigurationError, match="is another node running there"):
+        start_server(party.endpoint, party.identity("tax"), party.directory, party.register, threads=1)
+
+
+def test_nobody_there() -> None:
+    [port] = free_ports(1)
+    authority = Authority.create("tax")
+    contact = Contact("tax", f"127.0.0.1:{port}", authority.certificate_der)
+    channels = Channels(Directory([contact], list), authority.issue("tax", ["127.0.0.1"], 2))
+    stub = log_pb2_grpc.LogStub(channels.to("tax"))
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.Head(log_pb2.HeadRequest(), timeout=5)
+    with pytest.raises(ServiceUnavailable, match="does not answer"):
+        raise_from_wire(caught.value, "tax")
+    channels.close()
+
+
+def test_the_ledgers_word_goes_before_the_first_address() -> None:
+    old, new = Authority.create("tax"), Authority.create("tax")
+    members: list[Contact] = []
+    directory = Directory([Contact("tax", "old:1", old.certificate_der)], lambda: members)
+    leaf = old.issue("tax", ["h"], 2).chain_pem
+    first = leaf[: leaf.index(b"-----END CERTIFICATE-----") + 26]
+    assert directory.contact("tax").endpoint == "old:1"
+    assert directory.identify(first) == directory.identify(first) == "tax"
+    members.append(Contact("tax", "new:1", new.certificate_der))
+    assert directory.contact("tax").endpoint == "new:1"
+    with pytest.raises(ServiceUnavailable, match="not on the ledger"):
+        directory.contact("nobody")
+    fresh = Directory([], lambda: members)
+    for bad in (first, b"", b"-----BEGIN CERTIFICATE-----"):
+        with pytest.raises(Refusal, match="unknown_peer"):
+            fresh.identify(bad)
+    with pytest.raises(Refusal, match="unknown_peer"):
+        directory.identify(first)
+
+
+def test_channels_follow_an_endpoint_on_the_ledger() -> None:
+    authority = Authority.create("tax")
+    members = [Contact("tax", "127.0.0.1:1", authority.certificate_der)]
+    channels = Channels(Directory([], lambda: members), authority.issue("office", ["h"], 2))
+    first = channels.to("tax")
+    assert channels.to("tax") is first
+    members[0] = Contact("tax", "127.0.0.1:2", authority.certificate_der)
+    assert channels.to("tax") is not first
+    with pytest.raises(ServiceUnavailable):
+        channels.to("nobody")
+    channels.close()
