@@ -4,8 +4,8 @@
     certificate → certificate field by field → elements → β = k·α with one DLEQ → receipt, journal, outbox
 
 Nothing is computed for a question whose intent this node has not verified on the ledger by its own replay.
-A refusal leaves a record too: ``query.answer`` with ``refused:<code>`` where the intent is valid and names the
-dataset, else a line in the journal that the hourly incident counts. ``verify_question`` is the trustee's
+A refusal leaves a record too: ``query.answer`` with ``refused:<code>`` where the intent is valid and names
+the dataset, else a line in the journal that the hourly incident counts. ``verify_question`` is the trustee's
 check as well.
 """
 
@@ -17,6 +17,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
+from keys.errors import KeysError
 from ledger.certificate import certificate_digest, certificate_message
 from ledger.entry import Entry
 from ledger.entry import parse as parse_entry
@@ -24,7 +25,7 @@ from ledger.errors import LedgerError
 from ledger.proof import Receipt
 from ledger.records import Grant
 from node.documents import read_object, read_texts
-from node.errors import NodeError, Refusal
+from node.errors import NodeError, Refusal, StoreError
 from node.identity import signature
 from node.publish import open_secret
 from node.services import Services, check_signature, instant
@@ -127,7 +128,7 @@ def _verify_certificate(
 
 def _verify_validity(now: int, certificate: dict[str, Any], entry: Entry) -> None:
     """Valid by this node's own clock, a renewal at most seven days after its intent."""
-    if now < instant(certificate["not_before"]) - CLOCK_TOLERANCE_SECONDS:
+    if now < instant(certificate["not_before"]):  # the registrar has set it early by the tolerance
         raise Refusal(
             "not_yet_valid", "the certificate is not valid yet by this node's clock: compare the clocks"
         )
@@ -187,7 +188,7 @@ class Department:
         with self._lock:
             try:
                 return self._evaluate(peer, verified, elements, salt, named[dataset])
-            except (Refusal, ProtocolError) as error:
+            except (Refusal, ProtocolError, KeysError, StoreError) as error:
                 self._record_refusal(peer, query, dataset, error.code)
                 if isinstance(error, Refusal):
                     raise

@@ -4,7 +4,8 @@ The order of what is looked at, so that a refusal names the first thing a person
 
 1. the question fits the ledger: caller is the office, rules and publications are those on it;
 2. every person has consented in this registrar's own store; one without stops the case (``no_consent``);
-3. every identifier is valid (``invalid_identifier``), nobody is named twice (``duplicate_person``);
+3. every identifier is valid (``invalid_identifier``), nobody is named twice (``duplicate_person``), and nobody
+   of the case's household is left out (``household_incomplete``);
 4. nobody of them was in another question for a total this calendar month (``already_asked``), unless it is
    the same persons under the same rules and publications, or two people of the registrar signed a reason.
 
@@ -109,6 +110,8 @@ class Registrar:
             Refusal: the request does not fit the ledger.
         """
         parsed = self._fit(peer, terms, len(cases))
+        if not asked:
+            raise Refusal("certificate", "a question must name at least one person")
         request = _request_digest(terms, cases, asked)
         with self._lock:
             known = self._services.store.one(tables.certificate, query=parsed.query)
@@ -215,6 +218,7 @@ class Registrar:
     def _persons(self, cases: list[str], asked: list[Asked]) -> list[Person]:
         """Persons with their consents, or the first refusal in the order of the module."""
         found: list[tuple[Asked, dict[str, Any]]] = []
+        self._check_consents(cases)
         for person in asked:
             row = self._services.store.one(
                 tables.consent,
@@ -232,7 +236,33 @@ class Registrar:
         ]
         if len({person.identifier for person in persons}) != len(persons):
             raise Refusal("duplicate_person", "a person is named twice: correct the application")
+        self._check_whole(cases, asked)
         return persons
+
+    def _check_consents(self, cases: list[str]) -> None:
+        """Nobody who stands in the store for a case has refused or withdrawn, named in the question or not."""
+        for case in cases:
+            stored = self._services.store.all(tables.consent, case_number=case)
+            if any(row["kind"] == NO_CONSENT for row in stored):
+                raise Refusal("no_consent", "a member has not consented: no question may leave")
+
+    def _check_whole(self, cases: list[str], asked: list[Asked]) -> None:
+        """A household is asked whole: everybody who stands in the consent store for its case.
+
+        Leaving a member out would make another household's total and hide that member's vetoes.
+        """
+        for index, case in enumerate(cases):
+            named = {stored_identifier(person.identifier) for person in asked if person.case == index}
+            stored = self._services.store.all(tables.consent, case_number=case)
+            if {row["identifier"] for row in stored} - named:
+                raise Refusal(
+                    "household_incomplete", "a member of the household is left out: ask about all of them"
+                )
+
+    def _months(self) -> set[str]:
+        """Calendar months in UTC+8 in which a certificate made now may be used."""
+        now = self._services.clock()
+        return {self._services.month_of(now), self._services.month_of(now + CERTIFICATE_SECONDS)}
 
     def _subject(self, identifier: bytes) -> str:
         """Keyed index of a person; without the key it says nothing."""
@@ -272,22 +302,23 @@ class Registrar:
             Cases whose reason, signed by two people, this question uses up.
         """
         used: set[str] = set()
-        if terms.protocol != "sum":
+        if terms.protocol != "sum" or not terms.datasets:
             return used
-        basis, month = self._basis(terms, persons), self._services.month()
-        for person in persons:
-            subject = self._subject(person.identifier)
-            asked = self._services.store.all(tables.subject, subject=subject, month=month)
-            if not asked or any(row["basis"] == basis for row in asked):
-                continue
-            where = {"case_number": cases[person.case], "month": month}
-            allowed = self._services.store.one(tables.allowed_question, **where)
-            if allowed is None or json.loads(allowed["document"])["used"]:
-                raise Refusal(
-                    "already_asked",
-                    "a person was in another question for a total this month: two people sign a reason",
-                )
-            used.add(where["case_number"])
+        basis = self._basis(terms, persons)
+        for month in sorted(self._months()):
+            for person in persons:
+                subject = self._subject(person.identifier)
+                asked = self._services.store.all(tables.subject, subject=subject, month=month)
+                if not asked or any(row["basis"] == basis for row in asked):
+                    continue
+                where = {"case_number": cases[person.case], "month": month}
+                allowed = self._services.store.one(tables.allowed_question, **where)
+                if allowed is None or json.loads(allowed["document"])["used"]:
+                    raise Refusal(
+                        "already_asked",
+                        "a person was in another question for a total this month: two people sign a reason",
+                    )
+                used.add(where["case_number"])
         return used
 
     def allow(self, document: dict[str, Any], signatures: list[dict[str, str]]) -> None:
@@ -371,18 +402,25 @@ class Registrar:
                     query=terms.query, request=request, document=json.dumps(document)
                 )
             )
-            if terms.protocol != "sum":
-                return
-            basis, month = self._basis(terms, persons), self._services.month()
+            if terms.protocol == "sum" and terms.datasets:
+                self._remember_subjects(connection, terms, persons, allowances)
+
+    def _remember_subjects(
+        self, connection: Connection, terms: Terms, persons: list[Person], allowances: set[str]
+    ) -> None:
+        """Who was asked about, in each month the certificate may be used in; reasons used up."""
+        basis = self._basis(terms, persons)
+        for month in sorted(self._months()):
             for person in persons:
-                key = {"subject": self._subject(person.identifier), "query": terms.query}
-                put(connection, tables.subject, key, {"month": month, "basis": basis})
+                key = {"subject": self._subject(person.identifier), "query": terms.query, "month": month}
+                put(connection, tables.subject, key, {"basis": basis})
             for case in allowances:
                 where = {"case_number": case, "month": month}
                 row = self._services.store.one(tables.allowed_question, **where)
-                kept = {} if row is None else json.loads(row["document"])
-                text = json.dumps({**kept, "used": terms.query}, ensure_ascii=False)
-                put(connection, tables.allowed_question, where, {"document": text})
+                if row is not None:
+                    kept = {**json.loads(row["document"]), "used": terms.query}
+                    text = json.dumps(kept, ensure_ascii=False)
+                    put(connection, tables.allowed_question, where, {"document": text})
 
     def _require_consents(self, connection: Connection, persons: list[Person]) -> None:
         """Every consent still stands, in the transaction that stores the certificate."""

@@ -12,6 +12,7 @@ source leaves the inquiry open: the same check begun again asks it again under t
 from __future__ import annotations
 
 import hashlib
+import logging
 import secrets
 import time
 from collections.abc import Callable
@@ -46,10 +47,13 @@ from protocols.check.answer import Answer, receipt_message, verify_answer
 from protocols.check.certificate import check_openings
 from protocols.check.terms import list_digest
 from protocols.encoding import commit
+from protocols.errors import ProtocolError
 
 PARALLEL_SOURCES = 16
 
 Progress = Callable[[str], None]
+
+log = logging.getLogger("hedui.check")
 
 
 class Office:
@@ -207,9 +211,10 @@ class Office:
             for owner, outcome in pool.map(ask, owners):
                 if isinstance(outcome, str):
                     silent.update(dict.fromkeys(owners[owner], outcome))
-                else:
-                    for answer in outcome:
-                        self._accept(finished, owner, answer)
+                    continue
+                for answer in outcome:
+                    if not self._accept(finished, owner, answer):
+                        silent[answer.dataset] = "refused_malformed"
         return silent
 
     def _ask_owner(
@@ -223,15 +228,20 @@ class Office:
         except NodeError as error:
             return f"refused_{error.code}"
 
-    def _accept(self, finished: Finished, owner: str, answer: Answer) -> None:
+    def _accept(self, finished: Finished, owner: str, answer: Answer) -> bool:
         """An answer counts only when it was made with the published key and its receipt is the owner's."""
         current = finished.inquiry
         keys = {item["dataset"]: bytes.fromhex(item["key"]) for item in current.certificate["datasets"]}
-        with self._services.stopwatch.part("cryptography"):
-            verify_answer(answer, keys[answer.dataset], current.opened().elements)
         message = receipt_message(current.certificate, answer.dataset, answer.response)
-        check_signature(self._services.view, owner, answer.signature, message)
+        try:
+            with self._services.stopwatch.part("cryptography"):
+                verify_answer(answer, keys[answer.dataset], current.opened().elements)
+            check_signature(self._services.view, owner, answer.signature, message)
+        except (ProtocolError, Refusal) as error:
+            log.warning("%s: the answer of %s does not hold: %s", answer.dataset, owner, error.code)
+            return False
         finished.answers[answer.dataset] = answer
+        return True
 
     def _look_up(self, finished: Finished, unanswered: dict[str, str]) -> None:
         """Lines of every household member and dataset, with their evidence."""

@@ -8,6 +8,7 @@ Secrets in the vault, by name::
     log               Ed25519, signs checkpoints (the sequencer)
     seal              X25519, opens what is sent sealed to this member (its share of the sum key)
     authority         the member's certificate authority, P-256
+    exceptions        trustee: salts the lists its exceptions name
     padding           registrar: draws padding elements; subjects: keys its subject index
     publication.<dataset>.<publication>    department: VOPRF key and secret of one publication
     sumshare          office, trustee: its share of the sum key
@@ -75,6 +76,8 @@ def create_keys(home: Home, passphrase: bytes, member: str, roles: tuple[str, ..
         vault.put(name, SigningKey.generate().seed)
     vault.put("seal", SealingKey.generate().private)
     vault.put("authority", Authority.create(member).to_pem())
+    if "trustee" in roles:
+        vault.put("exceptions", secrets.token_bytes(64))
     if "registrar" in roles:
         vault.put("padding", secrets.token_bytes(64))
         vault.put("subjects", secrets.token_bytes(64))

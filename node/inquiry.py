@@ -30,6 +30,7 @@ from protocols.psi import group, voprf
 BEGUN, CERTIFIED, LOGGED = "begun", "certified", "logged"
 DONE, ABANDONED = "done", "abandoned"
 ENDED = (DONE, ABANDONED)
+MOST_SLOTS_TRIED = 1_000_000
 
 
 @dataclass
@@ -231,9 +232,21 @@ def free_slots(
     slots: list[dict[str, Any]] = []
     for name, grant in sorted(grants.items()):
         needed, period = -(-count // grant.elements), period_of(grant)
-        free = [slot for slot in range(grant.slots) if view.slot_taken(name, period, slot) is None]
-        if len(free) < needed:
+        chosen = _choose(view, grant, period, needed)
+        if len(chosen) < needed:
             raise Refusal("budget", f"grant {name} has no free slot left in {period}: ask its owner for more")
-        chosen = sorted(secrets.SystemRandom().sample(free, needed))
-        slots += [{"grant": name, "period": period, "slot": slot} for slot in chosen]
+        slots += [{"grant": name, "period": period, "slot": slot} for slot in sorted(chosen)]
     return slots
+
+
+def _choose(view: View, grant: Grant, period: str, needed: int) -> list[int]:
+    """Free slots from a random place on, so that two checks seldom want the same; at most ``needed``."""
+    begin = secrets.randbelow(grant.slots)
+    chosen: list[int] = []
+    for step in range(min(grant.slots, MOST_SLOTS_TRIED)):
+        slot = (begin + step) % grant.slots
+        if view.slot_taken(grant.grant, period, slot) is None:
+            chosen.append(slot)
+            if len(chosen) == needed:
+                break
+    return chosen

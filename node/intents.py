@@ -41,7 +41,8 @@ def log_intent(services: Services, current: Inquiry) -> None:
             with services.stopwatch.part("ledger"):
                 services.ledger.append(bytes.fromhex(current.intent))
         except Refusal as refusal:
-            if refusal.code == ALREADY_THERE:
+            services.ledger.sync()
+            if refusal.code == ALREADY_THERE and services.view.intent(current.query) is not None:
                 continue
             current.intent = ""
             if refusal.code not in COMPOSE_ANEW or attempt == TRIES - 1:

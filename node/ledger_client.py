@@ -18,21 +18,23 @@ from typing import Any, Protocol
 import grpc
 
 from keys.signing import SigningKey
+from ledger import contract
 from ledger import entry as entries
 from ledger.checkpoint import Checkpoint
 from ledger.entry import Signature
-from ledger.errors import ForkError
+from ledger.errors import ForkError, Refused
 from ledger.merkle import root_from
 from ledger.note import Note
 from ledger.policy import Policy, VerifiedCheckpoint
 from ledger.proof import Receipt
 from ledger.replica import Replica
+from ledger.state import Overlay
 from ledger.view import View
 from ledger.wire import log_pb2, log_pb2_grpc
 from node.errors import Refusal, ServiceUnavailable
 from node.rpc.channel import Channels
 from node.rpc.status import raise_from_wire
-from protocols.profiles import HEAD_MAX_AGE_SECONDS
+from protocols.profiles import CLOCK_TOLERANCE_SECONDS, HEAD_MAX_AGE_SECONDS
 
 APPEND_SECONDS = 30.0
 READ_SECONDS = 30.0
@@ -148,7 +150,12 @@ class LedgerClient:
         deadline = time.monotonic() + CATCH_UP_SECONDS
         while True:
             head = self.sync()
-            fresh = [at for at in head.cosigned.values() if at > self._clock() - HEAD_MAX_AGE_SECONDS]
+            now = self._clock()
+            fresh = [
+                at
+                for at in head.cosigned.values()
+                if now - HEAD_MAX_AGE_SECONDS < at <= now + 2 * CLOCK_TOLERANCE_SECONDS
+            ]
             if len(fresh) < self.policy.quorum:
                 stale = ServiceUnavailable(
                     f"only {len(fresh)} of {self.policy.quorum} witnesses have cosigned in the last "
@@ -213,6 +220,21 @@ class LedgerClient:
     ) -> Receipt:
         """Compose and append one entry."""
         return self.append(self.compose(kind, identifier, body, further))
+
+    def holds(self, leaf: bytes) -> bool:
+        """Whether this very entry is on the ledger and counts, as far as it is replayed now."""
+        self.sync()
+        index = self.replica.find(entries.parse(leaf).id)
+        return index is not None and self.replica.leaf(index) == leaf
+
+    def would_refuse(self, leaf: bytes) -> bool:
+        """Whether the contract refuses an entry after all that is replayed here; nothing is changed."""
+        entry = entries.parse(leaf)
+        try:
+            contract.apply(Overlay(self.replica.state), entry, max(self.replica.time, entry.time))
+        except Refused:
+            return True
+        return False
 
     def require_accepted(self, index: int, leaf: bytes) -> None:
         """The entry at ``index`` is this very leaf, and this node's own replay accepted it.

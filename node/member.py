@@ -14,9 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
-from sqlalchemy.exc import SQLAlchemyError
 
-from keys.errors import KeysError
 from ledger import canonical
 from ledger.cosignature import Cosigner
 from ledger.cosigning import WitnessClient
@@ -52,6 +50,7 @@ from node.rpc.server import Peers, start_server
 from node.services import Services, system_clock
 from node.store.database import Store
 from node.store.migrate import migrate
+from node.surviving import Surviving
 from node.wire import operator_pb2_grpc
 from protocols.wire import check_pb2_grpc
 
@@ -283,15 +282,14 @@ class Member:
         counter = incidents.Counter(self.services)
         while not self._stopping.is_set():
             pause = FOLLOW_SECONDS
-            try:
-                self.services.ledger.sync()
-                if counter.count_due() is not None and "department" in self._configuration.roles:
-                    retire_due(self.services)
-            except (NodeError, LedgerError, KeysError, SQLAlchemyError) as error:
-                log.info("the ledger cannot be followed: %s", error)
-                pause = FIRST_FOLLOW_SECONDS if self._replica.size == 0 else FOLLOW_SECONDS
-            except Exception:  # a thread that ends here would count no refusal and retire no key any more
-                log.exception("following the ledger failed and is tried again")
+            with Surviving(log, "following the ledger"):
+                try:
+                    self.services.ledger.sync()
+                    if counter.count_due() is not None and "department" in self._configuration.roles:
+                        retire_due(self.services)
+                except (NodeError, LedgerError) as error:
+                    log.info("the ledger cannot be followed: %s", error)
+                    pause = FIRST_FOLLOW_SECONDS if self._replica.size == 0 else FOLLOW_SECONDS
             self._stopping.wait(pause)
 
 

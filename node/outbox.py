@@ -22,6 +22,7 @@ from node.errors import NodeError, Refusal
 from node.ledger_client import LedgerClient
 from node.store import tables
 from node.store.database import Store
+from node.surviving import Surviving
 
 RETRY_SECONDS = 1.0
 PARALLEL = 8
@@ -82,11 +83,9 @@ class Outbox:
                 self._wake.clear()
                 if self._stop.is_set():
                     return
-                try:
+                with Surviving(log, "the outbox"):
                     rows = self._store.all(tables.outbox, state="waiting")
                     list(pool.map(self._send, rows))
-                except Exception:  # whatever happens: a thread that ends here would leave answers unrecorded
-                    log.exception("the outbox failed and tries again")
 
     def _send(self, row: dict[str, Any]) -> None:
         """Append one waiting leaf and note what became of it."""
@@ -98,8 +97,9 @@ class Outbox:
             if refusal.code == "clock":
                 self._recompose(row)
                 return
-            state = f"refused:{refusal.code}"[:STATE_CHARACTERS]
-            log.warning("entry %s refused by the ledger: %s", identifier, refusal.code)
+            state = self._judged(row, refusal)
+            if state == "waiting":
+                return
         except (NodeError, LedgerError) as error:
             log.info("entry %s waits: %s", identifier, error)
             return
@@ -107,6 +107,19 @@ class Outbox:
             connection.execute(
                 update(tables.outbox).where(tables.outbox.c.id == identifier).values(state=state)
             )
+
+    def _judged(self, row: dict[str, Any], refusal: Refusal) -> str:
+        """What a refusal means: the log's word counts only where the own replay refuses it too."""
+        leaf = bytes(row["leaf"])
+        if self._ledger.holds(leaf):
+            return "final"
+        if not self._ledger.would_refuse(leaf):
+            log.error(
+                "the log refuses %s (%s), this node's replay does not: it waits", row["id"], refusal.code
+            )
+            return "waiting"
+        log.warning("entry %s refused by the contract: %s", row["id"], refusal.code)
+        return f"refused:{refusal.code}"[:STATE_CHARACTERS]
 
     def _recompose(self, row: dict[str, Any]) -> None:
         """Sign the entry anew with the present time: the old bytes were never ordered."""

@@ -67,6 +67,10 @@ class Services:
         """Calendar date in UTC+8 by this node's clock."""
         return datetime.fromtimestamp(self.clock(), CHINA).date().isoformat()
 
+    def month_of(self, seconds: int) -> str:
+        """Calendar month in UTC+8 of a second since 1970."""
+        return datetime.fromtimestamp(seconds, CHINA).strftime("%Y-%m")
+
     def month(self) -> str:
         """Calendar month in UTC+8 by this node's clock."""
         return self.today()[:7]

@@ -29,8 +29,8 @@ def sumkey(ctx: Context) -> None:
     holders = {body["office"], *body["trustees"]}
     complete = set(body["verification"]) == holders
     require(complete, "sumkey_holders", "give one verification value for the office and each trustee")
-    reachable = body["threshold"] <= len(holders)
-    require(reachable, "sumkey_threshold", "the threshold is higher than the number of shares")
+    reachable = min(2, len(holders)) <= body["threshold"] <= len(holders)
+    require(reachable, "sumkey_threshold", "the threshold is between 2 and the number of shares")
     exact = int(body["modulus"], 16).bit_length() == body["bits"]
     require(exact, "sumkey_modulus", "the modulus has not the stated number of bits")
     ctx.put_new("sumkey", ctx.record(), "sumkey_exists", "the network has its sum key")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 
 import click
 
 from node.operator import OperatorClient
+from node.release import exception_salt
+from protocols.encoding import commit, from_hex
 
 EXISTING = click.Path(path_type=Path, exists=True)
 
@@ -21,10 +22,14 @@ def share() -> None:
 @click.argument("home", type=EXISTING)
 @click.argument("query")
 @click.option("--case", "case_index", type=click.IntRange(0), default=0, help="Case index; 0 if absent.")
+@click.option("--list", "digest", required=True, metavar="DIGEST", help="The list, as the refusal named it.")
 @click.option("--reason", required=True, help="Code of the reason.")
-def allow(home: Path, query: str, case_index: int, reason: str) -> None:
-    """At the trustee: let rows opened before be opened in QUERY; two people sign."""
+def allow(home: Path, query: str, case_index: int, digest: str, reason: str) -> None:
+    """At the trustee: let rows opened before be opened in one list of QUERY; two people sign."""
     client = OperatorClient(home)
-    body = {"query": query, "case": case_index, "list": secrets.token_hex(32), "reason": reason}
-    client.submit_by_two("share.exception", body)
+    salt = exception_salt(client.keys.vault.get("exceptions"), query, case_index)
+    named = commit(salt, b"list", from_hex(digest)).hex()
+    client.submit_by_two(
+        "share.exception", {"query": query, "case": case_index, "list": named, "reason": reason}
+    )
     client.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
 from typing import Any
 
 import grpc
@@ -51,13 +52,8 @@ def _single(inner: Callable[[Any, Any], Any], method: str) -> Callable[[Any, Any
     """A unary method whose errors become statuses."""
 
     def handle(request: Any, context: grpc.ServicerContext) -> Any:
-        try:
+        with _Boundary(context, method):
             return inner(request, context)
-        except KNOWN_ERRORS as error:
-            _abort(context, method, error)
-        except Exception:
-            log.exception("%s failed", method)
-            context.abort(grpc.StatusCode.INTERNAL, DEFECT)
 
     return handle
 
@@ -68,15 +64,31 @@ def _streaming(
     """A streaming method whose errors become statuses."""
 
     def handle(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-        try:
+        with _Boundary(context, method):
             yield from inner(request, context)
-        except KNOWN_ERRORS as error:
-            _abort(context, method, error)
-        except Exception:
-            log.exception("%s failed", method)
-            context.abort(grpc.StatusCode.INTERNAL, DEFECT)
 
     return handle
+
+
+class _Boundary:
+    """Where a call's errors end: ours become their status, a defect is logged and named ``internal``."""
+
+    def __init__(self, context: grpc.ServicerContext, method: str) -> None:
+        self._context = context
+        self._method = method
+
+    def __enter__(self) -> None:
+        """Begin the call."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the call with a status; raises what gRPC raises for it."""
+        if isinstance(error, KNOWN_ERRORS):
+            _abort(self._context, self._method, error)
+        elif isinstance(error, Exception):
+            log.error("%s failed", self._method, exc_info=error)
+            self._context.abort(grpc.StatusCode.INTERNAL, DEFECT)
 
 
 def _abort(context: grpc.ServicerContext, method: str, error: Exception) -> None:

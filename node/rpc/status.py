@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NoReturn
 
 import grpc
@@ -9,6 +10,8 @@ import grpc
 from node.errors import Refusal, ServiceUnavailable, error_code, status_name
 
 MAX_DETAILS = 4000
+_CODE = re.compile(r"[a-z0-9_]{1,64}")
+"""Codes of a peer come into reports and the journal: nothing else is taken from the wire."""
 _OUT_OF_REACH = (
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -36,6 +39,8 @@ def raise_from_wire(error: grpc.RpcError, peer: str) -> NoReturn:
     """
     status = error.code()
     code, _, remedy = (error.details() or "").partition("|")
+    if not _CODE.fullmatch(code):
+        code, remedy = "malformed", ""
     if status in _OUT_OF_REACH:
         if remedy:
             unavailable = ServiceUnavailable(f"{peer}: {remedy}")

@@ -84,7 +84,7 @@ subject = Table(
     Column("month", String(16), nullable=False),
     Column("query", String(64), nullable=False),
     Column("basis", String(64), nullable=False),
-    PrimaryKeyConstraint("subject", "query"),
+    PrimaryKeyConstraint("subject", "query", "month"),
 )
 """Registrar: keyed subject index; ``basis`` binds persons, rules and publications of a question."""
 

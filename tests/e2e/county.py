@@ -68,12 +68,14 @@ def locked(path: Path, *, exclusive: bool) -> Iterator[None]:
 
 
 def once(folder: Path, make: Callable[[Path], None]) -> Path:
-    """A folder that the first worker to ask makes and the others find."""
+    """A folder that the first worker to ask makes and the others find; a failure is made only once too."""
+    done = folder.with_suffix(".done")
     with locked(folder.with_suffix(".lock"), exclusive=True):
-        done = folder.with_suffix(".done")
         if not done.exists():
+            done.write_text("it could not be made: see the first test that asked for it", encoding="utf-8")
             make(folder)
-            done.touch()
+            done.write_text("", encoding="utf-8")
+    assert not done.read_text("utf-8"), f"{folder}: {done.read_text('utf-8')}"
     return folder
 
 

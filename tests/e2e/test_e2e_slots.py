@@ -5,8 +5,9 @@ Intents are composed by hand and signed with the office's own key; the running s
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -169,19 +170,17 @@ def test_a_replayed_intent_takes_nothing_more(own_county: County, bureau: Bureau
 
 def test_a_clone_that_forgot_its_questions_gains_no_slot(own_county: County, bureau: Bureau) -> None:
     """A grant of one slot: the running office uses it up, the office's copy from a backup finds it taken."""
-    options = narrow_grant(["revenue.cars", "revenue.wages"], slots=1)
-    grant = approved(own_county, options)
-    first, second = bureau.certified(own_county.case()), bureau.certified(own_county.case())
-    assert grant in {item["grant"] for item in first.inquiry.certificate["datasets"]}
-    body = bureau.intent_body(first)
-    stale = {**bureau.intent_body(second)}
-    own_county.clients["bureau"].submit("query.intent", body, first.inquiry.query)
-    with refused("slot_taken"):
-        bureau.log(second, stale)
-    bureau.services.ledger.sync()
-    with refused("budget"):
-        bureau.intent_body(second)
-    revoke(own_county.clients["revenue"], grant)
+    with granted(own_county, slots=1) as grant:
+        first, second = bureau.certified(own_county.case()), bureau.certified(own_county.case())
+        assert grant in {item["grant"] for item in first.inquiry.certificate["datasets"]}
+        body = bureau.intent_body(first)
+        stale = bureau.intent_body(second)
+        own_county.clients["bureau"].submit("query.intent", body, first.inquiry.query)
+        with refused("slot_taken"):
+            bureau.log(second, stale)
+        bureau.services.ledger.sync()
+        with refused("budget"):
+            bureau.intent_body(second)
 
 
 def test_of_two_intents_for_one_slot_exactly_one_is_accepted(own_county: County, bureau: Bureau) -> None:
@@ -220,11 +219,11 @@ def test_of_two_intents_for_one_slot_exactly_one_is_accepted(own_county: County,
 # Grants.
 
 
-def narrow_grant(datasets: list[str], **changes: Any) -> dict[str, Any]:
+def narrow_grant(**changes: Any) -> dict[str, Any]:
     """What the office asks revenue for."""
     options = {
         "owner": "revenue",
-        "datasets": datasets,
+        "datasets": ["revenue.cars", "revenue.wages"],
         "protocol": "sum",
         "reveal": "total",
         "purpose": "means",
@@ -239,11 +238,17 @@ def narrow_grant(datasets: list[str], **changes: Any) -> dict[str, Any]:
     return options | changes
 
 
-def approved(county: County, options: dict[str, Any]) -> str:
-    """A grant that two people of the owner approved."""
-    grant = county.clients["bureau"].request_grant(options)
-    county.clients["revenue"].decide_grant(grant, "approve")
-    return grant
+@contextlib.contextmanager
+def granted(county: County, **changes: Any) -> Iterator[str]:
+    """A grant that two people of revenue approved, taken back after the block."""
+    grant = county.clients["bureau"].request_grant(narrow_grant(**changes))
+    owner = county.clients["revenue"]
+    owner.decide_grant(grant, "approve")
+    try:
+        yield grant
+    finally:
+        with contextlib.suppress(NodeError):
+            revoke(owner, grant)
 
 
 def revoke(owner: OperatorClient, grant: str) -> None:
@@ -252,34 +257,27 @@ def revoke(owner: OperatorClient, grant: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("datasets", "changes", "code"),
+    ("changes", "code"),
     [
-        (["revenue.cars"], {}, "grant_dataset"),
-        (["revenue.cars", "revenue.wages"], {"protocol": "check", "reveal": "bits"}, "grant_protocol"),
-        (["revenue.cars", "revenue.wages"], {"purpose": "school"}, "grant_purpose"),
-        (["revenue.cars", "revenue.wages"], {"until": "2026-01-02"}, "grant_dates"),
+        ({"datasets": ["revenue.cars"]}, "grant_dataset"),
+        ({"protocol": "check", "reveal": "bits"}, "grant_protocol"),
+        ({"purpose": "school"}, "grant_purpose"),
+        ({"until": "2026-01-02"}, "grant_dates"),
     ],
     ids=["dataset", "protocol", "purpose", "dates"],
 )
 def test_a_grant_that_is_too_narrow_allows_no_intent(
-    datasets: list[str],
-    changes: dict[str, Any],
-    code: str,
-    own_county: County,
-    bureau: Bureau,
+    changes: dict[str, Any], code: str, own_county: County, bureau: Bureau
 ) -> None:
     """The registrar signs what the office names; the contract compares it with the grant."""
     finished = bureau.certified(own_county.case())
-    grant = approved(own_county, narrow_grant(datasets, **changes))
-    body = rebased(own_county, bureau, finished, grant)
-    with refused(code):
-        bureau.log(finished, body)
-    revoke(own_county.clients["revenue"], grant)
+    with granted(own_county, **changes) as grant, refused(code):
+        bureau.log(finished, rebased(own_county, bureau, finished, grant))
 
 
 def test_a_grant_one_person_approved_is_none(own_county: County, bureau: Bureau) -> None:
     finished = bureau.certified(own_county.case())
-    grant = own_county.clients["bureau"].request_grant(narrow_grant(["revenue.cars", "revenue.wages"]))
+    grant = own_county.clients["bureau"].request_grant(narrow_grant())
     decision = {"grant": grant, "decision": "approve"}
     with refused("missing_signer"):
         own_county.clients["revenue"].submit("grant.decide", decision)
@@ -288,12 +286,11 @@ def test_a_grant_one_person_approved_is_none(own_county: County, bureau: Bureau)
 
 
 def test_a_revoked_grant_allows_neither_intent_nor_answer(own_county: County, bureau: Bureau) -> None:
-    grant = approved(own_county, narrow_grant(["revenue.cars", "revenue.wages"]))
-    asked = bureau.logged(own_county.case())
-    assert grant in {item["grant"] for item in asked.inquiry.certificate["datasets"]}
-    waiting = bureau.certified(own_county.case())
-    body = bureau.intent_body(waiting)
-    revoke(own_county.clients["revenue"], grant)
+    with granted(own_county) as grant:
+        asked = bureau.logged(own_county.case())
+        assert grant in {item["grant"] for item in asked.inquiry.certificate["datasets"]}
+        waiting = bureau.certified(own_county.case())
+        body = bureau.intent_body(waiting)
     with refused("grant_revoked"):
         bureau.log(waiting, body)
     with refused("grant"):
@@ -304,12 +301,11 @@ def test_a_revoked_grant_allows_neither_intent_nor_answer(own_county: County, bu
 
 def test_a_grants_least_number_of_rows_holds(own_county: County, bureau: Bureau) -> None:
     """A family has two rows to open; the grant wants five."""
-    grant = approved(own_county, narrow_grant(["revenue.cars", "revenue.wages"], min_terms=5))
-    finished = bureau.answered(own_county.case())
-    with refused("min_terms"):
-        bureau.open(finished, bureau.pack(finished))
-    bureau.nothing_released(finished)
-    revoke(own_county.clients["revenue"], grant)
+    with granted(own_county, min_terms=5):
+        finished = bureau.answered(own_county.case())
+        with refused("min_terms"):
+            bureau.open(finished, bureau.pack(finished))
+        bureau.nothing_released(finished)
 
 
 def rebased(county: County, bureau: Bureau, finished: Finished, grant: str) -> Body:

@@ -185,8 +185,10 @@ def test_by_the_departments_own_clock(net: Network) -> None:
     net.skew["tax"] = 61
     refused(net, "tax", "Answer", request, "stale_head")
     net.skew["tax"] = -241
+    refused(net, "tax", "Answer", request, "stale_head")
+    net.skew["tax"] = -121
     refused(net, "tax", "Answer", request, "not_yet_valid")
-    net.skew["tax"] = -239
+    net.skew["tax"] = -119
     assert send(net, "tax", "Answer", request).answers
     net.skew.clear()
     late = question(net, 111)

@@ -15,9 +15,11 @@ from node.calls import openings_to_wire
 from node.certify import allowance_message
 from node.errors import Refusal
 from node.identity import signature
+from node.release import exception_salt
 from node.store import tables
 from protocols.check.certificate import Openings
-from protocols.check.terms import list_message
+from protocols.check.terms import list_digest, list_message
+from protocols.encoding import commit
 from protocols.psi import group
 from protocols.wire import check_pb2
 from tests.node.ledger_in_memory import ANNA, CHEN, DENG, FANG, Network, shared, stranger
@@ -216,8 +218,11 @@ def test_a_row_opens_again_only_in_the_same_term_set(net: Network) -> None:
     refused(net, "trust", "Open", message, "row_released")
     query = str(certificate_of(message)["query"])
     assert net.services["trust"].store.one(tables.release, query=query) is None, "nothing was kept"
-    exception = {"query": query, "case": 0, "list": "ab" * 32, "reason": "married"}
     first, second = net.people("trust")
+    other = {"query": query, "case": 0, "list": "ab" * 32, "reason": "married"}
+    salt = exception_salt(net.services["trust"].keys.vault.get("exceptions"), query, 0)
+    digest = list_digest(canonical.decode(message.list, max_bytes=1 << 20, max_depth=16))
+    exception = {**other, "list": commit(salt, b"list", digest).hex()}
     with pytest.raises(Refusal):
         net.submit("trust", "share.exception", exception, first)
     refused(net, "trust", "Open", message, "row_released")

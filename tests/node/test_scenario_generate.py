@@ -7,10 +7,10 @@ from random import Random
 
 import pytest
 
+from node.scenario.exports import EXPORTS
 from node.scenario.generate import generate
 from node.scenario.load import load
 from node.scenario.model import ScenarioError
-from node.scenario.exports import EXPORTS
 from node.scenario.people import ADULTS, CHILDREN, broken, identifier, messy
 from node.scenario.plots import PLOTS, STANDARD_FEN
 from tests.node import messier, plain_arithmetic

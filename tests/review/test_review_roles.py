@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import delete
 from sqlalchemy.exc import OperationalError
 
+from ledger import canonical
 from ledger.errors import LogError
 from node import calls, consents, rulebook
 from node.certify import allowance_message
@@ -151,7 +152,11 @@ def test_a_reason_of_two_people_serves_one_question(net: Network) -> None:
     send(net, "desk", "Certify", hold(net, net.case(one), "desk", "Certify"))
     case = net.case(one, two, three)
     whole = hold(net, case, "desk", "Certify")
-    smaller = hold(net, dataclasses.replace(case, household=case.household[:2]), "desk", "Certify")
+    terms = read_object(bytes(whole.terms))
+    fewer = {**terms, "query": secrets.token_hex(16), "datasets": terms["datasets"][:-1]}
+    smaller = copied(whole, terms=canonical.encode(fewer))
+    left_out = hold(net, dataclasses.replace(case, household=case.household[:2]), "desk", "Certify")
+    assert code_of(net, left_out) == "household_incomplete"
     allow(net, case, "remarried")
     allow(net, case, "remarried")
     assert code_of(net, whole) == ""

@@ -11,7 +11,6 @@ from adapters.identifiers import canonical_bytes, resident_id
 from ledger import drafts
 from ledger.certificate import certificate_digest, certificate_message
 from node.calls import SignedRefusal
-from protocols.check.certificate import refusal_message
 from node.check import Office, refused_verdict
 from node.finished import Finished, Total
 from node.identity import signature
@@ -22,6 +21,7 @@ from node.rules.verdict import Household, decide, needs_total, summed_lines
 from node.scenario.model import Case
 from protocols.check import certificate as certificates
 from protocols.check.answer import Answer, evaluate, receipt_message, response_digest
+from protocols.check.certificate import refusal_message
 from protocols.check.terms import expected_terms, list_digest, list_document, list_message, signed_ciphertexts
 from protocols.encoding import commit, fields
 from protocols.psi import group
@@ -33,7 +33,9 @@ from tests.node.report.world import AGED, IDS, LABEL, PLAIN, STRICT, World, key,
 
 def refuse(net: World, case: Case, rules: str, code: str) -> Finished:
     """A case the registrar refuses."""
-    inquiry = Inquiry(secrets.token_hex(16), case.case, [group.random_scalar() for _ in case.household])
+    inquiry = Inquiry(
+        secrets.token_hex(16), case.case, [group.random_scalar() for _ in case.household], "", ""
+    )
     salt = secrets.token_bytes(32)
     document = {
         "v": 1,
@@ -66,7 +68,7 @@ def finish(
     """
     rule_set, silent, missing = net.rules[rules], dict(silent or {}), dict(missing or {})
     blinds = [group.random_scalar() for _ in case.household]
-    current = Inquiry(secrets.token_hex(16), case.case, blinds)
+    current = Inquiry(secrets.token_hex(16), case.case, blinds, "", "")
     finished = Finished(case, rule_set, current)
     _certify(net, finished, [name for name in rule_set.datasets if name not in missing])
     finished.positions = member_positions(case, current)
