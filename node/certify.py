@@ -4,8 +4,8 @@ The order of what is looked at, so that a refusal names the first thing a person
 
 1. the question fits the ledger: caller is the office, rules and publications are those on it;
 2. every person has consented in this registrar's own store; one without stops the case (``no_consent``);
-3. every identifier is valid (``invalid_identifier``), nobody is named twice (``duplicate_person``), and nobody
-   of the case's household is left out (``household_incomplete``);
+3. every identifier is valid (``invalid_identifier``), nobody is named twice (``duplicate_person``), and
+   nobody of the case's household is left out (``household_incomplete``);
 4. nobody of them was in another question for a total this calendar month (``already_asked``), unless it is
    the same persons under the same rules and publications, or two people of the registrar signed a reason.
 
@@ -240,7 +240,7 @@ class Registrar:
         return persons
 
     def _check_consents(self, cases: list[str]) -> None:
-        """Nobody who stands in the store for a case has refused or withdrawn, named in the question or not."""
+        """Nobody in the store for a case has refused or withdrawn, named in the question or not."""
         for case in cases:
             stored = self._services.store.all(tables.consent, case_number=case)
             if any(row["kind"] == NO_CONSENT for row in stored):

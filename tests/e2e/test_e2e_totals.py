@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from node.documents import read_object
+from node.errors import Refusal
 from node.finished import Finished
-from protocols.check.terms import list_digest
 from tests.e2e.bureau import Bureau, Pack, canonical_copy, refused
-from tests.e2e.county import County
+from tests.e2e.county import County, quickly
 from tests.e2e.families import CARE, FURTHER, NET, WAGES
 
 Lie = Callable[[Bureau, Finished, Pack, Finished], None]
@@ -251,13 +251,28 @@ def test_a_row_opens_again_only_after_two_people_of_the_trustee_agree(
     assert refusal.code == "already_asked"
     county.clients["window"].allow_question(overlapping.case, bureau.services.month(), "appeal")
     asked = bureau.answered(overlapping)
+    with pytest.raises(Refusal) as caught:
+        bureau.open(asked, bureau.pack(asked))
+    assert caught.value.code == "row_released"
+    bureau.nothing_released(asked)
+    named = str(caught.value).split()[-1]
+    trustee, query = county.home("court").root, asked.inquiry.query
+    done = quickly("share", "except", trustee, query, "--list", named, "--reason", "appeal")
+    assert done.returncode == 0, done.stderr
+    assert named not in str(county.entries("share.exception")), "the ledger shows a salted digest"
+    assert bureau.total(asked).net == WAGES - CARE + FURTHER
+
+
+def test_an_exception_opens_the_list_it_names_and_no_other(
+    county: County, bureau: Bureau, tmp_path: Path
+) -> None:
+    assert county.check(county.named("F-002"), tmp_path)["outcome"] == "dibao"
+    overlapping = county.named("M-02")
+    county.clients["window"].allow_question(overlapping.case, bureau.services.month(), "appeal")
+    asked = bureau.answered(overlapping)
+    trustee, query = county.home("court").root, asked.inquiry.query
+    done = quickly("share", "except", trustee, query, "--list", "0" * 64, "--reason", "appeal")
+    assert done.returncode == 0, done.stderr
     with refused("row_released"):
         bureau.open(asked, bureau.pack(asked))
     bureau.nothing_released(asked)
-    digest = list_digest(bureau.pack(asked).document).hex()
-    county.clients["court"].submit_by_two(
-        "share.exception",
-        {"query": asked.inquiry.query, "case": 0, "list": digest, "reason": "appeal"},
-    )
-    total = bureau.total(asked)
-    assert total.net == WAGES - CARE + FURTHER
