@@ -11,19 +11,35 @@ from ledger.witness import WitnessRecord
 
 
 class SqlWitnessStore:
-    """A ``WitnessStore`` in the table ``ledger_witness``; safe for threads and processes."""
+    """A ``WitnessStore`` in the table ``ledger_witness``; safe for threads and processes.
+
+    The last record is kept in memory: ``swap`` compares with the database in any case, and what another process
+    wrote makes it fail, whereupon it is read again.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._kept: dict[str, WitnessRecord] = {}
 
     def read(self, origin: str) -> WitnessRecord | None:
         """See ``WitnessStore``."""
+        kept = self._kept.get(origin)
+        return self._stored(origin) if kept is None else kept
+
+    def _stored(self, origin: str) -> WitnessRecord | None:
         with self._engine.connect() as connection:
             row = connection.execute(select(WITNESS).where(WITNESS.c.origin == origin)).one_or_none()
         return None if row is None else WitnessRecord(row.size, row.root, row.time, row.note)
 
     def swap(self, origin: str, old: WitnessRecord | None, new: WitnessRecord) -> bool:
         """See ``WitnessStore``."""
+        self._kept.pop(origin, None)
+        done = self._swapped(origin, old, new)
+        if done:
+            self._kept[origin] = new
+        return done
+
+    def _swapped(self, origin: str, old: WitnessRecord | None, new: WitnessRecord) -> bool:
         values = {"size": new.size, "root": new.root, "time": new.time, "note": new.note}
         with writing(self._engine) as connection:
             if old is None:
