@@ -13,8 +13,8 @@ from ledger.witness import WitnessRecord
 class SqlWitnessStore:
     """A ``WitnessStore`` in the table ``ledger_witness``; safe for threads and processes.
 
-    The last record is kept in memory: ``swap`` compares with the database in any case, and what another process
-    wrote makes it fail, whereupon it is read again.
+    The last record is kept in memory: ``swap`` compares with the database in any case, and what another
+    process wrote makes it fail, whereupon it is read again.
     """
 
     def __init__(self, engine: Engine) -> None:

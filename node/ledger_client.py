@@ -40,6 +40,7 @@ APPEND_SECONDS = 30.0
 READ_SECONDS = 30.0
 HEAD_SECONDS = 5.0
 CATCH_UP_SECONDS = 3.0
+POLL_SECONDS = 0.01
 AT_ONCE = 4096
 """Entries that are fetched before the database is locked; more are streamed into it."""
 
@@ -270,4 +271,4 @@ class LedgerClient:
                 return True
             if time.monotonic() > deadline:
                 return False
-            pause.wait(0.02)
+            pause.wait(POLL_SECONDS)

@@ -1,8 +1,8 @@
 """The trustee's part of a check: it opens a total over a proven list, once, seeing no persons and no amounts.
 
-    peer → question (as a department verifies it) → openings → departments' answers on the ledger
-         → dataset.verified and rules approved → every answer's DLEQ under the key on the ledger
-         → lines and element proofs → the one list these allow = the list the office signed
+    peer → question (as a department verifies it) → openings → dataset.verified and rules approved
+         → every answer's DLEQ under the key on the ledger → lines and element proofs
+         → the one list these allow = the list the office signed → departments' answers on the ledger
          → rows released before only in the same term set → share stored → share.release final → share and
          proof
 
@@ -24,7 +24,6 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ledger import canonical
-from ledger.records import Intent
 from node.answer import Question, Verified, check_grant, verify_question
 from node.documents import read_object, read_texts
 from node.errors import Refusal, ServiceUnavailable
@@ -180,11 +179,19 @@ class Trustee:
         check_openings(certificate, request.openings)
         if not 0 <= request.case < certificate["cases"]:
             raise Refusal("case", "the question has no such case")
-        intent = self._answered(str(certificate["query"]))
         for item in certificate["datasets"]:
             check_grant(services, services.view.grant(item["grant"]))
-        if not request.document:
-            return Prepared(None, (), ())
+        prepared = Prepared(None, (), ())
+        if request.document:
+            prepared = self._verify_list(peer, certificate, request)
+        self._require_answered(str(certificate["query"]))
+        return prepared
+
+    def _verify_list(self, peer: str, certificate: dict[str, Any], request: OpenRequest) -> Prepared:
+        """The evidence, and the one list it allows; the office's signature over that list."""
+        services = self._services
+        intent = services.view.intent(str(certificate["query"]))
+        assert intent is not None
         rules = rule_datasets(services.view, certificate["rules"])
         references = set_references(services.view, intent, _deciding(rules))
         with services.stopwatch.part("cryptography"):
@@ -201,8 +208,8 @@ class Trustee:
         self._check_minimum(certificate, len(rows))
         return Prepared(list_digest(document), rows, tuple(signed_ciphertexts(terms, lines)))
 
-    def _answered(self, query: str) -> Intent:
-        """The intent, once every department's answer is on the ledger; waits a moment for the last ones."""
+    def _require_answered(self, query: str) -> None:
+        """Every department's answer is on the ledger; waits a moment for the last ones."""
 
         def complete(view: Any) -> bool:
             intent = view.intent(query)
@@ -216,9 +223,6 @@ class Trustee:
             answered = self._services.ledger.wait_for(complete, ANSWER_WAIT_SECONDS)
         if not answered:
             raise Refusal("not_answered", "not every department's answer is on the ledger yet: try again")
-        intent = self._services.view.intent(query)
-        assert intent is not None
-        return intent
 
     def _check_minimum(self, certificate: dict[str, Any], rows: int) -> None:
         """At least the grants' ``min_terms`` rows."""

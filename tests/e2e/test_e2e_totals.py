@@ -208,8 +208,10 @@ def test_a_case_closed_without_a_list_opens_nothing_any_more(county: County, bur
 def test_a_total_before_the_departments_answers_is_refused(county: County, bureau: Bureau) -> None:
     true = bureau.answered(county.case())
     unasked = bureau.logged(county.case())
-    with refused("not_answered"):
+    with refused("proof"):
         bureau.open(unasked, bureau.pack(true))
+    with refused("not_answered"):
+        bureau.open(unasked, None)
     bureau.nothing_released(unasked)
 
 
