@@ -70,7 +70,7 @@ check-generated: $(VENV)/.dev
 bench: $(VENV)/.test ## measures, and prints the figures
 	$(BIN)/python tests/bench $(ARGS)
 
-bench-check: $(VENV)/.test ## fails when a figure is worse than its limit
+bench-check: $(VENV)/.test ## one household's check with everything running: p50, p99, parts
 	$(BIN)/python tests/bench --check $(ARGS)
 
 format: $(VENV)/.dev ## ruff's formatter and safe fixes
