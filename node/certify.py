@@ -16,7 +16,6 @@ query id with the same request gets the same certificate; with another request a
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
 import re
 import secrets
@@ -30,11 +29,11 @@ from adapters.errors import AdapterError
 from adapters.identifiers import canonical_bytes, resident_id
 from ledger import canonical
 from ledger.certificate import certificate_digest, certificate_message
-from node.errors import Refusal, ServiceUnavailable
+from node.errors import Refusal
 from node.identity import signature
 from node.services import Services, check_signature, instant, instant_text
 from node.store import tables
-from node.store.database import put
+from node.subjects import SubjectIndex
 from protocols.check.certificate import (
     CertifiedDataset,
     Openings,
@@ -47,7 +46,6 @@ from protocols.encoding import commit, fields
 from protocols.errors import ProtocolError
 from protocols.profiles import CERTIFICATE_SECONDS, CLOCK_TOLERANCE_SECONDS, RENEWAL_LIMIT_SECONDS
 
-ALLOWANCE_DOMAIN = b"hedui/question-allowance/v1\x00"
 NO_CONSENT = "none"
 
 _QUERY_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
@@ -87,9 +85,8 @@ class Registrar:
         """Args: ``services`` of the node."""
         self._services = services
         self._padding = services.keys.vault.get("padding")
-        self._subjects = services.keys.vault.get("subjects")
+        self.subjects = SubjectIndex(services)
         self._lock = threading.Lock()
-        self._remembers = False
 
     def certify(
         self, peer: str, terms: dict[str, Any], cases: list[str], asked: list[Asked]
@@ -119,8 +116,8 @@ class Registrar:
                 return self._again(known, request)
             try:
                 persons = self._persons(cases, asked)
-                self._require_memory()
-                allowances = self._check_month(parsed, cases, persons)
+                self.subjects.require_memory()
+                allowances = self.subjects.check(parsed, cases, persons)
                 now = self._services.clock()
                 with self._services.stopwatch.part("cryptography"):
                     document, openings = certify(
@@ -259,109 +256,6 @@ class Registrar:
                     "household_incomplete", "a member of the household is left out: ask about all of them"
                 )
 
-    def _months(self) -> set[str]:
-        """Calendar months in UTC+8 in which a certificate made now may be used."""
-        now = self._services.clock()
-        return {self._services.month_of(now), self._services.month_of(now + CERTIFICATE_SECONDS)}
-
-    def _subject(self, identifier: bytes) -> str:
-        """Keyed index of a person; without the key it says nothing."""
-        return hmac.digest(self._subjects, fields(b"subject", identifier), "sha256").hex()
-
-    def _basis(self, terms: Terms, persons: list[Person]) -> str:
-        """What makes two questions for a total the same: persons, rules and publications."""
-        subjects = sorted(self._subject(person.identifier) for person in persons)
-        publications = [f"{item.dataset}/{item.publication}" for item in terms.datasets]
-        parts = [*subjects, terms.rules["digest"], *publications]
-        return hmac.digest(
-            self._subjects, fields(b"basis", *(part.encode() for part in parts)), "sha256"
-        ).hex()
-
-    def _require_memory(self) -> None:
-        """The store knows every question of this registrar on the ledger; a backup forgets some.
-
-        Raises:
-            ServiceUnavailable: it does not.
-        """
-        services = self._services
-        if self._remembers:
-            return
-        for _, entry in services.ledger.replica.of_type("query.intent"):
-            certificate = entry.body["certificate"]
-            known = services.store.one(tables.certificate, query=str(certificate["query"]))
-            if certificate["registrar"] == services.member and known is None:
-                raise ServiceUnavailable(
-                    "the ledger holds a question that this store does not know: restore its newest backup"
-                )
-        self._remembers = True
-
-    def _check_month(self, terms: Terms, cases: list[str], persons: list[Person]) -> set[str]:
-        """Refuse a second, different question for a total about a person in one calendar month.
-
-        Returns:
-            Cases whose reason, signed by two people, this question uses up.
-        """
-        used: set[str] = set()
-        if terms.protocol != "sum" or not terms.datasets:
-            return used
-        basis = self._basis(terms, persons)
-        for month in sorted(self._months()):
-            for person in persons:
-                subject = self._subject(person.identifier)
-                asked = self._services.store.all(tables.subject, subject=subject, month=month)
-                if not asked or any(row["basis"] == basis for row in asked):
-                    continue
-                where = {"case_number": cases[person.case], "month": month}
-                allowed = self._services.store.one(tables.allowed_question, **where)
-                if allowed is None or json.loads(allowed["document"])["used"]:
-                    raise Refusal(
-                        "already_asked",
-                        "a person was in another question for a total this month: two people sign a reason",
-                    )
-                used.add(where["case_number"])
-        return used
-
-    def allow(self, document: dict[str, Any], signatures: list[dict[str, str]]) -> None:
-        """Let a case be asked this month although its persons were: a reason signed by two people.
-
-        A reason serves one question; the next one needs another.
-
-        Args:
-            document: ``{"case", "month", "reason"}``.
-            signatures: of two different operators of this registrar over ``allowance_message``.
-
-        Raises:
-            Refusal: ``missing_signer`` when fewer than two of its operators signed; ``reason_used`` for a
-            reason
-                that has served.
-            BadSignature: a signature does not verify.
-        """
-        member = self._services.view.member(self._services.member)
-        operators = {} if member is None else {key.id: key for key in member.keys_for("operator")}
-        message = allowance_message(document)
-        for item in signatures:
-            key = operators.get(item["key"])
-            if key is None:
-                raise Refusal("surplus_signer", "only operators of this registrar sign here")
-            key.verifier().verify(message, bytes.fromhex(item["sig"]))
-        if len({item["key"] for item in signatures}) < 2:
-            raise Refusal("missing_signer", "two different people of the registrar must sign the reason")
-        digest = hashlib.sha256(message).hexdigest()
-        where = {"case_number": str(document["case"]), "month": str(document["month"])}
-        with self._lock, self._services.store.writing() as connection:
-            row = self._services.store.one(tables.allowed_question, **where)
-            known = {"reasons": [], "used": ""} if row is None else json.loads(row["document"])
-            if digest in known["reasons"]:
-                if known["used"] or digest != known["reasons"][-1]:
-                    raise Refusal(
-                        "reason_used", "this reason has served a question: sign another for the next"
-                    )
-                return
-            reasons = [*known["reasons"], digest]
-            kept = {"document": document, "signatures": signatures, "used": "", "reasons": reasons}
-            text = json.dumps(kept, ensure_ascii=False)
-            put(connection, tables.allowed_question, where, {"document": text})
-
     def _refuse(self, terms: Terms, asked: list[Asked], code: str) -> Refused:
         """A signed refusal that names nobody."""
         salt = secrets.token_bytes(32)
@@ -403,24 +297,7 @@ class Registrar:
                 )
             )
             if terms.protocol == "sum" and terms.datasets:
-                self._remember_subjects(connection, terms, persons, allowances)
-
-    def _remember_subjects(
-        self, connection: Connection, terms: Terms, persons: list[Person], allowances: set[str]
-    ) -> None:
-        """Who was asked about, in each month the certificate may be used in; reasons used up."""
-        basis = self._basis(terms, persons)
-        for month in sorted(self._months()):
-            for person in persons:
-                key = {"subject": self._subject(person.identifier), "query": terms.query, "month": month}
-                put(connection, tables.subject, key, {"basis": basis})
-            for case in allowances:
-                where = {"case_number": case, "month": month}
-                row = self._services.store.one(tables.allowed_question, **where)
-                if row is not None:
-                    kept = {**json.loads(row["document"]), "used": terms.query}
-                    text = json.dumps(kept, ensure_ascii=False)
-                    put(connection, tables.allowed_question, where, {"document": text})
+                self.subjects.remember(connection, terms, persons, allowances)
 
     def _require_consents(self, connection: Connection, persons: list[Person]) -> None:
         """Every consent still stands, in the transaction that stores the certificate."""
@@ -428,11 +305,6 @@ class Registrar:
             query = select(tables.consent.c.kind).where(tables.consent.c.id == person.consent)
             if connection.execute(query).scalar() in (None, NO_CONSENT):
                 raise Refusal("no_consent", "a consent was withdrawn meanwhile: no question may leave")
-
-
-def allowance_message(document: dict[str, Any]) -> bytes:
-    """Bytes two people of the registrar sign to let a case be asked again in a month."""
-    return ALLOWANCE_DOMAIN + canonical.encode(document)
 
 
 def stored_identifier(text: str) -> str:

@@ -13,7 +13,6 @@ import grpc
 
 from ledger import canonical
 from ledger import entry as entries
-from node.certify import allowance_message
 from node.config import Configuration, read_configuration
 from node.errors import Refusal
 from node.home import Home
@@ -22,6 +21,7 @@ from node.network import NetworkFile
 from node.rpc.channel import open_channel
 from node.rpc.status import raise_from_wire
 from node.scenario.model import Dataset
+from node.subjects import allowance_message
 from node.wire import operator_pb2, operator_pb2_grpc
 
 QUICK_SECONDS = 60.0

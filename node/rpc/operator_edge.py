@@ -19,7 +19,6 @@ from adapters.dataset import DatasetSpec
 from ledger import canonical
 from ledger.entry import Signature
 from node import consents, rulebook
-from node.certify import Registrar
 from node.check import Office
 from node.documents import read_list, read_object, read_texts
 from node.errors import Refusal
@@ -30,6 +29,7 @@ from node.rpc.server import Peers
 from node.scenario.load import load_cases, read_case
 from node.services import Services
 from node.sets import verify_publications
+from node.subjects import SubjectIndex
 from node.wire import operator_pb2, operator_pb2_grpc
 
 Emit = Callable[[operator_pb2.Progress], None]
@@ -150,7 +150,7 @@ class OperatorEdge(operator_pb2_grpc.OperatorServicer):
         self._require_role("registrar")
         signatures = [read_texts(bytes(item)) for item in request.signatures]
         self._services.ledger.sync()
-        Registrar(self._services).allow(read_object(request.document), signatures)
+        SubjectIndex(self._services).allow(read_object(request.document), signatures)
         return operator_pb2.Progress(stage="consents", result=canonical.encode({}))
 
     def Rules(  # noqa: N802  gRPC names its methods

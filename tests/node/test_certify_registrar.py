@@ -14,11 +14,12 @@ from keys.errors import BadSignature
 from ledger import canonical
 from ledger.certificate import certificate_digest, certificate_message
 from node import consents
-from node.certify import Asked, Certified, Registrar, allowance_message
+from node.certify import Asked, Certified, Registrar
 from node.errors import Refusal
 from node.identity import signature
 from node.services import check_signature, instant
 from node.store import tables
+from node.subjects import allowance_message
 from protocols.check.certificate import refusal_message
 from protocols.encoding import commit
 from protocols.psi import group
@@ -175,10 +176,10 @@ def test_two_people_allow_a_second_question(net: Network) -> None:
     case = net.case(one, two)
     request = hold(net, case, "desk", "Certify")
     assert refusal(net, request) == "already_asked"
-    net.registrar.allow(*allowance(net, "another case", "operator-a", "operator-b"))
-    net.registrar.allow(*allowance(net, case.case, "operator-a", "operator-b", month="2020-01"))
+    net.registrar.subjects.allow(*allowance(net, "another case", "operator-a", "operator-b"))
+    net.registrar.subjects.allow(*allowance(net, case.case, "operator-a", "operator-b", month="2020-01"))
     assert refusal(net, request) == "already_asked"
-    net.registrar.allow(*allowance(net, case.case, "operator-a", "operator-b"))
+    net.registrar.subjects.allow(*allowance(net, case.case, "operator-a", "operator-b"))
     assert send(net, "desk", "Certify", request).certificate
 
 
@@ -193,10 +194,10 @@ def test_nobody_allows_alone(net: Network) -> None:
         ([first, signature(net.key("office", "operator-b"), allowance_message(document))], "surplus_signer"),
     ):
         with pytest.raises(Refusal) as caught:
-            net.registrar.allow(document, signatures)
+            net.registrar.subjects.allow(document, signatures)
         assert caught.value.code == code
     with pytest.raises(BadSignature):
-        net.registrar.allow(document | {"reason": "other"}, [first, second])
+        net.registrar.subjects.allow(document | {"reason": "other"}, [first, second])
     assert net.services["desk"].store.one(tables.allowed_question, case_number=case) is None
 
 

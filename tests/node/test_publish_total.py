@@ -12,11 +12,11 @@ import pytest
 
 from ledger import canonical
 from node.calls import openings_to_wire
-from node.certify import allowance_message
 from node.errors import Refusal
 from node.identity import signature
 from node.release import exception_salt
 from node.store import tables
+from node.subjects import allowance_message
 from protocols.check.certificate import Openings
 from protocols.check.terms import list_digest, list_message
 from protocols.encoding import commit
@@ -213,7 +213,9 @@ def test_a_row_opens_again_only_in_the_same_term_set(net: Network) -> None:
     send(net, "trust", "Open", request(net, DENG))
     case = net.case(DENG, FANG)
     document = {"case": case.case, "month": net.services["desk"].month(), "reason": "married"}
-    net.registrar.allow(document, [signature(key, allowance_message(document)) for key in net.people("desk")])
+    net.registrar.subjects.allow(
+        document, [signature(key, allowance_message(document)) for key in net.people("desk")]
+    )
     message = hold(net, case, "trust", "Open")
     refused(net, "trust", "Open", message, "row_released")
     query = str(certificate_of(message)["query"])

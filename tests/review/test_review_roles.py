@@ -16,7 +16,6 @@ from sqlalchemy.exc import OperationalError
 from ledger import canonical
 from ledger.errors import LogError
 from node import calls, consents, rulebook
-from node.certify import allowance_message
 from node.documents import read_object
 from node.errors import Refusal, ServiceUnavailable
 from node.identity import signature
@@ -26,6 +25,7 @@ from node.rpc.directory import Contact, Directory
 from node.rpc.server import DEFECT
 from node.scenario.model import Case
 from node.store import tables
+from node.subjects import allowance_message
 from protocols.check.certificate import certify
 from tests.node.ledger_in_memory import DENG, FANG, NETWORK, RULES, Network, stranger
 from tests.node.questions import check, copied, hold, refused, send
@@ -42,7 +42,9 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
 def allow(net: Network, case: Case, reason: str) -> None:
     """Two people of the registrar sign a reason."""
     document = {"case": case.case, "month": net.services["desk"].month(), "reason": reason}
-    net.registrar.allow(document, [signature(key, allowance_message(document)) for key in net.people("desk")])
+    net.registrar.subjects.allow(
+        document, [signature(key, allowance_message(document)) for key in net.people("desk")]
+    )
 
 
 def code_of(net: Network, request: Any) -> str:
@@ -192,7 +194,7 @@ def test_roles_restored_from_an_old_backup_stop(net: Network) -> None:
     with pytest.raises(ServiceUnavailable, match="newest backup"):
         restored._require_memory()
     asked = hold(net, net.case(stranger(906)), "desk", "Certify")
-    net.registrar._remembers = False  # as after a start
+    net.registrar.subjects._remembers = False  # as after a start
     with pytest.raises(ServiceUnavailable, match="newest backup"):
         send(net, "desk", "Certify", asked)
 
