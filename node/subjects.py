@@ -1,9 +1,9 @@
 """Who was in a question for a total this month: the registrar's keyed index, and reasons for another one.
 
 Two totals that differ by one person give that person's amount away. So a person is in one question for a
-total a calendar month (UTC+8): the same persons under the same rules and publications may be asked again, anything
-else needs a reason that two people of the registrar sign, and a reason serves one question. The index holds
-keyed digests; without the key it says nothing.
+total a calendar month (UTC+8): the same persons under the same rules and publications may be asked again,
+anything else needs a reason that two people of the registrar sign, and a reason serves one question. The
+index holds keyed digests; without the key it says nothing.
 """
 
 from __future__ import annotations

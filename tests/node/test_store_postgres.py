@@ -1,0 +1,35 @@
+"""A node's own store on PostgreSQL: migrations, typed access, and one writer at a time."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import insert
+
+from ledger.database import open_engine
+from node.store import tables
+from node.store.database import Store, note, put
+from node.store.migrate import migrate
+
+pytestmark = pytest.mark.postgres
+
+
+def test_a_store_on_postgresql(postgres_url: str) -> None:
+    engine = open_engine(postgres_url)
+    migrate(engine)
+    migrate(engine)
+    store = Store(engine)
+    long_code = "refused:" + "x" * 80
+    with store.writing() as connection:
+        connection.execute(insert(tables.outbox).values(id="a", leaf=b"\0\1", state=long_code, created=1))
+        note(connection, 1, "office", "", "tax.income", "refused:receipt", reported=False)
+        key = {"query": "q" * 32, "dataset": "tax.income"}
+        put(connection, tables.answer, key, {"elements": "e", "document": "{}"})
+        put(connection, tables.answer, key, {"elements": "e", "document": '{"again":1}'})
+    assert store.one(tables.outbox, id="a") == {"id": "a", "leaf": b"\0\1", "state": long_code, "created": 1}
+    assert [row["document"] for row in store.all(tables.answer, dataset="tax.income")] == ['{"again":1}']
+    assert store.one(tables.answer, query="other") is None
+    with pytest.raises(ZeroDivisionError), store.writing() as connection:
+        connection.execute(insert(tables.outbox).values(id="b", leaf=b"", state="waiting", created=1))
+        raise ZeroDivisionError
+    assert store.one(tables.outbox, id="b") is None, "a failed transaction leaves nothing"
+    engine.dispose()
