@@ -48,6 +48,7 @@ from protocols.check.certificate import check_openings
 from protocols.check.terms import list_digest
 from protocols.encoding import commit
 from protocols.errors import ProtocolError
+from protocols.profiles import padded_elements
 
 PARALLEL_SOURCES = 16
 
@@ -136,7 +137,8 @@ class Office:
         """Certificate and openings, new or from an earlier run; returns why datasets are not asked."""
         services, case, current = self._services, finished.case, finished.inquiry
         now = services.ledger.now_text()
-        chosen = inquiry.choose_datasets(services.view, services.member, finished.rules, now)
+        count = padded_elements(len(case.household))
+        chosen = inquiry.choose_datasets(services.view, services.member, finished.rules, count, now)
         if current.state != inquiry.BEGUN:
             named = {item["dataset"] for item in current.certificate["datasets"]}
             missing = {

@@ -16,7 +16,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -352,6 +352,8 @@ def prepare(
     Raises:
         ConfigurationError: the result's folder is not empty, or the scenario is not well formed.
     """
+    if out.exists() and not out.is_dir():
+        raise ConfigurationError(f"{out} is a file: choose a folder with --out")
     if out.exists() and any(out.iterdir()):
         raise ConfigurationError(
             f"{out} holds an earlier run or other files: remove it, or choose another folder with --out"
@@ -363,4 +365,6 @@ def prepare(
     else:
         reporter.stage("demo.load", folder=str(folder))
     scenario = load(folder)
+    if suite is not None:
+        scenario = replace(scenario, suite=suite)
     return Demo(out.resolve(), scenario, reporter)

@@ -15,6 +15,7 @@ from typing import Any
 
 from adapters.errors import AdapterError
 from adapters.identifiers import canonical_bytes, resident_id
+from ledger.periods import period_label
 from ledger.records import Grant, Publication
 from ledger.view import View
 from node.errors import Refusal
@@ -178,30 +179,53 @@ class Asked:
     protocol: str
 
 
-def choose_datasets(view: View, office: str, rules: RuleSet, now: str) -> Asked:
-    """Every dataset of the rules that has a current publication and an active grant wide enough."""
+def choose_datasets(view: View, office: str, rules: RuleSet, count: int, now: str) -> Asked:
+    """Every dataset of the rules that has a current publication and a grant for it.
+
+    All grants of a question have one purpose: that of the rules (their id) where such grants exist, else the
+    purpose that covers the most datasets. Among several grants for a dataset one with free slots is taken.
+
+    Args:
+        count: padded number of elements the question will show.
+        now: ledger time, for validity and period.
+    """
     current = {dataset: view.current(dataset, office) for dataset in rules.datasets}
     missing = {dataset: "unpublished" for dataset, found in current.items() if found is None}
-    kinds = {found.kind for found in current.values() if found is not None}
-    protocol = "sum" if "amount" in kinds else "check"
-    grants = [grant for grant in view.grants_of(office) if view.is_active(grant.grant, now)]
-    chosen: dict[str, tuple[Publication, Grant]] = {}
-    for dataset, publication in current.items():
-        if publication is None:
-            continue
-        fitting = [
-            grant
-            for grant in grants
-            if grant.protocol == protocol and grant.datasets.get(dataset) == publication.definition
-        ]
-        if fitting:
-            chosen[dataset] = (publication, fitting[-1])
-        else:
-            missing[dataset] = "no_grant"
-    if not any(publication.kind == "amount" for publication, _ in chosen.values()) and protocol == "sum":
-        missing.update(dict.fromkeys(chosen, "no_grant"))
+    published = {dataset: found for dataset, found in current.items() if found is not None}
+    protocol = "sum" if any(found.kind == "amount" for found in published.values()) else "check"
+    grants = [
+        grant
+        for grant in view.grants_of(office)
+        if view.is_active(grant.grant, now) and grant.protocol == protocol
+    ]
+    by_purpose = {
+        purpose: _granted(view, published, [one for one in grants if one.purpose == purpose], count, now)
+        for purpose in sorted({grant.purpose for grant in grants})
+    }
+    chosen = by_purpose.get(rules.id) or max(by_purpose.values(), key=len, default={})
+    if protocol == "sum" and not any(publication.kind == "amount" for publication, _ in chosen.values()):
         chosen = {}
+    missing.update({dataset: "no_grant" for dataset in published if dataset not in chosen})
     return Asked(chosen, missing, protocol)
+
+
+def _granted(
+    view: View, published: dict[str, Publication], grants: list[Grant], count: int, now: str
+) -> dict[str, tuple[Publication, Grant]]:
+    """Publication and grant of each dataset these grants cover: the newest with room, if one has room."""
+    found: dict[str, tuple[Publication, Grant]] = {}
+    for dataset, publication in published.items():
+        fitting = [one for one in grants if one.datasets.get(dataset) == publication.definition]
+        roomy = [one for one in fitting if _has_room(view, one, count, now)]
+        if fitting:
+            found[dataset] = (publication, (roomy or fitting)[-1])
+    return found
+
+
+def _has_room(view: View, grant: Grant, count: int, now: str) -> bool:
+    """Whether a grant has the slots a question of so many elements takes."""
+    needed = -(-count // grant.elements)
+    return len(_choose(view, grant, period_label(now, grant.period), needed)) == needed
 
 
 def certified_grants(view: View, certificate: dict[str, Any]) -> dict[str, Grant]:

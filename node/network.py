@@ -137,6 +137,9 @@ def seal(proposal: dict[str, Any], key: SigningKey, time: str) -> tuple[bytes, N
         ConfigurationError: a founder has not signed yet.
     """
     body = proposal["body"]
+    sealing = next(card for card in body["members"] if "sequencer" in card["roles"])
+    if bytes.fromhex(_use(sealing, "node")["public"]) != key.public.raw:
+        raise ConfigurationError(f"only the sequencer seals a network: run this at {sealing['id']}'s home")
     signers = {item["key"] for item in proposal["sigs"]}
     for card in body["members"]:
         if PublicKey("ed25519", bytes.fromhex(_use(card, "node")["public"])).id not in signers:

@@ -23,7 +23,7 @@ class Reporter:
         """Show that a stage has begun."""
         text = self.messages.text(identifier, **values)
         with self._lock:
-            self.console.print(text, markup=False, highlight=False)
+            self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def progress(self, stage: str, values: dict[str, Any], done: int, total: int) -> None:
         """Show how far a long stage has come; silent for short ones."""

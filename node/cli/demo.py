@@ -18,6 +18,7 @@ from node.progress import Reporter
 from protocols.profiles import PAILLIER_PROFILES
 
 FEN_A_YUAN = 100
+PIPE_WIDTH = 160
 
 
 @click.command()
@@ -26,11 +27,15 @@ FEN_A_YUAN = 100
 @click.option("--residents", type=click.IntRange(1), default=2000, show_default=True)
 @click.option("--cases", type=click.IntRange(1), default=12, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True)
-@click.option("--suite", type=click.Choice(list(PAILLIER_PROFILES)), help="Suite of household totals.")
+@click.option(
+    "--suite",
+    type=click.Choice(list(PAILLIER_PROFILES)),
+    help="Suite of totals; goes before the scenario's own.",
+)
 def demo(folder: Path | None, out: Path, residents: int, cases: int, seed: int, suite: str | None) -> int:
     """Run the scenario FOLDER, or a generated one: every member its own process, every report verified."""
     signal.signal(signal.SIGTERM, _terminated)
-    console, messages = Console(), Messages(preferred_language())
+    console, messages = _console(), Messages(preferred_language())
     reporter = Reporter(console, messages)
     began = time.monotonic()
     run = prepare(folder, out, residents, cases, seed, suite, reporter)
@@ -44,6 +49,12 @@ def demo(folder: Path | None, out: Path, residents: int, cases: int, seed: int, 
     return 0 if all(row.valid for row in rows) else 1
 
 
+def _console() -> Console:
+    """The terminal; where there is none, lines wide enough for the closing table."""
+    console = Console()
+    return console if console.is_terminal else Console(width=PIPE_WIDTH)
+
+
 def _terminated(*_: object) -> NoReturn:
     """SIGTERM ends the run as Ctrl-C does, so that no process stays behind."""
     raise KeyboardInterrupt
@@ -54,7 +65,11 @@ def _table(rows: list[Row], messages: Messages) -> Table:
     table = Table(title=messages.text("summary.title"))
     for heading in ("case", "outcome", "net", "persons", "heads", "ms", "receipts"):
         right = heading in ("net", "persons", "heads", "ms", "receipts")
-        table.add_column(messages.text(f"summary.{heading}"), justify="right" if right else "left")
+        table.add_column(
+            messages.text(f"summary.{heading}"),
+            justify="right" if right else "left",
+            no_wrap=heading in ("case", "net"),
+        )
     for row in rows:
         identifier = f"outcome.{row.outcome}"
         outcome = messages.text(identifier) if messages.has(identifier) else row.outcome

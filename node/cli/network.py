@@ -64,6 +64,8 @@ def sign(home: Path, proposal: Path) -> None:
 def seal_network(home: Path, proposal: Path, out: Path) -> None:
     """At the sequencer, when all have signed: write the network file OUT and join."""
     configuration = read_configuration(home)
+    if out.exists():
+        raise ConfigurationError(f"{out} is there already: the network is sealed once; choose another file")
     moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     leaf, found = seal(_read(proposal), open_keys(configuration).node, moment)
     join(configuration.home, found, leaf)

@@ -349,7 +349,7 @@ def test_a_query_id_certifies_one_question_only(county: County, bureau: Bureau) 
 
 def test_only_the_office_is_certified(county: County, bureau: Bureau, asked: Finished) -> None:
     now = bureau.services.ledger.now_text()
-    chosen = inquiry.choose_datasets(bureau.services.view, "bureau", asked.rules, now)
+    chosen = inquiry.choose_datasets(bureau.services.view, "bureau", asked.rules, 4, now)
     terms = bureau.office._terms(bureau.begin(county.case()), chosen)
     channel = county.channel(county.clients["revenue"].keys.tls, "window")
     stub = check_pb2_grpc.RegistrarStub(channel)

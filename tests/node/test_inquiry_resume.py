@@ -156,14 +156,21 @@ def one_less(openings: Openings) -> tuple[int, ...]:
     return tuple(0 if at == last else case for at, case in enumerate(openings.casemap))
 
 
+def granted(found: Any) -> set[str]:
+    """Grants a check was asked under."""
+    return {item["grant"] for item in found.inquiry.certificate["datasets"]}
+
+
 def test_the_budget_of_a_grant_ends(net: Network) -> None:
-    """Slots are counted by the ledger: restarted or not, the office gets no more of them."""
+    """The ledger counts slots: a used-up grant gives way to another one; alone it allows no more."""
     name = f"g-few-{net.now}"
     net.grant(name, "hib", slots=1)
     try:
-        check(net, net.case(stranger(640)))
+        assert name in granted(check(net, net.case(stranger(640))))
+        assert name not in granted(check(net, net.case(stranger(641))))
+        view = net.services["office"].view
         with pytest.raises(Refusal, match="budget"):
-            check(net, net.case(stranger(641)))
+            inquiry.free_slots(view, {name: view.grant(name)}, 4, lambda _: net.services["desk"].month())
     finally:
         net.submit("hib", "grant.revoke", {"grant": name, "reason": "test"}, *net.people("hib"))
 

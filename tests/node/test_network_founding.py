@@ -123,9 +123,8 @@ def test_a_proposal_changed_after_signing(founding: Founding) -> None:
 
 
 def test_only_the_sequencer_seals(founding: Founding) -> None:
-    leaf, _ = network.seal(founding.sign(), founding.keys["office"], TIME)
-    with pytest.raises(Refused):
-        apply(MemoryState(), parse(leaf), TIME)
+    with pytest.raises(ConfigurationError, match="only the sequencer seals"):
+        network.seal(founding.sign(), founding.keys["office"], TIME)
 
 
 def test_who_cannot_found(founding: Founding) -> None:
