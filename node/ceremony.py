@@ -12,7 +12,6 @@ Whoever deals could open everything: hence offline, on a machine that is wiped, 
 from __future__ import annotations
 
 import hashlib
-import json
 import secrets
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from keys.sealing import SealingKey, seal
 from keys.vault import Vault
 from ledger import canonical
 from node.errors import ConfigurationError
+from node.home import read_document
 from node.workers import worker_pool
 from protocols.encoding import fields
 from protocols.profiles import PAILLIER_PROFILES, PaillierProfile
@@ -106,13 +106,7 @@ def read_file(path: Path) -> dict[str, Any]:
     Raises:
         ConfigurationError: missing or malformed.
     """
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{path} is no ceremony file: `hedui sumkey deal` writes one") from error
-    if not isinstance(value, dict) or "body" not in value:
-        raise ConfigurationError(f"{path} is no ceremony file: `hedui sumkey deal` writes one")
-    return value
+    return read_document(path, "body", "is no ceremony file: `hedui sumkey deal` writes one")
 
 
 def _seal_key(card: dict[str, Any]) -> bytes:

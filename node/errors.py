@@ -5,7 +5,6 @@
     ├── ConfigurationError    node.toml, network.json or a home folder is not as it should be; exit 2
     ├── ServiceUnavailable    a node, the ledger or a quorum is out of reach; exit 3
     ├── Refusal               a role refuses a request, with the reason's code; exit 1
-    │   └── CoverageError     a source does not cover the question
     ├── ReportError           a report that does not verify; exit 1
     └── StoreError            the node's own database or files; exit 3
 
@@ -58,10 +57,6 @@ class Refusal(NodeError):
         super().__init__(f"{code}: {remedy}")
         self.code = code
         self.remedy = remedy
-
-
-class CoverageError(Refusal):
-    """A source does not cover a question: down, too old, unpublished, or another region."""
 
 
 class ReportError(NodeError):

@@ -15,10 +15,12 @@ Files are replaced atomically: written beside, synced, renamed.
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from node.errors import ConfigurationError
 
@@ -74,6 +76,26 @@ class Home:
                 f"{self.root} holds no node: create one with `hedui node init {self.root}`"
             )
         return self
+
+
+def read_document(path: Path, needed: str, otherwise: str) -> dict[str, Any]:
+    """A JSON object that people hand around: a card, a ceremony's file.
+
+    Args:
+        path: the file.
+        needed: a field it must have.
+        otherwise: what to say, with the remedy, where it is something else.
+
+    Raises:
+        ConfigurationError: missing, no JSON, no object, or without the field.
+    """
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path} {otherwise}") from error
+    if not isinstance(value, dict) or needed not in value:
+        raise ConfigurationError(f"{path} {otherwise}")
+    return value
 
 
 def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:

@@ -26,7 +26,7 @@ from ledger.errors import LedgerError
 from ledger.note import TYPE_COSIGNATURE, TYPE_ED25519, VerifierKey
 from ledger.policy import Policy
 from node.errors import ConfigurationError
-from node.home import Home, write_file
+from node.home import Home, read_document, write_file
 from node.rpc.directory import Contact
 
 GENESIS = "genesis"
@@ -92,13 +92,7 @@ def read_card(path: Path) -> dict[str, Any]:
     Raises:
         ConfigurationError: missing or malformed.
     """
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{path} is no member card: `hedui node init` writes one") from error
-    if not isinstance(value, dict) or "id" not in value:
-        raise ConfigurationError(f"{path} is no member card: `hedui node init` writes one")
-    return value
+    return read_document(path, "id", "is no member card: `hedui node init` writes one")
 
 
 def propose(

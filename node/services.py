@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 from keys.errors import KeysError
-from ledger.entry import Signature
 from ledger.view import View
 from node.config import Configuration
 from node.errors import Refusal
@@ -73,7 +72,7 @@ class Services:
 
     def month(self) -> str:
         """Calendar month in UTC+8 by this node's clock."""
-        return self.today()[:7]
+        return self.month_of(self.clock())
 
 
 def instant(text: str) -> int:
@@ -100,6 +99,3 @@ def check_signature(view: View, member: str, value: dict[str, str], message: byt
         key.verifier().verify(message, bytes.fromhex(value["sig"]))
     except (KeysError, KeyError, ValueError, TypeError) as error:
         raise Refusal("bad_signature", f"the signature said to be {member}'s does not verify") from error
-
-
-__all__ = ["CHINA", "Services", "Signature", "check_signature", "instant", "instant_text", "system_clock"]
