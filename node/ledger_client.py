@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import grpc
 
@@ -33,7 +33,7 @@ from ledger.view import View
 from ledger.wire import log_pb2, log_pb2_grpc
 from node.errors import Refusal, ServiceUnavailable
 from node.rpc.channel import Channels
-from node.rpc.status import raise_from_wire
+from node.rpc.status import is_lost, raise_from_wire
 from protocols.profiles import CLOCK_TOLERANCE_SECONDS, HEAD_MAX_AGE_SECONDS
 
 APPEND_SECONDS = 30.0
@@ -41,6 +41,8 @@ READ_SECONDS = 30.0
 HEAD_SECONDS = 5.0
 CATCH_UP_SECONDS = 3.0
 POLL_SECONDS = 0.01
+Answer = TypeVar("Answer")
+
 AT_ONCE = 4096
 """Entries that are fetched before the database is locked; more are streamed into it."""
 
@@ -66,29 +68,39 @@ class RemoteTransport:
         self._channels = channels
         self._sequencer = sequencer
 
-    def _stub(self) -> log_pb2_grpc.LogStub:
-        return log_pb2_grpc.LogStub(self._channels.to(self._sequencer()))
-
     def append(self, leaf: bytes) -> bytes:
         """See ``Transport``."""
-        try:
-            response = self._stub().Append(log_pb2.AppendRequest(leaf=leaf), timeout=APPEND_SECONDS)
-        except grpc.RpcError as error:
-            raise_from_wire(error, "the ledger")
-        return bytes(response.receipt)
+        request = log_pb2.AppendRequest(leaf=leaf)
+        return bytes(self._patiently(lambda log: log.Append(request, timeout=APPEND_SECONDS)).receipt)
 
     def head(self) -> bytes:
         """See ``Transport``."""
-        try:
-            return bytes(self._stub().Head(log_pb2.HeadRequest(), timeout=HEAD_SECONDS).checkpoint)
-        except grpc.RpcError as error:
-            raise_from_wire(error, "the ledger")
+        request = log_pb2.HeadRequest()
+        return bytes(self._patiently(lambda log: log.Head(request, timeout=HEAD_SECONDS)).checkpoint)
 
     def read(self, start: int, end: int) -> Iterator[bytes]:
         """See ``Transport``."""
+        log = log_pb2_grpc.LogStub(self._channels.to(self._sequencer()))
         try:
-            for part in self._stub().Read(log_pb2.ReadRequest(start=start, end=end), timeout=READ_SECONDS):
+            for part in log.Read(log_pb2.ReadRequest(start=start, end=end), timeout=READ_SECONDS):
                 yield from part.leaves
+        except grpc.RpcError as error:
+            raise_from_wire(error, "the ledger")
+
+    def _patiently(self, call: Callable[[log_pb2_grpc.LogStub], Answer]) -> Answer:
+        """Make a call; where the connection is lost, wait for the next one and make it once more.
+
+        Both calls may be made twice: the same leaf again gives the same receipt.
+        """
+        member = self._sequencer()
+        log = log_pb2_grpc.LogStub(self._channels.to(member))
+        try:
+            try:
+                return call(log)
+            except grpc.RpcError as error:
+                if not is_lost(error) or not self._channels.regained(member):
+                    raise
+                return call(log)
         except grpc.RpcError as error:
             raise_from_wire(error, "the ledger")
 
