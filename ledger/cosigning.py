@@ -7,7 +7,8 @@ up and never falls behind by more than one answer. A request starts from the siz
 A cosignature counts when it verifies under the policy's key of that witness, over exactly the text asked
 about, and its time is not before the last one that witness gave. A witness that knows a larger or different
 tree shows it by a checkpoint with the log's own signature: ``judge`` raises ``ForkError`` for such a note.
-Claims without it are no evidence, and count as no answer.
+Claims without it are no evidence, and count as no answer. Evidence is kept when it comes after its round is
+over: a quorum of quick witnesses never hides what a slow one has seen.
 """
 
 from __future__ import annotations
@@ -104,8 +105,19 @@ class Round:
 class Cosigners:
     """The witnesses of a policy, each with its thread."""
 
-    def __init__(self, policy: Policy, clients: Mapping[str, WitnessClient], judge: Judge) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        clients: Mapping[str, WitnessClient],
+        judge: Judge,
+        alarm: Callable[[], None] = lambda: None,
+    ) -> None:
         """Threads for the clients, by witness name; a witness of the policy without client never answers.
+
+        Args:
+            policy, clients: whom to ask, and how.
+            judge: looks at what a refusing witness has.
+            alarm: called once ``fork`` is set.
 
         Raises:
             WitnessError: a client whose name the policy does not list.
@@ -115,7 +127,12 @@ class Cosigners:
         if unknown:
             raise WitnessError(f"the policy lists no witness {', '.join(unknown)}: use the names it has")
         self._names = tuple(keys)
-        self._workers = [_Worker(name, client, keys[name], judge) for name, client in clients.items()]
+        self._alarm = alarm
+        self.fork: ForkError | None = None
+        """The first evidence of another tree that any witness has shown, in whatever round."""
+        self._workers = [
+            _Worker(name, client, keys[name], judge, self._caught) for name, client in clients.items()
+        ]
 
     def start(self) -> None:
         """Start the threads."""
@@ -138,6 +155,11 @@ class Cosigners:
             worker.post(lambda worker=worker: worker.cosign(started))  # type: ignore[misc]  # bound at once
         return started
 
+    def _caught(self, fork: ForkError) -> None:
+        if self.fork is None:
+            self.fork = fork
+        self._alarm()
+
     def survey(self, needed: int, seconds: float) -> Mapping[str, bytes | None]:
         """The last checkpoint of each witness, as soon as ``needed`` have answered or the time is over."""
         answers: dict[str, bytes | None] = {}
@@ -158,8 +180,16 @@ class Cosigners:
 class _Worker(threading.Thread):
     """Works on the newest job for one witness."""
 
-    def __init__(self, name: str, client: WitnessClient, key: VerifierKey, judge: Judge) -> None:
+    def __init__(
+        self,
+        name: str,
+        client: WitnessClient,
+        key: VerifierKey,
+        judge: Judge,
+        caught: Callable[[ForkError], None],
+    ) -> None:
         super().__init__(name=name, daemon=True)
+        self._caught = caught
         self._client = client
         self._key = key
         self._judge = judge
@@ -205,6 +235,7 @@ class _Worker(threading.Thread):
         try:
             self._cosign(target)
         except ForkError as error:
+            self._caught(error)
             target.stop(error)
         except (LedgerError, OSError) as error:
             target.fail(self.name, str(error))
