@@ -212,7 +212,8 @@ class TreeStore:
     def state_digest(self, connection: Connection) -> StateDigest:
         """The digest of the state as it stands, read through from end to end."""
         table = self._tables.state
-        rows = connection.execution_options(yield_per=_ROWS).execute(select(table.c.key, table.c.value))
+        query = select(table.c.key, table.c.value)
+        rows = connection.execute(query, execution_options={"yield_per": _ROWS})
         return StateDigest.of((key, value) for key, value in rows)
 
     def put_values(self, connection: Connection, values: Mapping[str, Any]) -> None:
