@@ -41,7 +41,7 @@ from ledger.merkle import HASH_BYTES, consistency_path, inclusion_path, leaf_has
 from ledger.note import Note, NoteSigner
 from ledger.points import Observe, Point, unobserved
 from ledger.policy import Policy
-from ledger.repair import LOST, rebuild, state_holds, tiles_hold
+from ledger.repair import LOST, rebuild, root_at, state_holds, tiles_hold
 from ledger.replay import Apply, Replay
 from ledger.state import State
 from ledger.states import CachedState, ReadState
@@ -266,7 +266,7 @@ class OrderedLog:
         _, seen = policy.verify_log(note)
         if seen.size > self._ordered.size:
             raise ForkError(f"a witness has seen {seen.size} entries, this log has {self._ordered.size}")
-        if root_from(seen.size, self._tiles.source()) != seen.root:
+        if root_at(seen.size, self._ordered, self._tiles.source()) != seen.root:
             text = f"a witness has seen another tree of {seen.size} entries"
             raise ForkError(text, (self._ordered.note, note))
 

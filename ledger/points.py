@@ -72,6 +72,13 @@ class Point(StrEnum):
     REFUSAL_STORED = "refusal-stored"
     """A refusal and its entry are committed; the response has not left."""
 
+    # A trustee.
+
+    SHARE_STORED = "share-stored"
+    """A share and its ``share.release`` are committed; the entry is not final, the share has not left."""
+    SHARE_FINAL = "share-final"
+    """The release is final; the share has not left."""
+
     # Every node's outbox.
 
     OUTBOX_SENDING = "outbox-sending"

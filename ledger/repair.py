@@ -18,10 +18,10 @@ from sqlalchemy import Connection, Engine, update
 from ledger.database import writing
 from ledger.digest import DIGEST_KEY
 from ledger.errors import LogError, MerkleError, Quarantined, TileError
-from ledger.merkle import leaf_hash, root_from
+from ledger.merkle import HashSource, consistency_path, leaf_hash, root_from, verify_consistency
 from ledger.replay import NO_TIME, Apply, Replay
 from ledger.states import CachedState
-from ledger.store import Head, StoredTiles, TileCache, TreeStore
+from ledger.store import Head, StoredTiles, TileCache, TreeStore, damaged
 from ledger.tables import TreeTables
 from ledger.tiles import TILE_WIDTH, TileSource, TileWriter
 
@@ -47,6 +47,21 @@ def state_holds(connection: Connection, store: TreeStore, size: int, time: str) 
     except LogError:
         return False
     return record is None or record == store.state_digest(connection).record(size, time)
+
+
+def root_at(size: int, head: Head, source: HashSource) -> bytes:
+    """The root that the tree of ``head`` had at an earlier size, of which the tiles may accuse somebody.
+
+    Raises:
+        LogError: the tiles are not those of ``head``: nobody is accused by what a disk has changed.
+    """
+    root = root_from(size, source)
+    try:
+        path = consistency_path(size, head.size, source)
+        verify_consistency(size, head.size, root, head.root, path)
+    except MerkleError as error:
+        raise LogError(damaged("a tile")) from error
+    return root
 
 
 def rebuild(engine: Engine, tables: TreeTables, apply: Apply, signed: Head, staged: tuple[str, Head]) -> None:

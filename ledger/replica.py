@@ -36,10 +36,11 @@ from ledger.points import Observe, Point, unobserved
 from ledger.policy import Policy, VerifiedCheckpoint
 from ledger.proof import Receipt
 from ledger.reopen import VERIFIED, take_up
+from ledger.repair import root_at
 from ledger.replay import Apply, Replay
 from ledger.state import State
 from ledger.states import CachedState, PinnedState, SharedState
-from ledger.store import EMPTY_HEAD, Head, Row, StoredTiles, TileCache, TreeStore, damaged
+from ledger.store import EMPTY_HEAD, Head, Row, StoredTiles, TileCache, TreeStore
 from ledger.tables import REPLICA
 from ledger.tiles import TILE_WIDTH, TileSource, TileWriter
 
@@ -273,7 +274,7 @@ class Replica:
         return True
 
     def _check_older(self, head: Checkpoint, note: bytes) -> None:
-        if root_from(head.size, self.source()) != head.root:
+        if root_at(head.size, self._head, self.source()) != head.root:
             raise ForkError(
                 f"a signed checkpoint of size {head.size} has another root than this replica: "
                 "the log has shown two histories; call the auditor",
@@ -355,8 +356,7 @@ class Replica:
             )
         if root_from(head.size, TileSource(writer)) != head.root:
             own = self._head
-            if own.size and root_from(own.size, TileSource(TileCache(self._engine, self._store))) != own.root:
-                raise LogError(damaged("a tile"))
+            root_at(own.size, own, TileSource(TileCache(self._engine, self._store)))
             raise ForkError(
                 f"the root of these entries is not that of the cosigned checkpoint of size {head.size}: "
                 "ask another node for them; where that fails too, call the auditor",

@@ -23,6 +23,7 @@ from ledger.embedded import Sequencer
 from ledger.errors import LedgerError, LogError, Refused
 from ledger.finishing import Settings
 from ledger.note import NoteSigner
+from ledger.points import Observe, unobserved
 from ledger.replica import Replica
 from ledger.view import View
 from ledger.wire import log_pb2, log_pb2_grpc
@@ -34,6 +35,8 @@ from node.certify import Registrar
 from node.check import Office
 from node.config import Configuration
 from node.errors import NodeError, Refusal, ServiceUnavailable
+from node.evidence import Evidence
+from node.gossip import Gossip
 from node.identity import open_keys
 from node.ledger_client import LedgerClient, RemoteTransport, Transport
 from node.network import NetworkFile, genesis_contacts, witness_names
@@ -48,7 +51,7 @@ from node.rpc.ledger_edge import Cosigned, LogEdge, WitnessEdge
 from node.rpc.operator_edge import OperatorEdge
 from node.rpc.server import Peers, start_server
 from node.services import Services, system_clock
-from node.store.database import Store
+from node.store.database import Store, check_database
 from node.store.migrate import migrate
 from node.surviving import Surviving
 from node.wire import operator_pb2_grpc
@@ -77,7 +80,7 @@ class WitnessOverWire:
             response = self._stub().AddCheckpoint(
                 log_pb2.AddCheckpointRequest(body=body), timeout=WITNESS_SECONDS
             )
-        except grpc.RpcError as error:
+        except (grpc.RpcError, NodeError) as error:
             raise LogError(f"the witness of {self._member} does not answer") from error
         return int(response.status), bytes(response.body)
 
@@ -85,7 +88,7 @@ class WitnessOverWire:
         """See ``ledger.cosigning.WitnessClient``."""
         try:
             response = self._stub().Latest(log_pb2.LatestRequest(), timeout=WITNESS_SECONDS)
-        except grpc.RpcError as error:
+        except (grpc.RpcError, NodeError) as error:
             raise LogError(f"the witness of {self._member} does not answer") from error
         return bytes(response.checkpoint) or None
 
@@ -123,18 +126,33 @@ class LocalTransport:
 class Member:
     """A running node. ``start`` it, ``wait`` for it, ``stop`` it."""
 
-    def __init__(self, configuration: Configuration, clock: Callable[[], int] = system_clock) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        clock: Callable[[], int] = system_clock,
+        observe: Observe = unobserved,
+    ) -> None:
         """Open everything that needs no network.
+
+        Args:
+            configuration: of the home.
+            clock: seconds since 1970, UTC.
+            observe: told each point of the work (``ledger.points``).
 
         Raises:
             ConfigurationError, KeysError, StoreError: the home is not as it should be.
+            LogError: the log's database is damaged beyond what can be rebuilt from it.
         """
         self._configuration = configuration
+        self._observe = observe
         self._network = NetworkFile.read(configuration.home.network)
         keys = open_keys(configuration)
         engine = open_engine(configuration.store_url)
+        check_database(engine)
         migrate(engine)
-        self._replica = Replica(engine, self._network.network, self._network.genesis, self._network.policy)
+        network, policy = self._network, self._network.policy
+        self._replica = Replica(engine, network.network, network.genesis, policy, observe=observe)
+        self._evidence = Evidence(configuration.home.evidence, policy, clock)
         self._members_at: tuple[int, list[Contact]] = (-1, [])
         self._genesis = _genesis_leaf(configuration)
         bootstrap = [self._network.first, *([] if self._genesis is None else genesis_contacts(self._genesis))]
@@ -154,13 +172,16 @@ class Member:
             self._replica,
             transport,
             keys.node,
-            self._cosigned.roots,
+            self._cosigned.notes,
             clock,
+            self._evidence,
         )
         store = Store(engine)
-        outbox = Outbox(store, ledger)
+        outbox = Outbox(store, ledger, observe)
         peers = Peers(self._directory)
-        self.services = Services(configuration, keys, store, ledger, outbox, self._channels, peers, clock)
+        self.services = Services(
+            configuration, keys, store, ledger, outbox, self._channels, peers, clock, observe=observe
+        )
         self._transport = transport
         self._engine = engine
         self._server: grpc.Server | None = None
@@ -218,8 +239,11 @@ class Member:
             return self.services.ledger.compose("query.refused", secrets.token_hex(16), body)
 
         public = configuration.home.public_log
-        settings = Settings(refusal_entry=refusal_entry)
+        settings = Settings(refusal_entry=refusal_entry, observe=self._observe, evidence=self._keep_evidence)
         return Sequencer(engine, signer, policy, clients, public, system_clock, settings=settings)
+
+    def _keep_evidence(self, first: bytes, second: bytes) -> None:
+        self._evidence.keep(first, second)
 
     def _found(self) -> None:
         """Append the genesis entry to an empty log, as soon as the witnesses answer."""
@@ -263,9 +287,17 @@ class Member:
             (witness.name for witness in policy.witnesses if witness.key.public.raw == key.public.raw),
             f"witness.{services.member}.hedui/{key.public.id[:16]}",
         )
-        witness = Witness(Cosigner(name, key), [policy.log], SqlWitnessStore(self._engine))
+        store = SqlWitnessStore(self._engine)
+        witness = Witness(Cosigner(name, key), [policy.log], store, self._observe)
+        sequencer, clock = self._network.first.member, services.clock
         return WitnessEdge(
-            services.peers, witness, policy.origin, self._cosigned, self._network.first.member, services.clock
+            services.peers,
+            witness,
+            policy.origin,
+            self._cosigned,
+            sequencer,
+            clock,
+            services.ledger.compare,
         )
 
     def _contacts(self) -> list[Contact]:
@@ -280,13 +312,16 @@ class Member:
     def _follow(self) -> None:
         """Keep the replica near the head; every hour count refusals without a valid intent."""
         counter = incidents.Counter(self.services)
+        ledger, first = self.services.ledger, self._network.first.member
+        gossip = Gossip(self._configuration.member, first, self._channels, ledger)
         while not self._stopping.is_set():
             pause = FOLLOW_SECONDS
             with Surviving(log, "following the ledger"):
                 try:
-                    self.services.ledger.sync()
+                    ledger.sync()
                     if counter.count_due() is not None and "department" in self._configuration.roles:
                         retire_due(self.services)
+                    gossip.compare_next()
                 except (NodeError, LedgerError) as error:
                     log.info("the ledger cannot be followed: %s", error)
                     pause = FIRST_FOLLOW_SECONDS if self._replica.size == 0 else FOLLOW_SECONDS

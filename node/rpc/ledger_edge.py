@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 import grpc
 
 from ledger.checkpoint import Checkpoint
+from ledger.errors import LedgerError
 from ledger.note import Note
 from ledger.wire import log_pb2, log_pb2_grpc
 from ledger.witness import AddCheckpoint, Witness
@@ -19,6 +21,9 @@ from node.rpc.server import Peers
 BATCH_BYTES = 256 * 1024
 REMEMBERED = 4096
 OK = 200
+MAY_BE_ANOTHER_TREE = (409, 422)
+
+log = logging.getLogger("hedui.witness")
 
 
 class LogEdge(log_pb2_grpc.LogServicer):
@@ -59,25 +64,31 @@ class LogEdge(log_pb2_grpc.LogServicer):
         yield log_pb2.ReadResponse(leaves=batch)
 
 
+def no_comparison(note: bytes) -> None:
+    """Take no notice of a checkpoint."""
+    del note
+
+
 class Cosigned:
-    """Sizes and roots this node's witness has cosigned, the newest few thousand, for fresh heads."""
+    """Checkpoints this node's witness has cosigned, the newest few thousand: for fresh heads, as evidence."""
 
     def __init__(self) -> None:
         """Empty; filled from the witness's store and by every cosignature."""
-        self._roots: OrderedDict[int, bytes] = OrderedDict()
+        self._notes: OrderedDict[int, bytes] = OrderedDict()
         self._lock = threading.Lock()
 
-    def add(self, checkpoint: Checkpoint) -> None:
-        """Remember one cosigned checkpoint."""
+    def add(self, note: bytes) -> None:
+        """Remember one cosigned checkpoint, its note signed by the log."""
+        size = Checkpoint.parse(Note.parse(note).text).size
         with self._lock:
-            self._roots[checkpoint.size] = checkpoint.root
-            while len(self._roots) > REMEMBERED:
-                self._roots.popitem(last=False)
+            self._notes[size] = note
+            while len(self._notes) > REMEMBERED:
+                self._notes.popitem(last=False)
 
-    def roots(self) -> dict[int, bytes]:
-        """Root by size."""
+    def notes(self) -> dict[int, bytes]:
+        """Note by size."""
         with self._lock:
-            return dict(self._roots)
+            return dict(self._notes)
 
 
 class WitnessEdge(log_pb2_grpc.WitnessServicer):
@@ -91,8 +102,10 @@ class WitnessEdge(log_pb2_grpc.WitnessServicer):
         cosigned: Cosigned,
         sequencer: str,
         clock: Callable[[], int],
+        compare: Callable[[bytes], None] = no_comparison,
     ) -> None:
-        """Args: ``sequencer`` is the only member that may call."""
+        """Args: only ``sequencer`` may have checkpoints cosigned; ``compare`` looks at those it shows."""
+        self._compare = compare
         self._peers = peers
         self._witness = witness
         self._origin = origin
@@ -101,7 +114,7 @@ class WitnessEdge(log_pb2_grpc.WitnessServicer):
         self._clock = clock
         latest = witness.latest(origin)
         if latest is not None:
-            cosigned.add(Checkpoint.parse(Note.parse(latest).text))
+            cosigned.add(latest)
 
     def AddCheckpoint(  # noqa: N802  gRPC names its methods
         self, request: log_pb2.AddCheckpointRequest, context: grpc.ServicerContext
@@ -110,16 +123,24 @@ class WitnessEdge(log_pb2_grpc.WitnessServicer):
         self._require_sequencer(context)
         status, body, content_type = self._witness.add_checkpoint(bytes(request.body), self._clock())
         if status == OK:
-            note = Note.parse(AddCheckpoint.parse(bytes(request.body)).note)
-            self._cosigned.add(Checkpoint.parse(note.text))
+            self._cosigned.add(AddCheckpoint.parse(bytes(request.body)).note)
+        elif status in MAY_BE_ANOTHER_TREE:
+            self._look_at(AddCheckpoint.parse(bytes(request.body)).note)
         return log_pb2.AddCheckpointResponse(status=status, body=body, content_type=content_type)
 
     def Latest(  # noqa: N802  gRPC names its methods
         self, _request: log_pb2.LatestRequest, context: grpc.ServicerContext
     ) -> log_pb2.LatestResponse:
-        """The last checkpoint cosigned here."""
-        self._require_sequencer(context)
+        """The last checkpoint cosigned here; any member may compare it with what it was shown itself."""
+        self._peers.member(context)
         return log_pb2.LatestResponse(checkpoint=self._witness.latest(self._origin) or b"")
+
+    def _look_at(self, note: bytes) -> None:
+        """A checkpoint that was not cosigned may be that of another tree: then both notes are evidence."""
+        try:
+            self._compare(note)
+        except LedgerError as error:
+            log.info("the log asked for a cosignature and did not get it: %s", error)
 
     def _require_sequencer(self, context: grpc.ServicerContext) -> None:
         if self._peers.member(context) != self._sequencer:

@@ -37,6 +37,7 @@ from node.answer import Department
 from node.certify import Registrar
 from node.check import Office
 from node.config import Configuration
+from node.evidence import Evidence
 from node.identity import MemberKeys, open_keys
 from node.ledger_client import LedgerClient, RemoteTransport, Transport
 from node.member import LocalTransport, WitnessOverWire
@@ -194,7 +195,9 @@ class Network:
         transport: Transport = LocalTransport(self.sequencer)
         if member != "audit":
             transport = RemoteTransport(channels, lambda: "audit")
-        ledger = LedgerClient(NETWORK, self.file.policy, replica, transport, keys.node, cosigned.roots, clock)
+        policy, notes = self.file.policy, cosigned.notes
+        evidence = Evidence(home.home.evidence, policy, clock)
+        ledger = LedgerClient(NETWORK, policy, replica, transport, keys.node, notes, clock, evidence)
         store = Store(engine)
         peers, outbox = Peers(directory), Outbox(store, ledger)
         services = Services(home, keys, store, ledger, outbox, channels, peers, clock)
@@ -205,7 +208,7 @@ class Network:
             key = keys.signing("witness")
             name = next(w.name for w in self.file.policy.witnesses if w.key.public.raw == key.public.raw)
             witness = Witness(Cosigner(name, key), [self.file.policy.log], MemoryWitnessStore())
-            edge = WitnessEdge(peers, witness, self.file.policy.origin, cosigned, "audit", clock)
+            edge = WitnessEdge(peers, witness, policy.origin, cosigned, "audit", clock, ledger.compare)
             log_pb2_grpc.add_WitnessServicer_to_server(edge, port)
         outbox.start()
         return services
