@@ -5,10 +5,11 @@
     publish   tiles, then the checkpoint with the cosignatures, then the receipts
 
 An entry is final when a checkpoint that holds it carries a quorum's cosignatures. An idle head gets fresh
-ones over the same text; lines of witnesses that were late or silent this time are kept from before as long
-as the text is the same. Where the quorum is missing, everybody waiting is told which witnesses did not
-answer, and the round is tried again until it succeeds: what was ordered becomes final then. A cosignature
-whose time is before the one already published over the same text is not put in its place.
+ones over the same text; lines of witnesses that were late or silent this time are kept from before, or taken
+from where they came in late, as long as the text is the same. Where the quorum is missing, everybody waiting
+is told which witnesses did not answer, and the round is tried again until it succeeds: what was ordered
+becomes final then. A cosignature whose time is before the one already published over the same text is not
+put in its place.
 
 A witness that shows another tree under this log's signature ends the work, however late its answer comes.
 """
@@ -95,6 +96,7 @@ class Finisher:
         self._submissions = submissions
         self._settings = settings
         self._lines: dict[str, Signature] = {}
+        self._last: Round | None = None
         self._asked = 0.0
         self._stopping = threading.Event()
         self.final = EMPTY_HEAD
@@ -204,7 +206,7 @@ class Finisher:
         except (NoteError, QuorumError):
             return
         parsed = Note.parse(note)
-        self._lines = {w.name: line for w in self._policy.witnesses for line in parsed.signed_by(w.key)}
+        self._lines = {w.name: line for w in self._policy.listed for line in parsed.signed_by(w.key)}
         self.final = Head(head.size, head.root, note, "")
 
     def _round(self, head: Head) -> None:
@@ -215,23 +217,30 @@ class Finisher:
         self._asked = time.monotonic()
         if self._cosigners.fork is not None:
             raise self._cosigners.fork
-        if len(lines) < self._policy.quorum:
-            self._fall_short(asked, len(lines))
+        cosigned = sum(witness.name in lines for witness in self._policy.witnesses)
+        if cosigned < self._policy.quorum:
+            self._fall_short(asked, cosigned)
             return
         self._settings.observe(Point.COSIGNED)
         try:
-            self._publish(head, lines)
+            self._publish(head, _latest(self._known(head), lines))
+            self._last = asked
         except (SQLAlchemyError, OSError) as error:
             self.short = QuorumError(
                 f"the log's disk or database failed ({type(error).__name__}): free space there"
             )
             self._submissions.fail_all(self.short)
 
+    def _known(self, head: Head) -> dict[str, Signature]:
+        """Cosignatures over this very text from before, where it was published already."""
+        if head.size != self.final.size:
+            return {}
+        late = {} if self._last is None or self._last.checkpoint.size != head.size else self._last.so_far()
+        return _latest(self._lines, late)
+
     def _publish(self, head: Head, lines: Mapping[str, Signature]) -> None:
-        if head.size == self.final.size:
-            lines = _latest(self._lines, lines)
         note = Note.parse(head.note)
-        ordered = tuple(lines[w.name] for w in self._policy.witnesses if w.name in lines)
+        ordered = tuple(lines[w.name] for w in self._policy.listed if w.name in lines)
         data = Note(note.text, note.signatures + ordered).format()
         self._public.write(head.size, self._log.content)
         self._settings.observe(Point.TILES)

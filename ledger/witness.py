@@ -158,6 +158,11 @@ class Witness:
         """The key under which this witness cosigns, type 0x04."""
         return self._cosigner.verifier
 
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Origins of the logs this witness cosigns."""
+        return tuple(self._logs)
+
     def latest(self, origin: str) -> bytes | None:
         """The last checkpoint of a log this witness cosigned, with its cosignature; None before the first.
 

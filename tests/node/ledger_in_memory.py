@@ -47,7 +47,7 @@ from node.publish import DatasetOptions, Publisher
 from node.release import Trustee
 from node.rpc.check_edge import DepartmentEdge, RegistrarEdge, TrusteeEdge
 from node.rpc.directory import Contact, Directory
-from node.rpc.ledger_edge import Cosigned, LogEdge, WitnessEdge
+from node.rpc.ledger_edge import LogEdge, WitnessEdge
 from node.rpc.server import Peers
 from node.scenario.model import Case, Person
 from node.services import Services
@@ -55,6 +55,7 @@ from node.sets import verify_publications
 from node.setup import init_home
 from node.store.database import Store
 from node.store.migrate import migrate
+from node.witnessing import Cosigned, WitnessDesk
 from protocols.profiles import PAILLIER_2048_TEST
 from protocols.sums.threshold import deal
 from protocols.wire import check_pb2_grpc
@@ -208,8 +209,8 @@ class Network:
             key = keys.signing("witness")
             name = next(w.name for w in self.file.policy.witnesses if w.key.public.raw == key.public.raw)
             witness = Witness(Cosigner(name, key), [self.file.policy.log], MemoryWitnessStore())
-            edge = WitnessEdge(peers, witness, policy.origin, cosigned, "audit", clock, ledger.compare)
-            log_pb2_grpc.add_WitnessServicer_to_server(edge, port)
+            desk = WitnessDesk(witness, self.file.policy.origin, cosigned, clock, ledger.compare)
+            log_pb2_grpc.add_WitnessServicer_to_server(WitnessEdge(peers, desk, "audit"), port)
         outbox.start()
         return services
 
