@@ -11,6 +11,8 @@ import importlib
 import click
 
 COMMANDS = {
+    "export": "node.cli.ledger_export",
+    "search": "node.cli.ledger_search",
     "mirror": "node.cli.ledger_mirror",
     "show": "node.cli.ledger_show",
     "verify": "node.cli.ledger_verify",
