@@ -12,8 +12,9 @@ import click
 
 COMMANDS = {
     "export": "node.cli.ledger_export",
-    "search": "node.cli.ledger_search",
     "mirror": "node.cli.ledger_mirror",
+    "recover": "node.cli.ledger_recover",
+    "search": "node.cli.ledger_search",
     "show": "node.cli.ledger_show",
     "verify": "node.cli.ledger_verify",
 }
