@@ -37,3 +37,4 @@ lock runtime requirements/dev.txt pyproject.toml
 lock test requirements/dev.txt pyproject.toml --extra test
 lock build requirements/dev.txt requirements/build.in
 lock interop requirements/dev.txt requirements/interop.in
+lock foreign requirements/dev.txt requirements/foreign.in
