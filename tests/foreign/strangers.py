@@ -3,7 +3,7 @@
 | witness | how it is found |
 |---|---|
 | litewitness (filippo.io/torchwood) | ``litewitness``, ``ssh-agent`` and ``ssh-add`` on the PATH |
-| aics-witness | the package of that name, for Python 3.12 and later |
+| aics-witness | the package of that name (requirements/foreign-witness.txt) |
 
 Each gets the log it is to cosign in its own way, listens on a port of this machine only, and ends with the
 block.
@@ -142,7 +142,7 @@ class AicsWitness(Stranger):
 
     def begin(self, log_vkey: str) -> None:
         if importlib.util.find_spec("aics_witness") is None:
-            pytest.skip("aics-witness is not installed: requirements/foreign.txt has it for Python 3.12 on")
+            pytest.skip("aics-witness is not installed: `make test` installs it, but on Intel Macs")
         made = self._say("init", "--name", "aics.example/w1", "--listen", f"127.0.0.1:{self._port}")
         self.vkey = made.strip().splitlines()[-1]
         self._say("add-log", "--origin", log_vkey.split("+", 1)[0], "--vkey", log_vkey)

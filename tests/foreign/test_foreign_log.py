@@ -120,3 +120,37 @@ def test_a_foreign_log_that_forks_is_not(log: ForeignLog, ours: Witnessing, tmp_
     assert answer.status == 422
     log.grow(4)
     assert ours.caller.post(log.request(8)).status == 200
+
+
+def test_a_foreign_feeder_keeps_our_witness_up_to_date(
+    log: ForeignLog, ours: Witnessing, tmp_path: Path
+) -> None:
+    """aics-witness has the client's side too, which is strict about status, content type, line and time."""
+    feeder: Any = pytest.importorskip(
+        "aics_witness.feeder",
+        reason="aics-witness is not installed: `make test` installs it, but on Intel Macs",
+    )
+
+    def proof(old: int, new: int) -> list[bytes]:
+        return list(log.writer.reader.get_consistency_proof(old, new).node_hashes)
+
+    def submit(client: Any) -> bool:
+        return log.cosigned(client.submit((log.root / "checkpoint").read_bytes(), proof).encode(), ours.vkey)
+
+    url = f"http://127.0.0.1:{ours.server.port}"
+    with feeder.WitnessClient(url, ours.vkey, clock=lambda: NOW) as client:
+        for count in (3, 1, 260):
+            log.grow(count)
+            assert submit(client)
+        assert submit(client)
+    log.grow(2)
+    with feeder.WitnessClient(url, ours.vkey, clock=lambda: NOW) as restarted:
+        assert submit(restarted)
+        fork = ForeignLog(tmp_path / "fork")
+        fork.grow(300)
+        with pytest.raises(feeder.WitnessRejected) as refused:
+            restarted.submit(
+                (fork.root / "checkpoint").read_bytes(),
+                lambda old, new: list(fork.writer.reader.get_consistency_proof(old, new).node_hashes),
+            )
+        assert refused.value.status == 422
