@@ -155,3 +155,25 @@ def test_names_that_toml_cannot_hold(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot hold"):
         init_home(tmp_path / "h", "a", "\x7f", ("office",), "127.0.0.1:0")
     assert not (tmp_path / "h").exists()
+
+
+def test_the_web_edge_is_off_until_it_is_asked_for(tmp_path: Path) -> None:
+    made = init_home(tmp_path, "a", "a", ("office",), "127.0.0.1:0")
+    assert made.web is None
+    text = made.home.configuration.read_text()
+    made.home.configuration.write_text(f'{text}\n[web]\naddress = "127.0.0.1:7480"\n')
+    assert read_configuration(tmp_path).web == config.WebSettings("127.0.0.1:7480")
+    logs = '[[web.logs]]\nvkey = "one"\n[[web.logs]]\nvkey = "two"\n'
+    made.home.configuration.write_text(f'{text}\n[web]\naddress = "127.0.0.1:7480"\n{logs}')
+    assert read_configuration(tmp_path).web == config.WebSettings("127.0.0.1:7480", ("one", "two"))
+
+
+@pytest.mark.parametrize(
+    "section", ["[web]\n", '[web]\naddress = "h:1"\n[[web.logs]]\nkey = "x"\n', 'web = "127.0.0.1:7480"\n']
+)
+def test_a_web_section_that_says_too_little(tmp_path: Path, section: str) -> None:
+    made = init_home(tmp_path, "a", "a", ("office",), "127.0.0.1:0")
+    text = made.home.configuration.read_text()
+    made.home.configuration.write_text(f"{section}\n{text}")
+    with pytest.raises(ConfigurationError):
+        read_configuration(tmp_path)
