@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -40,15 +41,22 @@ from ledger.errors import (
     TileError,
     VerificationError,
 )
+from ledger.examination import examined
 from ledger.merkle import HASH_BYTES, RootStream, leaf_hash, root_from
 from ledger.note import Note
 from ledger.policy import Policy, VerifiedCheckpoint, quorum_size
 from ledger.public import CHECKPOINT, POLICY, TRACE
-from ledger.replay import Apply, Replay, Step
+from ledger.replay import Apply, Replay, Step, proven_form
+from ledger.signatures import Keys, keys_of
 from ledger.state import MemoryState
 from ledger.tiles import TILE_WIDTH, Tile, TileSource, TileWriter, decode_bundle, tiles_of
 
 TRACE_BYTES = 16
+FEW = 2048
+"""Logs up to this size are not worth starting workers for."""
+
+MEMBERS = ("network.", "member.")
+"""Types of the entries that change keys."""
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Told (entries done, entries in all) after each bundle."""
@@ -86,13 +94,15 @@ def verify_folder(
     policy: bytes | None = None,
     genesis_digest: bytes | None = None,
     apply: Apply = contract.apply,
+    workers: Executor | None = None,
 ) -> Verification:
     """Verify a whole public folder.
 
     Args:
         path: the folder. progress: told how far the entries are. policy: the pinned policy's bytes; None:
         the folder's own, which proves the folder consistent, not genuine. genesis_digest: SHA-256 of the
-        genesis leaf, where the network is known. apply: the contract.
+        genesis leaf, where the network is known. apply: the contract. workers: processes that examine
+        forms and signatures ahead (``ledger.examination``); the result is the same with and without.
 
     Raises:
         VerificationError: the first check that fails, and where.
@@ -104,13 +114,10 @@ def verify_folder(
     traces = folder.check_files(size)
     replayed = _Replayed(apply, genesis_digest)
     writer = TileWriter(0, _Nothing())
-    for bundle in tiles_of(size):
-        if bundle.level >= 0:
-            break
-        leaves = _leaves(folder, bundle)
-        _check_tiles(folder, writer, leaves)
-        for leaf in leaves:
-            replayed.step(leaf)
+    many = workers if size > FEW else None
+    for leaves, found in examined(_bundles(folder, size), replayed.keys, many):
+        _check_tiles(folder, writer, found.hashes)
+        replayed.take(leaves, found.proven)
         if progress is not None:
             progress(writer.size, size)
     _check_open_tiles(folder, writer)
@@ -176,18 +183,28 @@ class _Replayed:
         self.state = MemoryState()
         self.voids: list[tuple[int, str]] = []
         self.side_files: set[str] = set()
-        self._replay = Replay(self.state, apply)
+        self._replay = Replay(self.state, apply, apply_proven=proven_form(apply))
         self._genesis = genesis_digest
         self._size = 0
+        self._keys: dict[str, bytes] | None = None
 
     @property
     def time(self) -> str:
         """The contract's time."""
         return self._replay.time
 
-    def step(self, leaf: bytes) -> None:
-        """Take the next entry."""
-        step = self._replay.step(leaf)
+    def keys(self) -> Keys:
+        """The keys that are active now, for the examination of what follows."""
+        if self._keys is None:
+            self._keys = keys_of(self.state)
+        return self._keys
+
+    def take(self, leaves: Sequence[bytes], proven: bytes) -> None:
+        """Take the next entries; a byte of ``proven`` each says whether form and signatures are."""
+        for leaf, is_proven in zip(leaves, proven, strict=True):
+            self._take(leaf, self._replay.step_proven(leaf) if is_proven else self._replay.step(leaf))
+
+    def _take(self, leaf: bytes, step: Step) -> None:
         if self._size == 0:
             self._check_genesis(leaf, step)
         if step.void is not None:
@@ -196,6 +213,8 @@ class _Replayed:
             trace = step.entry.body["certificate"]["trace"]
             if len(trace) == 1 and len(trace[0]) == 2 * HASH_BYTES:
                 self.side_files.add(f"{TRACE}/{trace[0]}")
+        elif step.entry is not None and step.entry.type.startswith(MEMBERS):
+            self._keys = None
         self._size += 1
 
     def _check_genesis(self, leaf: bytes, step: Step) -> None:
@@ -246,6 +265,13 @@ def _check_checkpoint(data: bytes, policy: Policy) -> VerifiedCheckpoint:
         raise VerificationError("signature", CHECKPOINT, str(error)) from error
 
 
+def _bundles(folder: _Folder, size: int) -> Iterator[list[bytes]]:
+    for bundle in tiles_of(size):
+        if bundle.level >= 0:
+            return
+        yield _leaves(folder, bundle)
+
+
 def _leaves(folder: _Folder, bundle: Tile) -> list[bytes]:
     try:
         return decode_bundle(folder.read(bundle.path, "bundle"), bundle.width)
@@ -253,13 +279,12 @@ def _leaves(folder: _Folder, bundle: Tile) -> list[bytes]:
         raise VerificationError("bundle", bundle.path, str(error)) from error
 
 
-def _check_tiles(folder: _Folder, writer: TileWriter, leaves: list[bytes]) -> None:
-    """Add a bundle's leaves and compare the tiles that are full now."""
-    for leaf in leaves:
-        writer.append(leaf_hash(leaf))
-    for (level, index), hashes in writer.take_changed().items():
-        if len(hashes) == TILE_WIDTH * HASH_BYTES:
-            _compare(folder, Tile(level, index, TILE_WIDTH), hashes)
+def _check_tiles(folder: _Folder, writer: TileWriter, hashes: bytes) -> None:
+    """Add the hashes of a bundle's leaves and compare the tiles that are full now."""
+    writer.extend(hashes)
+    for (level, index), tile in writer.take_changed().items():
+        if len(tile) == TILE_WIDTH * HASH_BYTES:
+            _compare(folder, Tile(level, index, TILE_WIDTH), tile)
 
 
 def _check_open_tiles(folder: _Folder, writer: TileWriter) -> None:
