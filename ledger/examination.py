@@ -8,7 +8,8 @@ executor and gives them back in order with what was found. A bundle is examined 
 was sent; what a later key signed comes back unproven and takes the contract's whole way. So the result is
 that of a sequential verification, entry for entry.
 
-A worker that dies makes nobody trust anything: its bundles are examined here.
+A bundle that cannot be read is reported after those before it. A worker that dies makes nobody trust
+anything: its bundles are examined here.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass
 
+from ledger.errors import LedgerError
 from ledger.signatures import Examined, Keys, examine
 
 AHEAD_BUNDLES = 64
@@ -27,9 +29,26 @@ AHEAD_BYTES = 1 << 26
 
 @dataclass(frozen=True)
 class _Sent:
+    """A bundle under examination: its leaves, their bytes in all, what will be found."""
+
     leaves: Sequence[bytes]
     size: int
     found: Future[Examined]
+
+    @classmethod
+    def to(cls, workers: Executor, leaves: Sequence[bytes], keys: Keys) -> _Sent:
+        try:
+            found = workers.submit(examine, leaves, keys)
+        except BrokenExecutor as error:
+            found = Future()
+            found.set_exception(error)
+        return cls(leaves, sum(map(len, leaves)), found)
+
+    def result(self, keys: Callable[[], Keys]) -> Examined:
+        try:
+            return self.found.result()
+        except BrokenExecutor:
+            return examine(self.leaves, keys())
 
 
 def examined(
@@ -53,39 +72,33 @@ def examined(
 def _by_workers(
     waiting: Iterator[Sequence[bytes]], keys: Callable[[], Keys], workers: Executor
 ) -> Iterator[tuple[Sequence[bytes], Examined]]:
+    errors: list[LedgerError] = []
+    readable = _readable(waiting, errors)
     sent: deque[_Sent] = deque()
-    held, is_open = 0, True
+    held = 0
     try:
         while True:
-            while is_open and len(sent) < AHEAD_BUNDLES and held < AHEAD_BYTES:
-                leaves = next(waiting, None)
+            while len(sent) < AHEAD_BUNDLES and held < AHEAD_BYTES:
+                leaves = next(readable, None)
                 if leaves is None:
-                    is_open = False
                     break
-                size = sum(map(len, leaves))
-                sent.append(_Sent(leaves, size, _send(workers, leaves, keys())))
-                held += size
+                sent.append(_Sent.to(workers, leaves, keys()))
+                held += sent[-1].size
             if not sent:
-                return
+                break
             first = sent.popleft()
             held -= first.size
-            yield first.leaves, _result(first, keys)
+            yield first.leaves, first.result(keys)
     finally:
         for left in sent:
             left.found.cancel()
+    if errors:
+        raise errors[0]
 
 
-def _send(workers: Executor, leaves: Sequence[bytes], keys: Keys) -> Future[Examined]:
+def _readable(waiting: Iterator[Sequence[bytes]], errors: list[LedgerError]) -> Iterator[Sequence[bytes]]:
+    """The bundles up to the first that cannot be read, whose error is put aside."""
     try:
-        return workers.submit(examine, leaves, keys)
-    except BrokenExecutor as error:
-        failed: Future[Examined] = Future()
-        failed.set_exception(error)
-        return failed
-
-
-def _result(sent: _Sent, keys: Callable[[], Keys]) -> Examined:
-    try:
-        return sent.found.result()
-    except BrokenExecutor:
-        return examine(sent.leaves, keys())
+        yield from waiting
+    except LedgerError as error:
+        errors.append(error)

@@ -55,6 +55,11 @@ class Tile:
         """Path of the full tile; its partial ones lie in the folder ``<base>.p``."""
         return Tile(self.level, self.index, TILE_WIDTH).path
 
+    @property
+    def end(self) -> int:
+        """Index after the last entry under the full tile of this place."""
+        return (self.index + 1) << TILE_HEIGHT * (max(self.level, 0) + 1)
+
     @classmethod
     def parse(cls, path: str) -> Tile:
         """The tile that lies at ``path``.
@@ -92,6 +97,17 @@ def tiles_of(size: int, since: int = 0) -> Iterator[Tile]:
     while size:
         yield from _tiles_at(level, size, since)
         size, since, level = size >> TILE_HEIGHT, since >> TILE_HEIGHT, level + 1
+
+
+def partial_tiles(size: int) -> Iterator[Tile]:
+    """The tiles and the bundle of a tree of ``size`` that are not full, levels from −1 upwards."""
+    if size % TILE_WIDTH:
+        yield Tile(-1, size // TILE_WIDTH, size % TILE_WIDTH)
+    level = 0
+    while size:
+        if size % TILE_WIDTH:
+            yield Tile(level, size // TILE_WIDTH, size % TILE_WIDTH)
+        size, level = size >> TILE_HEIGHT, level + 1
 
 
 def _tiles_at(level: int, count: int, since: int) -> Iterator[Tile]:

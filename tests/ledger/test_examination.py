@@ -11,7 +11,7 @@ from hypothesis import given, settings
 
 from ledger import contract, verify
 from ledger.entry import node_message, parse, reread
-from ledger.errors import EntryError
+from ledger.errors import EntryError, TileError
 from ledger.examination import examined
 from ledger.merkle import leaf_hash
 from ledger.replay import Replay, proven_form
@@ -130,6 +130,19 @@ class Dead(Executor):
 def test_dead_workers_change_nothing(at):
     leaves = mixed([(kind, kind) for kind in range(16)])
     assert ahead(leaves, 4, Dead(at))[0] == one_by_one(leaves)
+
+
+def test_a_bundle_that_cannot_be_read_is_told_after_those_before_it(threads):
+    def bundles():
+        yield [b"a"]
+        yield [b"b"]
+        raise TileError("no third one")
+
+    for workers in (None, threads):
+        given = examined(bundles(), dict, workers)
+        assert [next(given)[0], next(given)[0]] == [[b"a"], [b"b"]]
+        with pytest.raises(TileError):
+            next(given)
 
 
 def test_nothing_is_proven_without_its_key():
