@@ -170,6 +170,12 @@ class TreeStore:
         found = connection.execute(self._value, {"key": key}).scalar()
         return None if found is None else decode(found, max_bytes=_STATE_BYTES, max_depth=16)
 
+    def values(self, connection: Connection, keys: Collection[str]) -> dict[str, Any]:
+        """The contract's values under those of ``keys`` that have one."""
+        table = self._tables.state
+        rows = connection.execute(select(table.c.key, table.c.value).where(table.c.key.in_(keys)))
+        return {row.key: decode(row.value, max_bytes=_STATE_BYTES, max_depth=16) for row in rows}
+
     def put_values(self, connection: Connection, values: Mapping[str, Any]) -> None:
         """Store the contract's values."""
         rows = [{"key": key, "value": encode(value)} for key, value in values.items()]
@@ -244,11 +250,13 @@ class CachedState:
         self._store = store
         self._kept: OrderedDict[str, Any] = OrderedDict()
         self._connection: Connection | None = None
+        self._absent: set[str] = set()
         self.changes: dict[str, Any] = {}
 
     def use(self, connection: Connection | None) -> None:
         """Read through this connection from now on; None: one of its own for each read."""
         self._connection = connection
+        self._absent = set()
 
     def get(self, key: str) -> Any:
         """See ``ledger.state.State``."""
@@ -257,6 +265,8 @@ class CachedState:
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]
+        if key in self._absent:
+            return None
         if self._connection is not None:
             value = self._store.value(self._connection, key)
         else:
@@ -265,6 +275,14 @@ class CachedState:
         if value is not None:
             self._keep(key, value)
         return value
+
+    def fetch(self, connection: Connection, keys: Collection[str]) -> None:
+        """Read several keys at once; those without a value are known as such until ``use`` ends."""
+        wanted = [key for key in keys if key not in self.changes and key not in self._kept]
+        found = self._store.values(connection, wanted) if wanted else {}
+        for key, value in found.items():
+            self._keep(key, value)
+        self._absent = {key for key in wanted if key not in found}
 
     def put(self, key: str, value: Any) -> None:
         """See ``ledger.state.State``."""

@@ -13,7 +13,6 @@ Questions are independent of one another, so that several processes make them. F
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -143,7 +142,7 @@ def leaves_of(size: int, pool: ProcessPoolExecutor) -> Iterator[bytes]:
     return islice(chain(first, chain.from_iterable(made)), size)
 
 
-class _Nothing:
+class Nothing:
     """Tiles of the empty tree."""
 
     def tile(self, level: int, index: int, width: int) -> bytes:
@@ -166,7 +165,7 @@ def public_folder(size: int, kept: Path, processes: int) -> Path:
 
 
 def _write(folder: Path, leaves: Iterator[bytes]) -> None:
-    writer = TileWriter(0, _Nothing())
+    writer = TileWriter(0, Nothing())
     while bundle := list(islice(leaves, TILE_WIDTH)):
         index = writer.size // TILE_WIDTH
         _put(folder, Tile(-1, index, len(bundle)), encode_bundle(bundle))
@@ -189,8 +188,3 @@ def _put(folder: Path, tile: Tile, data: bytes) -> None:
     path = folder / tile.path
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
-
-
-def digest_of(folder: Path) -> str:
-    """Digest of a folder's checkpoint, to tell one made log from another in a report."""
-    return hashlib.sha256((folder / "checkpoint").read_bytes()).hexdigest()[:16]
