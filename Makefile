@@ -12,7 +12,7 @@ WORKERS := 2
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input
 LOCKED := $(PIP) --require-hashes
 
-.PHONY: help install demo test bench bench-check format proto readme lock clean \
+.PHONY: help install demo test bench bench-check bench-ledger format proto readme lock clean \
 	check check-format check-lint check-types check-imports check-generated
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -74,6 +74,9 @@ bench: $(VENV)/.test ## measures, and prints the figures
 
 bench-check: $(VENV)/.test ## one household's check with everything running: p50, p99, parts
 	$(BIN)/python tests/bench --check $(ARGS)
+
+bench-ledger: $(VENV)/.test ## the ledger: append, rate, proof, verification, memory (ARGS="--million")
+	$(BIN)/python tests/bench --ledger $(ARGS)
 
 format: $(VENV)/.dev ## ruff's formatter and safe fixes
 	$(BIN)/ruff format .

@@ -242,6 +242,16 @@ class TileWriter:
             value = fold(bytes(tile))
             level, index = level + 1, index // TILE_WIDTH
 
+    def extend(self, leaves: bytes) -> None:
+        """Add the leaves with these hashes, 32 bytes each."""
+        width = TILE_WIDTH * HASH_BYTES
+        if len(leaves) == width and not self._size % TILE_WIDTH:
+            self._open[0] = bytearray(leaves[:-HASH_BYTES])
+            self._size += TILE_WIDTH - 1
+            leaves = leaves[-HASH_BYTES:]
+        for place in range(0, len(leaves), HASH_BYTES):
+            self.append(leaves[place : place + HASH_BYTES])
+
     def take_changed(self) -> dict[tuple[int, int], bytes]:
         """Tiles (level, index) → hashes that changed since the last call: full ones and every open one."""
         changed, self._changed = self._changed, {}

@@ -25,23 +25,32 @@ list the files, so there ``files`` says only that none is missing.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from ledger import contract
 from ledger.errors import LedgerError, VerificationError
-from ledger.merkle import HASH_BYTES, leaf_hash, root_from
+from ledger.examination import examined
+from ledger.merkle import HASH_BYTES, root_from
 from ledger.policy import Policy, VerifiedCheckpoint
 from ledger.public import CHECKPOINT, TRACE
-from ledger.replay import Apply, Replay, Step
+from ledger.replay import Apply, Replay, Step, proven_form
+from ledger.signatures import Keys, keys_of
 from ledger.source import FolderSource, Source
 from ledger.state import MemoryState
 from ledger.tiles import TileSource, TileWriter, tiles_of
-from ledger.verify_files import settled, trace_root
+from ledger.verify_files import LogFiles, settled, trace_root
 
 __all__ = ["Verification", "failure", "trace_root", "verify_folder", "verify_source"]
+
+FEW = 2048
+"""Logs up to this size are not worth starting workers for."""
+
+KEY_TYPES = ("network.", "member.")
+"""Types of the entries that change keys."""
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Told (entries done, entries in all) after each bundle."""
@@ -79,10 +88,16 @@ def verify_folder(
     policy: bytes | None = None,
     genesis_digest: bytes | None = None,
     apply: Apply = contract.apply,
+    workers: Executor | None = None,
 ) -> Verification:
     """Verify a whole public folder; see ``verify_source``."""
     return verify_source(
-        FolderSource(path), progress, policy=policy, genesis_digest=genesis_digest, apply=apply
+        FolderSource(path),
+        progress,
+        policy=policy,
+        genesis_digest=genesis_digest,
+        apply=apply,
+        workers=workers,
     )
 
 
@@ -93,13 +108,15 @@ def verify_source(
     policy: bytes | None = None,
     genesis_digest: bytes | None = None,
     apply: Apply = contract.apply,
+    workers: Executor | None = None,
 ) -> Verification:
     """Verify a whole public log.
 
     Args:
         source: where it is. progress: told how far the entries are. policy: the pinned policy's bytes; None:
         the log's own, which proves the log consistent, not genuine. genesis_digest: SHA-256 of the
-        genesis leaf, where the network is known. apply: the contract.
+        genesis leaf, where the network is known. apply: the contract. workers: processes that examine
+        forms and signatures ahead (``ledger.examination``); the result is the same with and without.
 
     Raises:
         VerificationError: the first check that fails, and where.
@@ -109,15 +126,11 @@ def verify_source(
     size = files.head.checkpoint.size
     replayed = _Replayed(apply, genesis_digest)
     writer = TileWriter(0, _Nothing())
-    for bundle in tiles_of(size):
-        if bundle.level >= 0:
-            break
-        leaves = files.leaves(bundle)
-        for leaf in leaves:
-            writer.append(leaf_hash(leaf))
+    many = workers if size > FEW else None
+    for leaves, found in examined(_bundles(files, size), replayed.keys, many):
+        writer.extend(found.hashes)
         files.compare(writer, is_last=writer.size == size)
-        for leaf in leaves:
-            replayed.step(leaf)
+        replayed.take(leaves, found.proven)
         if progress is not None:
             progress(writer.size, size)
     root = root_from(size, TileSource(writer))
@@ -127,6 +140,13 @@ def verify_source(
     return Verification(
         size, root, tuple(replayed.voids), files.head, files.policy, replayed.time, replayed.state, absent
     )
+
+
+def _bundles(files: LogFiles, size: int) -> Iterator[list[bytes]]:
+    for bundle in tiles_of(size):
+        if bundle.level >= 0:
+            return
+        yield files.leaves(bundle)
 
 
 class _Nothing:
@@ -145,18 +165,28 @@ class _Replayed:
         self.state = MemoryState()
         self.voids: list[tuple[int, str]] = []
         self.side_files: set[str] = set()
-        self._replay = Replay(self.state, apply)
+        self._replay = Replay(self.state, apply, apply_proven=proven_form(apply))
         self._genesis = genesis_digest
         self._size = 0
+        self._keys: dict[str, bytes] | None = None
 
     @property
     def time(self) -> str:
         """The contract's time."""
         return self._replay.time
 
-    def step(self, leaf: bytes) -> None:
-        """Take the next entry."""
-        step = self._replay.step(leaf)
+    def keys(self) -> Keys:
+        """The keys that are active now, for the examination of what follows."""
+        if self._keys is None:
+            self._keys = keys_of(self.state)
+        return self._keys
+
+    def take(self, leaves: Sequence[bytes], proven: bytes) -> None:
+        """Take the next entries; a byte of ``proven`` each says whether form and signatures are."""
+        for leaf, is_proven in zip(leaves, proven, strict=True):
+            self._take(leaf, self._replay.step_proven(leaf) if is_proven else self._replay.step(leaf))
+
+    def _take(self, leaf: bytes, step: Step) -> None:
         if self._size == 0:
             self._check_genesis(leaf, step)
         if step.void is not None:
@@ -165,6 +195,8 @@ class _Replayed:
             trace = step.entry.body["certificate"]["trace"]
             if len(trace) == 1 and len(trace[0]) == 2 * HASH_BYTES:
                 self.side_files.add(f"{TRACE}/{trace[0]}")
+        elif step.entry is not None and step.entry.type.startswith(KEY_TYPES):
+            self._keys = None
         self._size += 1
 
     def _check_genesis(self, leaf: bytes, step: Step) -> None:
