@@ -1,8 +1,8 @@
 """One member's process put together: keys, store, replica, ledger, roles, port.
 
-Start order: database and migrations → replica → outbox → port (so that the sequencer finds its witnesses) →
-the sequencer's own log, genesis first → a follower thread that keeps the replica near the head. Stop order is
-the reverse. Every member but the sequencer is a witness.
+Start order: database and migrations → replica → after a restore its fence (``node.memory``) → outbox → port
+(so that the sequencer finds its witnesses) → the sequencer's own log, genesis first → a follower thread that
+keeps the replica near the head. Stop order is the reverse. Every member but the sequencer is a witness.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ledger.cosignature import Cosigner
 from ledger.cosigning import WitnessClient
 from ledger.database import open_engine
 from ledger.embedded import Sequencer
-from ledger.errors import LedgerError, LogError, Refused
+from ledger.errors import ForkError, LedgerError, LogError, Refused
 from ledger.finishing import Settings
 from ledger.note import NoteSigner
 from ledger.replica import Replica
@@ -36,9 +36,11 @@ from node.config import Configuration
 from node.errors import NodeError, Refusal, ServiceUnavailable
 from node.identity import open_keys
 from node.ledger_client import LedgerClient, RemoteTransport, Transport
+from node.memory import GuardedWitnessStore
 from node.network import NetworkFile, genesis_contacts, witness_names
 from node.outbox import Outbox
 from node.publish import Publisher
+from node.rejoin import rejoin
 from node.release import Trustee
 from node.retire import retire_due
 from node.rpc.channel import Channels
@@ -158,6 +160,7 @@ class Member:
             clock,
         )
         store = Store(engine)
+        self._witnessed = SqlWitnessStore(engine)
         outbox = Outbox(store, ledger)
         peers = Peers(self._directory)
         self.services = Services(configuration, keys, store, ledger, outbox, self._channels, peers, clock)
@@ -186,6 +189,7 @@ class Member:
         if self._sequencer is not None:
             self._sequencer.start()
             threading.Thread(target=self._found, name="founding", daemon=True).start()
+        self.services.memory.begin(self.services.clock())
         self.services.outbox.start()
         self._follower.start()
         log.info("node %s listens on %s", configuration.member, configuration.listen)
@@ -263,7 +267,8 @@ class Member:
             (witness.name for witness in policy.witnesses if witness.key.public.raw == key.public.raw),
             f"witness.{services.member}.hedui/{key.public.id[:16]}",
         )
-        witness = Witness(Cosigner(name, key), [policy.log], SqlWitnessStore(self._engine))
+        store = GuardedWitnessStore(self._witnessed, services.memory)
+        witness = Witness(Cosigner(name, key), [policy.log], store)
         return WitnessEdge(
             services.peers, witness, policy.origin, self._cosigned, self._network.first.member, services.clock
         )
@@ -285,12 +290,23 @@ class Member:
             with Surviving(log, "following the ledger"):
                 try:
                     self.services.ledger.sync()
+                    pause = self._rejoin(pause)
                     if counter.count_due() is not None and "department" in self._configuration.roles:
                         retire_due(self.services)
                 except (NodeError, LedgerError) as error:
                     log.info("the ledger cannot be followed: %s", error)
                     pause = FIRST_FOLLOW_SECONDS if self._replica.size == 0 else FOLLOW_SECONDS
             self._stopping.wait(pause)
+
+    def _rejoin(self, pause: float) -> float:
+        """Come back after a restore; seconds to the next look, short until then."""
+        memory = self.services.memory
+        if memory.state() == "rejoining":
+            try:
+                rejoin(self.services, self._witnessed)
+            except ForkError as error:
+                log.error("this node cannot rejoin: %s", error)  # noqa: TRY400  the trace says no more
+        return FIRST_FOLLOW_SECONDS if memory.state() == "rejoining" else pause
 
 
 def _genesis_leaf(configuration: Configuration) -> bytes | None:

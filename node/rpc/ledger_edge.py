@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from ledger.checkpoint import Checkpoint
 from ledger.note import Note
 from ledger.wire import log_pb2, log_pb2_grpc
 from ledger.witness import AddCheckpoint, Witness
-from node.errors import Refusal
+from node.errors import Refusal, ServiceUnavailable
 from node.ledger_client import Transport
 from node.rpc.server import Peers
 
@@ -99,9 +100,12 @@ class WitnessEdge(log_pb2_grpc.WitnessServicer):
         self._cosigned = cosigned
         self._sequencer = sequencer
         self._clock = clock
-        latest = witness.latest(origin)
-        if latest is not None:
-            cosigned.add(Checkpoint.parse(Note.parse(latest).text))
+        with contextlib.suppress(
+            ServiceUnavailable
+        ):  # put back from a backup: it has cosigned more than it knows
+            latest = witness.latest(origin)
+            if latest is not None:
+                cosigned.add(Checkpoint.parse(Note.parse(latest).text))
 
     def AddCheckpoint(  # noqa: N802  gRPC names its methods
         self, request: log_pb2.AddCheckpointRequest, context: grpc.ServicerContext
