@@ -263,8 +263,16 @@ def _head(home: Home, member: str, roles: tuple[str, ...], databases: _Databases
         size=databases.size,
         revision=databases.revision,
         store=databases.store is not None,
-        program=importlib.metadata.version("hedui"),
+        program=_program(),
     )
+
+
+def _program() -> str:
+    """Version of hedui; empty where it runs from a source folder without being installed."""
+    try:
+        return importlib.metadata.version("hedui")
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 def _write(archive: ArchiveWriter, home: Home, plan: _Plan, databases: _Databases) -> None:

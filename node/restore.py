@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.database import open_engine, writing
@@ -32,9 +32,10 @@ from node.config import store_url
 from node.errors import ConfigurationError, StoreError
 from node.home import Home, write_file
 from node.store import copying, tables
-from node.store.migrate import migrate, require_known
+from node.store.migrate import require_known, upgrade
 
 SPOOLED = ".database"
+SQLITE = "sqlite:///"
 _URL_LINE = re.compile(r"(?m)^url\s*=.*$")
 _STORE_SECTION = re.compile(r"(?ms)^\[store\][^\n]*\n(?P<lines>.*?)(?=^\[|\Z)")
 
@@ -197,60 +198,52 @@ def _with_store(text: str, url: str) -> bytes:
 
 
 def _restore_store(staging: Path, former: str, head: Head, now: int) -> None:
-    """Bring the member's database to where node.toml says, upgrade it, and mark it."""
+    """Bring the member's database to where node.toml says, upgrade and mark it: one transaction."""
     url, spooled = store_url(staging), staging / SPOOLED
     engine = open_engine(url)
     try:
-        if not _is_loaded(engine, head):
-            if head.store:
-                with spooled.open("rb") as lines:
-                    copying.load(engine, lines)
-            elif url != former:
-                _move(former, engine)
-            migrate(engine)
-            _mark(engine, head, now)
+        with writing(engine) as connection:
+            if not _is_loaded(connection, head):
+                if head.store:
+                    with spooled.open("rb") as lines:
+                        copying.load(connection, lines)
+                elif url != former:
+                    _move(former, connection)
+                upgrade(connection)
+                _mark(connection, head, now)
     except SQLAlchemyError as error:
-        raise StoreError(f"the database cannot be written: {copying.reason(error)}") from error
+        raise StoreError(
+            f"the database cannot be used: {copying.reason(error)}: create it, or name another with --store"
+        ) from error
     finally:
         engine.dispose()
     spooled.unlink(missing_ok=True)
+    if url != former and not head.store:
+        Path(former.removeprefix(SQLITE)).unlink()
 
 
-def _move(former: str, engine: Engine) -> None:
-    """From the SQLite file of the backup into another database; the file goes."""
+def _move(former: str, connection: Connection) -> None:
+    """From the SQLite file of the backup into another database."""
     old = open_engine(former)
     try:
-        with old.connect() as connection:
-            copying.load(engine, copying.dump(connection))
+        with old.connect() as source:
+            copying.load(connection, copying.dump(source))
     finally:
         old.dispose()
-    Path(former.removeprefix("sqlite:///")).unlink()
 
 
-def _is_loaded(engine: Engine, head: Head) -> bool:
-    """Whether a killed restore has loaded this very backup, and no node has run on it."""
-    try:
-        with engine.connect() as connection:
-            if not engine.dialect.has_table(connection, tables.restored.name):
-                return False
-            newest = connection.execute(select(tables.restored).order_by(tables.restored.c.at.desc())).first()
-    except SQLAlchemyError as error:
-        raise StoreError(
-            f"the database cannot be reached: {copying.reason(error)}: create it, or name one with --store"
-        ) from error
+def _is_loaded(connection: Connection, head: Head) -> bool:
+    """Whether a killed restore has loaded this very backup, and its node has not come back since."""
+    if not connection.dialect.has_table(connection, tables.restored.name):
+        return False
+    newest = connection.execute(select(tables.restored).order_by(tables.restored.c.at.desc())).first()
     return newest is not None and newest.backup == head.id and newest.fence is None
 
 
-def _mark(engine: Engine, head: Head, now: int) -> None:
-    row = {
-        "id": secrets.token_hex(16),
-        "backup": head.id,
-        "moment": head.moment,
-        "size": head.size,
-        "at": now,
-    }
-    with writing(engine) as connection:
-        connection.execute(insert(tables.restored).values(**row))
+def _mark(connection: Connection, head: Head, now: int) -> None:
+    """The marker that ``node.memory`` reads."""
+    row = {"backup": head.id, "moment": head.moment, "size": head.size, "at": now, "witness": 0}
+    connection.execute(insert(tables.restored).values(id=secrets.token_hex(16), **row))
 
 
 def _sync_tree(folder: Path) -> None:

@@ -25,12 +25,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, LargeBinary, MetaData, Table, func, insert, inspect, select, text
+from sqlalchemy import Connection, LargeBinary, MetaData, Table, func, insert, inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from ledger.database import writing
 from node.errors import StoreError
-from node.store.migrate import current_revision, migrate
+from node.store.migrate import current_revision, upgrade
 
 FORMAT = 1
 VERSION_TABLE = "alembic_version"
@@ -78,41 +77,26 @@ def dump(connection: Connection) -> Iterator[bytes]:
     yield _line({"end": None})
 
 
-def load(engine: Engine, lines: Iterable[bytes]) -> None:
-    """Write a dump into an empty database, all of it or nothing, at the dump's revision.
+def load(connection: Connection, lines: Iterable[bytes]) -> None:
+    """Write a dump into an empty database, at the dump's revision, inside the caller's transaction.
 
     Raises:
-        StoreError: the database is not empty or out of reach, or the dump is not whole or of a newer program.
+        StoreError: the database is not empty, or the dump is not whole or of a newer program.
     """
     stream = iter(lines)
     head = _read(next(stream, b""))
     if head.get("format") != FORMAT:
         raise StoreError("the copy of the database is of a newer format: install a newer version of hedui")
-    try:
-        require_empty(engine)
-        if head["revision"] is not None:
-            migrate(engine, head["revision"])
-        with writing(engine) as connection:
-            known = {table.name: table for table in _tables(connection)}
-            while (opening := _read(next(stream, b""))).get("end", "") is not None:
-                _load_table(connection, known, opening, stream)
-    except SQLAlchemyError as error:
-        raise StoreError(f"the database cannot be written: {reason(error)}") from error
+    _require_empty(connection)
+    upgrade(connection, head["revision"])
+    known = {table.name: table for table in _tables(connection)}
+    while (opening := _read(next(stream, b""))).get("end", "") is not None:
+        _load_table(connection, known, opening, stream)
 
 
-def require_empty(engine: Engine) -> None:
-    """A database holds no row of anything.
-
-    Raises:
-        StoreError: it does, or cannot be reached.
-    """
-    try:
-        with engine.connect() as connection:
-            full = [table.name for table in _tables(connection) if _holds_rows(connection, table)]
-    except SQLAlchemyError as error:
-        raise StoreError(
-            f"the database cannot be reached: {reason(error)}. Create it, or name another with --store"
-        ) from error
+def _require_empty(connection: Connection) -> None:
+    """A database holds no row of anything."""
+    full = [table.name for table in _tables(connection) if _holds_rows(connection, table)]
     if full:
         raise StoreError(f"the database holds rows already ({full[0]}): give an empty one with --store")
 

@@ -25,8 +25,18 @@ HEAD = "head"
 def migrate(engine: Engine, revision: str = HEAD, *, scripts: Path = MIGRATIONS) -> None:
     """Upgrade the database to a revision, the newest unless said otherwise, in one transaction.
 
+    Raises:
+        StoreError: the database is newer than this program.
+    """
+    with writing(engine) as connection:
+        upgrade(connection, revision, scripts=scripts)
+
+
+def upgrade(connection: Connection, revision: str = HEAD, *, scripts: Path = MIGRATIONS) -> None:
+    """Upgrade the database inside the caller's transaction.
+
     Args:
-        engine: the database.
+        connection: of a transaction that writes.
         revision: where to stop: another than the newest only while an older backup is restored.
         scripts: folder of the revisions.
 
@@ -35,10 +45,9 @@ def migrate(engine: Engine, revision: str = HEAD, *, scripts: Path = MIGRATIONS)
     """
     config = Config()
     config.set_main_option("script_location", str(scripts))
-    with writing(engine) as connection:
-        require_known(current_revision(connection), scripts=scripts)
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
+    require_known(current_revision(connection), scripts=scripts)
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
 
 
 def current_revision(connection: Connection) -> str | None:
