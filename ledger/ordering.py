@@ -9,6 +9,10 @@ A stop between the two leaves staged entries; ``order`` after the next start tak
 comes from the bytes as stored, never from memory: one flipped bit in a buffer once ended a public log. A
 head is signed once a size and kept before anybody sees it, so there is never a second text for a size. The
 compare-and-swap fails when another process writes the same log.
+
+Where something else orders the entries (Fabric's blocks), ``stage_ordered`` takes the place of ``stage``:
+nothing is admitted or refused, every leaf is replayed and keeps its place, and the way of every node is the
+same from there on. A log without a signer keeps heads without notes.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.database import writing
@@ -88,7 +92,7 @@ class Refusal:
 class OrderedLog:
     """The ordered entries of one log in one database; one thread writes, any number read."""
 
-    def __init__(self, engine: Engine, signer: NoteSigner, apply: Apply) -> None:
+    def __init__(self, engine: Engine, signer: NoteSigner | None, apply: Apply) -> None:
         self._engine = engine
         self._signer = signer
         self._apply = apply
@@ -166,14 +170,33 @@ class OrderedLog:
             self._reread(writer, begin, min(begin + TILE_WIDTH, self._staged.size))
         tiles = writer.take_changed()
         root = root_from(writer.size, TileSource(writer))
-        note = sign_checkpoint(Checkpoint(self._signer.verifier.name, writer.size, root), self._signer)
-        new = Head(writer.size, root, note.format(), self._staged.time)
+        new = Head(writer.size, root, self._sign(writer.size, root), self._staged.time)
         with writing(self._engine) as connection:
             self._store.swap_head(connection, ORDERED, self._heads[ORDERED], new)
             self._store.put_tiles(connection, tiles)
         self._tiles.keep(tiles)
         self._heads[ORDERED] = self._ordered = new
         return new
+
+    def stage_ordered(self, leaves: Sequence[bytes], also: Callable[[Connection], None]) -> None:
+        """Store leaves that are ordered already, each replayed through the contract.
+
+        Args:
+            leaves: in their order, whatever they hold.
+            also: writes what belongs to them in the same transaction.
+        """
+        rows: list[Row] = []
+        with self._engine.connect() as connection:
+            self._values.use(connection)
+            try:
+                for position, leaf in enumerate(leaves, self._staged.size):
+                    step = self._replay.step(leaf)
+                    entry = step.entry
+                    name, kind = (None, None) if entry is None else (entry.id, entry.type)
+                    rows.append(Row(position, leaf, leaf_hash(leaf), name, kind, step.void))
+            finally:
+                self._values.use(None)
+        self._write_staged(rows, (), also)
 
     def known(self, hashes: Sequence[bytes]) -> dict[bytes, int]:
         """Positions of the leaf hashes that are stored."""
@@ -249,9 +272,22 @@ class OrderedLog:
         if isinstance(self._admit(candidate, known, rows), int):
             refusals.append(refusal)
 
-    def _write_staged(self, rows: Sequence[Row], refusals: Sequence[Refusal]) -> None:
+    def _sign(self, size: int, root: bytes) -> bytes:
+        """Note of a new head; empty where this log does not sign."""
+        if self._signer is None:
+            return b""
+        return sign_checkpoint(Checkpoint(self._signer.verifier.name, size, root), self._signer).format()
+
+    def _write_staged(
+        self,
+        rows: Sequence[Row],
+        refusals: Sequence[Refusal],
+        also: Callable[[Connection], None] | None = None,
+    ) -> None:
         new = Head(self._staged.size + len(rows), self._ordered.root, b"", self._replay.time)
         with writing(self._engine) as connection:
+            if also is not None:
+                also(connection)
             self._store.swap_head(connection, STAGED, self._heads[STAGED], new)
             self._store.put_rows(connection, rows)
             self._store.put_values(connection, self._values.changes)
