@@ -38,6 +38,7 @@ from ledger.fabric.derived import DerivedLog
 from ledger.fabric.profile import ConnectionProfile
 from ledger.finishing import Finisher, Settings
 from ledger.note import Note, NoteSigner
+from ledger.points import Point
 from ledger.policy import Policy
 from ledger.proof import Receipt
 from ledger.public import PublicFolder
@@ -134,7 +135,8 @@ class SignedLog:
                 f"a witness has seen {seen.size} entries, the own peer shows {self._derived.size}"
             )
         if self._derived.root_at(seen.size) != seen.root:
-            raise ForkError(f"a witness has seen another tree of {seen.size} entries than the own peer shows")
+            text = f"a witness has seen another tree of {seen.size} entries than the own peer shows"
+            raise ForkError(text, (self.head.note, note))
 
 
 class Assembler:
@@ -285,7 +287,7 @@ class Assembler:
                 raise self.backend.fault
             try:
                 if self._log.sign():
-                    self._settings.observe("ordered")
+                    self._settings.observe(Point.SIGNED)
                     self._finisher.wake()
             except (SQLAlchemyError, OSError):
                 self._stopping.wait(self._settings.retry)
@@ -304,5 +306,7 @@ class Assembler:
         finally:
             if self._is_running():
                 self._fatal = Quarantined(f"{error}. {REMEDY}")
+                if isinstance(error, ForkError) and error.notes:
+                    self._settings.evidence(*error.notes)
                 self._ready.set()
                 self._finisher.stop()

@@ -16,7 +16,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, Engine
 
@@ -25,8 +25,9 @@ from ledger.errors import MerkleError
 from ledger.fabric.blocks import DerivedBlock, Position
 from ledger.merkle import leaf_hash, root_from
 from ledger.ordering import OrderedLog
+from ledger.points import Observe, Point, unobserved
 from ledger.replay import Apply
-from ledger.store import Head
+from ledger.store import Head, Row
 
 BLOCK = "block"
 """Head row of the position: size is the next block's number, root the header hash of the one before."""
@@ -40,20 +41,21 @@ _NO_HASH = bytes(32)
 class DerivedLog(OrderedLog):
     """The derived log of one node; one thread takes blocks, any number read and wait."""
 
-    def __init__(self, engine: Engine, apply: Apply = contract.apply) -> None:
+    def __init__(self, engine: Engine, apply: Apply = contract.apply, observe: Observe = unobserved) -> None:
         """Open it and finish what a stop left half done.
 
         Args:
             engine: database with the tables of ``ledger.tables``.
             apply: the contract.
+            observe: told each point of the work.
 
         Raises:
-            Quarantined: a stored leaf is no longer what it was.
+            Quarantined: entries or heads have changed on the disk.
         """
         self._block: Head | None = None
         self._recent: OrderedDict[bytes, int] = OrderedDict()
         self._grown = threading.Condition()
-        super().__init__(engine, None, apply)
+        super().__init__(engine, None, apply, observe)
         self.order()
 
     def load(self) -> None:
@@ -91,15 +93,35 @@ class DerivedLog(OrderedLog):
         def advance(connection: Connection) -> None:
             self._store.swap_head(connection, BLOCK, self._block, new)
 
-        self.stage_ordered(leaves, advance)
+        self._stage_ordered(leaves, advance)
         self._block = new
+        self._observe(Point.STAGED)
         self.order()
+        self._observe(Point.ORDERED)
         with self._grown:
             for place, leaf in enumerate(leaves, begin):
                 self._recent.setdefault(leaf_hash(leaf), place)
             while len(self._recent) > _RECENT:
                 self._recent.popitem(last=False)
             self._grown.notify_all()
+
+    def _stage_ordered(self, leaves: Sequence[bytes], also: Callable[[Connection], None]) -> None:
+        """Store leaves that are ordered already: nothing is refused, each is replayed and keeps its place."""
+        self._take_up()
+        self._is_current = False
+        rows: list[Row] = []
+        with self._engine.connect() as connection:
+            self._values.use(connection)
+            try:
+                for position, leaf in enumerate(leaves, self._staged.size):
+                    step = self._replay.step(leaf)
+                    entry = step.entry
+                    name, kind = (None, None) if entry is None else (entry.id, entry.type)
+                    rows.append(Row(position, leaf, leaf_hash(leaf), name, kind, step.void))
+            finally:
+                self._values.use(None)
+        self._write_staged(rows, (), also)
+        self._is_current = True
 
     def root_at(self, size: int) -> bytes:
         """Root of the first ``size`` leaves.
