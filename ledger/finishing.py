@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -29,13 +29,13 @@ from ledger.cosignature import cosignature_time
 from ledger.cosigning import Cosigners, Round, WitnessClient, gate
 from ledger.errors import NoteError, QuorumError, Unavailable
 from ledger.note import Note, Signature
-from ledger.ordering import OrderedLog
 from ledger.points import Observe, Point, unobserved
 from ledger.policy import Policy
 from ledger.proof import Receipt
 from ledger.public import PublicFolder
 from ledger.store import EMPTY_HEAD, Head
 from ledger.submissions import Submissions
+from ledger.tiles import Tile
 
 RefusalEntry: TypeAlias = Callable[[bytes, str], bytes]
 """Salted digest (32 bytes) and code → leaf of a ``query.refused`` entry signed by the sequencer's node."""
@@ -76,12 +76,37 @@ class Settings:
     evidence: Evidence = no_evidence
 
 
+class SignedTree(Protocol):
+    """What is to be finished: a tree with a signed head, as ``ledger.ordering.OrderedLog`` has it."""
+
+    @property
+    def head(self) -> Head:
+        """The last signed head; size 0 and no note before the first."""
+        ...
+
+    def content(self, tile: Tile) -> bytes:
+        """Bytes of a public tile or bundle."""
+        ...
+
+    def inclusion_paths(self, positions: Sequence[int], size: int) -> list[tuple[bytes, ...]]:
+        """Inclusion proofs of several entries in one tree."""
+        ...
+
+    def consistency_path(self, old: int, new: int) -> tuple[bytes, ...]:
+        """Consistency proof between two sizes."""
+        ...
+
+    def judge(self, policy: Policy, note: bytes) -> None:
+        """Compare a witness's checkpoint with this tree; ``ForkError`` where it is another one."""
+        ...
+
+
 class Finisher:
     """The finishing half of a sequencer; ``gate`` and ``work`` belong to one thread, the rest to any."""
 
     def __init__(
         self,
-        log: OrderedLog,
+        log: SignedTree,
         policy: Policy,
         clients: Mapping[str, WitnessClient],
         public: Path,

@@ -12,6 +12,8 @@ memory is dropped, and what the database holds is taken up before anything else 
 
 At a start heads, tiles and state are checked, and made anew from the leaves where they have changed on the
 disk (``ledger.repair``); before every head the tiles that it grows from must still give the last one's root.
+
+A log without a signer keeps heads without notes; ``ledger.fabric.derived`` fills one from a peer's blocks.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from ledger.checkpoint import Checkpoint, sign_checkpoint, verify_signed
 from ledger.database import writing
@@ -107,13 +109,13 @@ class OrderedLog:
     """The ordered entries of one log in one database; one thread writes, any number read."""
 
     def __init__(
-        self, engine: Engine, signer: NoteSigner, apply: Apply, observe: Observe = unobserved
+        self, engine: Engine, signer: NoteSigner | None, apply: Apply, observe: Observe = unobserved
     ) -> None:
         """Take up a log, and make good what its disk has changed.
 
         Args:
             engine: database with the tables of ``ledger.tables``.
-            signer: the log key.
+            signer: the log key; None where heads are kept without notes.
             apply: the contract, which says what may be ordered.
             observe: told each point of the work.
 
@@ -213,8 +215,7 @@ class OrderedLog:
         self._observe(Point.REREAD)
         tiles = writer.take_changed()
         root = root_from(writer.size, TileSource(writer))
-        note = sign_checkpoint(Checkpoint(self._signer.verifier.name, writer.size, root), self._signer)
-        new = Head(writer.size, root, note.format(), self._staged.time)
+        new = Head(writer.size, root, self._sign(writer.size, root), self._staged.time)
         self._observe(Point.SIGNED)
         self._is_current = False
         with writing(self._engine) as connection:
@@ -281,7 +282,7 @@ class OrderedLog:
         ordered = self._ordered
         if not ordered.size <= self._staged.size == length:
             raise Quarantined(f"the stored heads do not fit the stored entries: {LOST}")
-        if ordered.size == 0:
+        if ordered.size == 0 or self._signer is None:
             return
         try:
             kept = verify_signed(Note.parse(ordered.note), self._signer.verifier)
@@ -346,9 +347,22 @@ class OrderedLog:
         if isinstance(self._admit(candidate, known, rows), int):
             refusals.append(refusal)
 
-    def _write_staged(self, rows: Sequence[Row], refusals: Sequence[Refusal]) -> None:
+    def _sign(self, size: int, root: bytes) -> bytes:
+        """Note of a new head; empty where this log does not sign."""
+        if self._signer is None:
+            return b""
+        return sign_checkpoint(Checkpoint(self._signer.verifier.name, size, root), self._signer).format()
+
+    def _write_staged(
+        self,
+        rows: Sequence[Row],
+        refusals: Sequence[Refusal],
+        also: Callable[[Connection], None] | None = None,
+    ) -> None:
         new = Head(self._staged.size + len(rows), self._ordered.root, b"", self._replay.time)
         with writing(self._engine) as connection:
+            if also is not None:
+                also(connection)
             self._store.swap_head(connection, STAGED, self._heads[STAGED], new)
             self._store.put_rows(connection, rows)
             self._values.write(connection)

@@ -11,6 +11,7 @@ import importlib
 import click
 
 COMMANDS = {
+    "chaincode": "node.cli.ledger_chaincode",
     "export": "node.cli.ledger_export",
     "mirror": "node.cli.ledger_mirror",
     "recover": "node.cli.ledger_recover",
