@@ -100,7 +100,7 @@ def _extends(services: Services, record: WitnessRecord, head: VerifiedCheckpoint
 def _record(
     record: WitnessRecord | None, head: VerifiedCheckpoint, note: bytes, cosigner: Cosigner
 ) -> WitnessRecord:
-    """The record of a checkpoint under the quorum, cosigned at the newest time known, so that none goes back."""
+    """The record of a checkpoint under the quorum, cosigned at the newest time known: none goes back."""
     time = max([*head.cosigned.values(), 0 if record is None else record.time])
     whole = Note.parse(note)
     log_lines = tuple(line for line in whole.signatures if line.name == head.checkpoint.origin)
