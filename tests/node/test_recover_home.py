@@ -13,11 +13,13 @@ from ledger.cosignature import Cosigner
 from ledger.database import open_engine
 from ledger.embedded import Sequencer
 from ledger.entry import draft, signed
-from ledger.errors import LogError, Quarantined
+from ledger.errors import LogError, Missing, Quarantined
 from ledger.finishing import Settings
 from ledger.mirror import update_mirror
 from ledger.note import NoteSigner
 from ledger.periods import check_time
+from ledger.reading import read_leaves
+from ledger.replica import Replica
 from ledger.source import FolderSource
 from ledger.verify import verify_folder
 from ledger.witness import MemoryWitnessStore, Witness
@@ -62,6 +64,8 @@ class County:
         self.genesis, self.file = network.seal(proposal, keys["log"].node, TIME)
         self.configuration = made["log"]
         network.join(self.configuration.home, self.file, self.genesis)
+        self.tax = made["tax"]
+        network.join(self.tax.home, self.file)
         self.keys = keys
         self.count = 0
         names = network.witness_names(cards)
@@ -142,6 +146,27 @@ def test_backup_quarantine_recovery_and_the_log_goes_on(county: County, tmp_path
     county.submit(1)
     pinned = NetworkFile.read(county.configuration.home.network).policy.format().encode()
     assert verify_folder(county.public, policy=pinned).size == 7
+
+
+def test_without_any_mirror_a_nodes_replica_serves(county: County, tmp_path: Path) -> None:
+    engine = open_engine(county.tax.store_url)
+    migrate(engine)
+    replica = Replica(engine, "net", county.file.genesis, county.file.policy)
+    source = FolderSource(county.public)
+    replica.extend(read_leaves(source), source.fetch("checkpoint", 1 << 20))
+    engine.dispose()
+    shutil.rmtree(county.public)
+    shutil.rmtree(tmp_path / "mirror")
+    done = CliRunner().invoke(command, ["mirror", str(county.tax.home.root), str(tmp_path / "copy")])
+    assert done.exit_code == 0, done.output
+    county.database.unlink()
+    assert recover(county.configuration, FolderSource(tmp_path / "copy")).log.size == 6
+    county.submit(1)
+    assert verify_folder(county.public).size == 7
+    shown = CliRunner().invoke(command, ["show", str(county.tax.home.root)])
+    assert len(shown.stdout.splitlines()) == 6
+    empty = CliRunner().invoke(command, ["show", str(county.configuration.home.root)])
+    assert isinstance(empty.exception, Missing)
 
 
 @pytest.mark.parametrize("how", ["lost", "old", "damaged", "itself"])
