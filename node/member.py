@@ -144,6 +144,7 @@ class Member:
         self._directory = Directory(bootstrap, self._contacts, own)
         self._channels = Channels(self._directory, keys.tls)
         self._cosigned = Cosigned()
+        self._foreign: list[HttpWitness] = []
         self._sequencer = self._make_sequencer(engine, keys) if "sequencer" in configuration.roles else None
         transport: Transport
         if self._sequencer is not None:
@@ -205,6 +206,8 @@ class Member:
         self.services.outbox.close()
         if self._sequencer is not None:
             self._sequencer.stop()
+        for witness in self._foreign:
+            witness.close()
         self._channels.close()
         self._engine.dispose()
         self.stopped.set()
@@ -224,7 +227,8 @@ class Member:
                 raise LogError(
                     f"the policy's witness {witness.name} is no member and has no URL: add its URL"
                 )
-            return HttpWitness(witness.url, signer, lambda: sequencer.ordered)
+            self._foreign.append(HttpWitness(witness.url, signer, lambda: sequencer.ordered))
+            return self._foreign[-1]
 
         clients = {witness.name: client(witness) for witness in policy.listed}
 
