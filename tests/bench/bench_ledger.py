@@ -157,9 +157,7 @@ def of_size(size: int, processes: int) -> dict[str, Any]:
     folder = public_folder(size, KEPT, processes)
     file = KEPT / f"{folder.name}.db"
     if not file.exists():
-        with worker_pool(processes) as workers:
-            verified = verify_folder(folder, workers=workers)
-        log_store(folder, verified, file, whole=size == RESTART_SIZE).dispose()
+        log_store(folder, file, verify_folder(folder) if size == RESTART_SIZE else None)
     return {
         "hashing": alone(hashing, folder),
         "replay": alone(replay, folder, min(size, REPLAYED)),
