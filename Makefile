@@ -31,9 +31,11 @@ $(VENV)/.runtime: requirements/runtime.txt requirements/build.txt pyproject.toml
 	@$(BIN)/python -m compileall -q $(PACKAGES)
 	@touch $@
 
-$(VENV)/.test: requirements/test.txt requirements/interop.txt $(VENV)/.runtime
+$(VENV)/.test: requirements/test.txt requirements/interop.txt requirements/foreign.txt \
+		requirements/foreign-witness.txt $(VENV)/.runtime
 	@echo "Installing what the tests need"
-	@$(LOCKED) -r requirements/test.txt -r requirements/interop.txt
+	@$(LOCKED) -r requirements/test.txt -r requirements/interop.txt -r requirements/foreign.txt
+	@$(LOCKED) --no-deps --ignore-requires-python -r requirements/foreign-witness.txt
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from ledger.errors import Missing, TileError, Unavailable, VerificationError
 from ledger.note import MAX_NOTE_BYTES
-from ledger.tiles import MAX_ENTRY_BYTES, TILE_WIDTH, Tile
+from ledger.tiles import MAX_ENTRY_BYTES, Tile
 
 MAX_POLICY_BYTES = 1 << 20
 MAX_TRACE_BYTES = 1 << 26
@@ -42,6 +42,10 @@ class Source(Protocol):
 
     def names(self) -> Iterator[str] | None:
         """Every file's name, for places that can list them; None for those that cannot."""
+        ...
+
+    def close(self) -> None:
+        """End connections, where there are any."""
         ...
 
 
@@ -84,6 +88,9 @@ class FolderSource:
             for one in files:
                 yield (below / one).as_posix()
 
+    def close(self) -> None:
+        """See ``Source``."""
+
 
 def _but_gone(error: OSError) -> None:
     """Pass over a folder that the log has removed meanwhile, raise any other error."""
@@ -114,6 +121,3 @@ def tile_limit(tile: Tile) -> int:
 
 NOTE_LIMIT = MAX_NOTE_BYTES
 """Most bytes of a checkpoint that are read."""
-
-BUNDLE_LIMIT = TILE_WIDTH * (MAX_ENTRY_BYTES + 2)
-"""Most bytes of an entry bundle: 16 MiB."""

@@ -23,6 +23,9 @@ TILE_WIDTH = 256
 TILE_HEIGHT = 8
 MAX_LEVEL = 63
 MAX_ENTRY_BYTES = 0xFFFF
+BUNDLE_BYTES = TILE_WIDTH * (MAX_ENTRY_BYTES + 2)
+"""Most bytes of an entry bundle: 16 MiB."""
+
 ENTRIES = "entries"
 """What stands for the level in the path of an entry bundle."""
 

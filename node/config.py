@@ -4,8 +4,10 @@
     [listen]   address = "127.0.0.1:7401"      where the one port is opened
                endpoint = "host:port"          what other members are told
     [store]    url = "sqlite:///node.db"       relative to the home; or postgresql+psycopg://…
-               log_url = "sqlite:///log.db"    sequencer only: the log's own tables
+    [ledger]   uri = "embedded:"               or fabric:PROFILE.toml, relative to the home
     [work]     threads = 16, processes = 0     0: heavy work stays in the process
+    [web]      address = "127.0.0.1:7480"      HTTP: the witness, the public log; absent: no HTTP port
+    [[web.logs]] vkey = "…"                    further logs that this witness cosigns
     [keys]     passphrase_file = "…"           else HEDUI_PASSPHRASE, else HOME/keys/passphrase
 
 This is the only module that reads the environment: HEDUI_PASSPHRASE, HEDUI_LANGUAGE, HEDUI_CONFIG (the folder
@@ -24,7 +26,22 @@ from keys.tls import GRPC_CIPHER_SUITES
 from node.errors import ConfigurationError
 from node.home import Home
 
+EMBEDDED = "embedded:"
+FABRIC = "fabric:"
 ROLES = ("department", "office", "registrar", "trustee", "sequencer", "auditor")
+
+
+@dataclass(frozen=True)
+class WebSettings:
+    """The HTTP edge of a node.
+
+    Attributes:
+        address: ``host:port`` it is opened on.
+        logs: vkeys of further logs this member's witness cosigns.
+    """
+
+    address: str
+    logs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -37,10 +54,11 @@ class Configuration:
         listen: address the port is opened on.
         endpoint: address other members are told.
         store_url: SQLAlchemy URL of the member's database.
-        log_url: SQLAlchemy URL of the log's tables (sequencer).
+        ledger: engine URI of the ledger: ``embedded:`` or ``fabric:<path of a connection profile>``.
         threads: gRPC worker threads.
         processes: worker processes for heavy work; 0 keeps it in the node's own.
         passphrase: opens the secrets.
+        web: the HTTP edge; None: no HTTP port.
     """
 
     home: Home
@@ -50,10 +68,11 @@ class Configuration:
     listen: str
     endpoint: str
     store_url: str
-    log_url: str
+    ledger: str = EMBEDDED
     threads: int = 16
     processes: int = 0
     passphrase: bytes = field(default=b"", repr=False)
+    web: WebSettings | None = None
 
 
 def prepare_transport() -> None:
@@ -96,10 +115,11 @@ def read_configuration(root: Path) -> Configuration:
             listen=str(listen["address"]),
             endpoint=str(listen.get("endpoint", listen["address"])),
             store_url=_url(home, str(store.get("url", "sqlite:///node.db"))),
-            log_url=_url(home, str(store.get("log_url", "sqlite:///log.db"))),
+            ledger=_ledger(home, str(document.get("ledger", {}).get("uri", EMBEDDED))),
             threads=int(work.get("threads", 16)),
             processes=int(work.get("processes", 0)),
             passphrase=_passphrase(home, document.get("keys", {})),
+            web=_web(document.get("web")),
         )
     except KeyError as error:
         raise ConfigurationError(f"{home.configuration} lacks {error.args[0]}: add it") from error
@@ -116,12 +136,28 @@ def _roles(value: Any) -> tuple[str, ...]:
     return roles
 
 
+def _web(section: dict[str, Any] | None) -> WebSettings | None:
+    """Settings of the HTTP edge where there is a section for it."""
+    if section is None:
+        return None
+    return WebSettings(str(section["address"]), tuple(str(log["vkey"]) for log in section.get("logs", ())))
+
+
 def _url(home: Home, url: str) -> str:
     """Database URL with a relative SQLite path resolved against the home."""
     prefix = "sqlite:///"
     if url.startswith(prefix) and not url.startswith(prefix + "/"):
         return prefix + str(home.root / url.removeprefix(prefix))
     return url
+
+
+def _ledger(home: Home, uri: str) -> str:
+    """Engine URI with a relative profile resolved against the home."""
+    if uri == EMBEDDED:
+        return uri
+    if not uri.startswith(FABRIC) or uri == FABRIC:
+        raise ValueError(f"[ledger] uri is {EMBEDDED} or {FABRIC}<connection profile>")
+    return FABRIC + str(home.root / uri.removeprefix(FABRIC))
 
 
 def _passphrase(home: Home, keys: dict[str, Any]) -> bytes:

@@ -1,8 +1,8 @@
 """One member's process put together: keys, store, replica, ledger, roles, port.
 
-Start order: database and migrations → replica → outbox → port (so that the sequencer finds its witnesses) →
-the sequencer's own log, genesis first → a follower thread that keeps the replica near the head. Stop order is
-the reverse. Every member but the sequencer is a witness.
+Start order: database and migrations → replica → port (so that the log finds its witnesses) → the ledger's
+engine (``node.engines``), genesis first where the log runs here → outbox → a follower thread that keeps the
+replica near the head. Stop order is the reverse. Every member but the one with the log key is a witness.
 """
 
 from __future__ import annotations
@@ -10,33 +10,31 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
+from functools import partial
 
 import grpc
 
-from ledger import canonical
-from ledger.cosignature import Cosigner
-from ledger.cosigning import WitnessClient
 from ledger.database import open_engine
-from ledger.embedded import Sequencer
-from ledger.errors import LedgerError, LogError, Refused
+from ledger.errors import LedgerError
 from ledger.finishing import Settings
-from ledger.note import NoteSigner
+from ledger.points import Observe, unobserved
 from ledger.replica import Replica
 from ledger.view import View
-from ledger.wire import log_pb2, log_pb2_grpc
-from ledger.witness import Witness
+from ledger.wire import log_pb2_grpc
 from ledger.witness_store import SqlWitnessStore
 from node import incidents
 from node.answer import Department
 from node.certify import Registrar
 from node.check import Office
 from node.config import Configuration
-from node.errors import NodeError, Refusal, ServiceUnavailable
-from node.identity import open_keys
-from node.ledger_client import LedgerClient, RemoteTransport, Transport
-from node.network import NetworkFile, genesis_contacts, witness_names
+from node.engines import Engine, Parts, open_ledger
+from node.errors import NodeError
+from node.evidence import Evidence
+from node.gossip import Gossip
+from node.identity import MemberKeys, open_keys
+from node.ledger_client import LedgerClient
+from node.network import NetworkFile, genesis_contacts
 from node.outbox import Outbox
 from node.publish import Publisher
 from node.release import Trustee
@@ -44,97 +42,55 @@ from node.retire import retire_due
 from node.rpc.channel import Channels
 from node.rpc.check_edge import DepartmentEdge, RegistrarEdge, TrusteeEdge
 from node.rpc.directory import Contact, Directory
-from node.rpc.ledger_edge import Cosigned, LogEdge, WitnessEdge
+from node.rpc.ledger_edge import LogEdge, WitnessEdge
 from node.rpc.operator_edge import OperatorEdge
 from node.rpc.server import Peers, start_server
 from node.services import Services, system_clock
-from node.store.database import Store
+from node.store.database import Store, check_database
 from node.store.migrate import migrate
 from node.surviving import Surviving
+from node.web.edge import open_web
+from node.web.server import WebServer
 from node.wire import operator_pb2_grpc
+from node.witnessing import Cosigned, WitnessDesk, open_witness
 from protocols.wire import check_pb2_grpc
 
 FOLLOW_SECONDS = 10.0
 FIRST_FOLLOW_SECONDS = 0.25
-WITNESS_SECONDS = 5.0
-READ_AT_ONCE = 1024
-START_SECONDS = 60.0
 
 log = logging.getLogger("hedui.member")
-
-
-class WitnessOverWire:
-    """A member's witness as the sequencer reaches it."""
-
-    def __init__(self, channels: Channels, member: str) -> None:
-        """Args: ``member`` runs the witness."""
-        self._channels = channels
-        self._member = member
-
-    def add_checkpoint(self, body: bytes) -> tuple[int, bytes]:
-        """See ``ledger.cosigning.WitnessClient``."""
-        try:
-            response = self._stub().AddCheckpoint(
-                log_pb2.AddCheckpointRequest(body=body), timeout=WITNESS_SECONDS
-            )
-        except grpc.RpcError as error:
-            raise LogError(f"the witness of {self._member} does not answer") from error
-        return int(response.status), bytes(response.body)
-
-    def latest(self) -> bytes | None:
-        """See ``ledger.cosigning.WitnessClient``."""
-        try:
-            response = self._stub().Latest(log_pb2.LatestRequest(), timeout=WITNESS_SECONDS)
-        except grpc.RpcError as error:
-            raise LogError(f"the witness of {self._member} does not answer") from error
-        return bytes(response.checkpoint) or None
-
-    def _stub(self) -> log_pb2_grpc.WitnessStub:
-        return log_pb2_grpc.WitnessStub(self._channels.to(self._member))
-
-
-class LocalTransport:
-    """The sequencer's own log, for its member's other roles and for the wire."""
-
-    def __init__(self, sequencer: Sequencer) -> None:
-        """Args: ``sequencer`` of this process."""
-        self._sequencer = sequencer
-
-    def append(self, leaf: bytes) -> bytes:
-        """See ``node.ledger_client.Transport``."""
-        try:
-            return self._sequencer.submit(leaf).format()
-        except Refused as refused:
-            raise Refusal(refused.code, refused.remedy) from refused
-
-    def head(self) -> bytes:
-        """See ``node.ledger_client.Transport``."""
-        note = self._sequencer.head
-        if note is None:
-            raise ServiceUnavailable("the ledger has no final checkpoint yet: its witnesses must run")
-        return note
-
-    def read(self, start: int, end: int) -> Iterator[bytes]:
-        """See ``node.ledger_client.Transport``."""
-        for begin in range(start, min(end, self._sequencer.size), READ_AT_ONCE):
-            yield from self._sequencer.read(begin, min(end, begin + READ_AT_ONCE))
 
 
 class Member:
     """A running node. ``start`` it, ``wait`` for it, ``stop`` it."""
 
-    def __init__(self, configuration: Configuration, clock: Callable[[], int] = system_clock) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        clock: Callable[[], int] = system_clock,
+        observe: Observe = unobserved,
+    ) -> None:
         """Open everything that needs no network.
+
+        Args:
+            configuration: of the home.
+            clock: seconds since 1970, UTC.
+            observe: told each point of the work (``ledger.points``).
 
         Raises:
             ConfigurationError, KeysError, StoreError: the home is not as it should be.
+            LogError: the log's database is damaged beyond what can be rebuilt from it.
         """
         self._configuration = configuration
+        self._observe = observe
         self._network = NetworkFile.read(configuration.home.network)
         keys = open_keys(configuration)
-        engine = open_engine(configuration.store_url)
-        migrate(engine)
-        self._replica = Replica(engine, self._network.network, self._network.genesis, self._network.policy)
+        self._database = database = open_engine(configuration.store_url)
+        check_database(database)
+        migrate(database)
+        network, policy = self._network, self._network.policy
+        self._replica = Replica(database, network.network, network.genesis, policy, observe=observe)
+        self._evidence = Evidence(configuration.home.evidence, policy, clock)
         self._members_at: tuple[int, list[Contact]] = (-1, [])
         self._genesis = _genesis_leaf(configuration)
         bootstrap = [self._network.first, *([] if self._genesis is None else genesis_contacts(self._genesis))]
@@ -142,28 +98,26 @@ class Member:
         self._directory = Directory(bootstrap, self._contacts, own)
         self._channels = Channels(self._directory, keys.tls)
         self._cosigned = Cosigned()
-        self._sequencer = self._make_sequencer(engine, keys) if "sequencer" in configuration.roles else None
-        transport: Transport
-        if self._sequencer is not None:
-            transport = LocalTransport(self._sequencer)
-        else:
-            transport = RemoteTransport(self._channels, lambda: self._network.first.member)
+        self._engine = self._open_engine(keys, clock)
         ledger = LedgerClient(
             self._network.network,
             self._network.policy,
             self._replica,
-            transport,
+            self._engine.transport,
             keys.node,
-            self._cosigned.roots,
+            self._cosigned.notes,
             clock,
+            self._evidence,
         )
-        store = Store(engine)
-        outbox = Outbox(store, ledger)
+        store = Store(database)
+        outbox = Outbox(store, ledger, observe)
         peers = Peers(self._directory)
-        self.services = Services(configuration, keys, store, ledger, outbox, self._channels, peers, clock)
-        self._transport = transport
-        self._engine = engine
+        self.services = Services(
+            configuration, keys, store, ledger, outbox, self._channels, peers, clock, observe=observe
+        )
+        self._desk = None if self._engine.own is not None else self._open_desk()
         self._server: grpc.Server | None = None
+        self._web: WebServer | None = None
         self._stopping = threading.Event()
         self._follower = threading.Thread(target=self._follow, name="follower", daemon=True)
         self.stopped = threading.Event()
@@ -183,9 +137,8 @@ class Member:
             self._register,
             configuration.threads,
         )
-        if self._sequencer is not None:
-            self._sequencer.start()
-            threading.Thread(target=self._found, name="founding", daemon=True).start()
+        self._web = open_web(configuration, self._desk)
+        self._engine.start()
         self.services.outbox.start()
         self._follower.start()
         log.info("node %s listens on %s", configuration.member, configuration.listen)
@@ -193,60 +146,52 @@ class Member:
     def stop(self) -> None:
         """End everything in order; what waits in the outbox is sent by the next run."""
         self._stopping.set()
+        if self._web is not None:
+            self._web.stop()
         if self._server is not None:
             self._server.stop(grace=1.0).wait()
         self.services.outbox.close()
-        if self._sequencer is not None:
-            self._sequencer.stop()
+        self._engine.stop()
         self._channels.close()
-        self._engine.dispose()
+        self._database.dispose()
         self.stopped.set()
 
-    def _make_sequencer(self, engine: Any, keys: Any) -> Sequencer:
-        """The log of this member, with every witness the policy names."""
-        configuration, policy = self._configuration, self._network.policy
-        if self._genesis is None:
-            raise LogError("the sequencer's home lacks genesis.leaf: join with the network's founding files")
-        names = _witnesses_of(self._genesis)
-        clients: dict[str, WitnessClient] = {
-            witness.name: WitnessOverWire(self._channels, names[witness.name]) for witness in policy.witnesses
-        }
-        signer = NoteSigner(policy.origin, keys.signing("log"))
+    def _open_engine(self, keys: MemberKeys, clock: Callable[[], int]) -> Engine:
+        """The engine of the ledger, as the configuration names it."""
 
         def refusal_entry(digest: bytes, code: str) -> bytes:
             body = {"entry": digest.hex(), "code": code}
             return self.services.ledger.compose("query.refused", secrets.token_hex(16), body)
 
-        public = configuration.home.public_log
-        settings = Settings(refusal_entry=refusal_entry)
-        return Sequencer(engine, signer, policy, clients, public, system_clock, settings=settings)
+        settings = Settings(refusal_entry=refusal_entry, observe=self._observe, evidence=self._keep_evidence)
+        return open_ledger(
+            Parts(
+                self._configuration,
+                self._network,
+                keys,
+                self._genesis,
+                self._database,
+                self._channels,
+                clock,
+                settings,
+            )
+        )
 
-    def _found(self) -> None:
-        """Append the genesis entry to an empty log, as soon as the witnesses answer."""
-        assert self._sequencer is not None
-        assert self._genesis is not None
-        while not self._stopping.is_set():
-            try:
-                self._sequencer.wait_ready(START_SECONDS)
-                if self._sequencer.size == 0:
-                    self._sequencer.submit(self._genesis)
-            except LedgerError as error:
-                log.warning("the ledger does not start yet: %s", error)
-                self._stopping.wait(FIRST_FOLLOW_SECONDS)
-            else:
-                return
+    def _keep_evidence(self, first: bytes, second: bytes) -> None:
+        self._evidence.keep(first, second)
 
     def _register(self, server: grpc.Server) -> None:
         """Services of this member's roles."""
         services, roles = self.services, self._configuration.roles
         peers = services.peers
-        if self._sequencer is not None:
-            log_pb2_grpc.add_LogServicer_to_server(LogEdge(peers, self._transport), server)
-        else:
-            log_pb2_grpc.add_WitnessServicer_to_server(self._witness(), server)
+        if self._engine.own is not None:
+            log_pb2_grpc.add_LogServicer_to_server(LogEdge(peers, self._engine.transport), server)
+        if self._desk is not None:
+            edge = WitnessEdge(peers, self._desk, self._network.first.member)
+            log_pb2_grpc.add_WitnessServicer_to_server(edge, server)
         if "registrar" in roles:
-            edge = RegistrarEdge(peers, Registrar(services))
-            check_pb2_grpc.add_RegistrarServicer_to_server(edge, server)
+            registrar = RegistrarEdge(peers, Registrar(services))
+            check_pb2_grpc.add_RegistrarServicer_to_server(registrar, server)
         if "department" in roles:
             department = DepartmentEdge(peers, services, Department(services))
             check_pb2_grpc.add_DepartmentServicer_to_server(department, server)
@@ -255,17 +200,20 @@ class Member:
         operator = OperatorEdge(peers, services, Publisher(services), Office(services))
         operator_pb2_grpc.add_OperatorServicer_to_server(operator, server)
 
-    def _witness(self) -> WitnessEdge:
+    def _open_desk(self) -> WitnessDesk:
         """This member's witness."""
-        policy, services = self._network.policy, self.services
+        web, services = self._configuration.web, self.services
         key = services.keys.signing("witness")
-        name = next(
-            (witness.name for witness in policy.witnesses if witness.key.public.raw == key.public.raw),
-            f"witness.{services.member}.hedui/{key.public.id[:16]}",
+        witness = open_witness(
+            services.member,
+            key,
+            self._network.policy,
+            () if web is None else web.logs,
+            partial(self._engine.witness_type, observe=self._observe),
+            SqlWitnessStore(self._database),
         )
-        witness = Witness(Cosigner(name, key), [policy.log], SqlWitnessStore(self._engine))
-        return WitnessEdge(
-            services.peers, witness, policy.origin, self._cosigned, self._network.first.member, services.clock
+        return WitnessDesk(
+            witness, self._network.policy.origin, self._cosigned, services.clock, services.ledger.compare
         )
 
     def _contacts(self) -> list[Contact]:
@@ -280,13 +228,16 @@ class Member:
     def _follow(self) -> None:
         """Keep the replica near the head; every hour count refusals without a valid intent."""
         counter = incidents.Counter(self.services)
+        ledger, first = self.services.ledger, self._network.first.member
+        gossip = Gossip(self._configuration.member, first, self._channels, ledger)
         while not self._stopping.is_set():
             pause = FOLLOW_SECONDS
             with Surviving(log, "following the ledger"):
                 try:
-                    self.services.ledger.sync()
+                    ledger.sync()
                     if counter.count_due() is not None and "department" in self._configuration.roles:
                         retire_due(self.services)
+                    gossip.compare_next()
                 except (NodeError, LedgerError) as error:
                     log.info("the ledger cannot be followed: %s", error)
                     pause = FIRST_FOLLOW_SECONDS if self._replica.size == 0 else FOLLOW_SECONDS
@@ -297,9 +248,3 @@ def _genesis_leaf(configuration: Configuration) -> bytes | None:
     """The genesis leaf in the sequencer's home."""
     path = configuration.home.root / "genesis.leaf"
     return path.read_bytes() if path.is_file() else None
-
-
-def _witnesses_of(genesis: bytes) -> dict[str, str]:
-    """Member id by witness name."""
-    value: Any = canonical.decode(genesis)
-    return witness_names(value["body"]["members"])

@@ -38,6 +38,11 @@ def missing() -> dict[str, str]:
         lacks["interop"] = (
             "python-paillier: phe is not installed; `make test` installs requirements/interop.txt"
         )
+    if any(importlib.util.find_spec(name) is None for name in ("tlog_scales", "proofbundle")):
+        lacks["foreign"] = (
+            "checkers of others: tlog-scales or proofbundle is not installed; `make test` installs "
+            "requirements/foreign.txt"
+        )
     return lacks
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from ledger.checkpoint import Checkpoint
 from ledger.database import open_engine, writing
+from ledger.digest import DIGEST_KEY
 from ledger.entry import parse
 from ledger.merkle import HASH_BYTES, leaf_hash
 from ledger.note import Note
@@ -59,6 +60,8 @@ def _fill(engine: Engine, public: Path, verified: Verification | None) -> None:
             values = list(verified.state.values.items())
             for begin in range(0, len(values), VALUES_AT_ONCE):
                 store.put_values(connection, dict(values[begin : begin + VALUES_AT_ONCE]))
+            record = store.state_digest(connection).record(head.size, head.time)
+            store.put_values(connection, {DIGEST_KEY: record})
         for name in (STAGED, ORDERED):
             store.swap_head(connection, name, None, head)
 
