@@ -77,6 +77,7 @@ def alone(work: Callable[..., dict[str, float]], *arguments: Any) -> dict[str, f
     here, there = context.Pipe()
     process = context.Process(target=_measured, args=(there, work, arguments))
     process.start()
+    there.close()
     found: dict[str, float] = here.recv()
     process.join()
     return found
