@@ -15,7 +15,7 @@ from ledger.errors import Missing, TileError
 from ledger.merkle import HASH_BYTES
 from ledger.policy import Policy
 from ledger.public import CHECKPOINT, POLICY
-from ledger.replica import VERIFIED
+from ledger.reopen import VERIFIED
 from ledger.store import EMPTY_HEAD, TreeStore
 from ledger.tables import REPLICA
 from ledger.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, encode_bundle
