@@ -9,6 +9,7 @@ import click
 
 from ledger.reading import read_entries
 from ledger.verify import verify_folder
+from node.cli import ledger_reconcile
 
 EXISTING = click.Path(path_type=Path, exists=True)
 
@@ -55,3 +56,6 @@ def show(folder: Path, kind: str | None, as_json: bool) -> None:
             click.echo(json.dumps(whole, ensure_ascii=False))
         else:
             click.echo(f"{index:6} {entry.time} {entry.type:20} {entry.id}")
+
+
+ledger.add_command(ledger_reconcile.command)
