@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 
 from ledger.periods import check_time
+from node.cli.ledger_options import JSON, SOURCE, opened
 from node.config import Configuration, preferred_language, read_configuration
 from node.errors import EXIT_DIFFERENT, EXIT_OK, UsageError
 from node.messages import LANGUAGES, Messages
+from node.reconcile import compare
 from node.reconcile.casefile import read_case_files
-from node.reconcile.compare import Reconciliation, reconcile
 from node.reconcile.difference import Difference
 from node.reconcile.journal import read_home
 from node.reconcile.journal_file import read_file
@@ -23,8 +24,8 @@ FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
-@click.command("reconcile")
-@click.argument("source", type=FOLDER)
+@click.command()
+@SOURCE
 @click.option(
     "--home", "homes", multiple=True, type=FOLDER, help="A node's home on this machine; repeatable."
 )
@@ -32,10 +33,10 @@ FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--reports", type=FOLDER, help="The office's reports.")
 @click.option("--openings", type=FOLDER, help="The office's openings; else those of a home given.")
 @click.option("--as-of", metavar="TIME", help="Count ages at this UTC time, 2026-11-22T02:00:00Z; else now.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@JSON
 @click.option("--language", type=click.Choice(LANGUAGES), help="Language; else the environment's.")
-def command(
-    source: Path,
+def reconcile(
+    source: str,
     *,
     homes: tuple[Path, ...],
     files: tuple[Path, ...],
@@ -45,17 +46,17 @@ def command(
     as_json: bool,
     language: str | None,
 ) -> int:
-    """Compare the public log in SOURCE with journals and case files, and name every difference.
+    """Compare the public log in a folder or under a URL with journals and case files; name every difference.
 
-    Verify SOURCE first with `hedui ledger verify`. Exit status: 0 nothing differs, 4 something does, else an
+    Verify the log first with `hedui ledger verify`. Exit status: 0 nothing differs, 4 something does, else an
     error.
     """
-    ledger = read_ledger(source)
+    ledger = read_ledger(opened(source))
     configurations = [read_configuration(home) for home in homes]
     journals = [read_home(configuration) for configuration in configurations]
     journals += [read_file(path, ledger.view) for path in files]
     case_files = read_case_files(reports, _openings(openings, configurations))
-    found = reconcile(ledger, journals, case_files, _moment(as_of))
+    found = compare.reconcile(ledger, journals, case_files, _moment(as_of))
     if as_json:
         click.echo(json.dumps(found.to_json(), ensure_ascii=False))
     else:
@@ -64,7 +65,7 @@ def command(
     return EXIT_DIFFERENT if found.differences else EXIT_OK
 
 
-def shown(found: Reconciliation, messages: Messages) -> list[str]:
+def shown(found: compare.Reconciliation, messages: Messages) -> list[str]:
     """Lines for people."""
     lines = [
         messages.text(

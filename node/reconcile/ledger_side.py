@@ -6,19 +6,20 @@ is kept, so that a difference can say that an entry was ordered and refused.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from ledger import contract
-from ledger.entry import Entry
-from ledger.errors import LedgerError, PolicyError, Refused
+from ledger.entry import Entry, parse
+from ledger.errors import EntryError, LedgerError, Missing, PolicyError, Refused, TileError
 from ledger.merkle import MemoryTree, leaf_hash
 from ledger.policy import Policy
 from ledger.public import POLICY
-from ledger.reading import read_entries
+from ledger.reading import read_leaves
 from ledger.records import Intent
 from ledger.replay import Replay
+from ledger.source import MAX_POLICY_BYTES, Source
 from ledger.state import MemoryState
 from ledger.view import View, dataset_owner
 from node.errors import UsageError
@@ -52,7 +53,7 @@ class LedgerSide:
     Attributes:
         policy: whom the log's network trusts.
         view: typed reads of the state.
-        tree: leaf hashes, for the roots of embedded checkpoints; stops at the first leaf that is no entry.
+        tree: of the log, for the leaves and roots that reports embed.
         time: the contract's time.
         intents: accepted intents by query.
         words: by (query, dataset), in order.
@@ -104,47 +105,48 @@ class LedgerSide:
             self.releases[body["query"], body["case"], submitter] = (body["list"], entry.time)
 
 
-def read_ledger(source: Path) -> LedgerSide:
-    """Replay the public log of a folder.
+def read_ledger(source: Source) -> LedgerSide:
+    """Replay a public log.
 
     Raises:
         UsageError: it has no policy.
         LedgerError: it cannot be read.
     """
-    return replayed(read_policy(source), read_entries(source))
+    return replayed(read_policy(source), read_leaves(source))
 
 
-def read_policy(source: Path) -> Policy:
-    """The policy that lies in a public folder.
+def read_policy(source: Source) -> Policy:
+    """The policy that lies beside a public log.
 
     Raises:
         UsageError: there is none, or it is none.
     """
     try:
-        return Policy.parse((source / POLICY).read_bytes().decode("utf-8"))
-    except (OSError, UnicodeDecodeError, PolicyError) as error:
-        raise UsageError(f"{source} is no public log: it has no readable policy") from error
+        return Policy.parse(source.fetch(POLICY, MAX_POLICY_BYTES).decode("utf-8"))
+    except (TileError, Missing, UnicodeDecodeError, PolicyError) as error:
+        raise UsageError(f"{source.place} is no public log: it has no readable policy") from error
 
 
-def replayed(policy: Policy, entries: Iterable[tuple[int, Entry]]) -> LedgerSide:
-    """Replay entries from the first.
+def replayed(policy: Policy, leaves: Iterable[bytes]) -> LedgerSide:
+    """Replay leaves from the first.
 
     Raises:
         LedgerError: there is none that founds a network.
     """
     state = MemoryState()
     side, replay = LedgerSide(policy, View(state)), Replay(state, contract.apply)
-    for index, entry in entries:
-        if side.tree.size == index:
-            side.tree.append(leaf_hash(entry.leaf()))
-        owner = side.view.member_by_key(entry.sigs[0].key)
-        submitter = "" if owner is None else owner[0].id
-        try:
-            replay.admit(entry)
-        except Refused as refused:
-            side.voids[entry.type, about(entry, submitter)] = refused.code
-        else:
-            side.add(entry, submitter)
+    for leaf in leaves:
+        side.tree.append(leaf_hash(leaf))
+        with contextlib.suppress(EntryError):
+            entry = parse(leaf)
+            owner = side.view.member_by_key(entry.sigs[0].key)
+            submitter = "" if owner is None else owner[0].id
+            try:
+                replay.admit(entry)
+            except Refused as refused:
+                side.voids[entry.type, about(entry, submitter)] = refused.code
+            else:
+                side.add(entry, submitter)
     side.time = replay.time
     if side.view.network() is None:
         raise LedgerError("the log's first entry founds no network: verify it with `hedui ledger verify`")

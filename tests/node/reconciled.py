@@ -18,8 +18,9 @@ from typing import Any
 
 from sqlalchemy import Table, delete, insert, update
 
-from ledger.entry import Entry
-from ledger.reading import read_entries
+from ledger.entry import Entry, parse
+from ledger.reading import read_leaves
+from ledger.source import FolderSource
 from node.incidents import Counter
 from node.reconcile.casefile import CaseFiles, read_case_files
 from node.reconcile.compare import Reconciliation, reconcile
@@ -94,9 +95,18 @@ class History:
 
     # The sides.
 
+    @property
+    def public(self) -> FolderSource:
+        """The public log."""
+        return FolderSource(self.net.folder / "public")
+
+    def leaves(self) -> list[bytes]:
+        """Every leaf of the public log."""
+        return list(read_leaves(self.public))
+
     def ledger(self) -> LedgerSide:
         """The public log, replayed."""
-        return read_ledger(self.net.folder / "public")
+        return read_ledger(self.public)
 
     def journal(self, member: str) -> Journal:
         """A member's journal."""
@@ -115,9 +125,8 @@ class History:
 
     def withheld(self, hidden: Callable[[Entry], bool]) -> Reconciliation:
         """Reconcile, days later, with a log that lacks these entries, as its operator could make it."""
-        public = self.net.folder / "public"
-        kept = [entry for _, entry in read_entries(public) if not hidden(entry)]
-        ledger = replayed(read_policy(public), enumerate(kept))
+        kept = [leaf for leaf in self.leaves() if not hidden(parse(leaf))]
+        ledger = replayed(read_policy(self.public), kept)
         journals = [self.journal(member) for member in ROLES]
         files = read_case_files(None, self.openings)
         return reconcile(ledger, journals, files, self.net.now + 2 * DAY)

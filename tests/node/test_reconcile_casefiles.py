@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from ledger import canonical
-from ledger.reading import read_entries
+from ledger.entry import parse
+from ledger.source import FolderSource
 from node.errors import ReportError, UsageError
 from node.inquiry import Inquiry
 from node.messages import Messages, catalogue
@@ -215,11 +216,11 @@ def test_receipts_of_another_log(history: History, tmp_path: Path) -> None:
 
 def test_the_same_key_over_another_history(history: History) -> None:
     """A split view: the log showed the office a tree that this copy is not."""
-    public = history.net.folder / "public"
-    found = [entry for _, entry in read_entries(public)]
-    one, two, *_ = [index for index, entry in enumerate(found) if entry.type == "incident"]
-    found[one], found[two] = found[two], found[one]
-    other = reconcile(replayed(read_policy(public), enumerate(found)), [], history.files(), history.net.now)
+    leaves = history.leaves()
+    one, two, *_ = [index for index, leaf in enumerate(leaves) if parse(leaf).type == "incident"]
+    leaves[one], leaves[two] = leaves[two], leaves[one]
+    ledger = replayed(read_policy(history.public), leaves)
+    other = reconcile(ledger, [], history.files(), history.net.now)
     assert set(codes(other)) == {"report_other_log"}
     assert {(each.query, each.about) for each in other.differences} == {
         (history.queries["late"], "checkpoint")
@@ -227,10 +228,9 @@ def test_the_same_key_over_another_history(history: History) -> None:
 
 
 def test_a_report_newer_than_this_copy_is_pending(history: History) -> None:
-    public = history.net.folder / "public"
-    entries = list(read_entries(public))
-    places = [index for index, entry in entries if entry.id == history.queries["late"]]
-    ledger = replayed(read_policy(public), entries[: places[0]])
+    leaves = history.leaves()
+    places = [index for index, leaf in enumerate(leaves) if parse(leaf).id == history.queries["late"]]
+    ledger = replayed(read_policy(history.public), leaves[: places[0]])
     found = reconcile(ledger, [], history.files(), history.net.now)
     assert codes(found) == []
     assert found.pending > 0
@@ -246,7 +246,7 @@ def test_files_that_are_none(history: History, tmp_path: Path) -> None:
     with pytest.raises(ReportError, match="no openings"):
         read_case_files(None, tmp_path)
     with pytest.raises(UsageError, match="policy"):
-        read_policy(tmp_path)
+        read_policy(FolderSource(tmp_path))
     journal = history.journal("tax")
     with pytest.raises(UsageError, match="twice"):
         reconcile(history.ledger(), [journal, journal], CaseFiles(), DAY)
