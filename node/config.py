@@ -8,6 +8,12 @@
     [work]     threads = 16, processes = 0     0: heavy work stays in the process
     [keys]     passphrase_file = "…"           else HEDUI_PASSPHRASE, else HOME/keys/passphrase
 
+    [timestamps]                               sequencer only: RFC 3161 time-stamps of checkpoints
+               url = "http://…"                the authority
+               ca = "tsa-ca.pem"               its certificates, the root among them, relative to the home
+               every = 3600                    seconds between two stamps
+               policy = "1.2.3"                the authority's policy wanted; any when absent
+
 This is the only module that reads the environment: HEDUI_PASSPHRASE, HEDUI_LANGUAGE, HEDUI_CONFIG (the folder
 where a user pins trust policies), LANG.
 """
@@ -28,6 +34,16 @@ ROLES = ("department", "office", "registrar", "trustee", "sequencer", "auditor")
 
 
 @dataclass(frozen=True)
+class Timestamps:
+    """An authority that stamps checkpoints: address, file of certificates, seconds between, policy OID."""
+
+    url: str
+    ca: Path
+    every: int = 3600
+    policy: str | None = None
+
+
+@dataclass(frozen=True)
 class Configuration:
     """Settings of one node.
 
@@ -41,6 +57,7 @@ class Configuration:
         threads: gRPC worker threads.
         processes: worker processes for heavy work; 0 keeps it in the node's own.
         passphrase: opens the secrets.
+        timestamps: who stamps the log's checkpoints, or None.
     """
 
     home: Home
@@ -54,6 +71,7 @@ class Configuration:
     threads: int = 16
     processes: int = 0
     passphrase: bytes = field(default=b"", repr=False)
+    timestamps: Timestamps | None = None
 
 
 def prepare_transport() -> None:
@@ -100,6 +118,7 @@ def read_configuration(root: Path) -> Configuration:
             threads=int(work.get("threads", 16)),
             processes=int(work.get("processes", 0)),
             passphrase=_passphrase(home, document.get("keys", {})),
+            timestamps=_timestamps(home, document.get("timestamps")),
         )
     except KeyError as error:
         raise ConfigurationError(f"{home.configuration} lacks {error.args[0]}: add it") from error
@@ -114,6 +133,17 @@ def _roles(value: Any) -> tuple[str, ...]:
     if unknown or not roles:
         raise ValueError(f"roles must be among {', '.join(ROLES)}; got {', '.join(unknown) or 'none'}")
     return roles
+
+
+def _timestamps(home: Home, value: dict[str, Any] | None) -> Timestamps | None:
+    """The authority of ``[timestamps]``."""
+    if value is None:
+        return None
+    every, policy = int(value.get("every", 3600)), value.get("policy")
+    if every <= 0:
+        raise ValueError("timestamps.every is a number of seconds greater than 0")
+    ca = home.root / str(value["ca"])
+    return Timestamps(str(value["url"]), ca, every, None if policy is None else str(policy))
 
 
 def _url(home: Home, url: str) -> str:

@@ -51,6 +51,7 @@ from node.services import Services, system_clock
 from node.store.database import Store
 from node.store.migrate import migrate
 from node.surviving import Surviving
+from node.timestamps import Stamper
 from node.wire import operator_pb2_grpc
 from protocols.wire import check_pb2_grpc
 
@@ -161,6 +162,7 @@ class Member:
         outbox = Outbox(store, ledger)
         peers = Peers(self._directory)
         self.services = Services(configuration, keys, store, ledger, outbox, self._channels, peers, clock)
+        self._stamper = self._make_stamper(clock)
         self._transport = transport
         self._engine = engine
         self._server: grpc.Server | None = None
@@ -186,6 +188,8 @@ class Member:
         if self._sequencer is not None:
             self._sequencer.start()
             threading.Thread(target=self._found, name="founding", daemon=True).start()
+        if self._stamper is not None:
+            self._stamper.start()
         self.services.outbox.start()
         self._follower.start()
         log.info("node %s listens on %s", configuration.member, configuration.listen)
@@ -193,6 +197,8 @@ class Member:
     def stop(self) -> None:
         """End everything in order; what waits in the outbox is sent by the next run."""
         self._stopping.set()
+        if self._stamper is not None:
+            self._stamper.close()
         if self._server is not None:
             self._server.stop(grace=1.0).wait()
         self.services.outbox.close()
@@ -220,6 +226,14 @@ class Member:
         public = configuration.home.public_log
         settings = Settings(refusal_entry=refusal_entry)
         return Sequencer(engine, signer, policy, clients, public, system_clock, settings=settings)
+
+    def _make_stamper(self, clock: Callable[[], int]) -> Stamper | None:
+        """Time-stamps of this member's log, where an authority is configured."""
+        configuration = self._configuration
+        if self._sequencer is None or configuration.timestamps is None:
+            return None
+        root = configuration.home.public_log
+        return Stamper(root, self._network.policy, configuration.timestamps, clock)
 
     def _found(self) -> None:
         """Append the genesis entry to an empty log, as soon as the witnesses answer."""

@@ -14,6 +14,7 @@ COMMANDS = {
     "mirror": "node.cli.ledger_mirror",
     "reconcile": "node.cli.ledger_reconcile",
     "show": "node.cli.ledger_show",
+    "timestamp": "node.cli.ledger_timestamp",
     "verify": "node.cli.ledger_verify",
 }
 """Module by command."""
