@@ -135,10 +135,12 @@ def _roles(value: Any) -> tuple[str, ...]:
     return roles
 
 
-def _timestamps(home: Home, value: dict[str, Any] | None) -> Timestamps | None:
+def _timestamps(home: Home, value: Any) -> Timestamps | None:
     """The authority of ``[timestamps]``."""
     if value is None:
         return None
+    if not isinstance(value, dict):
+        raise TypeError("timestamps is a table: url, ca, every, policy")
     every, policy = int(value.get("every", 3600)), value.get("policy")
     if every <= 0:
         raise ValueError("timestamps.every is a number of seconds greater than 0")
