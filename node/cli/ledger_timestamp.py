@@ -8,12 +8,12 @@ from pathlib import Path
 import click
 
 from ledger.policy import Policy
-from ledger.public import POLICY
-from ledger.source import MAX_POLICY_BYTES, FolderSource
+from ledger.source import FolderSource
 from ledger.stamped import stamp_folder
 from ledger.timestamp_http import post_to
 from node.cli.ledger_options import JSON, opened, trusted_bytes
 from node.errors import UsageError
+from node.reconcile.ledger_side import read_policy
 from node.services import instant_text, system_clock
 from node.timestamps import read_authority
 
@@ -39,9 +39,9 @@ def timestamp(
             "a time-stamp is kept beside the log's files: give a folder, such as a mirror of the log"
         )
     pinned = trusted_bytes(policy, source)
-    data = source.fetch(POLICY, MAX_POLICY_BYTES) if pinned is None else pinned
+    trusted = read_policy(source) if pinned is None else Policy.parse(pinned.decode())
     authority = read_authority(ca, tsa_policy)
-    token = stamp_folder(folder, Policy.parse(data.decode()), post_to(url), authority, system_clock())
+    token = stamp_folder(folder, trusted, post_to(url), authority, system_clock())
     time = None if token is None else instant_text(token.time)
     if as_json:
         click.echo(json.dumps({"stamped": token is not None, "time": time}))

@@ -18,6 +18,7 @@ from ledger.reading import read_entries
 from tests.e2e.county import Done, quickly
 from tests.ledger.authority import OPENSSL, WITHOUT, Authority, serving
 from tests.ledger.authority import POLICY as TSA_POLICY
+from tests.ledger.web import serving as web
 
 OK, INVALID, USAGE, UNAVAILABLE, DIFFERENT = 0, 1, 2, 3, 4
 LATER = "2099-01-01T00:00:00Z"
@@ -39,7 +40,7 @@ def copy(messier_run: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def reconcile(out: Path, *more: object, source: Path | None = None) -> Done:
+def reconcile(out: Path, *more: object, source: object = None) -> Done:
     """The command over everything a run has left."""
     homes = [word for home in sorted((out / "members").iterdir()) for word in ("--home", home)]
     log = out / "ledger" if source is None else source
@@ -80,6 +81,11 @@ def test_a_clean_run_reconciles(run: Run) -> None:
         assert all(slot["taken"] == slot["used"] for slot in found["slots"])
     assert "Nothing differs" in reconcile(run, "--language", "en").stdout
     assert "各方一致" in reconcile(run, "--language", "zh").stdout
+
+
+def test_the_log_may_lie_under_a_url(messier_run: Path) -> None:
+    with web(messier_run / "ledger") as served:
+        assert reconcile(messier_run, source=served.url).returncode == OK
 
 
 def test_each_changed_side_is_named(copy: Path) -> None:
