@@ -7,9 +7,9 @@ The note is kept with its token, since the log's own checkpoint moves on and is 
 stamped once. The note comes first and the token after it, each put in place by a rename from a folder
 beside the public one: a note without a token is a stamp that was not finished, and harmless.
 
-The verifier wants each note signed by the log, and its root to be the one recomputed at its size. So a stamped
-head that this log no longer extends is named: that is a fork, with its proof in time. Cosignatures were
-verified when the note was stamped; they are not counted again, since a network's witnesses change.
+The verifier wants each note signed by the log, and its root to be the one recomputed at its size. So a
+stamped head that this log no longer extends is named: that is a fork, with its proof in time. Cosignatures
+were verified when the note was stamped; they are not counted again, since a network's witnesses change.
 """
 
 from __future__ import annotations
