@@ -36,7 +36,9 @@ from ledger.store import EMPTY_HEAD, CachedState, Head, PinnedState, Row, Shared
 from ledger.tables import REPLICA
 from ledger.tiles import TILE_WIDTH, TileSource, TileWriter
 
-_HEAD = "verified"
+VERIFIED = "verified"
+"""Name of the head in the replica's tables."""
+
 _PLACES = 50_000
 """Indices by id kept in memory; they never change."""
 _SINGLE = 1_000
@@ -76,7 +78,7 @@ class Replica:
         self._lock = threading.Lock()
         self.network = network
         with engine.connect() as connection:
-            kept = self._store.head(connection, _HEAD)
+            kept = self._store.head(connection, VERIFIED)
             first = self._store.leaves(connection, 0, 1)
         self._is_new = kept is None
         self._head = EMPTY_HEAD if kept is None else kept
@@ -271,7 +273,7 @@ class Replica:
                     changed |= self._add(connection, writer, chunk, head.size)
                 self._check_root(writer, head)
                 new = Head(head.size, head.root, note, self._replay.time)
-                self._store.swap_head(connection, _HEAD, None if self._is_new else self._head, new)
+                self._store.swap_head(connection, VERIFIED, None if self._is_new else self._head, new)
         except BaseException:
             self._values.forget()
             self._replay.time = self._head.time

@@ -108,6 +108,11 @@ class TreeStore:
         if not done:
             raise LogError("another process writes this log: stop one of the two")
 
+    def clear(self, connection: Connection) -> None:
+        """Remove the whole tree, for one that is put in its place in the same transaction."""
+        for table in (self._tables.head, self._tables.state, self._tables.tile, self._tables.entry):
+            connection.execute(table.delete())
+
     def tile(self, connection: Connection, level: int, position: int) -> bytes:
         """Hashes of a tile so far; empty where there is none."""
         found = connection.execute(self._tile, {"level": level, "position": position}).scalar()
