@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from ledger.errors import TimestampError, Unavailable, VerificationError
+from ledger.mirror import update_mirror
 from ledger.public import CHECKPOINT
+from ledger.source import FolderSource
 from ledger.stamped import stamp_folder, stem_of
 from ledger.timestamp import Authority as Trusted
 from ledger.timestamp import parse_token, stamp, verify_token
@@ -204,6 +206,20 @@ def test_stamped_heads_stay_verifiable(growing: Growing, authority: Authority, t
     for name in names:
         assert authority.verify(growing.root / f"{name}.note", growing.root / f"{name}.tsr")
     assert not list(growing.root.parent.glob(".*stamps*"))
+
+
+def test_a_mirror_keeps_its_own_stamps(
+    growing: Growing, authority: Authority, trusted: Trusted, tmp_path: Path
+) -> None:
+    """Stamped, brought up to date, stamped again: every stamp stays and is verified."""
+    mirror, source = tmp_path / "mirror", FolderSource(growing.root)
+    for _ in range(2):
+        growing.add(leaf())
+        update_mirror(source, mirror)
+        assert stamp_folder(mirror, TRUST, authority.post, trusted, now()) is not None
+    found = verify_folder(mirror, authority=trusted, apply=cheap).stamps
+    assert [(one.size, one.is_verified) for one in found] == [(4, True), (5, True)]
+    assert not verify_folder(growing.root, apply=cheap).stamps
 
 
 def fails(growing: Growing, trusted: Trusted | None, reason: str, check: str = "timestamp") -> None:
