@@ -12,7 +12,7 @@ WORKERS := 2
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input
 LOCKED := $(PIP) --require-hashes
 
-.PHONY: help install demo test bench bench-check bench-ledger format proto readme lock clean \
+.PHONY: help install demo test test-image bench bench-check bench-ledger format proto readme lock clean \
 	check check-format check-lint check-types check-imports check-generated
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -50,7 +50,10 @@ demo: $(VENV)/.runtime ## a whole county on this machine (ARGS="--residents 2000
 	@$(BIN)/hedui demo $(ARGS)
 
 test: $(VENV)/.test ## every test (ARGS="-k merkle")
-	scripts/with-postgres.sh $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	scripts/with-postgres.sh scripts/with-builder.sh --if-ready $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+test-image: $(VENV)/.test ## builds the container image without an engine and runs it (root on Debian; minutes the first time)
+	scripts/with-builder.sh $(BIN)/python -m pytest -m image tests/docker $(ARGS)
 
 check: check-format check-lint check-types check-imports check-generated ## formatting, lint, types, imports, generated
 

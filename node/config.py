@@ -4,6 +4,7 @@
     [listen]   address = "127.0.0.1:7401"      where the one port is opened
                endpoint = "host:port"          what other members are told
     [store]    url = "sqlite:///node.db"       relative to the home; or postgresql+psycopg://…
+               …?password_file=/path           the password's file, for a URL that holds none
     [ledger]   uri = "embedded:"               or fabric:PROFILE.toml, relative to the home
     [work]     threads = 16, processes = 0     0: heavy work stays in the process
     [web]      address = "127.0.0.1:7480"      HTTP: the witness, the public log; absent: no HTTP port
@@ -27,6 +28,9 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from keys.tls import GRPC_CIPHER_SUITES
 from node.errors import ConfigurationError
@@ -84,7 +88,7 @@ class Configuration:
     roles: tuple[str, ...]
     listen: str
     endpoint: str
-    store_url: str
+    store_url: str = field(repr=False)
     ledger: str = EMBEDDED
     threads: int = 16
     processes: int = 0
@@ -132,7 +136,7 @@ def read_configuration(root: Path) -> Configuration:
             roles=_roles(member["roles"]),
             listen=str(listen["address"]),
             endpoint=str(listen.get("endpoint", listen["address"])),
-            store_url=_url(home, str(store.get("url", "sqlite:///node.db"))),
+            store_url=_store_url(home, store),
             ledger=_ledger(home, str(document.get("ledger", {}).get("uri", EMBEDDED))),
             threads=int(work.get("threads", 16)),
             processes=int(work.get("processes", 0)),
@@ -155,7 +159,7 @@ def store_url(root: Path) -> str:
     home = Home(root.resolve()).require()
     try:
         store = tomllib.loads(home.configuration.read_text("utf-8")).get("store", {})
-        return _url(home, str(store.get("url", "sqlite:///node.db")))
+        return _store_url(home, store)
     except (tomllib.TOMLDecodeError, AttributeError, ValueError) as error:
         raise ConfigurationError(f"{home.configuration} cannot be read: {error}") from error
 
@@ -206,6 +210,23 @@ def _timestamps(home: Home, value: Any) -> Timestamps | None:
         raise ValueError("timestamps.every is a number of seconds greater than 0")
     ca = home.root / str(value["ca"])
     return Timestamps(str(value["url"]), ca, every, None if policy is None else str(policy))
+
+
+def _store_url(home: Home, store: dict[str, Any]) -> str:
+    """The database's URL, with the password from the file it names in its query."""
+    text = _url(home, str(store.get("url", "sqlite:///node.db")))
+    if "password_file=" not in text:
+        return text
+    try:
+        url = make_url(text)
+        path = home.root / str(url.query["password_file"])
+        password = path.read_text("utf-8").strip()
+        whole = url.difference_update_query(["password_file"]).set(password=password)
+        return whole.render_as_string(hide_password=False)
+    except OSError as error:
+        raise ConfigurationError("the file of the database's password cannot be read: restore it") from error
+    except (ArgumentError, KeyError) as error:
+        raise ConfigurationError(f"{home.configuration}: [store] url is no database URL") from error
 
 
 def _url(home: Home, url: str) -> str:

@@ -19,6 +19,7 @@ from sqlalchemy.engine import make_url
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 POSTGRES = os.environ.get("HEDUI_TEST_POSTGRES", "")
+IMAGE_BASE = os.environ.get("HEDUI_TEST_IMAGE_BASE", "")
 
 # No deadline: two cores are shared by the workers. In CI the examples are the same every time.
 hypothesis.settings.register_profile("hedui", deadline=None, derandomize="CI" in os.environ)
@@ -34,6 +35,8 @@ def missing() -> dict[str, str]:
         lacks["postgres"] = (
             "PostgreSQL: HEDUI_TEST_POSTGRES names no server; `make test` starts one where it can"
         )
+    if not IMAGE_BASE:
+        lacks["image"] = "the image: HEDUI_TEST_IMAGE_BASE names no base system; `make test-image` builds it"
     if importlib.util.find_spec("phe") is None:
         lacks["interop"] = (
             "python-paillier: phe is not installed; `make test` installs requirements/interop.txt"

@@ -7,10 +7,11 @@ import stat
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from keys.errors import WrongPassphrase
 from node import config
-from node.config import read_configuration
+from node.config import read_configuration, store_url
 from node.errors import ConfigurationError
 from node.identity import open_keys
 from node.setup import init_home
@@ -177,3 +178,19 @@ def test_a_web_section_that_says_too_little(tmp_path: Path, section: str) -> Non
     made.home.configuration.write_text(f"{section}\n{text}")
     with pytest.raises(ConfigurationError):
         read_configuration(tmp_path)
+
+
+def test_a_databases_password_may_stand_in_a_file(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("p/w@:ü\n", encoding="utf-8")
+    url = f"postgresql+psycopg://tax@db:5432/tax?password_file={secret}&connect_timeout=5"
+    made = init_home(tmp_path / "home", "tax", "t", ("department",), "127.0.0.1:1", store=url)
+    found = make_url(made.store_url)
+    assert (found.username, found.password, found.host) == ("tax", "p/w@:ü", "db")
+    assert dict(found.query) == {"connect_timeout": "5"}
+    assert "p/w" not in (made.home.configuration).read_text("utf-8")
+    assert "p/w" not in repr(made)
+    assert store_url(tmp_path / "home") == made.store_url
+    secret.unlink()
+    with pytest.raises(ConfigurationError, match="password"):
+        read_configuration(tmp_path / "home")

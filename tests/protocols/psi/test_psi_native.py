@@ -14,17 +14,24 @@ from protocols.psi import native
 
 ROOT = Path(__file__).parents[3]
 
-REFUSED_LOAD = """
+REFUSED_FOLDER = """
 import ctypes
 def refuse(path):
     raise OSError(f"{path}: failed to map segment from shared object")
 ctypes.cdll.LoadLibrary = refuse
+"""
+REFUSED_LOAD = (
+    REFUSED_FOLDER
+    + """
+import os
+os.memfd_create = lambda *_: refuse("memory")
 from protocols.psi import group, native
 try:
     group.multiply_base([1])
 except native.GroupLibraryError as error:
     print(error)
 """
+)
 """A folder that is really noexec needs the right to mount one; this gives the loader's own answer instead."""
 
 
@@ -54,6 +61,14 @@ def test_a_folder_that_cannot_execute_is_explained_and_left_clean(tmp_path: Path
     assert str(tmp_path) in message
     assert "TMPDIR" in message
     assert "noexec" in message
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="files in memory: this system has none")
+def test_where_no_folder_can_execute_it_is_loaded_from_memory(tmp_path: Path) -> None:
+    code = "from protocols.psi import group; print(group.multiply_base([1, 2])[1].hex())"
+    refused = run(REFUSED_FOLDER + code, tmp_path)
+    assert refused == run(code, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
