@@ -3,16 +3,18 @@
 #   ARGS=…        passed on to hedui demo, pytest or the bench
 #   PYTHON=…      the interpreter to make the virtual environment with
 #   WORKERS=…     test processes (2)
+#   SEEDS=…       seeds a fault point of `make test-long` (50)
 #   UPGRADE=1     with `make lock`: renew the pins
 
 VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := node protocols ledger keys adapters
 WORKERS := 2
+SEEDS := 50
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input
 LOCKED := $(PIP) --require-hashes
 
-.PHONY: help install demo test test-image bench bench-check bench-ledger format proto readme lock clean \
+.PHONY: help install demo test test-image test-long bench bench-check bench-ledger format proto readme lock clean \
 	check check-format check-lint check-types check-imports check-generated
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -54,6 +56,9 @@ test: $(VENV)/.test ## every test (ARGS="-k merkle")
 
 test-image: $(VENV)/.test ## builds the container image without an engine and runs it (root on Debian; minutes the first time)
 	scripts/with-builder.sh $(BIN)/python -m pytest -m image tests/docker $(ARGS)
+
+test-long: $(VENV)/.test ## faults with many seeds: kills, damaged disks, races (SEEDS=50; hours)
+	scripts/with-postgres.sh $(BIN)/python -m pytest tests/faults -n $(WORKERS) --dist worksteal --fault-seeds $(SEEDS) $(ARGS)
 
 check: check-format check-lint check-types check-imports check-generated ## formatting, lint, types, imports, generated
 

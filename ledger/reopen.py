@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from ledger.database import writing
-from ledger.errors import NoteError
+from ledger.errors import LogError, NoteError
 from ledger.policy import Policy
 from ledger.repair import state_holds, tiles_hold
 from ledger.store import Head, TreeStore
@@ -28,8 +28,7 @@ log = logging.getLogger("hedui.replica")
 def take_up(engine: Engine, store: TreeStore, policy: Policy) -> tuple[Head | None, Head | None]:
     """The head of a whole replica, and the one it had before it was emptied, None where there is none."""
     with engine.connect() as connection:
-        kept = store.head(connection, VERIFIED)
-        before = store.head(connection, _BEFORE)
+        kept, before = _read(connection, store, VERIFIED), _read(connection, store, _BEFORE)
         length = store.length(connection)
     if kept is None and length == 0:
         return None, before if _is_signed(before, policy) else None
@@ -43,6 +42,14 @@ def take_up(engine: Engine, store: TreeStore, policy: Policy) -> tuple[Head | No
         if newest is not None:
             store.swap_head(connection, _BEFORE, None, newest)
     return None, newest
+
+
+def _read(connection: Connection, store: TreeStore, name: str) -> Head | None:
+    """A head, None as well where what is stored is none."""
+    try:
+        return store.head(connection, name)
+    except LogError:
+        return None
 
 
 def _holds(engine: Engine, store: TreeStore, policy: Policy, kept: Head) -> bool:

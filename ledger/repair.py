@@ -36,7 +36,7 @@ def tiles_hold(engine: Engine, store: TreeStore, head: Head) -> bool:
     try:
         TileWriter(head.size, reader := TileCache(engine, store))
         return root_from(head.size, TileSource(reader)) == head.root
-    except (MerkleError, TileError):
+    except (LogError, MerkleError, TileError):
         return False
 
 
@@ -44,9 +44,9 @@ def state_holds(connection: Connection, store: TreeStore, size: int, time: str) 
     """Whether the stored state is that of ``size`` leaves at ``time``; True where no digest was kept yet."""
     try:
         record = store.value(connection, DIGEST_KEY)
+        return record is None or record == store.state_digest(connection).record(size, time)
     except LogError:
         return False
-    return record is None or record == store.state_digest(connection).record(size, time)
 
 
 def root_at(size: int, head: Head, source: HashSource) -> bytes:

@@ -87,10 +87,18 @@ class TreeStore:
         )
 
     def head(self, connection: Connection, name: str) -> Head | None:
-        """The head called ``name``, or None."""
+        """The head called ``name``, or None.
+
+        Raises:
+            LogError: what is stored is no head.
+        """
         table = self._tables.head
         row = connection.execute(select(table).where(table.c.name == name)).one_or_none()
-        return None if row is None else Head(row.size, row.root, row.note, row.time)
+        if row is None:
+            return None
+        if not isinstance(row.size, int) or not isinstance(row.time, str):
+            raise LogError(damaged("a head"))
+        return Head(row.size, stored_bytes(row.root), stored_bytes(row.note), row.time)
 
     def swap_head(self, connection: Connection, name: str, old: Head | None, new: Head) -> None:
         """Replace head ``old`` by ``new``.
@@ -111,7 +119,7 @@ class TreeStore:
     def tile(self, connection: Connection, level: int, position: int) -> bytes:
         """Hashes of a tile so far; empty where there is none."""
         found = connection.execute(self._tile, {"level": level, "position": position}).scalar()
-        return b"" if found is None else bytes(found)
+        return b"" if found is None else stored_bytes(found)
 
     def put_tiles(self, connection: Connection, tiles: Mapping[tuple[int, int], bytes]) -> None:
         """Store tiles (level, position) → hashes, in place of shorter ones."""
@@ -127,7 +135,7 @@ class TreeStore:
     def leaves(self, connection: Connection, begin: int, end: int) -> list[tuple[int, bytes, bytes]]:
         """(position, leaf, stored hash) of positions begin … end − 1 that exist, in order."""
         rows = connection.execute(self._leaves, {"begin": begin, "end": end})
-        return [(row.position, row.leaf, row.leaf_hash) for row in rows]
+        return [(row.position, stored_bytes(row.leaf), stored_bytes(row.leaf_hash)) for row in rows]
 
     def whole_leaves(self, connection: Connection, begin: int, end: int) -> list[tuple[int, bytes]]:
         """(position, leaf) of positions begin … end − 1 that exist, each hashed anew.
@@ -180,7 +188,7 @@ class TreeStore:
         )
         found: list[tuple[int, bytes]] = []
         for row in connection.execute(query.order_by(table.c.position).limit(limit)):
-            if leaf_hash(row.leaf) != row.leaf_hash:
+            if leaf_hash(stored_bytes(row.leaf)) != row.leaf_hash:
                 raise LogError(f"{damaged(f'entry {row.position}')}")
             found.append((row.position, row.leaf))
         return found
@@ -217,11 +225,30 @@ class TreeStore:
         return {row.key: _value(row.value) for row in rows}
 
     def state_digest(self, connection: Connection) -> StateDigest:
-        """The digest of the state as it stands, read through from end to end."""
+        """The digest of the state as look-ups find it: read through by its index, from end to end.
+
+        Raises:
+            LogError: the index is out of order, or holds something else than texts and bytes.
+        """
+        return StateDigest.of(self._states(connection))
+
+    def _states(self, connection: Connection) -> Iterator[tuple[str, bytes]]:
+        """(key, value) of the whole state.
+
+        SQLite is told to go through the index: it takes the keys from there then, and a key that look-ups
+        would miss is missed here as well.
+        """
         table = self._tables.state
-        query = select(table.c.key, table.c.value)
-        rows = connection.execute(query, execution_options={"yield_per": _ROWS})
-        return StateDigest.of((key, value) for key, value in rows)
+        query = select(table.c.key, table.c.value).order_by(table.c.key)
+        is_sqlite = connection.dialect.name == "sqlite"
+        if is_sqlite:
+            query = query.with_hint(table, f"INDEXED BY sqlite_autoindex_{table.name}_1", "sqlite")
+        before = ""
+        for key, value in connection.execute(query, execution_options={"yield_per": _ROWS}):
+            if not isinstance(key, str) or (is_sqlite and key <= before):
+                raise LogError(damaged("the index of the state"))
+            before = key
+            yield key, stored_bytes(value)
 
     def put_values(self, connection: Connection, values: Mapping[str, Any]) -> None:
         """Store the contract's values."""
@@ -238,9 +265,20 @@ def damaged(what: str) -> str:
     )
 
 
-def _value(stored: bytes) -> Any:
+def stored_bytes(value: object) -> bytes:
+    """A column of bytes as it was read; one flipped bit makes another type of it in SQLite.
+
+    Raises:
+        LogError: it holds something else.
+    """
+    if not isinstance(value, bytes):
+        raise LogError(damaged("a row"))
+    return value
+
+
+def _value(stored: object) -> Any:
     try:
-        return decode(stored, max_bytes=_STATE_BYTES, max_depth=16)
+        return decode(stored_bytes(stored), max_bytes=_STATE_BYTES, max_depth=16)
     except CanonicalError as error:
         raise LogError(damaged("a value of the state")) from error
 

@@ -37,10 +37,11 @@ from ledger.points import Observe, Point, unobserved
 
 TEXT = "text/plain; charset=utf-8"
 SIZE_TYPE = "text/x.tlog.size"
-_DAMAGED = (
+DAMAGED = (
     "the witness's record of this log has changed on the disk: it cosigns nothing until this node's database "
     "is restored from its newest backup"
 )
+"""What a witness says of a record that is not the one it stored."""
 
 
 @dataclass(frozen=True)
@@ -234,9 +235,9 @@ class Witness:
             kept = verify_signed(note, self._logs[origin])
             at = cosigned_at(note, self._cosigner.verifier)
         except NoteError as error:
-            raise WitnessError(_DAMAGED) from error
+            raise WitnessError(DAMAGED) from error
         if (kept.size, kept.root, at) != (record.size, record.root, record.time):
-            raise WitnessError(_DAMAGED)
+            raise WitnessError(DAMAGED)
         self._whole = record
         return record
 

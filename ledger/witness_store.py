@@ -7,9 +7,10 @@ import threading
 from sqlalchemy import Engine, select, update
 
 from ledger.database import writing
+from ledger.errors import WitnessError
 from ledger.store import insert_new
 from ledger.tables import WITNESS
-from ledger.witness import WitnessRecord
+from ledger.witness import DAMAGED, WitnessRecord
 
 
 class SqlWitnessStore:
@@ -32,7 +33,12 @@ class SqlWitnessStore:
     def _stored(self, origin: str) -> WitnessRecord | None:
         with self._engine.connect() as connection:
             row = connection.execute(select(WITNESS).where(WITNESS.c.origin == origin)).one_or_none()
-        return None if row is None else WitnessRecord(row.size, row.root, row.time, row.note)
+        if row is None:
+            return None
+        types = (int, bytes, int, bytes)
+        if not all(isinstance(value, kind) for value, kind in zip(tuple(row)[1:], types, strict=True)):
+            raise WitnessError(DAMAGED)
+        return WitnessRecord(row.size, row.root, row.time, row.note)
 
     def swap(self, origin: str, old: WitnessRecord | None, new: WitnessRecord) -> bool:
         """See ``WitnessStore``."""

@@ -1,9 +1,9 @@
 """Comparing checkpoints with the other members, so that a log cannot show them two histories for long.
 
-Every round of the follower one other member, in turn, is asked for the last checkpoint its witness has
-cosigned. It must be part of this node's own replica; a pair that cannot belong to one history is kept as
-evidence by whoever compares (``node.evidence``). As both sides ask, both find out. A question brings the
-asker's checkpoint along as well, with the receipt of its intent (``node.answer``).
+Every round of the follower looks at what this node's own witness has cosigned last, and asks one other
+member, in turn, for the same. Both must be part of this node's own replica; a pair that cannot belong to one
+history is kept as evidence by whoever compares (``node.evidence``). As both sides ask, both find out. A
+question brings the asker's checkpoint along as well, with the receipt of its intent (``node.answer``).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Gossip:
         self._turn = 0
 
     def compare_next(self) -> str | None:
-        """Compare with the next member in turn.
+        """Compare with this node's own witness, and with the next member in turn.
 
         Returns:
             Its id when its checkpoint is part of this node's history; None where it said nothing comparable.
@@ -42,6 +42,7 @@ class Gossip:
         Raises:
             ForkError: the log has shown two histories; the notes are kept.
         """
+        self._ledger.compare_own()
         others = sorted(one.id for one in self._ledger.view.members() if one.id not in self._apart)
         if not others:
             return None

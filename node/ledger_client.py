@@ -174,6 +174,16 @@ class LedgerClient:
             if own is not None and self.policy.verify_log(own)[1] != seen:
                 raise ForkError(TWO_HISTORIES, (own, note))
 
+    def compare_own(self) -> None:
+        """Compare the newest checkpoint that this node's own witness has cosigned.
+
+        Raises:
+            ForkError: the log has shown this node's witness another history than its replica.
+        """
+        cosigned = self._cosigned()
+        if cosigned:
+            self.compare(cosigned[max(cosigned)])
+
     @property
     def evidence(self) -> list[str]:
         """Names of the files that show two histories under the log's key."""

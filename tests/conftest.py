@@ -49,6 +49,11 @@ def missing() -> dict[str, str]:
     return lacks
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take the number of seeds for each named fault point; `make test-long` gives 50."""
+    parser.addoption("--fault-seeds", type=int, default=2, metavar="N", help="seeds a named fault point (2)")
+
+
 def pytest_report_header() -> list[str]:
     """Name at the head of the run what will be skipped, and why."""
     return [f"skipping tests marked {marker!r}: {reason}" for marker, reason in missing().items()]

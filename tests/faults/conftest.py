@@ -1,0 +1,38 @@
+"""The nursery that every kill shares, and the seeds of a run (``--fault-seeds``)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.faults.nursery import Nursery
+
+
+@pytest.fixture(scope="session")
+def nursery():
+    """Forks the processes to be killed."""
+    made = Nursery("tests.faults.log_run", "tests.faults.member_run")
+    yield made
+    made.close()
+
+
+MEMORY = Path("/dev/shm")
+
+
+@pytest.fixture
+def memory():
+    """A folder in memory where there is one: a kill leaves its files as on a disk, without the wait."""
+    folder = Path(
+        tempfile.mkdtemp(dir=MEMORY if os.access(MEMORY, os.W_OK) else None, prefix="hedui-faults-")
+    )
+    yield folder
+    shutil.rmtree(folder)
+
+
+def pytest_generate_tests(metafunc):
+    if "fault_seed" in metafunc.fixturenames:
+        metafunc.parametrize("fault_seed", range(metafunc.config.getoption("--fault-seeds")))

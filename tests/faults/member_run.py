@@ -1,0 +1,90 @@
+"""One member of a network in a process of its own, over its real home, to be killed at a point."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from pathlib import Path
+from typing import Any
+
+from ledger.database import open_engine
+from ledger.replica import Replica
+from node import network, rulebook
+from node.answer import Department
+from node.check import Office
+from node.config import read_configuration
+from node.evidence import Evidence
+from node.identity import open_keys
+from node.ledger_client import LedgerClient, RemoteTransport
+from node.network import NetworkFile
+from node.outbox import Outbox
+from node.release import Trustee
+from node.rpc.check_edge import DepartmentEdge, TrusteeEdge
+from node.rpc.directory import Directory
+from node.rpc.server import Peers
+from node.scenario.model import Case, Person
+from node.services import Services
+from node.store.database import Store
+from node.store.migrate import migrate
+from protocols.wire import check_pb2_grpc
+from tests.faults.nursery import killer
+from tests.faults.wire_between import AwayChannels, Bridge
+from tests.node.wire_in_memory import Port, Wire
+
+RESULTS = {"final": 0, "waiting": 1}
+
+
+def open_services(home: str, bridge: str, now: int, point: str, nth: int) -> Services:
+    """The shared parts of a member's node, with a hook that kills it."""
+    observe = killer(point, nth)
+    configuration = read_configuration(Path(home))
+    keys = open_keys(configuration)
+    found = NetworkFile.read(configuration.home.network)
+    contacts = network.genesis_contacts((configuration.home.root / "genesis.leaf").read_bytes())
+    engine = open_engine(configuration.store_url)
+    migrate(engine)
+    replica = Replica(engine, found.network, found.genesis, found.policy, observe=observe)
+    channels = AwayChannels(bridge, directory := Directory(contacts, list), keys)
+
+    def clock() -> int:
+        return now
+
+    evidence = Evidence(configuration.home.evidence, found.policy, clock)
+    transport = RemoteTransport(channels, lambda: found.first.member)
+    ledger = LedgerClient(found.network, found.policy, replica, transport, keys.node, dict, clock, evidence)
+    store = Store(engine)
+    outbox = Outbox(store, ledger, observe)
+    return Services(
+        configuration, keys, store, ledger, outbox, channels, Peers(directory), clock, observe=observe
+    )
+
+
+def serve(home: str, bridge: str, socket: str, now: int, point: str, nth: int) -> None:
+    """Answer as department or trustee until killed."""
+    services = open_services(home, bridge, now, point, nth)
+    wire, port = Wire(), Port()
+    wire.ports[services.member] = port
+    server: Any = port
+    if "department" in services.configuration.roles:
+        edge = DepartmentEdge(services.peers, services, Department(services))
+        check_pb2_grpc.add_DepartmentServicer_to_server(edge, server)
+    if "trustee" in services.configuration.roles:
+        check_pb2_grpc.add_TrusteeServicer_to_server(TrusteeEdge(services.peers, Trustee(services)), server)
+    bridge_here = Bridge(Path(socket), wire)
+    Path(f"{socket}.ready").touch()
+    services.outbox.start()
+    bridge_here.serve()
+
+
+def check(home: str, bridge: str, now: int, case: str, persons: list[str], point: str, nth: int) -> None:
+    """Run one check as the office, from its application to its closing, and send all that waits."""
+    services = open_services(home, bridge, now, point, nth)
+    services.outbox.start()
+    office, applied = Office(services), dt.date(2026, 11, 2)
+    household = tuple(Person("王甲", one, "self", "signed", "331022") for one in persons)
+    application = Case(case, "dibao@2026.1", applied, "office", household)
+    finished = office.check(application, rulebook.text_of(services, application.rules), lambda _: None)
+    office.close(finished, b"report")
+    while services.outbox.waiting():
+        time.sleep(0.01)
+    assert finished.verdict.outcome in {"dibao", "none"}, finished.verdict.outcome
