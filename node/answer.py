@@ -3,8 +3,9 @@
     peer → signature → receipt (quorum) → own replay up to a head fetched now → own clock against grant and
     certificate → certificate field by field → elements → β = k·α with one DLEQ → receipt, journal, outbox
 
-Nothing is computed for a question whose intent this node has not verified on the ledger by its own replay.
-A refusal leaves a record too: ``query.answer`` with ``refused:<code>`` where the intent is valid and names
+Nothing is computed for a question whose intent this node has not verified on the ledger by its own replay; a
+node that was put back from a backup answers nothing that it may have answered before (``node.memory``). A
+refusal leaves a record too: ``query.answer`` with ``refused:<code>`` where the intent is valid and names
 the dataset, else a line in the journal that the hourly incident counts. ``verify_question`` is the trustee's
 check as well.
 """
@@ -73,6 +74,7 @@ def verify_question(services: Services, peer: str, question: Question) -> Verifi
         NodeError, LedgerError: the ledger is out of reach, its quorum missing or stale, or its history
         another.
     """
+    services.memory.require()
     try:
         entry = parse_entry(question.intent)
     except LedgerError as error:
@@ -214,6 +216,7 @@ class Department:
         known = services.store.one(tables.answer, query=query, dataset=dataset)
         if known is not None:
             return Answer.from_json(dataset, json.loads(known["document"]))
+        services.memory.require_unanswered(query, dataset)
         secret = open_secret(services, dataset, item["publication"])
         with services.stopwatch.part("cryptography"):
             betas, proof = evaluate(secret.key, bytes.fromhex(item["key"]), elements)

@@ -28,6 +28,7 @@ from node.finished import Finished
 from node.inquiry import CERTIFIED, DONE, Inquiry
 from node.intents import log_intent
 from node.lines import make_lines
+from node.memory import CODE as RESTORED
 from node.references import rule_datasets
 from node.rules.ruleset import RuleSet
 from node.rules.verdict import Answer as Word
@@ -287,8 +288,11 @@ class Office:
 
 
 def stays_open(reason: str) -> bool:
-    """Whether a gap is asked again later under the same intent: a source was silent, or refused for now."""
-    return reason == "silent" or reason.startswith("refused_")
+    """Whether a gap is asked again later under the same intent: a source was silent, or refused for now.
+
+    A department put back from a backup never answers an old question: that needs a new intent.
+    """
+    return reason == "silent" or (reason.startswith("refused_") and reason != f"refused_{RESTORED}")
 
 
 def _timed(progress: Progress, times: dict[str, float]) -> Progress:

@@ -127,6 +127,39 @@ def read_configuration(root: Path) -> Configuration:
         raise ConfigurationError(f"{home.configuration} cannot be read: {error}") from error
 
 
+def store_url(root: Path) -> str:
+    """SQLAlchemy URL of a home's database, without opening its secrets.
+
+    Raises:
+        ConfigurationError: node.toml is missing or cannot be read.
+    """
+    home = Home(root.resolve()).require()
+    try:
+        store = tomllib.loads(home.configuration.read_text("utf-8")).get("store", {})
+        return _url(home, str(store.get("url", "sqlite:///node.db")))
+    except (tomllib.TOMLDecodeError, AttributeError, ValueError) as error:
+        raise ConfigurationError(f"{home.configuration} cannot be read: {error}") from error
+
+
+def is_store_absolute(home: Home) -> bool:
+    """Whether node.toml names a SQLite file in the home by its absolute path."""
+    store = tomllib.loads(home.configuration.read_text("utf-8")).get("store", {})
+    path = str(store.get("url", "")).removeprefix("sqlite:///")
+    return path.startswith("/") and Path(path).resolve().is_relative_to(home.root)
+
+
+def passphrase_path(home: Home) -> Path:
+    """File that holds a home's passphrase, whether it is there or not: it never goes into a backup."""
+    named = tomllib.loads(home.configuration.read_text("utf-8")).get("keys", {}).get("passphrase_file")
+    return home.keys / "passphrase" if named is None else home.root / str(named)
+
+
+def environment_passphrase() -> bytes | None:
+    """HEDUI_PASSPHRASE, or None."""
+    text = os.environ.get("HEDUI_PASSPHRASE")
+    return text.encode() if text else None
+
+
 def _roles(value: Any) -> tuple[str, ...]:
     """Validated roles of a member."""
     roles = tuple(str(role) for role in value)

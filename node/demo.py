@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,8 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from ledger.policy import Policy
+from ledger.mirror import update_mirror
+from ledger.source import FolderSource
 from ledger.verify import verify_folder
 from node import ceremony
 from node.config import EMBEDDED
@@ -305,8 +305,7 @@ class Demo:
         self.reporter.stage("demo.verify_reports", count=len(rows))
         sequencer = self.scenario.with_role("sequencer")[0].id
         ledger = self.out / "ledger"
-        shutil.copytree(Home(self.home(sequencer)).public_log, ledger)
-        policy = Policy.parse((ledger / "policy").read_text("utf-8"))
+        policy = update_mirror(FolderSource(Home(self.home(sequencer)).public_log), ledger).policy
         for row in rows:
             data = (self.out / "reports" / f"{row.case}.json").read_bytes()
             failures = verify_report(data, policy)

@@ -79,7 +79,11 @@ def resume_or_begin(services: Services, case: Case) -> Inquiry:
         if row["state"] in ENDED:
             continue
         current = Inquiry(**json.loads(row["document"]))
-        if _same_application(current, case) and not _ran_out(current, services.clock()):
+        if (
+            _same_application(current, case)
+            and not _ran_out(current, services.clock())
+            and not _is_forgotten(services, current)
+        ):
             return current
         current.state = ABANDONED
         save(services, current)
@@ -106,6 +110,11 @@ def _same_application(current: Inquiry, case: Case) -> bool:
 def _ran_out(current: Inquiry, now: int) -> bool:
     """Whether a certificate ran out before its intent was logged."""
     return current.state == CERTIFIED and instant(current.certificate["not_after"]) <= now
+
+
+def _is_forgotten(services: Services, current: Inquiry) -> bool:
+    """Whether the ledger holds its intent and this store does not: put back from a backup made before."""
+    return not current.intent and services.view.intent(current.query) is not None
 
 
 def save(services: Services, inquiry: Inquiry) -> None:

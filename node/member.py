@@ -1,8 +1,9 @@
 """One member's process put together: keys, store, replica, ledger, roles, port.
 
-Start order: database and migrations → replica → port (so that the log finds its witnesses) → the ledger's
-engine (``node.engines``), genesis first where the log runs here → outbox → a follower thread that keeps the
-replica near the head. Stop order is the reverse. Every member but the one with the log key is a witness.
+Start order: database and migrations → replica → after a restore its fence (``node.memory``) → port (so that
+the log finds its witnesses) → the ledger's engine (``node.engines``), genesis first where the log runs here
+→ outbox → a follower thread that keeps the replica near the head. Stop order is the reverse. Every member
+but the one with the log key is a witness.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from functools import partial
 import grpc
 
 from ledger.database import open_engine
-from ledger.errors import LedgerError
+from ledger.errors import ForkError, LedgerError
 from ledger.finishing import Settings
 from ledger.points import Observe, unobserved
 from ledger.replica import Replica
@@ -34,9 +35,11 @@ from node.evidence import Evidence
 from node.gossip import Gossip
 from node.identity import MemberKeys, open_keys
 from node.ledger_client import LedgerClient
+from node.memory import GuardedWitnessStore
 from node.network import NetworkFile, genesis_contacts
 from node.outbox import Outbox
 from node.publish import Publisher
+from node.rejoin import rejoin
 from node.release import Trustee
 from node.retire import retire_due
 from node.rpc.channel import Channels
@@ -110,6 +113,7 @@ class Member:
             self._evidence,
         )
         store = Store(database)
+        self._witnessed = SqlWitnessStore(database)
         outbox = Outbox(store, ledger, observe)
         peers = Peers(self._directory)
         self.services = Services(
@@ -139,6 +143,7 @@ class Member:
         )
         self._web = open_web(configuration, self._desk)
         self._engine.start()
+        self.services.memory.begin(self.services.clock())
         self.services.outbox.start()
         self._follower.start()
         log.info("node %s listens on %s", configuration.member, configuration.listen)
@@ -210,7 +215,7 @@ class Member:
             self._network.policy,
             () if web is None else web.logs,
             partial(self._engine.witness_type, observe=self._observe),
-            SqlWitnessStore(self._database),
+            GuardedWitnessStore(self._witnessed, services.memory),
         )
         return WitnessDesk(
             witness, self._network.policy.origin, self._cosigned, services.clock, services.ledger.compare
@@ -235,6 +240,7 @@ class Member:
             with Surviving(log, "following the ledger"):
                 try:
                     ledger.sync()
+                    pause = self._rejoin(pause)
                     if counter.count_due() is not None and "department" in self._configuration.roles:
                         retire_due(self.services)
                     gossip.compare_next()
@@ -242,6 +248,16 @@ class Member:
                     log.info("the ledger cannot be followed: %s", error)
                     pause = FIRST_FOLLOW_SECONDS if self._replica.size == 0 else FOLLOW_SECONDS
             self._stopping.wait(pause)
+
+    def _rejoin(self, pause: float) -> float:
+        """Come back after a restore; seconds to the next look, short until then."""
+        memory = self.services.memory
+        if memory.state() == "rejoining":
+            try:
+                rejoin(self.services, self._witnessed)
+            except ForkError as error:
+                log.error("this node cannot rejoin: %s", error)  # noqa: TRY400  the trace says no more
+        return FIRST_FOLLOW_SECONDS if memory.state() == "rejoining" else pause
 
 
 def _genesis_leaf(configuration: Configuration) -> bytes | None:

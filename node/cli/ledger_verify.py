@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import click
 
 from ledger.verify import verify_source
 from node.cli.ledger_options import JSON, POLICY, SOURCE, opened, progress_of, reporter
+from node.workers import worker_pool
 
 
 @click.command()
@@ -21,7 +23,9 @@ def verify(source: str, policy: Path | None, *, as_json: bool) -> None:
     Roots, tiles, signatures, cosignatures, and every entry replayed from the first.
     """
     pinned = None if policy is None else policy.read_bytes()
-    found = verify_source(opened(source), progress_of(reporter(), "ledger.verifying"), policy=pinned)
+    progress = progress_of(reporter(), "ledger.verifying")
+    with worker_pool(os.cpu_count() or 1) as workers:
+        found = verify_source(opened(source), progress, policy=pinned, workers=workers)
     voids = [{"index": index, "code": code} for index, code in found.voids]
     if as_json:
         click.echo(json.dumps({"valid": True, "size": found.size, "root": found.root.hex(), "voids": voids}))

@@ -153,3 +153,18 @@ rule_text = Table(
     Column("text", LargeBinary, nullable=False),
 )
 """Office and approvers: texts of rule sets, ``<id>@<version>``."""
+
+restored = Table(
+    "restored",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("backup", String(64), nullable=False),
+    Column("moment", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("witness", Integer, nullable=False),
+    Column("fence", BigInteger, nullable=True),
+    Column("fence_time", BigInteger, nullable=True),
+)
+"""Each time this home was put back from a backup: which one, its moment and ledger size, when; whether its
+witness may cosign again (0, 1); index and time of the entry that says so, once final (``node.memory``)."""
