@@ -230,13 +230,6 @@ class TreeStore:
             connection.execute(upsert(connection, self._tables.state, "key"), rows)
 
 
-def _value(stored: bytes) -> Any:
-    try:
-        return decode(stored, max_bytes=_STATE_BYTES, max_depth=16)
-    except CanonicalError as error:
-        raise LogError(f"{damaged('a value of the state')}") from error
-
-
 def damaged(what: str) -> str:
     """What to say of a database whose content is not what was stored in it, with the remedy."""
     return (

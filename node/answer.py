@@ -242,14 +242,15 @@ class Department:
             key = {"query": query, "dataset": answer.dataset}
             document = json.dumps(answer.to_json())
             put(connection, tables.answer, key, {"elements": certificate["elements"], "document": document})
-            note(connection, now, peer, query, answer.dataset, "answered", reported=True)
             services.outbox.add(connection, f"answer/{query}/{answer.dataset}", "query.answer", body, now)
+            record = body["response"]
+            note(connection, now, peer, query, answer.dataset, "answered", reported=True, record=record)
             services.observe(Point.ANSWER_STORING)
         services.observe(Point.ANSWER_STORED)
         services.outbox.wake()
 
     def _record_refusal(self, peer: str, query: str, dataset: str, code: str) -> None:
-        """A refusal under a valid intent goes to the ledger."""
+        """A refusal under a valid intent goes to the ledger, the first one of a question and dataset."""
         services, now = self._services, self._services.clock()
         body = {
             "query": query,
@@ -258,8 +259,10 @@ class Department:
             "response": secrets.token_bytes(32).hex(),
         }
         with services.store.writing() as connection:
-            note(connection, now, peer, query, dataset, f"refused:{code}", reported=True)
-            services.outbox.add(connection, f"refusal/{query}/{dataset}", "query.answer", body, now)
+            name = f"refusal/{query}/{dataset}"
+            first = services.outbox.add(connection, name, "query.answer", body, now)
+            record = body["response"] if first else ""
+            note(connection, now, peer, query, dataset, body["result"], reported=True, record=record)
         services.observe(Point.REFUSAL_STORED)
         services.outbox.wake()
 

@@ -11,7 +11,6 @@ source leaves the inquiry open: the same check begun again asks it again under t
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import secrets
 import time
@@ -23,6 +22,7 @@ from typing import Any
 from ledger.points import Point
 from ledger.records import Grant
 from node import calls, inquiry, rulebook
+from node.closing import recorded_list, recorded_report
 from node.errors import NodeError, Refusal, ServiceUnavailable
 from node.finished import Finished
 from node.inquiry import CERTIFIED, DONE, Inquiry
@@ -48,7 +48,6 @@ from node.totals import close_without_total, open_total
 from protocols.check.answer import Answer, receipt_message, verify_answer
 from protocols.check.certificate import check_openings
 from protocols.check.terms import list_digest
-from protocols.encoding import commit
 from protocols.errors import ProtocolError
 from protocols.profiles import padded_elements
 
@@ -107,25 +106,28 @@ class Office:
         return finished
 
     def close(self, finished: Finished, report: bytes) -> None:
-        """Record ``query.close`` and end the inquiry, unless a silent source leaves it open."""
+        """Record ``query.close`` and end the inquiry, unless a silent source leaves it open.
+
+        Entry and salts are kept in one transaction: a close that is on the ledger can always be opened.
+        """
         services, current = self._services, finished.inquiry
         if finished.refusal is None:
             if any(stays_open(reason) for reason in finished.gaps.values()):
                 return
             current.closing = {"total": secrets.token_hex(32), "report": secrets.token_hex(32)}
-            total = bytes.fromhex(current.closing["total"])
-            if finished.total is not None:
-                total = commit(total, b"list", list_digest(finished.total.document))
-            sealed = commit(
-                bytes.fromhex(current.closing["report"]), b"report", hashlib.sha256(report).digest()
-            )
+            digest = None if finished.total is None else list_digest(finished.total.document)
+            total = recorded_list(bytes.fromhex(current.closing["total"]), digest)
+            sealed = recorded_report(bytes.fromhex(current.closing["report"]), report)
             body = {"query": current.query, "total": total.hex(), "report": sealed.hex()}
+            current.state = DONE
             with services.store.writing() as connection:
                 services.outbox.add(
                     connection, f"close/{current.query}", "query.close", body, services.clock()
                 )
+                inquiry.put_inquiry(connection, current)
             services.observe(Point.CLOSE_STORED)
             services.outbox.wake()
+            return
         current.state = DONE
         inquiry.save(services, current)
 

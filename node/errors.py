@@ -20,6 +20,8 @@ from ledger.errors import ForkError, LedgerError, LogError, QuorumError, Refused
 from protocols.errors import ProtocolError
 
 EXIT_OK, EXIT_INVALID, EXIT_USAGE, EXIT_UNAVAILABLE = 0, 1, 2, 3
+EXIT_DIFFERENT = 4
+"""A reconciliation was done and something differs: no error, and not the same as an input that is invalid."""
 
 
 class NodeError(Exception):

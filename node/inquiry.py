@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from sqlalchemy import Connection
+
 from adapters.errors import AdapterError
 from adapters.identifiers import canonical_bytes, resident_id
 from ledger.periods import period_label
@@ -119,13 +121,18 @@ def _is_forgotten(services: Services, current: Inquiry) -> bool:
 
 def save(services: Services, inquiry: Inquiry) -> None:
     """Store an inquiry as it stands."""
+    with services.store.writing() as connection:
+        put_inquiry(connection, inquiry)
+
+
+def put_inquiry(connection: Connection, inquiry: Inquiry) -> None:
+    """Store an inquiry as it stands, inside the caller's transaction."""
     values = {
         "case_number": inquiry.case,
         "state": inquiry.state,
         "document": json.dumps(asdict(inquiry)),
     }
-    with services.store.writing() as connection:
-        put(connection, tables.office_check, {"query": inquiry.query}, values)
+    put(connection, tables.office_check, {"query": inquiry.query}, values)
 
 
 def member_positions(case: Case, inquiry: Inquiry) -> dict[int, int]:

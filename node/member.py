@@ -52,6 +52,7 @@ from node.services import Services, system_clock
 from node.store.database import Store, check_database
 from node.store.migrate import migrate
 from node.surviving import Surviving
+from node.timestamps import Stamper
 from node.web.edge import open_web
 from node.web.server import WebServer
 from node.wire import operator_pb2_grpc
@@ -120,6 +121,7 @@ class Member:
             configuration, keys, store, ledger, outbox, self._channels, peers, clock, observe=observe
         )
         self._desk = None if self._engine.own is not None else self._open_desk()
+        self._stamper = self._make_stamper(clock)
         self._server: grpc.Server | None = None
         self._web: WebServer | None = None
         self._stopping = threading.Event()
@@ -143,6 +145,8 @@ class Member:
         )
         self._web = open_web(configuration, self._desk)
         self._engine.start()
+        if self._stamper is not None:
+            self._stamper.start()
         self.services.memory.begin(self.services.clock())
         self.services.outbox.start()
         self._follower.start()
@@ -153,6 +157,8 @@ class Member:
         self._stopping.set()
         if self._web is not None:
             self._web.stop()
+        if self._stamper is not None:
+            self._stamper.close()
         if self._server is not None:
             self._server.stop(grace=1.0).wait()
         self.services.outbox.close()
@@ -184,6 +190,14 @@ class Member:
 
     def _keep_evidence(self, first: bytes, second: bytes) -> None:
         self._evidence.keep(first, second)
+
+    def _make_stamper(self, clock: Callable[[], int]) -> Stamper | None:
+        """Time-stamps of this member's log, where an authority is configured."""
+        configuration = self._configuration
+        if self._engine.own is None or configuration.timestamps is None:
+            return None
+        root = configuration.home.public_log
+        return Stamper(root, self._network.policy, configuration.timestamps, clock)
 
     def _register(self, server: grpc.Server) -> None:
         """Services of this member's roles."""

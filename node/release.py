@@ -30,13 +30,14 @@ from sqlalchemy import Connection
 from ledger import canonical
 from ledger.points import Point
 from node.answer import Question, Verified, check_grant, verify_question
+from node.closing import recorded_list
 from node.documents import read_object, read_texts
 from node.errors import Refusal, ServiceUnavailable
 from node.references import rule_datasets, set_references
 from node.services import Services, check_signature
 from node.shares import own_share
 from node.store import tables
-from node.store.database import put
+from node.store.database import note_release, put
 from node.sumkeys import sum_key
 from protocols.check.answer import Answer, verify_answer
 from protocols.check.certificate import Openings, check_openings
@@ -138,7 +139,10 @@ class Trustee:
         query, case = str(certificate["query"]), request.case
         with self._lock:
             known = self._services.store.one(tables.release, query=query, case_index=case)
-            value = self._release(certificate, case, prepared) if known is None else _repeat(known, prepared)
+            if known is None:
+                value = self._release(peer, certificate, case, prepared)
+            else:
+                value = _repeat(known, prepared)
         self._finish(query, case)
         self._services.observe(Point.SHARE_FINAL)
         return value
@@ -160,8 +164,8 @@ class Trustee:
             self._lost = frozenset(found)
         return self._lost
 
-    def _release(self, certificate: dict[str, Any], case: int, prepared: Prepared) -> bytes:
-        """Make the share; store it with its rows and its ledger entry in one transaction."""
+    def _release(self, peer: str, certificate: dict[str, Any], case: int, prepared: Prepared) -> bytes:
+        """Make the share; store it with its rows, journal line and ledger entry in one transaction."""
         query, salt = str(certificate["query"]), secrets.token_bytes(32)
         if self._services.view.release(query, case, self._services.member) is not None:
             raise Refusal(
@@ -177,7 +181,7 @@ class Trustee:
                 put(connection, tables.released_row, {"row": row}, {"terms": prepared.term_set})
             key = {"query": query, "case_index": case}
             put(connection, tables.release, key, {"list": prepared.name, "share": value})
-            self._put_record(connection, query, case, salt, prepared.digest)
+            self._put_record(connection, peer, query, case, recorded_list(salt, prepared.digest))
         self._services.observe(Point.SHARE_STORED)
         return value
 
@@ -277,14 +281,12 @@ class Trustee:
             }
         )
 
-    def _put_record(
-        self, connection: Connection, query: str, case: int, salt: bytes, digest: bytes | None
-    ) -> None:
+    def _put_record(self, connection: Connection, peer: str, query: str, case: int, listed: bytes) -> None:
         """``share.release`` into the outbox, in the transaction that stores the share."""
-        salted = salt if digest is None else commit(salt, b"list", digest)
-        body = {"query": query, "case": case, "list": salted.hex()}
+        body = {"query": query, "case": case, "list": listed.hex()}
         now = self._services.clock()
         self._services.outbox.add(connection, f"release/{query}/{case}", "share.release", body, now)
+        note_release(connection, now, peer, query, case, listed.hex())
 
     def _finish(self, query: str, case: int) -> None:
         """Wait until the release is final: nothing leaves before it is recorded."""

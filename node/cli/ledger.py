@@ -14,9 +14,11 @@ COMMANDS = {
     "chaincode": "node.cli.ledger_chaincode",
     "export": "node.cli.ledger_export",
     "mirror": "node.cli.ledger_mirror",
+    "reconcile": "node.cli.ledger_reconcile",
     "recover": "node.cli.ledger_recover",
     "search": "node.cli.ledger_search",
     "show": "node.cli.ledger_show",
+    "timestamp": "node.cli.ledger_timestamp",
     "verify": "node.cli.ledger_verify",
 }
 """Module by command."""

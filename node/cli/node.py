@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from node.cli import node_journal
 from node.config import ROLES, read_configuration
 from node.operator import OperatorClient
 from node.setup import init_home
@@ -120,3 +121,6 @@ def _end_with_parent(ended: threading.Event) -> None:
     while os.read(sys.stdin.fileno(), 4096):
         pass
     ended.set()
+
+
+node.add_command(node_journal.command)

@@ -40,8 +40,19 @@ journal = Table(
     Column("dataset", String(128), nullable=False),
     Column("result", String(96), nullable=False),
     Column("reported", Integer, nullable=False),
+    Column("kind", String(16), nullable=False, server_default=""),
+    Column("case_index", Integer, nullable=True),
+    Column("record", String(64), nullable=False, server_default=""),
 )
-"""What was asked of this node and what it said: every answer and every refusal, without identities."""
+"""What was asked of this node and what it said: every answer, refusal and release, without identities.
+
+``kind`` says what stands for the line on the ledger, ``record`` is the hex digest that the entry carries:
+
+    answer      under a valid intent: ``query.answer`` with this ``response``; no record where an earlier
+                refusal is on the ledger already
+    incident    without one: the ``incident`` with this ``commitment``; no record until it is counted
+    release     a trustee's share for ``case_index``: ``share.release`` with this ``list``
+"""
 
 own_publication = Table(
     "own_publication",

@@ -10,7 +10,7 @@
 | sustained | the same with 512 appends under way at any time |
 | proof | an inclusion proof of a random entry from the database's tiles |
 | hashing | the Merkle part of a verification: bundles, leaf hashes, every tile of every level, root |
-| replay | the contract entry by entry, every signature by OpenSSL, nothing ahead: what a node does live |
+| replay | the contract entry by entry, nothing examined ahead: what a node does live |
 | verification | ``verify_folder`` with a worker a core: everything, every signature |
 | restart | a sequencer process from its start to ready, on a log of 10^5 entries; then its first append |
 

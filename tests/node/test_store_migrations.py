@@ -34,6 +34,7 @@ def upgrade():
     op.execute("DELETE FROM journal")
     {end}
 """
+LEAF = b'{"body":{"count":1}}'
 KILL = "os.kill(os.getpid(), signal.SIGKILL)"
 
 
@@ -56,7 +57,7 @@ def first(engine: Engine) -> None:
     """A database of the first version, with data."""
     migrate(engine, "0001")
     with engine.begin() as connection:
-        connection.execute(text("INSERT INTO outbox VALUES ('a', :leaf, 'waiting', 1)"), {"leaf": b"\0"})
+        connection.execute(text("INSERT INTO outbox VALUES ('a', :leaf, 'waiting', 1)"), {"leaf": LEAF})
         connection.execute(
             text(
                 "INSERT INTO journal (at, peer, query, dataset, result, reported) VALUES (1,'o','','d','r',0)"
@@ -68,7 +69,7 @@ def works(engine: Engine) -> None:
     """At the newest revision, with what was there before, and writable."""
     store = Store(engine)
     assert [row["peer"] for row in store.all(tables.journal)] == ["o"]
-    assert store.one(tables.outbox, id="a") == {"id": "a", "leaf": b"\0", "state": "waiting", "created": 1}
+    assert store.one(tables.outbox, id="a") == {"id": "a", "leaf": LEAF, "state": "waiting", "created": 1}
     with store.writing() as connection:
         note(connection, 2, "p", "", "d", "answered", reported=True)
     assert store.all(tables.restored) == []
