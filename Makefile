@@ -2,6 +2,7 @@
 #
 #   ARGS=…        passed on to hedui demo, pytest or the bench
 #   PYTHON=…      the interpreter to make the virtual environment with
+#   DIR=…         of fabric-network: an empty folder for keys, blocks, logs, connection profiles
 #   WORKERS=…     test processes (2)
 #   UPGRADE=1     with `make lock`: renew the pins
 
@@ -12,7 +13,7 @@ WORKERS := 2
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input
 LOCKED := $(PIP) --require-hashes
 
-.PHONY: help install demo test bench bench-check format proto readme lock clean \
+.PHONY: help install demo test test-fabric fabric-network bench bench-fabric bench-check format proto readme lock clean \
 	check check-format check-lint check-types check-imports check-generated
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -49,6 +50,16 @@ demo: $(VENV)/.runtime ## a whole county on this machine (ARGS="--residents 2000
 
 test: $(VENV)/.test ## every test (ARGS="-k merkle")
 	scripts/with-postgres.sh $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+test-fabric: $(VENV)/.test ## the tests on a real Fabric network; its programs must be on the PATH
+	$(BIN)/python -m tests.fabric check
+	$(BIN)/python -m pytest tests/fabric $(ARGS)
+
+fabric-network: $(VENV)/.test ## a Fabric network on this machine until Ctrl-C (DIR=folder)
+	$(BIN)/python -m tests.fabric up $(DIR)
+
+bench-fabric: $(VENV)/.test ## throughput, latency and memory on a real Fabric network
+	$(BIN)/python -m tests.fabric bench $(ARGS)
 
 check: check-format check-lint check-types check-imports check-generated ## formatting, lint, types, imports, generated
 

@@ -17,6 +17,8 @@ import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
+from tests.fabric.settings import missing_programs
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 POSTGRES = os.environ.get("HEDUI_TEST_POSTGRES", "")
 
@@ -38,6 +40,9 @@ def missing() -> dict[str, str]:
         lacks["interop"] = (
             "python-paillier: phe is not installed; `make test` installs requirements/interop.txt"
         )
+    absent = missing_programs()
+    if absent:
+        lacks["fabric"] = f"a Fabric network: not on the PATH: {', '.join(absent)}"
     return lacks
 
 

@@ -9,6 +9,7 @@ import click
 
 from ledger.reading import read_entries
 from ledger.verify import verify_folder
+from node.cli.ledger_package import package
 
 EXISTING = click.Path(path_type=Path, exists=True)
 
@@ -16,6 +17,9 @@ EXISTING = click.Path(path_type=Path, exists=True)
 @click.group()
 def ledger() -> None:
     """The public log."""
+
+
+ledger.add_command(package)
 
 
 @ledger.command("verify")

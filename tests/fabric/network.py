@@ -1,0 +1,365 @@
+"""A real Fabric network on this machine: two organisations, Raft, TLS everywhere, our contract installed.
+
+``FabricNetwork(folder).up()`` makes the keys, the channel and the processes; it is ready when the chaincode's
+definition, endorsed by both organisations, has committed on both peers and both chaincode servers answer.
+``down()`` ends everything; a killed test does too (``tests.fabric.keeper``). Logs stay in ``folder/logs``,
+connection profiles in ``folder/profiles``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from ledger.fabric.package import Connection, chaincode_package, package_id
+from tests.fabric.keeper import Keeper
+from tests.fabric.settings import (
+    CHAINCODE,
+    CHANNEL,
+    ORDERERS,
+    ORGANISATIONS,
+    TUNED,
+    Ports,
+    Tuned,
+    channel_config,
+    core_config,
+    crypto_config,
+    msp,
+    orderer_config,
+    orderer_name,
+    peer_name,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILDER = ROOT / "scripts" / "fabric-builder"
+POLICY = "AND({})".format(",".join(f"'{msp(each)}.peer'" for each in ORGANISATIONS))
+LOG_FORMAT = "%{time:2006-01-02 15:04:05.000} %{level:.4s} [%{module}] %{message}"
+WAIT_SECONDS = 60.0
+POLL_SECONDS = 0.1
+
+
+class NetworkError(Exception):
+    """The network did not come up; the message says which step, and where its log is."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """An installed chaincode package: Fabric's id of it, where its server listens, the file."""
+
+    id: str
+    address: str
+    path: Path
+
+
+def chaincode_name(organisation: str, version: str = "1") -> str:
+    """Name of an organisation's chaincode server."""
+    return f"chaincode-{organisation}-{version}"
+
+
+class FabricNetwork:
+    """One network in one folder.
+
+    Attributes:
+        keeper: its processes, named orderer0 …, peer-org1 …, chaincode-org1-<version> ….
+        packages: name of a chaincode server → its package.
+        profiles: folder of the connection profiles, one an organisation.
+    """
+
+    def __init__(self, folder: Path, *, orderers: int = 3, tuned: Tuned = TUNED) -> None:
+        self.folder = folder.resolve()
+        self.profiles = self.folder / "profiles"
+        self.orderers = orderers
+        self.tuned = tuned
+        self.crypto = self.folder / "crypto"
+        self.keeper = Keeper(self.folder / "logs")
+        self.ports = _ports(orderers)
+        self.sequence = 0
+        self.packages: dict[str, Package] = {}
+
+    def __enter__(self) -> FabricNetwork:
+        try:
+            self.up()
+        except BaseException:
+            self.down()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.down()
+
+    def up(self) -> None:
+        """Make and start everything; returns when it is ready."""
+        self._write_settings()
+        for number in range(self.orderers):
+            self.start(f"orderer{number}")
+        for number in range(self.orderers):
+            self._join_orderer(number)
+        for organisation in ORGANISATIONS:
+            self.start(f"peer-{organisation}")
+        for organisation in ORGANISATIONS:
+            block = str(self.folder / "channel.block")
+            self.peer(organisation, "channel", "join", "-b", block)
+        self.deploy("1")
+        self._write_profiles()
+
+    def down(self) -> None:
+        """End every process."""
+        self.keeper.stop()
+
+    # Processes.
+
+    def start(self, name: str) -> None:
+        """Start, or start again, an orderer, a peer or a chaincode server."""
+        home = self.folder / name
+        home.mkdir(exist_ok=True)
+        env = {"PATH": os.environ["PATH"], "HOME": str(home), "FABRIC_CFG_PATH": str(home)}
+        env |= {"FABRIC_LOGGING_FORMAT": LOG_FORMAT}
+        if name.startswith("orderer"):
+            command = ["orderer"]
+        elif name.startswith("peer"):
+            command = ["peer", "node", "start"]
+        else:
+            package = self.packages[name]
+            command = [sys.executable, "-m", "node.cli", "ledger", "chaincode", "--listen", package.address]
+            command += ["--id", package.id, "--tls-cert", "server.pem", "--tls-key", "server.key"]
+            command += ["--client-ca", "ca.pem"]
+            env |= {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+        self.keeper.start(name, command, env, home)
+
+    def kill(self, name: str) -> None:
+        """SIGKILL a process."""
+        self.keeper.kill(name)
+
+    # The contract.
+
+    def deploy(self, version: str) -> None:
+        """Package, install, approve for both organisations and commit the contract as the next sequence.
+
+        The servers of the version before run until the new definition has committed.
+        """
+        old = [name for name in self.keeper.running if name.startswith("chaincode")]
+        for organisation in ORGANISATIONS:
+            name = self._package(organisation, version)
+            self.peer(organisation, "lifecycle", "chaincode", "install", str(self.packages[name].path))
+            self.start(name)
+        self.sequence += 1
+        definition = [
+            *("--channelID", CHANNEL, "--name", CHAINCODE, "--version", version),
+            *("--sequence", str(self.sequence), "--signature-policy", POLICY),
+        ]
+        for organisation in ORGANISATIONS:
+            approve = ("lifecycle", "chaincode", "approveformyorg", *definition, *self._orderer_options())
+            package = self.packages[chaincode_name(organisation, version)]
+            self.peer(organisation, *approve, "--package-id", package.id)
+        commit = ("lifecycle", "chaincode", "commit", *definition, *self._orderer_options())
+        self.peer(ORGANISATIONS[0], *commit, *self.both_peers())
+        for organisation in ORGANISATIONS:
+            self._wait(f"the contract of {organisation}", lambda each=organisation: self._answers(each))
+        for name in old:
+            self.kill(name)
+
+    def _package(self, organisation: str, version: str) -> str:
+        """Write the organisation's chaincode package and the server's TLS files; the server's name."""
+        name, label = chaincode_name(organisation, version), f"hedui_{version}"
+        home = self.folder / name
+        home.mkdir(parents=True)
+        address = f"127.0.0.1:{free_port()}"
+        connection = Connection.create(address)
+        (home / "ca.pem").write_bytes(connection.ca)
+        (home / "server.pem").write_bytes(connection.server.chain_pem)
+        (home / "server.key").touch(mode=0o600)
+        (home / "server.key").write_bytes(connection.server.key_pem)
+        content = chaincode_package(label, connection.service)
+        path = home / f"{label}.tar.gz"
+        path.write_bytes(content)
+        self.packages[name] = Package(package_id(label, content), address, path)
+        return name
+
+    def _answers(self, organisation: str) -> bool:
+        """Whether the contract runs on this organisation's peer: it refuses a call it does not know."""
+        call = json.dumps({"Args": ["there is no such function"]})
+        done = self._run(
+            ["peer", "chaincode", "query", "-C", CHANNEL, "-n", CHAINCODE, "-c", call],
+            self.peer_environment(organisation),
+            check=False,
+        )
+        return done.returncode == 0 or "response status" in done.stderr or "chaincode response" in done.stderr
+
+    # Commands.
+
+    def peer(self, organisation: str, *arguments: str) -> str:
+        """Run ``peer …`` as the administrator of an organisation; again while it fails, for a minute."""
+        env = self.peer_environment(organisation)
+        return self._patiently(["peer", *arguments], env)
+
+    def peer_environment(self, organisation: str) -> dict[str, str]:
+        """The environment in which ``peer`` acts for an organisation's administrator."""
+        base = self.crypto / f"peerOrganizations/{organisation}.example"
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "FABRIC_CFG_PATH": str(self.folder / f"peer-{organisation}"),
+            "FABRIC_LOGGING_SPEC": "warning",
+            "FABRIC_LOGGING_FORMAT": LOG_FORMAT,
+            "CORE_PEER_MSPCONFIGPATH": str(base / f"users/Admin@{organisation}.example/msp"),
+        }
+
+    def both_peers(self) -> list[str]:
+        """Options that name both peers, for what both must endorse."""
+        options = []
+        for each in ORGANISATIONS:
+            options += ["--peerAddresses", f"127.0.0.1:{self.ports.peer[each]}"]
+            options += ["--tlsRootCertFiles", str(self._peer_tls(each) / "ca.crt")]
+        return options
+
+    def _orderer_options(self) -> list[str]:
+        ca = self._orderer_tls(0) / "ca.crt"
+        return ["--orderer", f"127.0.0.1:{self.ports.orderer[0]}", "--tls", "--cafile", str(ca)]
+
+    def _join_orderer(self, number: int) -> None:
+        tls = self._orderer_tls(number)
+        command = ["osnadmin", "channel", "join", "--channelID", CHANNEL]
+        command += ["--config-block", str(self.folder / "channel.block")]
+        command += ["-o", f"127.0.0.1:{self.ports.admin[number]}", "--ca-file", str(tls / "ca.crt")]
+        command += ["--client-cert", str(tls / "server.crt"), "--client-key", str(tls / "server.key")]
+        self._patiently(command, {"PATH": os.environ["PATH"]}, good="Status: 201")
+
+    def _patiently(self, command: Sequence[str], env: Mapping[str, str], good: str = "") -> str:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while True:
+            done = self._run(command, env, check=False)
+            if done.returncode == 0 and good in done.stdout:
+                return done.stdout + done.stderr
+            if time.monotonic() > deadline or self.keeper.ended():
+                said = (done.stdout + done.stderr).strip()[-2000:]
+                raise NetworkError(
+                    f"{' '.join(command[:4])}: {said}; ended processes: {self.keeper.ended()};"
+                    f" logs in {self.keeper.logs}"
+                )
+            time.sleep(POLL_SECONDS)
+
+    def _run(
+        self, command: Sequence[str], env: Mapping[str, str], *, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            list(command),
+            env=dict(env),
+            cwd=self.folder,
+            check=check,
+            capture_output=True,
+            text=True,
+            timeout=WAIT_SECONDS,
+        )
+
+    def _wait(self, what: str, ready: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not ready():
+            if time.monotonic() > deadline or self.keeper.ended():
+                ended = self.keeper.ended()
+                raise NetworkError(f"{what}: not ready; ended: {ended}; logs in {self.keeper.logs}")
+            time.sleep(POLL_SECONDS)
+
+    # Files.
+
+    def _write_settings(self) -> None:
+        env = {"PATH": os.environ["PATH"], "FABRIC_CFG_PATH": str(self.folder)}
+        _write_json(self.folder / "crypto.yaml", crypto_config(self.orderers))
+        made = f"--output={self.crypto}"
+        self._run(["cryptogen", "generate", f"--config={self.folder / 'crypto.yaml'}", made], env)
+        _write_json(self.folder / "configtx.yaml", channel_config(self.crypto, self.ports, self.tuned))
+        block = str(self.folder / "channel.block")
+        command = ["configtxgen", "-profile", "Hedui", "-channelID", CHANNEL, "-outputBlock", block]
+        self._run(command, env)
+        for number in range(self.orderers):
+            home = self.folder / f"orderer{number}"
+            _write_json(home / "orderer.yaml", orderer_config(number, home, self.crypto, self.ports))
+        for each in ORGANISATIONS:
+            home = self.folder / f"peer-{each}"
+            core = core_config(each, home, self.crypto, self.ports, BUILDER, self.tuned)
+            _write_json(home / "core.yaml", core)
+
+    def _write_profiles(self) -> None:
+        """``profiles/org1.toml`` …, each with the files it names beside it."""
+        for each in ORGANISATIONS:
+            folder = self.profiles / each
+            folder.mkdir(parents=True, exist_ok=True)
+            user = self.crypto / f"peerOrganizations/{each}.example/users/User1@{each}.example/msp"
+            shutil.copy(self._peer_tls(each) / "ca.crt", folder / "peer-tls-ca.pem")
+            shutil.copy(_only(user / "signcerts"), folder / "client.pem")
+            shutil.copy(_only(user / "keystore"), folder / "client.key")
+            profile = PROFILE.format(
+                channel=CHANNEL,
+                chaincode=CHAINCODE,
+                msp=msp(each),
+                port=self.ports.peer[each],
+                name=peer_name(each),
+                folder=each,
+            )
+            (self.profiles / f"{each}.toml").write_text(profile)
+
+    def _peer_tls(self, organisation: str) -> Path:
+        name = f"{organisation}.example"
+        return self.crypto / f"peerOrganizations/{name}/peers/{peer_name(organisation)}/tls"
+
+    def _orderer_tls(self, number: int) -> Path:
+        return self.crypto / f"ordererOrganizations/{ORDERERS}/orderers/{orderer_name(number)}/tls"
+
+
+PROFILE = """\
+channel = "{channel}"
+chaincode = "{chaincode}"
+
+[organisation]
+msp = "{msp}"
+
+[peer]
+endpoint = "127.0.0.1:{port}"
+name = "{name}"
+ca = "{folder}/peer-tls-ca.pem"
+
+[client]
+certificate = "{folder}/client.pem"
+key = "{folder}/client.key"
+"""
+
+
+def _ports(orderers: int) -> Ports:
+    """Free ports, all different."""
+    chosen: set[int] = set()
+    while len(chosen) < 3 * orderers + 3 * len(ORGANISATIONS):
+        chosen.add(free_port())
+    take = iter(chosen)
+    lists = [[next(take) for _ in range(orderers)] for _ in range(3)]
+    maps = [{each: next(take) for each in ORGANISATIONS} for _ in range(3)]
+    return Ports(*lists, *maps)
+
+
+def free_port() -> int:
+    """A port nobody listens on, below those that outgoing connections get: it is free after a restart too."""
+    while True:
+        port = random.SystemRandom().randrange(10000, 32000)
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+
+
+def _only(folder: Path) -> Path:
+    (one,) = folder.iterdir()
+    return one
+
+
+def _write_json(path: Path, value: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, indent=1))
