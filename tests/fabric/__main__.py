@@ -12,7 +12,7 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.fabric.network import FabricNetwork
+from node.config import prepare_transport
 from tests.fabric.settings import PROGRAMS, missing_programs
 
 REMEDY = f"put {', '.join(PROGRAMS)} on the PATH"
@@ -30,6 +30,8 @@ def check() -> None:
 
 def up(folder: Path) -> None:
     """Run a network until SIGINT or SIGTERM."""
+    from tests.fabric.network import FabricNetwork  # noqa: PLC0415  imports gRPC
+
     if folder.exists() and any(folder.iterdir()):
         print(f"{folder} is not empty: name a new folder.", file=sys.stderr)
         sys.exit(2)
@@ -46,6 +48,7 @@ def up(folder: Path) -> None:
 
 def main(arguments: list[str]) -> None:
     """Do what was asked for."""
+    prepare_transport()
     match arguments:
         case ["check"]:
             check()

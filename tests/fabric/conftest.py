@@ -1,22 +1,16 @@
-"""One real Fabric network a session, for every test below; see ``tests.fabric.network``."""
+"""One real Fabric network a session, for every test of this folder; see ``tests.fabric.network``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.fabric.network import FabricNetwork
+from node.config import prepare_transport
 
-HERE = Path(__file__).parent
+prepare_transport()
 
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder needs a network."""
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.fabric)
+from tests.fabric.network import FabricNetwork  # noqa: E402  after the transport is prepared
 
 
 @pytest.fixture(scope="session")
