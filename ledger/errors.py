@@ -13,10 +13,13 @@
     ├── EntryError           a leaf that is no well-formed, signed entry
     ├── Refused              an entry that the contract refuses (``code`` and ``remedy`` of the instance)
     ├── VerificationError    an offline check that fails (``check`` and ``place`` of the instance)
+    ├── ProfileError         a Fabric connection profile that cannot be used
     └── LogError             the log itself
         ├── ForkError        two different trees, or a genesis entry that is not the pinned one
         ├── Quarantined      a start was refused: a witness knows a larger or different tree
+        ├── Raced            another transaction came in between: endorse anew
         └── Unavailable      the log cannot answer now; asking again later is safe
+            └── OutcomeUnknown  handed on to be ordered, and nobody knows whether it was
 
 Each class carries ``code``, the stable name that crosses the wire; the text of an instance names the remedy.
 """
@@ -134,6 +137,12 @@ class VerificationError(LedgerError):
         self.reason = reason
 
 
+class ProfileError(LedgerError):
+    """A connection profile of the Fabric engine that is missing something, or says it wrongly."""
+
+    code = "profile"
+
+
 class LogError(LedgerError):
     """The log, its database or its public folder cannot go on."""
 
@@ -156,3 +165,23 @@ class Unavailable(LogError):
     """The log cannot answer now, for want of witnesses, a start gate or a clean stop; ask again later."""
 
     code = "unavailable"
+
+
+class Raced(LogError):
+    """A transaction read what another one changed before its commit: it changed nothing, endorse anew."""
+
+    code = "raced"
+
+
+class OutcomeUnknown(Unavailable):
+    """A transaction was handed on and its outcome is not known: ask about it again, never take it as failed.
+
+    Attributes:
+        transaction: its id, to ask with.
+    """
+
+    code = "outcome_unknown"
+
+    def __init__(self, message: str, transaction: str) -> None:
+        super().__init__(message)
+        self.transaction = transaction

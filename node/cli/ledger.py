@@ -9,6 +9,7 @@ import click
 
 from ledger.reading import read_entries
 from ledger.verify import verify_folder
+from node.cli.ledger_chaincode import chaincode
 from node.cli.ledger_package import package
 
 EXISTING = click.Path(path_type=Path, exists=True)
@@ -20,6 +21,7 @@ def ledger() -> None:
 
 
 ledger.add_command(package)
+ledger.add_command(chaincode)
 
 
 @ledger.command("verify")

@@ -1,7 +1,7 @@
 """A real Fabric network on this machine: two organisations, Raft, TLS everywhere, our contract installed.
 
-``FabricNetwork(folder).up()`` makes the keys, the channel and the processes; it is ready when a transaction of
-the contract, endorsed by both organisations, has committed through each peer.
+``FabricNetwork(folder).up()`` makes the keys, the channel and the processes; it is ready when a
+transaction of the contract, endorsed by both organisations, has committed through each peer.
 ``down()`` ends everything; a killed test does too (``tests.fabric.keeper``). Logs stay in ``folder/logs``,
 connection profiles in ``folder/profiles``.
 """
@@ -202,7 +202,7 @@ class FabricNetwork:
         """
         profile = ConnectionProfile.read(self.profiles / f"{organisation}.toml")
         with connect(profile) as channel:
-            gateway = Gateway(profile, FabricIdentity.of(profile), channel)
+            gateway = Gateway(profile, FabricIdentity.of(profile, lambda: int(time.time())), channel)
             try:
                 prepared = gateway.endorse([b"find", b"genesis"])
                 gateway.submit(prepared)

@@ -1,0 +1,148 @@
+"""The contract as chaincode: ``append`` and ``find`` over the peer's state.
+
+    append(leaf)   ledger.contract.apply, then the writes; result empty
+    find(id)       canonical {leaf: SHA-256 of the leaf, type} of an accepted entry, empty where there is none
+
+``append`` refuses, besides what the contract refuses:
+
+- ``clock``: the entry's time is more than 120 s off the transaction's time stamp, or off this host's clock;
+- ``recorded``: exactly this leaf was accepted before; its submitter takes its receipt from its own log;
+- ``entry``: the argument is no entry; ``arguments``, ``unknown_function``, ``not_direct``: called otherwise
+  than by a client with one leaf. A call from another chaincode would change the state with no leaf to show
+  for it.
+
+Keys are the contract's (``ledger.state``), values canonical JSON; ``id/<entry id>`` carries the leaf's
+digest too. Every key read is in the transaction's read set, so two transactions that both count have not
+seen different states: who comes second is flagged MVCC_READ_CONFLICT, and is endorsed anew.
+
+**Hot keys.** An intent, an answer, a release or a close writes only keys that hold its own query id, slot
+or entry id, and reads only those and what rare entries write (members, publications, rules, grants). So any
+number of them run at once; ``tests/ledger/fabric/test_hot_keys.py`` finds that out from the contract
+itself. The lists ``members``, ``datasets``, ``dataset/…`` and ``grants/…`` are written by the rare entries
+that add to them; two of those at once are one race and one more endorsement.
+
+**Time.** There is no clock all endorsers share, and a key with the greatest time so far would be the
+hottest of all. The chaincode therefore runs the contract at the entry's own time. Every node's replay runs
+it at the greatest time of the entries so far, which may be up to 240 s later; only an intent depends on it
+(validity of its certificate and grants, period of its slots). An intent at such an edge can be accepted
+here and void in the replay. **The replay is the authority**: nobody answers a void intent, and the slots it
+took stay taken here, which gives away nothing. All state of the replay is state here too, so whatever
+depends on a void entry is void as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from ledger import contract
+from ledger.canonical import decode, encode
+from ledger.entry import Entry, parse
+from ledger.errors import EntryError, LogError, Refused
+from ledger.fabric.shim import Call, Stub, function
+from ledger.periods import check_time
+from ledger.replay import Apply
+
+CLOCK_SECONDS = 120
+_VALUE_BYTES = 1 << 24
+_VALUE_DEPTH = 16
+
+
+class ChaincodeState:
+    """The contract's state in one transaction: reads once, holds writes back, sees its own writes."""
+
+    def __init__(self, stub: Stub) -> None:
+        self._stub = stub
+        self._values: dict[str, Any] = {}
+        self._changed: set[str] = set()
+
+    def get(self, key: str) -> Any:
+        """See ``ledger.state.State``."""
+        if key not in self._values:
+            found = self._stub.get_state(checked_key(key))
+            value = decode(found, max_bytes=_VALUE_BYTES, max_depth=_VALUE_DEPTH) if found else None
+            self._values[key] = value
+        return self._values[key]
+
+    def put(self, key: str, value: Any) -> None:
+        """See ``ledger.state.State``."""
+        self._values[checked_key(key)] = value
+        self._changed.add(key)
+
+    def write(self) -> None:
+        """Hand what was put to the peer, in sorted order of keys."""
+        for key in sorted(self._changed):
+            self._stub.put_state(key, encode(self._values[key]))
+
+
+def checked_key(key: str) -> str:
+    """``key``, if a peer on LevelDB or CouchDB takes it.
+
+    Raises:
+        LogError: empty, begins with an underscore, or holds U+0000 or U+10FFFF, which Fabric keeps for
+        itself.
+    """
+    if not key or key.startswith("_") or "\x00" in key or "\U0010ffff" in key:
+        raise LogError("a key of the contract is not valid on Fabric: name the record otherwise")
+    return key
+
+
+class Chaincode:
+    """What the chaincode server calls for each transaction."""
+
+    def __init__(self, now: Callable[[], int], apply: Apply = contract.apply) -> None:
+        """Args: ``now`` is this host's clock, POSIX seconds; ``apply`` the contract."""
+        self._now = now
+        self._apply = apply
+
+    def __call__(self, call: Call, stub: Stub) -> bytes:
+        """Work on one transaction.
+
+        Raises:
+            Refused: as the module says.
+            PeerError: the peer does not answer a request.
+        """
+        name, args = function(call)
+        if not call.direct:
+            raise Refused("not_direct", "call this chaincode as a client, not from another chaincode")
+        if name not in ("append", "find"):
+            raise Refused("unknown_function", "call append or find")
+        if len(args) != 1:
+            raise Refused("arguments", f"call {name} with one argument")
+        state = ChaincodeState(stub)
+        if name == "find":
+            return _find(state, args[0])
+        self._append(state, args[0], call.seconds)
+        state.write()
+        return b""
+
+    def _append(self, state: ChaincodeState, leaf: bytes, stamp: int) -> None:
+        try:
+            entry = parse(leaf)
+        except EntryError as error:
+            raise Refused(error.code, str(error)) from error
+        digest = hashlib.sha256(leaf).hexdigest()
+        place = f"id/{entry.id}"
+        known = state.get(place)
+        if known is not None and known["leaf"] == digest:
+            raise Refused("recorded", "exactly this entry is on the ledger")
+        self._check_clock(entry, stamp)
+        self._apply(state, entry, entry.time)
+        state.put(place, {"leaf": digest, "type": entry.type})
+
+    def _check_clock(self, entry: Entry, stamp: int) -> None:
+        seconds = int(check_time(entry.time).timestamp())
+        for clock in (stamp, self._now()):
+            if abs(seconds - clock) > CLOCK_SECONDS:
+                raise Refused(
+                    "clock", f"the entry's time is more than {CLOCK_SECONDS} s off: set the clock, sign again"
+                )
+
+
+def _find(state: ChaincodeState, name: bytes) -> bytes:
+    try:
+        found = state.get(f"id/{name.decode('utf-8')}")
+    except UnicodeDecodeError as error:
+        raise Refused("arguments", "an id is text in UTF-8") from error
+    return b"" if found is None else encode(found)

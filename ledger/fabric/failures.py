@@ -1,0 +1,147 @@
+r"""What a peer's error means: from a gRPC status with its details to one of this package's errors.
+
+A failed Gateway call carries google.rpc.Status in the trailer ``grpc-status-details-bin``; its details are
+one ``gateway.ErrorDetail`` {address, msp_id, message} for each endorser or orderer that failed. What they
+mean:
+
+| call | status | details | error |
+|---|---|---|---|
+| Endorse, Evaluate | any | ``chaincode response <n>, <code>\|<remedy>`` | Refused(code, remedy) |
+| Endorse | any | payloads do not match | Raced: the endorsers have different blocks yet |
+| Endorse | FAILED_PRECONDITION | | Unavailable: not enough organisations' peers are up |
+| Endorse | UNAVAILABLE, DEADLINE_EXCEEDED, ABORTED | | Unavailable: nothing was submitted, ask again |
+| Submit | ABORTED, FAILED_PRECONDITION | | Unavailable: the orderer did not take it, ask again |
+| any | PERMISSION_DENIED, UNAUTHENTICATED, INVALID_ARGUMENT, … | | LogError: the set-up is wrong |
+| Submit | any other | | OutcomeUnknown |
+| CommitStatus | any but the set-up's | | OutcomeUnknown |
+
+A status of Submit that does not say "not taken" leaves the outcome open: the transaction may stand in a
+block.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NoReturn
+
+import grpc
+from fabric_protos.gateway import gateway_pb2
+from google.protobuf.message import DecodeError
+
+from ledger.errors import LedgerError, LogError, OutcomeUnknown, Raced, Refused, Unavailable
+from ledger.wire import rpc_status_pb2
+
+DETAILS = "grpc-status-details-bin"
+_REFUSAL = re.compile(r"chaincode response [0-9]+, ([a-z][a-z0-9_]{0,63})\|(.*)", re.DOTALL)
+_MISMATCH = "do not match"
+_SHOWN = 200
+"""Characters of a peer's message that are shown."""
+
+_SETUP = {
+    grpc.StatusCode.PERMISSION_DENIED,
+    grpc.StatusCode.UNAUTHENTICATED,
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.UNIMPLEMENTED,
+    grpc.StatusCode.NOT_FOUND,
+}
+_NOT_TAKEN = {grpc.StatusCode.ABORTED, grpc.StatusCode.FAILED_PRECONDITION}
+
+
+def details_of(error: grpc.RpcError) -> list[Any]:
+    """The ErrorDetail messages of a failed call; empty where there are none, or none that can be read."""
+    call: Any = error  # what a failed call raises is its grpc.Call too; the published types do not say so
+    trailer = call.trailing_metadata()
+    found: list[Any] = []
+    for key, value in trailer or ():
+        if key != DETAILS:
+            continue
+        try:
+            for packed in rpc_status_pb2.RpcStatus.FromString(value).details:
+                detail = gateway_pb2.ErrorDetail()
+                if packed.Unpack(detail):
+                    found.append(detail)
+        except DecodeError:
+            continue
+    return found
+
+
+def raise_endorse(error: grpc.RpcError) -> NoReturn:
+    """Raise what a failed Endorse or Evaluate means.
+
+    Raises:
+        Refused, Raced, Unavailable, LogError: as the module's table says.
+    """
+    details = details_of(error)
+    messages = [str(detail.message) for detail in details] or [_text(error)]
+    for message in messages:
+        refusal = _REFUSAL.search(message)
+        if refusal is not None:
+            raise Refused(refusal[1], refusal[2]) from error
+    if any(_MISMATCH in message for message in messages):
+        raise Raced("the endorsing peers have not the same blocks yet: endorse anew") from error
+    if _code(error) is grpc.StatusCode.FAILED_PRECONDITION:
+        raise Unavailable(
+            f"not enough organisations' peers are up to endorse ({_shown(messages)}): start the peers and "
+            "chaincode services the endorsement policy needs; nothing was submitted"
+        ) from error
+    raise _other(error, f"the endorsement failed ({_shown(messages)}); nothing was submitted") from error
+
+
+def raise_submit(error: grpc.RpcError, transaction: str) -> NoReturn:
+    """Raise what a failed Submit means.
+
+    Raises:
+        Unavailable, OutcomeUnknown, LogError: as the module's table says.
+    """
+    code = _code(error)
+    if code in _NOT_TAKEN:
+        raise Unavailable(
+            f"the ordering service did not take the transaction ({_shown(_messages(error))}): ask again later"
+        ) from error
+    if code in _SETUP:
+        raise _other(error, "") from error
+    raise _unknown(error, transaction) from error
+
+
+def raise_status(error: grpc.RpcError, transaction: str) -> NoReturn:
+    """Raise what a failed CommitStatus means.
+
+    Raises:
+        OutcomeUnknown, LogError: as the module's table says.
+    """
+    if _code(error) in _SETUP:
+        raise _other(error, "") from error
+    raise _unknown(error, transaction) from error
+
+
+def _other(error: grpc.RpcError, text: str) -> LedgerError:
+    code = _code(error)
+    if code in _SETUP:
+        return LogError(
+            f"the peer answers {code.name} ({_shown(_messages(error))}): compare channel, chaincode, MSP and "
+            "client certificate of the connection profile with the network's"
+        )
+    return Unavailable(f"{text}: asking again later is safe")
+
+
+def _unknown(error: grpc.RpcError, transaction: str) -> OutcomeUnknown:
+    return OutcomeUnknown(
+        f"the outcome of a transaction is not known ({_code(error).name}): the same bytes again ask about it",
+        transaction,
+    )
+
+
+def _messages(error: grpc.RpcError) -> list[str]:
+    return [str(detail.message) for detail in details_of(error)] or [_text(error)]
+
+
+def _shown(messages: list[str]) -> str:
+    return "; ".join(message[:_SHOWN] for message in messages)
+
+
+def _code(error: grpc.RpcError) -> grpc.StatusCode:
+    return error.code()
+
+
+def _text(error: grpc.RpcError) -> str:
+    return error.details() or ""

@@ -1,0 +1,329 @@
+"""Chaincode as a service: the server a peer connects to, and the messages of one stream.
+
+The peer calls ``protos.Chaincode/Connect`` and both sides send ChaincodeMessage:
+
+    chaincode → peer   REGISTER {ChaincodeID: the package id}
+    peer → chaincode   REGISTERED, then READY
+    peer → chaincode   TRANSACTION or INIT {ChaincodeInput}, with transaction id, channel and signed proposal
+    chaincode → peer   GET_STATE, PUT_STATE {…}        answered by RESPONSE {value} or ERROR {text}
+    chaincode → peer   COMPLETED {Response} or ERROR {text}: the end of that transaction
+    peer → chaincode   KEEPALIVE                       sent back as it came
+
+Rules
+- Many transactions run at once on one stream. A message belongs to the transaction with its (channel, id);
+  each has one request under way at most, so an answer needs no number.
+- One thread reads the stream and never waits for anything but the stream; a bounded pool works on
+  transactions; one queue holds what is to be written, and gRPC's one writer takes from it.
+- Every ERROR of a peer is raised in the transaction that asked, and ends it; it is never taken for data.
+- When the stream ends, every transaction under way on it ends with an error, and nothing is committed by it.
+- Neither arguments nor values nor results are logged.
+- A handler is called with the arguments and a ``Stub``; what it returns is the result, ``Refused`` is a
+  refusal. Any other exception is a fault: it is logged with its trace and the peer gets an error without
+  text.
+
+The chaincode never ends a transaction twice, and holds none after COMPLETED.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent import futures
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import grpc
+from fabric_protos.common import common_pb2
+from fabric_protos.peer import chaincode_pb2, chaincode_shim_pb2, proposal_pb2, proposal_response_pb2
+from google.protobuf.message import DecodeError
+
+from ledger.errors import LogError, Refused
+from ledger.fabric.gateway import MESSAGE_BYTES
+
+WORKERS = 32
+"""Transactions worked on at once, on all streams together."""
+
+STREAMS = 16
+"""Peers that may be connected at once."""
+
+OK = 200
+REFUSED = 500
+
+log = logging.getLogger("hedui.chaincode")
+
+_Kind: Any = chaincode_shim_pb2.ChaincodeMessage
+_Key: TypeAlias = tuple[str, str]
+
+
+class PeerError(LogError):
+    """The peer answered the chaincode with an error, or its stream ended; so ends the transaction."""
+
+    code = "peer"
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a transaction asks.
+
+    Attributes:
+        args: the function's name and its arguments.
+        seconds: the transaction's time stamp, set by its submitter, POSIX seconds.
+        direct: whether a client called this function itself, and not another chaincode on its behalf.
+    """
+
+    args: tuple[bytes, ...]
+    seconds: int
+    direct: bool
+
+
+class Stub:
+    """One transaction's way to the peer's state; belongs to one thread."""
+
+    def __init__(self, stream: _Stream, key: _Key) -> None:
+        self._stream = stream
+        self._key = key
+        self.answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def get_state(self, key: str) -> bytes:
+        """Committed value under ``key``, empty where there is none; not what this transaction has put.
+
+        Raises:
+            PeerError: the peer refuses, or is gone.
+        """
+        return self._ask(_Kind.GET_STATE, chaincode_shim_pb2.GetState(key=key))
+
+    def put_state(self, key: str, value: bytes) -> None:
+        """Write ``value`` when the transaction commits.
+
+        Raises:
+            PeerError: the peer refuses, or is gone.
+        """
+        self._ask(_Kind.PUT_STATE, chaincode_shim_pb2.PutState(key=key, value=value))
+
+    def _ask(self, kind: int, message: Any) -> bytes:
+        self._stream.send(kind, message.SerializeToString(), self._key)
+        answer = self.answers.get()
+        if answer is None:
+            raise PeerError("the peer closed the stream: it asks again on the next one")
+        if answer.type == _Kind.ERROR:
+            raise PeerError(f"the peer refuses: {answer.payload.decode('utf-8', 'replace')[:200]}")
+        if answer.type != _Kind.RESPONSE:
+            raise PeerError("the peer sent another message than the answer: connect a supported version")
+        return bytes(answer.payload)
+
+
+Handler: TypeAlias = Callable[[Call, Stub], bytes]
+"""Works on one transaction: its result, or ``Refused``. Called from many threads."""
+
+
+class _Stream:
+    """One peer's connection."""
+
+    def __init__(self, package: str, handler: Handler, pool: futures.Executor) -> None:
+        self._handler = handler
+        self._pool = pool
+        self._outgoing: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._running: dict[_Key, Stub] = {}
+        self._lock = threading.Lock()
+        identity = chaincode_pb2.ChaincodeID(name=package)
+        self.send(_Kind.REGISTER, identity.SerializeToString(), ("", ""))
+
+    def send(self, kind: int, payload: bytes, key: _Key) -> None:
+        """Queue a message."""
+        self._outgoing.put(_Kind(type=kind, payload=payload, channel_id=key[0], txid=key[1]))
+
+    def outgoing(self) -> Iterator[Any]:
+        """What gRPC writes, until the stream ends."""
+        while True:
+            message = self._outgoing.get()
+            if message is None:
+                return
+            yield message
+
+    def read(self, messages: Iterator[Any]) -> None:
+        """Take every message of the peer; ends with the stream."""
+        try:
+            for message in messages:
+                self._take(message)
+        except grpc.RpcError:
+            log.info("a peer's stream broke off")
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End every transaction under way, and the writer."""
+        with self._lock:
+            running = list(self._running.values())
+        for stub in running:
+            stub.answers.put(None)
+        self._outgoing.put(None)
+
+    def _take(self, message: Any) -> None:
+        kind = message.type
+        if kind in (_Kind.TRANSACTION, _Kind.INIT):
+            self._begin(message)
+        elif kind in (_Kind.RESPONSE, _Kind.ERROR):
+            with self._lock:
+                stub = self._running.get((message.channel_id, message.txid))
+            if stub is None:
+                log.warning("a peer answered a transaction that is not under way")
+            else:
+                stub.answers.put(message)
+        elif kind == _Kind.KEEPALIVE:
+            self._outgoing.put(message)
+        elif kind == _Kind.READY:
+            log.info("a peer is ready")
+        elif kind != _Kind.REGISTERED:
+            log.warning("a peer sent a message of a kind that is not known here")
+
+    def _begin(self, message: Any) -> None:
+        key = (message.channel_id, message.txid)
+        with self._lock:
+            twice = key in self._running
+            stub = self._running.get(key) or Stub(self, key)
+            self._running[key] = stub
+        if twice:
+            self.send(_Kind.ERROR, b"this transaction is under way already", key)
+            return
+        work = self._pool.submit(self._work, message, stub)
+        work.add_done_callback(lambda done: self._end(key, done))
+
+    def _work(self, message: Any, stub: Stub) -> tuple[int, bytes]:
+        """Kind and payload of the message that ends a transaction."""
+        try:
+            return _Kind.COMPLETED, self._respond(message, stub)
+        except PeerError as error:
+            log.warning("a transaction ended: %s", error)
+            return _Kind.ERROR, str(error).encode()
+        except DecodeError:
+            return _Kind.ERROR, b"the transaction is malformed"
+
+    def _end(self, key: _Key, done: futures.Future[tuple[int, bytes]]) -> None:
+        """Send it; a fault of one transaction does not end the others' stream."""
+        kind, payload = _Kind.ERROR, b"the chaincode failed: its trace is in its own output"
+        fault = None if done.cancelled() else done.exception()
+        if fault is not None:
+            log.error("a transaction failed", exc_info=fault)
+        elif not done.cancelled():
+            kind, payload = done.result()
+        with self._lock:
+            del self._running[key]
+        self.send(kind, payload, key)
+
+    def _respond(self, message: Any, stub: Stub) -> bytes:
+        if message.type == _Kind.INIT:
+            return _response(OK, "", b"")
+        try:
+            return _response(OK, "", self._handler(read_call(message), stub))
+        except Refused as refused:
+            return _response(REFUSED, f"{refused.code}|{refused.remedy}", b"")
+
+
+def read_call(message: Any) -> Call:
+    """What a TRANSACTION message asks.
+
+    Raises:
+        DecodeError: it is malformed.
+    """
+    args = tuple(chaincode_pb2.ChaincodeInput.FromString(message.payload).args)
+    proposal = proposal_pb2.Proposal.FromString(message.proposal.proposal_bytes)
+    header = common_pb2.Header.FromString(proposal.header)
+    channel = common_pb2.ChannelHeader.FromString(header.channel_header)
+    payload = proposal_pb2.ChaincodeProposalPayload.FromString(proposal.payload)
+    invocation = chaincode_pb2.ChaincodeInvocationSpec.FromString(payload.input)
+    direct = tuple(invocation.chaincode_spec.input.args) == args
+    return Call(args, int(channel.timestamp.seconds), direct)
+
+
+def _response(status: int, text: str, payload: bytes) -> bytes:
+    response = proposal_response_pb2.Response(status=status, message=text, payload=payload)
+    data: bytes = response.SerializeToString()
+    return data
+
+
+class ChaincodeServer:
+    """The service peers connect to. ``start`` it, ``stop`` it."""
+
+    def __init__(self, handler: Handler, package: str, workers: int = WORKERS) -> None:
+        """Prepare a server.
+
+        Args:
+            handler: works on each transaction.
+            package: the package id under which the peers have installed this chaincode.
+            workers: transactions worked on at once.
+        """
+        self._handler = handler
+        self._package = package
+        self._pool = futures.ThreadPoolExecutor(workers, "chaincode")
+        self._streams = futures.ThreadPoolExecutor(STREAMS, "chaincode-stream")
+        options = [
+            ("grpc.max_receive_message_length", MESSAGE_BYTES),
+            ("grpc.max_send_message_length", MESSAGE_BYTES),
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+            ("grpc.so_reuseport", 0),
+        ]
+        self._server = grpc.server(self._streams, options=options)
+        connect = grpc.stream_stream_rpc_method_handler(
+            self._connect,
+            request_deserializer=_Kind.FromString,
+            response_serializer=_Kind.SerializeToString,
+        )
+        service = grpc.method_handlers_generic_handler("protos.Chaincode", {"Connect": connect})
+        self._server.add_generic_rpc_handlers((service,))
+
+    def start(self, listen: str, credentials: grpc.ServerCredentials | None = None) -> int:
+        """Open the port and return its number; ``credentials`` for TLS.
+
+        Raises:
+            LogError: the port cannot be opened.
+        """
+        try:
+            if credentials is None:
+                port = self._server.add_insecure_port(listen)
+            else:
+                port = self._server.add_secure_port(listen, credentials)
+        except RuntimeError as error:
+            raise LogError(
+                "the chaincode's port cannot be opened: choose a free address of this host"
+            ) from error
+        self._server.start()
+        return int(port)
+
+    def wait(self) -> None:
+        """Wait until the server is stopped."""
+        self._server.wait_for_termination()
+
+    def end(self) -> None:
+        """Begin to stop: ``wait`` returns soon. May be called from a signal's handler."""
+        self._server.stop(grace=None)
+
+    def stop(self) -> None:
+        """Close every stream and wait for the threads."""
+        self._server.stop(grace=None).wait()
+        self._streams.shutdown()
+        self._pool.shutdown()
+
+    def _connect(self, messages: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
+        stream = _Stream(self._package, self._handler, self._pool)
+        context.add_callback(stream.close)
+        reader = threading.Thread(target=stream.read, args=(messages,), name="chaincode-reader", daemon=True)
+        reader.start()
+        try:
+            yield from stream.outgoing()
+        finally:
+            stream.close()
+            reader.join()
+
+
+def function(call: Call) -> tuple[str, Sequence[bytes]]:
+    """Name and arguments of a call.
+
+    Raises:
+        Refused: there is no name.
+    """
+    if not call.args:
+        raise Refused("unknown_function", "name the function first")
+    return call.args[0].decode("utf-8", "replace"), call.args[1:]

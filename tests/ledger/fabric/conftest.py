@@ -1,0 +1,46 @@
+"""A network in memory with the contract as its chaincode, one server for both peers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from ledger.fabric.chaincode import Chaincode
+from ledger.fabric.gateway import Gateway, connect
+from ledger.fabric.identity import FabricIdentity
+from ledger.fabric.profile import ConnectionProfile
+from ledger.fabric.shim import ChaincodeServer
+from tests.ledger.fabric.memory_fabric import PACKAGE, Network
+from tests.ledger.log_cases import cheap
+
+
+@pytest.fixture
+def fabric() -> Iterator[Network]:
+    """Two organisations; the contract is ``cheap``, the chaincode's clock stands."""
+    network = Network()
+    server = ChaincodeServer(Chaincode(network.clock, cheap), PACKAGE)
+    endpoint = f"127.0.0.1:{server.start('127.0.0.1:0')}"
+    for peer in network.peers.values():
+        peer.connect(endpoint)
+    yield network
+    network.close()
+    server.stop()
+
+
+@pytest.fixture
+def profile(fabric: Network, tmp_path: Path) -> ConnectionProfile:
+    return fabric.profile(tmp_path / "org1")
+
+
+@pytest.fixture
+def channel(profile: ConnectionProfile) -> Iterator[grpc.Channel]:
+    with connect(profile) as opened:
+        yield opened
+
+
+@pytest.fixture
+def gateway(fabric: Network, profile: ConnectionProfile, channel: grpc.Channel) -> Gateway:
+    return Gateway(profile, FabricIdentity.of(profile, fabric.clock), channel)

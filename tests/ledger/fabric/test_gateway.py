@@ -1,0 +1,210 @@
+"""The Gateway client against a network in memory, with each of the errors a real one gives."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import pytest
+from cryptography.hazmat.primitives.asymmetric import utils
+
+from keys import msp
+from keys.errors import BadSignature, CertificateMalformed, MalformedKey
+from ledger.canonical import decode
+from ledger.entry import parse
+from ledger.errors import LogError, OutcomeUnknown, Raced, Refused, Unavailable
+from ledger.fabric.gateway import Gateway, Outcome
+from ledger.fabric.identity import FabricIdentity
+from ledger.fabric.profile import ConnectionProfile
+from tests.ledger.fabric.memory_fabric import ORGANISATIONS, Fault, Network, issue
+from tests.ledger.log_cases import leaf
+
+OWN = ORGANISATIONS[0]
+Status = grpc.StatusCode
+
+
+def append(gateway: Gateway, data: bytes) -> Outcome:
+    prepared = gateway.endorse([b"append", data])
+    gateway.submit(prepared)
+    return gateway.outcome(prepared.transaction, 10)
+
+
+def test_a_leaf_is_endorsed_submitted_and_valid(gateway: Gateway) -> None:
+    outcome = append(gateway, leaf())
+    assert (outcome.flag, outcome.block) == ("VALID", 1)
+
+
+def test_what_is_found_is_what_was_appended(gateway: Gateway) -> None:
+    data = leaf()
+    append(gateway, data)
+    found = decode(gateway.evaluate([b"find", parse(data).id.encode()]))
+    assert isinstance(found, dict)
+    assert found["type"] == "incident"
+    assert gateway.evaluate([b"find", b"nothing"]) == b""
+
+
+def test_a_refusal_carries_code_and_remedy(gateway: Gateway) -> None:
+    with pytest.raises(Refused) as refused:
+        gateway.endorse([b"append", leaf("refuse")])
+    assert (refused.value.code, refused.value.remedy) == ("bad_entry", "do not send this one")
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        ([b"append", b"no entry"], "entry"),
+        ([b"append"], "arguments"),
+        ([b"append", b"{}", b"{}"], "arguments"),
+        ([b"remove", b"{}"], "unknown_function"),
+        ([], "unknown_function"),
+    ],
+)
+def test_other_calls_are_refused(gateway: Gateway, args: list[bytes], code: str) -> None:
+    with pytest.raises(Refused) as refused:
+        gateway.endorse(args)
+    assert refused.value.code == code
+
+
+def test_the_same_leaf_again_is_recorded_and_another_with_its_id_is_refused(gateway: Gateway) -> None:
+    append(gateway, leaf("x", id="one"))
+    for code, again in (("recorded", leaf("x", id="one")), ("id_used", leaf("y", id="one"))):
+        with pytest.raises(Refused) as refused:
+            gateway.endorse([b"append", again])
+        assert refused.value.code == code
+
+
+@pytest.mark.parametrize("seconds", [-121, 121])
+def test_an_entry_off_the_clock_is_refused(fabric: Network, gateway: Gateway, seconds: int) -> None:
+    fabric.now += seconds
+    with pytest.raises(Refused) as refused:
+        gateway.endorse([b"append", leaf()])
+    assert refused.value.code == "clock"
+
+
+def test_of_two_in_one_block_the_second_raced(fabric: Network, gateway: Gateway) -> None:
+    first, second = (gateway.endorse([b"append", leaf(code, id="one")]) for code in ("x", "y"))
+    fabric.hold(held=True)
+    gateway.submit(first)
+    gateway.submit(second)
+    fabric.hold(held=False)
+    assert gateway.outcome(first.transaction, 10).flag == "VALID"
+    late = gateway.outcome(second.transaction, 10)
+    assert late.flag == "MVCC_READ_CONFLICT"
+    assert late.raced
+
+
+def test_a_transaction_submitted_twice_counts_once(gateway: Gateway) -> None:
+    prepared = gateway.endorse([b"append", leaf()])
+    gateway.submit(prepared)
+    gateway.submit(prepared)
+    assert gateway.outcome(prepared.transaction, 10).flag == "VALID"
+
+
+def test_endorsers_with_different_blocks_are_a_race(fabric: Network, gateway: Gateway) -> None:
+    other = fabric.peers[ORGANISATIONS[1]]
+    other.state["id/one"] = (b"", (9, 9))
+    with pytest.raises(Raced):
+        gateway.endorse([b"append", leaf(id="one")])
+
+
+def test_too_few_organisations_is_unavailable_and_says_what_to_start(
+    fabric: Network, gateway: Gateway
+) -> None:
+    fabric.peers[ORGANISATIONS[1]].switch(up=False)
+    with pytest.raises(Unavailable, match="not enough organisations") as error:
+        gateway.endorse([b"append", leaf()])
+    assert not isinstance(error.value, OutcomeUnknown)
+
+
+@pytest.mark.parametrize("code", [Status.UNAVAILABLE, Status.DEADLINE_EXCEEDED, Status.ABORTED])
+def test_before_submit_asking_again_is_safe(fabric: Network, gateway: Gateway, code: grpc.StatusCode) -> None:
+    fabric.peers[OWN].faults["Endorse"].append(Fault(code))
+    data = leaf()
+    with pytest.raises(Unavailable) as error:
+        gateway.endorse([b"append", data])
+    assert not isinstance(error.value, OutcomeUnknown)
+    assert append(gateway, data).flag == "VALID"
+
+
+@pytest.mark.parametrize(
+    "code", [Status.UNAVAILABLE, Status.DEADLINE_EXCEEDED, Status.INTERNAL, Status.UNKNOWN]
+)
+@pytest.mark.parametrize("after", [False, True])
+def test_a_submit_that_breaks_off_is_unknown(
+    fabric: Network, gateway: Gateway, code: grpc.StatusCode, *, after: bool
+) -> None:
+    fabric.peers[OWN].faults["Submit"].append(Fault(code, after=after))
+    prepared = gateway.endorse([b"append", leaf()])
+    with pytest.raises(OutcomeUnknown) as error:
+        gateway.submit(prepared)
+    assert error.value.transaction == prepared.transaction
+    if after:
+        assert gateway.outcome(prepared.transaction, 10).flag == "VALID"
+    else:
+        with pytest.raises(OutcomeUnknown):
+            gateway.outcome(prepared.transaction, 0.1)
+
+
+@pytest.mark.parametrize("code", [Status.ABORTED, Status.FAILED_PRECONDITION])
+def test_a_submit_the_orderer_did_not_take_is_no_unknown(
+    fabric: Network, gateway: Gateway, code: grpc.StatusCode
+) -> None:
+    fabric.peers[OWN].faults["Submit"].append(Fault(code, "received unsuccessful response from orderer"))
+    with pytest.raises(Unavailable) as error:
+        gateway.submit(gateway.endorse([b"append", leaf()]))
+    assert not isinstance(error.value, OutcomeUnknown)
+
+
+def test_a_lost_commit_status_is_asked_for_again_with_the_same_id(fabric: Network, gateway: Gateway) -> None:
+    peer = fabric.peers[OWN]
+    for _ in range(3):
+        peer.faults["CommitStatus"].append(Fault(Status.UNAVAILABLE, after=True))
+    assert append(gateway, leaf()).flag == "VALID"
+    assert (peer.calls["Submit"], peer.calls["CommitStatus"]) == (1, 4)
+
+
+@pytest.mark.parametrize("code", [Status.PERMISSION_DENIED, Status.INVALID_ARGUMENT])
+@pytest.mark.parametrize("method", ["Endorse", "Submit", "CommitStatus"])
+def test_a_wrong_set_up_is_named(
+    fabric: Network, gateway: Gateway, code: grpc.StatusCode, method: str
+) -> None:
+    fabric.peers[OWN].faults[method].append(Fault(code, "access denied"))
+    with pytest.raises(LogError, match="connection profile") as error:
+        append(gateway, leaf())
+    assert not isinstance(error.value, Unavailable)
+
+
+def test_many_at_once_all_commit(gateway: Gateway) -> None:
+    with ThreadPoolExecutor(64) as pool:
+        outcomes = list(pool.map(lambda _: append(gateway, leaf()).flag, range(192)))
+    assert outcomes == ["VALID"] * 192
+
+
+def test_a_peers_error_ends_the_transaction(fabric: Network, gateway: Gateway) -> None:
+    fabric.peers[OWN].refuse_put.add("id/one")
+    with pytest.raises(Unavailable, match="PUT_STATE failed"):
+        gateway.endorse([b"append", leaf(id="one")])
+    assert append(gateway, leaf(id="two")).flag == "VALID"
+
+
+def test_signatures_have_the_lower_s(profile: ConnectionProfile) -> None:
+    key = msp.MspKey(profile.key)
+    for number in range(32):
+        msp.verify(profile.certificate, b"%d" % number, key.sign(b"%d" % number))
+    with pytest.raises(BadSignature):
+        msp.verify(profile.certificate, b"1", key.sign(b"2"))
+    assert "key" not in repr(key).lower().replace("mspkey", "")
+
+
+def test_the_higher_s_is_refused(profile: ConnectionProfile) -> None:
+    r, s = utils.decode_dss_signature(msp.MspKey(profile.key).sign(b"m"))
+    with pytest.raises(BadSignature):
+        msp.verify(profile.certificate, b"m", utils.encode_dss_signature(r, msp._ORDER - s))
+
+
+def test_certificate_and_key_belong_together(profile: ConnectionProfile) -> None:
+    other, _ = issue("other")
+    with pytest.raises(CertificateMalformed, match="another key"):
+        FabricIdentity("Org1MSP", other, profile.key, lambda: 0)
+    with pytest.raises(MalformedKey):
+        FabricIdentity("Org1MSP", profile.certificate, b"no key", lambda: 0)
