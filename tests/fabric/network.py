@@ -91,7 +91,9 @@ class FabricNetwork:
         self.crypto = self.folder / "crypto"
         self.keeper = Keeper(self.folder / "logs")
         self.ports = _ports(orderers)
-        self.sequence = 0
+        self._version = ""
+        self._sequence = 0
+        self._ledgers = 0
         self.packages: dict[str, Package] = {}
 
     def __enter__(self) -> FabricNetwork:
@@ -119,8 +121,7 @@ class FabricNetwork:
         for organisation in ORGANISATIONS:
             block = str(self.folder / "channel.block")
             self.peer(organisation, "channel", "join", "-b", block)
-        self._write_profiles()
-        self.deploy("1")
+        self.upgrade("1")
 
     def down(self) -> None:
         """End every process."""
@@ -152,8 +153,15 @@ class FabricNetwork:
 
     # The contract.
 
-    def deploy(self, version: str) -> None:
-        """Package, install, approve for both organisations and commit the contract as the next sequence.
+    def new_ledger(self) -> Path:
+        """An empty ledger: the installed contract under a name of its own; the folder of its profiles."""
+        self._ledgers += 1
+        name = f"{CHAINCODE}{self._ledgers}"
+        self._define(name, sequence=1)
+        return self.profiles.with_name(f"profiles-{name}")
+
+    def upgrade(self, version: str) -> None:
+        """Install a package of this version and make it the contract of the first ledger.
 
         The servers of the version before run until the new definition has committed.
         """
@@ -162,21 +170,27 @@ class FabricNetwork:
             name = self._package(organisation, version)
             self.peer(organisation, "lifecycle", "chaincode", "install", str(self.packages[name].path))
             self.start(name)
-        self.sequence += 1
+        self._version = version
+        self._sequence += 1
+        self._define(CHAINCODE, self._sequence)
+        for name in old:
+            self.kill(name)
+
+    def _define(self, name: str, sequence: int) -> None:
+        """Approve a definition for both organisations, commit it, and wait until it is in use."""
         definition = [
-            *("--channelID", CHANNEL, "--name", CHAINCODE, "--version", version),
-            *("--sequence", str(self.sequence), "--signature-policy", POLICY),
+            *("--channelID", CHANNEL, "--name", name, "--version", self._version),
+            *("--sequence", str(sequence), "--signature-policy", POLICY),
         ]
         for organisation in ORGANISATIONS:
             approve = ("lifecycle", "chaincode", "approveformyorg", *definition, *self._orderer_options())
-            package = self.packages[chaincode_name(organisation, version)]
+            package = self.packages[chaincode_name(organisation, self._version)]
             self.peer(organisation, *approve, "--package-id", package.id)
         commit = ("lifecycle", "chaincode", "commit", *definition, *self._orderer_options())
         self.peer(ORGANISATIONS[0], *commit, *self.both_peers())
         for each in ORGANISATIONS:
-            self._wait(f"a transaction through {peer_name(each)}", partial(self._commits, each))
-        for name in old:
-            self.kill(name)
+            profile = self._write_profile(name, each)
+            self._wait(f"a transaction through {peer_name(each)}", partial(self._commits, profile))
 
     def _package(self, organisation: str, version: str) -> str:
         """Write the organisation's chaincode package and the server's TLS files; the server's name."""
@@ -195,12 +209,12 @@ class FabricNetwork:
         self.packages[name] = Package(package_id(label, content), address, path)
         return name
 
-    def _commits(self, organisation: str) -> bool:
-        """Whether a transaction through this organisation's peer commits; ``find`` writes nothing.
+    def _commits(self, path: Path) -> bool:
+        """Whether a transaction through this profile's peer commits; ``find`` writes nothing.
 
         An open port is no sign of this: a peer's Gateway endorses once gossip has told it of the others.
         """
-        profile = ConnectionProfile.read(self.profiles / f"{organisation}.toml")
+        profile = ConnectionProfile.read(path)
         with connect(profile) as channel:
             gateway = Gateway(profile, FabricIdentity.of(profile, lambda: int(time.time())), channel)
             try:
@@ -303,24 +317,27 @@ class FabricNetwork:
             core = core_config(each, home, self.crypto, self.ports, BUILDER, self.tuned)
             _write_json(home / "core.yaml", core)
 
-    def _write_profiles(self) -> None:
+    def _write_profile(self, name: str, organisation: str) -> Path:
         """``profiles/org1.toml`` …, each with the files it names beside it."""
-        for each in ORGANISATIONS:
-            folder = self.profiles / each
-            folder.mkdir(parents=True, exist_ok=True)
-            user = self.crypto / f"peerOrganizations/{each}.example/users/User1@{each}.example/msp"
-            shutil.copy(self._peer_tls(each) / "ca.crt", folder / "peer-tls-ca.pem")
-            shutil.copy(_only(user / "signcerts"), folder / "client.pem")
-            shutil.copy(_only(user / "keystore"), folder / "client.key")
-            profile = PROFILE.format(
-                channel=CHANNEL,
-                chaincode=CHAINCODE,
-                msp=msp(each),
-                port=self.ports.peer[each],
-                name=peer_name(each),
-                folder=each,
-            )
-            (self.profiles / f"{each}.toml").write_text(profile)
+        profiles = self.profiles if name == CHAINCODE else self.profiles.with_name(f"profiles-{name}")
+        folder = profiles / organisation
+        folder.mkdir(parents=True, exist_ok=True)
+        base = self.crypto / f"peerOrganizations/{organisation}.example"
+        user = base / f"users/User1@{organisation}.example/msp"
+        shutil.copy(self._peer_tls(organisation) / "ca.crt", folder / "peer-tls-ca.pem")
+        shutil.copy(_only(user / "signcerts"), folder / "client.pem")
+        shutil.copy(_only(user / "keystore"), folder / "client.key")
+        profile = PROFILE.format(
+            channel=CHANNEL,
+            chaincode=name,
+            msp=msp(organisation),
+            port=self.ports.peer[organisation],
+            name=peer_name(organisation),
+            folder=organisation,
+        )
+        path = profiles / f"{organisation}.toml"
+        path.write_text(profile)
+        return path
 
     def _peer_tls(self, organisation: str) -> Path:
         name = f"{organisation}.example"
