@@ -68,6 +68,11 @@ def verify_cosignature(text: str, signature: Signature, key: VerifierKey) -> int
     return time
 
 
+def cosignature_time(line: Signature) -> int:
+    """The time a verified line carries, POSIX seconds."""
+    return int.from_bytes(line.blob[:8], "big")
+
+
 def cosigned_at(note: Note, key: VerifierKey) -> int | None:
     """The latest time at which ``key`` cosigned ``note``, or None where no line names it.
 

@@ -4,10 +4,16 @@ Each witness has one thread that works on the newest request only, so a slow wit
 up and never falls behind by more than one answer. A request starts from the size that the witness last told
 (a 409 says it) and carries the consistency proof from there.
 
+A *further* witness of the policy, outside its quorum group, gets the same request on a thread of its own. No
+round waits for it and the start gate does not ask it; what it cosigned by the end of the round is published
+with the rest, what came later with the next refresh of the same head.
+
 A cosignature counts when it verifies under the policy's key of that witness, over exactly the text asked
 about, and its time is not before the last one that witness gave. A witness that knows a larger or different
 tree shows it by a checkpoint with the log's own signature: ``judge`` raises ``ForkError`` for such a note.
-Claims without it are no evidence, and count as no answer.
+Claims without it are no evidence, and count as no answer; a further witness is judged in the same way.
+Evidence is kept when it comes after its round is over: a quorum of quick witnesses never hides what a slow
+one has seen.
 """
 
 from __future__ import annotations
@@ -49,6 +55,7 @@ class Round:
     """One request to all witnesses, and what has come back."""
 
     def __init__(self, checkpoint: Checkpoint, note: bytes, path: Path, names: tuple[str, ...]) -> None:
+        """A request just made; ``names`` are the witnesses that count."""
         self.checkpoint = checkpoint
         self.text = checkpoint.text()
         self.note = note
@@ -86,36 +93,58 @@ class Round:
             self._changed.notify_all()
 
     def wait(self, quorum: int, seconds: float) -> dict[str, Signature]:
-        """Cosignatures by the time a quorum, every answer, evidence of a fork or the time-out is there."""
+        """Cosignatures by the time a quorum, every answer that counts, a fork or the time-out is there."""
         with self._changed:
             self._changed.wait_for(lambda: self._over(quorum), seconds)
             return dict(self.lines)
 
+    def so_far(self) -> dict[str, Signature]:
+        """Every cosignature until now, those that came after the end of the round with them."""
+        with self._changed:
+            return dict(self.lines)
+
     def missing(self) -> list[str]:
-        """Names of the witnesses that have not cosigned."""
+        """Names of the witnesses that count and have not cosigned."""
         with self._changed:
             return [name for name in self._names if name not in self.lines]
 
     def _over(self, quorum: int) -> bool:
-        answered = len(self.lines) + len(self.failed)
-        return len(self.lines) >= quorum or answered >= len(self._names) or self.fork is not None
+        cosigned = sum(name in self.lines for name in self._names)
+        failed = sum(name in self.failed for name in self._names)
+        return cosigned >= quorum or cosigned + failed >= len(self._names) or self.fork is not None
 
 
 class Cosigners:
     """The witnesses of a policy, each with its thread."""
 
-    def __init__(self, policy: Policy, clients: Mapping[str, WitnessClient], judge: Judge) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        clients: Mapping[str, WitnessClient],
+        judge: Judge,
+        alarm: Callable[[], None] = lambda: None,
+    ) -> None:
         """Threads for the clients, by witness name; a witness of the policy without client never answers.
+
+        Args:
+            policy, clients: whom to ask, and how.
+            judge: looks at what a refusing witness has.
+            alarm: called once ``fork`` is set.
 
         Raises:
             WitnessError: a client whose name the policy does not list.
         """
-        keys = {witness.name: witness.key for witness in policy.witnesses}
+        keys = {witness.name: witness.key for witness in policy.listed}
         unknown = [name for name in clients if name not in keys]
         if unknown:
             raise WitnessError(f"the policy lists no witness {', '.join(unknown)}: use the names it has")
-        self._names = tuple(keys)
-        self._workers = [_Worker(name, client, keys[name], judge) for name, client in clients.items()]
+        self._names = tuple(witness.name for witness in policy.witnesses)
+        self._alarm = alarm
+        self.fork: ForkError | None = None
+        """The first evidence of another tree that any witness has shown, in whatever round."""
+        self._workers = [
+            _Worker(name, client, keys[name], judge, self._caught) for name, client in clients.items()
+        ]
 
     def start(self) -> None:
         """Start the threads."""
@@ -138,8 +167,13 @@ class Cosigners:
             worker.post(lambda worker=worker: worker.cosign(started))  # type: ignore[misc]  # bound at once
         return started
 
+    def _caught(self, fork: ForkError) -> None:
+        if self.fork is None:
+            self.fork = fork
+        self._alarm()
+
     def survey(self, needed: int, seconds: float) -> Mapping[str, bytes | None]:
-        """The last checkpoint of each witness, as soon as ``needed`` have answered or the time is over."""
+        """The last checkpoint of each witness that counts, once ``needed`` have answered or time is over."""
         answers: dict[str, bytes | None] = {}
         changed = threading.Condition()
 
@@ -149,6 +183,8 @@ class Cosigners:
                 changed.notify_all()
 
         for worker in self._workers:
+            if worker.name not in self._names:
+                continue
             worker.post(lambda worker=worker: worker.latest(answer))  # type: ignore[misc]  # bound at once
         with changed:
             changed.wait_for(lambda: len(answers) >= needed, seconds)
@@ -158,8 +194,16 @@ class Cosigners:
 class _Worker(threading.Thread):
     """Works on the newest job for one witness."""
 
-    def __init__(self, name: str, client: WitnessClient, key: VerifierKey, judge: Judge) -> None:
+    def __init__(
+        self,
+        name: str,
+        client: WitnessClient,
+        key: VerifierKey,
+        judge: Judge,
+        caught: Callable[[ForkError], None],
+    ) -> None:
         super().__init__(name=name, daemon=True)
+        self._caught = caught
         self._client = client
         self._key = key
         self._judge = judge
@@ -205,6 +249,7 @@ class _Worker(threading.Thread):
         try:
             self._cosign(target)
         except ForkError as error:
+            self._caught(error)
             target.stop(error)
         except (LedgerError, OSError) as error:
             target.fail(self.name, str(error))

@@ -1,12 +1,18 @@
 """Opening a database so that what is committed is kept: SQLite and PostgreSQL through SQLAlchemy.
 
 SQLite: ``synchronous=FULL``, foreign keys on, a busy time-out of ten seconds. The journal is the rollback
-journal; from SQLite 3.51.3 on it is the write-ahead log, which before that release could lose a commit
-after a checkpoint that raced with another connection. Transactions are explicit: a reading one is deferred;
+journal, truncated at the commit and synced (a journal that is deleted would need ``synchronous=EXTRA``, which
+syncs its folder, or come back after a power failure and undo the commit); from SQLite 3.51.3 on it is the
+write-ahead log, which before that release could lose a commit after a checkpoint that raced with another
+connection. Transactions are explicit: a reading one is deferred;
 a writing one (``writing(engine)``) takes the write lock at its begin, so that it never fails half way for
 want of it.
 
-PostgreSQL: repeatable read, so that one transaction sees one state; ``synchronous_commit`` is left on.
+PostgreSQL: repeatable read, so that one transaction sees one state. Where server or role have turned
+``synchronous_commit`` off, it is turned on: a head is on the disk before any witness sees it.
+
+``check`` reads an SQLite database through before anything is built upon it; PostgreSQL has page checksums
+(``initdb --data-checksums``) for that.
 """
 
 from __future__ import annotations
@@ -17,6 +23,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 BUSY_MILLISECONDS = 10_000
@@ -34,11 +41,29 @@ def open_engine(url: str) -> Engine:
         sqlalchemy.exc.NoSuchModuleError: another kind of database.
     """
     if not url.startswith("sqlite"):
-        return create_engine(url, isolation_level="REPEATABLE READ", pool_pre_ping=True)
+        engine = create_engine(url, isolation_level="REPEATABLE READ", pool_pre_ping=True)
+        event.listen(engine, "connect", _synchronise)
+        return engine
     engine = create_engine(url, connect_args={"check_same_thread": False})
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def check(engine: Engine) -> str | None:
+    """What is wrong with an SQLite database's structure; None when it is sound, and for PostgreSQL.
+
+    ``PRAGMA quick_check``: every page is reached once, in order, with whole records. What a flip has changed
+    *inside* a record is found by the digests above it.
+    """
+    if engine.dialect.name != "sqlite":
+        return None
+    try:
+        with engine.connect() as connection:
+            found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+    except DatabaseError as error:
+        return str(error.orig)
+    return None if found == "ok" else str(found)
 
 
 @contextmanager
@@ -63,6 +88,17 @@ def _configure(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _synchronise(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+    del record
+    cursor = connection.cursor()
+    cursor.execute(
+        "SELECT set_config('synchronous_commit', 'on', false) "
+        "WHERE current_setting('synchronous_commit') = 'off'"
+    )
+    cursor.close()
+    connection.commit()
 
 
 def _begin(connection: Connection) -> None:

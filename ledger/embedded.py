@@ -32,11 +32,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ledger import contract
 from ledger.cosigning import WitnessClient
-from ledger.errors import LedgerError, LogError, Quarantined, Refused, Unavailable
+from ledger.errors import ForkError, LedgerError, LogError, Quarantined, Refused, Unavailable
 from ledger.finishing import Finisher, Settings
 from ledger.note import NoteSigner
 from ledger.ordering import Candidate, OrderedLog, Refusal
 from ledger.periods import check_time
+from ledger.points import Point
 from ledger.policy import Policy
 from ledger.proof import Receipt
 from ledger.replay import Apply
@@ -79,12 +80,13 @@ class Sequencer:
         Raises:
             LogError: the signer's key is not the policy's log key.
             WitnessError: a client for a witness the policy does not list.
+            Quarantined: the database is damaged beyond what can be rebuilt from it.
         """
         if signer.verifier != policy.log:
             raise LogError("the log key is not the one the policy names: give the key of this network's log")
         self._now = now
         self._settings = Settings() if settings is None else settings
-        self._log = OrderedLog(engine, signer, admit)
+        self._log = OrderedLog(engine, signer, admit, self._settings.observe)
         self._submissions = Submissions()
         self._finisher = Finisher(self._log, policy, witnesses, public, self._submissions, self._settings)
         self._last_refusal = float("-inf")
@@ -155,6 +157,11 @@ class Sequencer:
         return self._finisher.final.size
 
     @property
+    def ordered(self) -> int:
+        """Number of entries under a signed head, final or not."""
+        return self._log.head.size
+
+    @property
     def state(self) -> State:
         """The contract's state after the last ordered entry, for ``ledger.view``."""
         return self._log.state
@@ -216,11 +223,12 @@ class Sequencer:
     def _order(self, batch: Sequence[Submission]) -> None:
         """Stage a batch and bring whatever is staged under a signed head."""
         if batch:
+            self._settings.observe(Point.BATCH_TAKEN)
             self._stage(batch)
-            self._settings.observe("staged")
+            self._settings.observe(Point.STAGED)
         if self._log.pending:
             self._log.order()
-            self._settings.observe("ordered")
+            self._settings.observe(Point.ORDERED)
             self._finisher.wake()
         if batch:
             self._finisher.settle()
@@ -287,6 +295,8 @@ class Sequencer:
 
     def _quarantine(self, error: LedgerError) -> None:
         self._fatal = Quarantined(f"{error}. {REMEDY}")
+        if isinstance(error, ForkError) and error.notes:
+            self._settings.evidence(*error.notes)
         self._ready.set()
         self._submissions.close(self._fatal)
         self._finisher.stop()

@@ -150,9 +150,18 @@ class LogError(LedgerError):
 
 
 class ForkError(LogError):
-    """Two trees of one origin that do not extend one another, or another genesis than the pinned one."""
+    """Two trees of one origin that do not extend one another, or another genesis than the pinned one.
+
+    Attributes:
+        notes: two checkpoints, both signed by the log, that cannot belong to one history; empty where there
+            are none to show.
+    """
 
     code = "fork"
+
+    def __init__(self, message: str, notes: tuple[bytes, ...] = ()) -> None:
+        super().__init__(message)
+        self.notes = notes
 
 
 class Quarantined(LogError):

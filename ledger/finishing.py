@@ -5,9 +5,13 @@
     publish   tiles, then the checkpoint with the cosignatures, then the receipts
 
 An entry is final when a checkpoint that holds it carries a quorum's cosignatures. An idle head gets fresh
-ones over the same text; lines of witnesses that were late or silent this time are kept from before as long
-as the text is the same. Where the quorum is missing, everybody waiting is told which witnesses did not
-answer, and the round is tried again until it succeeds: what was ordered becomes final then.
+ones over the same text; lines of witnesses that were late or silent this time are kept from before, or taken
+from where they came in late, as long as the text is the same. Where the quorum is missing, everybody waiting
+is told which witnesses did not answer, and the round is tried again until it succeeds: what was ordered
+becomes final then. A cosignature whose time is before the one already published over the same text is not
+put in its place.
+
+A witness that shows another tree under this log's signature ends the work, however late its answer comes.
 """
 
 from __future__ import annotations
@@ -17,30 +21,32 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from ledger.cosignature import cosignature_time
 from ledger.cosigning import Cosigners, Round, WitnessClient, gate
-from ledger.errors import NoteError, QuorumError
+from ledger.errors import NoteError, QuorumError, Unavailable
 from ledger.note import Note, Signature
-from ledger.ordering import OrderedLog
+from ledger.points import Observe, Point, unobserved
 from ledger.policy import Policy
 from ledger.proof import Receipt
 from ledger.public import PublicFolder
 from ledger.store import EMPTY_HEAD, Head
 from ledger.submissions import Submissions
+from ledger.tiles import Tile
 
 RefusalEntry: TypeAlias = Callable[[bytes, str], bytes]
 """Salted digest (32 bytes) and code → leaf of a ``query.refused`` entry signed by the sequencer's node."""
 
-Observe: TypeAlias = Callable[[str], None]
-"""Told the name of each step when it is done: staged, ordered, cosigned, tiles, published, final."""
+Evidence: TypeAlias = Callable[[bytes, bytes], None]
+"""Takes two checkpoints, both signed by this log, that cannot belong to one history."""
 
 
-def unobserved(step: str) -> None:
-    """Take no notice of a step."""
-    del step
+def no_evidence(first: bytes, second: bytes) -> None:
+    """Keep nothing."""
+    del first, second
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,8 @@ class Settings:
         clock: how far an entry's time may be off the log's clock.
         refusals: least time between two records of refusals.
         refusal_entry: writes the record of a refused intent; None: none is written.
-        observe: told each step, for traces and for tests that stop the process there.
+        observe: told each point (``ledger.points``), for tests that stop the process there.
+        evidence: keeps the notes that show a second history under this log's key.
     """
 
     round: float = 5.0
@@ -66,6 +73,32 @@ class Settings:
     refusals: float = 10.0
     refusal_entry: RefusalEntry | None = None
     observe: Observe = unobserved
+    evidence: Evidence = no_evidence
+
+
+class SignedTree(Protocol):
+    """What is to be finished: a tree with a signed head, as ``ledger.ordering.OrderedLog`` has it."""
+
+    @property
+    def head(self) -> Head:
+        """The last signed head; size 0 and no note before the first."""
+        ...
+
+    def content(self, tile: Tile) -> bytes:
+        """Bytes of a public tile or bundle."""
+        ...
+
+    def inclusion_paths(self, positions: Sequence[int], size: int) -> list[tuple[bytes, ...]]:
+        """Inclusion proofs of several entries in one tree."""
+        ...
+
+    def consistency_path(self, old: int, new: int) -> tuple[bytes, ...]:
+        """Consistency proof between two sizes."""
+        ...
+
+    def judge(self, policy: Policy, note: bytes) -> None:
+        """Compare a witness's checkpoint with this tree; ``ForkError`` where it is another one."""
+        ...
 
 
 class Finisher:
@@ -73,7 +106,7 @@ class Finisher:
 
     def __init__(
         self,
-        log: OrderedLog,
+        log: SignedTree,
         policy: Policy,
         clients: Mapping[str, WitnessClient],
         public: Path,
@@ -82,13 +115,14 @@ class Finisher:
     ) -> None:
         self._log = log
         self._policy = policy
-        self._cosigners = Cosigners(policy, clients, self._judge)
+        self._wake = threading.Event()
+        self._cosigners = Cosigners(policy, clients, self._judge, self._wake.set)
         self._public = PublicFolder(public)
         self._submissions = submissions
         self._settings = settings
         self._lines: dict[str, Signature] = {}
+        self._last: Round | None = None
         self._asked = 0.0
-        self._wake = threading.Event()
         self._stopping = threading.Event()
         self.final = EMPTY_HEAD
         self.short: QuorumError | None = None
@@ -139,6 +173,8 @@ class Finisher:
         Raises:
             ForkError: a witness has seen a larger or different tree under this log's signature.
         """
+        if self._cosigners.fork is not None:
+            raise self._cosigners.fork
         head = self._log.head
         if self.short is not None:
             self._stopping.wait(self._asked + self._settings.retry - time.monotonic())
@@ -171,7 +207,18 @@ class Finisher:
         return [Receipt(position, path, head.note) for position, path in zip(positions, paths, strict=True)]
 
     def _judge(self, note: bytes) -> None:
-        self._log.judge(self._policy, note)
+        """See ``OrderedLog.judge``; called in the witnesses' threads as well."""
+        try:
+            self._log.judge(self._policy, note)
+        except SQLAlchemyError as error:
+            raise _lost_database(error) from error
+
+    def _path(self, old: int, new: int) -> tuple[bytes, ...]:
+        """A consistency proof; asked for in the witnesses' threads."""
+        try:
+            return self._log.consistency_path(old, new)
+        except SQLAlchemyError as error:
+            raise _lost_database(error) from error
 
     def _take_published(self) -> None:
         """Take up the published checkpoint; one that is damaged or of another policy is written anew."""
@@ -184,45 +231,51 @@ class Finisher:
         except (NoteError, QuorumError):
             return
         parsed = Note.parse(note)
-        self._lines = {w.name: line for w in self._policy.witnesses for line in parsed.signed_by(w.key)}
+        self._lines = {w.name: line for w in self._policy.listed for line in parsed.signed_by(w.key)}
         self.final = Head(head.size, head.root, note, "")
 
     def _round(self, head: Head) -> None:
         checkpoint = self._policy.verify_log(head.note)[1]
-        asked = self._cosigners.begin(
-            checkpoint, head.note, lambda old: self._log.consistency_path(old, head.size)
-        )
+        self._settings.observe(Point.ASKING)
+        asked = self._cosigners.begin(checkpoint, head.note, lambda old: self._path(old, head.size))
         lines = asked.wait(self._policy.quorum, self._settings.round)
         self._asked = time.monotonic()
-        if asked.fork is not None:
-            raise asked.fork
-        if len(lines) < self._policy.quorum:
-            self._fall_short(asked, len(lines))
+        if self._cosigners.fork is not None:
+            raise self._cosigners.fork
+        cosigned = sum(witness.name in lines for witness in self._policy.witnesses)
+        if cosigned < self._policy.quorum:
+            self._fall_short(asked, cosigned)
             return
-        self._settings.observe("cosigned")
+        self._settings.observe(Point.COSIGNED)
         try:
-            self._publish(head, lines)
+            self._publish(head, _latest(self._known(head), lines))
+            self._last = asked
         except (SQLAlchemyError, OSError) as error:
             self.short = QuorumError(
                 f"the log's disk or database failed ({type(error).__name__}): free space there"
             )
             self._submissions.fail_all(self.short)
 
+    def _known(self, head: Head) -> dict[str, Signature]:
+        """Cosignatures over this very text from before, where it was published already."""
+        if head.size != self.final.size:
+            return {}
+        late = {} if self._last is None or self._last.checkpoint.size != head.size else self._last.so_far()
+        return _latest(self._lines, late)
+
     def _publish(self, head: Head, lines: Mapping[str, Signature]) -> None:
-        if head.size == self.final.size:
-            lines = {**self._lines, **lines}
         note = Note.parse(head.note)
-        ordered = tuple(lines[w.name] for w in self._policy.witnesses if w.name in lines)
+        ordered = tuple(lines[w.name] for w in self._policy.listed if w.name in lines)
         data = Note(note.text, note.signatures + ordered).format()
         self._public.write(head.size, self._log.content)
-        self._settings.observe("tiles")
+        self._settings.observe(Point.TILES)
         self._public.publish(data, head.size)
-        self._settings.observe("published")
+        self._settings.observe(Point.PUBLISHED)
         self._lines = dict(lines)
         self.final = Head(head.size, head.root, data, head.time)
         self.short = None
         self.settle()
-        self._settings.observe("final")
+        self._settings.observe(Point.FINAL)
 
     def _fall_short(self, asked: Round, cosigned: int) -> None:
         missing = asked.missing()
@@ -232,3 +285,17 @@ class Finisher:
             missing,
         )
         self._submissions.fail_all(self.short)
+
+
+def _latest(before: Mapping[str, Signature], now: Mapping[str, Signature]) -> dict[str, Signature]:
+    """Cosignatures over one text, of each witness the one with the later time."""
+    kept = dict(before)
+    for name, line in now.items():
+        old = kept.get(name)
+        if old is None or cosignature_time(line) >= cosignature_time(old):
+            kept[name] = line
+    return kept
+
+
+def _lost_database(error: SQLAlchemyError) -> Unavailable:
+    return Unavailable(f"the log's database failed ({type(error).__name__}): it is asked again")

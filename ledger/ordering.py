@@ -1,40 +1,60 @@
 """Ordering: from admitted entries to a signed head, in one code path for normal work and recovery.
 
-    stage   admit each entry against the state so far; store leaves, state and the staged size in one
-    transaction order   read the staged leaves again, recompute every hash from the stored bytes and
-    compare, sign the new head,
-            then, in one transaction, compare-and-swap it for the last one and store the tiles
+    stage   admit each entry against the state so far; in one transaction store leaves, state, staged size
+    order   read the staged leaves again, recompute every hash from the stored bytes and compare; sign the new
+            head; in one transaction compare-and-swap it for the last one and store the tiles
 
 A stop between the two leaves staged entries; ``order`` after the next start takes them up. What is signed
 comes from the bytes as stored, never from memory: one flipped bit in a buffer once ended a public log. A
 head is signed once a size and kept before anybody sees it, so there is never a second text for a size. The
-compare-and-swap fails when another process writes the same log.
+compare-and-swap fails when another process writes the same log. After a failure nobody knows what was kept:
+memory is dropped, and what the database holds is taken up before anything else is done.
+
+At a start heads, tiles and state are checked, and made anew from the leaves where they have changed on the
+disk (``ledger.repair``); before every head the tiles that it grows from must still give the last one's root.
+
+A log without a signer keeps heads without notes; ``ledger.fabric.derived`` fills one from a peer's blocks.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
-from ledger.checkpoint import Checkpoint, sign_checkpoint
+from ledger.checkpoint import Checkpoint, sign_checkpoint, verify_signed
 from ledger.database import writing
 from ledger.entry import Entry, parse
-from ledger.errors import EntryError, ForkError, LedgerError, Quarantined, Refused
+from ledger.errors import (
+    EntryError,
+    ForkError,
+    LedgerError,
+    MerkleError,
+    NoteError,
+    Quarantined,
+    Refused,
+    TileError,
+)
 from ledger.merkle import HASH_BYTES, consistency_path, inclusion_path, leaf_hash, root_from
-from ledger.note import NoteSigner
+from ledger.note import Note, NoteSigner
+from ledger.points import Observe, Point, unobserved
 from ledger.policy import Policy
+from ledger.repair import LOST, rebuild, root_at, state_holds, tiles_hold
 from ledger.replay import Apply, Replay
 from ledger.state import State
-from ledger.store import EMPTY_HEAD, CachedState, Head, ReadState, Row, TileCache, TreeStore
+from ledger.states import CachedState, ReadState
+from ledger.store import EMPTY_HEAD, Head, Row, TileCache, TreeStore
 from ledger.tables import LOG, REFUSAL
 from ledger.tiles import TILE_WIDTH, Tile, TileSource, TileWriter, encode_bundle
 
 STAGED = "staged"
 ORDERED = "ordered"
+
+log = logging.getLogger("hedui.log")
 
 
 @dataclass(frozen=True)
@@ -88,26 +108,49 @@ class Refusal:
 class OrderedLog:
     """The ordered entries of one log in one database; one thread writes, any number read."""
 
-    def __init__(self, engine: Engine, signer: NoteSigner, apply: Apply) -> None:
+    def __init__(
+        self, engine: Engine, signer: NoteSigner | None, apply: Apply, observe: Observe = unobserved
+    ) -> None:
+        """Take up a log, and make good what its disk has changed.
+
+        Args:
+            engine: database with the tables of ``ledger.tables``.
+            signer: the log key; None where heads are kept without notes.
+            apply: the contract, which says what may be ordered.
+            observe: told each point of the work.
+
+        Raises:
+            Quarantined: entries or heads have changed on the disk.
+        """
         self._engine = engine
         self._signer = signer
         self._apply = apply
+        self._observe = observe
         self._store = TreeStore(LOG)
         self._tiles = TileCache(engine, self._store)
         self._values = CachedState(engine, self._store)
         self._replay = Replay(self._values, apply)
         self._staged = self._ordered = EMPTY_HEAD
         self._heads: dict[str, Head | None] = {}
+        self._is_current = False
         self.load()
+        self._repair()
 
     def load(self) -> None:
-        """Take up what the database holds; after a start, and after any failure to write."""
+        """Take up what the database holds; after a start, and after any failure.
+
+        Raises:
+            Quarantined: a head is not what was stored.
+        """
         with self._engine.connect() as connection:
             self._heads = {name: self._store.head(connection, name) for name in (STAGED, ORDERED)}
+            length = self._store.length(connection)
         self._staged = self._heads[STAGED] or EMPTY_HEAD
         self._ordered = self._heads[ORDERED] or EMPTY_HEAD
+        self._check_heads(length)
         self._values.forget()
         self._replay = Replay(self._values, self._apply, self._staged.time)
+        self._is_current = True
 
     @property
     def head(self) -> Head:
@@ -136,6 +179,8 @@ class OrderedLog:
         Returns:
             For each candidate its position, or why it was refused.
         """
+        self._take_up()
+        self._is_current = False
         rows: list[Row] = []
         refusals: list[Refusal] = []
         with self._engine.connect() as connection:
@@ -150,29 +195,35 @@ class OrderedLog:
                 self._values.use(None)
         if rows:
             self._write_staged(rows, refusals)
+        self._is_current = True
         return outcomes
 
     def order(self) -> Head:
         """Bring every staged entry under a signed head.
 
         Raises:
-            Quarantined: a stored leaf is no longer what was staged.
+            Quarantined: a stored leaf is no longer what was staged, or a tile not what was ordered.
             LogError: another process has moved the head.
         """
+        self._take_up()
         if not self.pending:
             return self._ordered
-        writer = TileWriter(self._ordered.size, self._tiles)
+        writer = self._last_tree()
         for begin in range(self._ordered.size, self._staged.size, TILE_WIDTH):
             self._reread(writer, begin, min(begin + TILE_WIDTH, self._staged.size))
+        self._observe(Point.REREAD)
         tiles = writer.take_changed()
         root = root_from(writer.size, TileSource(writer))
-        note = sign_checkpoint(Checkpoint(self._signer.verifier.name, writer.size, root), self._signer)
-        new = Head(writer.size, root, note.format(), self._staged.time)
+        new = Head(writer.size, root, self._sign(writer.size, root), self._staged.time)
+        self._observe(Point.SIGNED)
+        self._is_current = False
         with writing(self._engine) as connection:
             self._store.swap_head(connection, ORDERED, self._heads[ORDERED], new)
             self._store.put_tiles(connection, tiles)
+            self._observe(Point.ORDERING)
         self._tiles.keep(tiles)
         self._heads[ORDERED] = self._ordered = new
+        self._is_current = True
         return new
 
     def known(self, hashes: Sequence[bytes]) -> dict[bytes, int]:
@@ -181,11 +232,14 @@ class OrderedLog:
             return self._store.positions(connection, hashes)
 
     def leaves(self, begin: int, end: int) -> list[bytes]:
-        """Leaves begin … end − 1 as far as a signed head covers them."""
+        """Leaves begin … end − 1 as far as a signed head covers them.
+
+        Raises:
+            LogError: one is not what was stored; it is not given to anybody.
+        """
         with self._engine.connect() as connection:
-            return [
-                leaf for _, leaf, _ in self._store.leaves(connection, begin, min(end, self._ordered.size))
-            ]
+            found = self._store.whole_leaves(connection, begin, min(end, self._ordered.size))
+        return [leaf for _, leaf in found]
 
     def content(self, tile: Tile) -> bytes:
         """Bytes of a public tile or bundle."""
@@ -208,13 +262,56 @@ class OrderedLog:
 
         Raises:
             NoteError: not signed by the log: no evidence of anything.
-            ForkError: it is larger than this log, or has another root.
+            ForkError: it is larger than this log, or has another root; then it carries both notes.
         """
         _, seen = policy.verify_log(note)
         if seen.size > self._ordered.size:
             raise ForkError(f"a witness has seen {seen.size} entries, this log has {self._ordered.size}")
-        if root_from(seen.size, self._tiles.source()) != seen.root:
-            raise ForkError(f"a witness has seen another tree of {seen.size} entries")
+        if root_at(seen.size, self._ordered, self._tiles.source()) != seen.root:
+            text = f"a witness has seen another tree of {seen.size} entries"
+            raise ForkError(text, (self._ordered.note, note))
+
+    def _take_up(self) -> None:
+        """Load again after a failure: nothing half done is ever built upon."""
+        if not self._is_current:
+            self.load()
+
+    def _check_heads(self, length: int) -> None:
+        """The heads fit each other and the leaves, and the signed one is that of its note."""
+        ordered = self._ordered
+        if not ordered.size <= self._staged.size == length:
+            raise Quarantined(f"the stored heads do not fit the stored entries: {LOST}")
+        if ordered.size == 0 or self._signer is None:
+            return
+        try:
+            kept = verify_signed(Note.parse(ordered.note), self._signer.verifier)
+        except NoteError as error:
+            raise Quarantined(f"the stored checkpoint has changed on the disk: {LOST}") from error
+        if (kept.size, kept.root) != (ordered.size, ordered.root):
+            raise Quarantined(f"the stored head has changed on the disk: {LOST}")
+
+    def _repair(self) -> None:
+        """Make tiles and state anew where they are not those of the leaves."""
+        with self._engine.connect() as connection:
+            state = state_holds(connection, self._store, self._staged.size, self._staged.time)
+        if state and tiles_hold(self._engine, self._store, self._ordered):
+            return
+        log.error(
+            "the log's %s changed on the disk: made anew from its entries", "tiles" if state else "state"
+        )
+        rebuild(self._engine, LOG, self._apply, self._ordered, (STAGED, self._staged))
+        self.load()
+
+    def _last_tree(self) -> TileWriter:
+        """The tree of the last head, whose root its tiles must give."""
+        try:
+            writer = TileWriter(self._ordered.size, self._tiles)
+            root = root_from(self._ordered.size, self._tiles.source())
+        except (MerkleError, TileError) as error:
+            raise Quarantined("tiles of the log are missing: start the node again") from error
+        if root != self._ordered.root:
+            raise Quarantined("tiles of the log have changed since they were stored: start the node again")
+        return writer
 
     def _admit(self, candidate: Candidate, known: dict[bytes, int], rows: list[Row]) -> int | LedgerError:
         """Position of a candidate, new or known, or the contract's refusal."""
@@ -249,15 +346,29 @@ class OrderedLog:
         if isinstance(self._admit(candidate, known, rows), int):
             refusals.append(refusal)
 
-    def _write_staged(self, rows: Sequence[Row], refusals: Sequence[Refusal]) -> None:
+    def _sign(self, size: int, root: bytes) -> bytes:
+        """Note of a new head; empty where this log does not sign."""
+        if self._signer is None:
+            return b""
+        return sign_checkpoint(Checkpoint(self._signer.verifier.name, size, root), self._signer).format()
+
+    def _write_staged(
+        self,
+        rows: Sequence[Row],
+        refusals: Sequence[Refusal],
+        also: Callable[[Connection], None] | None = None,
+    ) -> None:
         new = Head(self._staged.size + len(rows), self._ordered.root, b"", self._replay.time)
         with writing(self._engine) as connection:
+            if also is not None:
+                also(connection)
             self._store.swap_head(connection, STAGED, self._heads[STAGED], new)
             self._store.put_rows(connection, rows)
-            self._store.put_values(connection, self._values.changes)
+            self._values.write(connection)
+            self._values.seal(connection, new.size, new.time)
             if refusals:
                 connection.execute(REFUSAL.insert(), [vars(refusal) for refusal in refusals])
-        self._values.written()
+            self._observe(Point.STAGING)
         self._heads[STAGED] = self._staged = new
 
     def _reread(self, writer: TileWriter, begin: int, end: int) -> None:

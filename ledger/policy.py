@@ -1,9 +1,12 @@
 """The network's trust file: a c2sp.org/tlog-policy with one log, one flat group of witnesses and its quorum.
 
     log <vkey of the log; its name is the origin>
-    witness <name> <vkey> [<url>]        one a node but the sequencer
+    witness <name> <vkey> [<url>]        one a node but the sequencer; then further ones, each with its URL
     group <name> <k>|all|any <witness>…
     quorum <group>
+
+The group holds the witnesses that count. A *further* witness stands in no group: the log asks it at its URL
+and publishes its cosignature, which must be true where it is there, and which no quorum needs.
 
 Parsing follows the specification (spaces and tabs, comments, empty lines, order, opaque non-ASCII octets as
 UTF-8); what this network does not use, more than one log, nested groups, ``quorum none``, is refused rather
@@ -20,7 +23,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ledger.checkpoint import Checkpoint, verify_signed
 from ledger.cosignature import cosigned_at
@@ -61,11 +64,13 @@ class VerifiedCheckpoint:
 
     Attributes:
         checkpoint: the verified head.
-        cosigned: witness name → time of its cosignature in POSIX seconds.
+        cosigned: name of each witness that counts → time of its cosignature in POSIX seconds.
+        further: the same of the further witnesses; no rule of this network asks for any.
     """
 
     checkpoint: Checkpoint
     cosigned: Mapping[str, int]
+    further: Mapping[str, int] = field(default_factory=dict)
 
     def quorum_time(self, quorum: int) -> int:
         """The latest time by which ``quorum`` witnesses had cosigned nothing older: the k-th latest time."""
@@ -81,32 +86,44 @@ class Policy:
         witnesses: the group's members, in the order of the file.
         quorum: number of witnesses that must cosign.
         log_url: where the log is served, or None.
+        further: witnesses outside the group, in the order of the file; each has a URL.
     """
 
     log: VerifierKey
     witnesses: tuple[WitnessKey, ...]
     quorum: int
     log_url: str | None = None
+    further: tuple[WitnessKey, ...] = ()
 
     def __post_init__(self) -> None:
         if self.log.kind != TYPE_ED25519:
             raise PolicyError("a log key has type 0x01")
-        if any(witness.key.kind != TYPE_COSIGNATURE for witness in self.witnesses):
+        listed = self.listed
+        if any(witness.key.kind != TYPE_COSIGNATURE for witness in listed):
             raise PolicyError("a witness key has type 0x04: give its cosignature key")
-        _check_distinct([witness.name for witness in self.witnesses], "witness names")
-        _check_distinct([witness.key.public.raw for witness in self.witnesses], "witness keys")
+        _check_distinct([witness.name for witness in listed], "witness names")
+        _check_distinct([witness.key.public.raw for witness in listed], "witness keys")
+        if any(witness.url is None for witness in self.further):
+            raise PolicyError("a witness outside the group has a URL: add it, or put it into the group")
         if not 1 <= self.quorum <= len(self.witnesses):
             raise PolicyError("the quorum is between 1 and the number of witnesses")
 
     @classmethod
-    def create(cls, log: VerifierKey, witnesses: Sequence[VerifierKey]) -> Policy:
+    def create(
+        cls, log: VerifierKey, witnesses: Sequence[VerifierKey], further: Sequence[WitnessKey] = ()
+    ) -> Policy:
         """The policy of a network with this log and these witnesses: names from the keys, quorum by the rule.
 
         Raises:
             PolicyError: fewer than two witnesses, or keys or names that are not distinct.
         """
         members = tuple(WitnessKey(key.name, key) for key in witnesses)
-        return cls(log, members, quorum_size(len(members)))
+        return cls(log, members, quorum_size(len(members)), further=tuple(further))
+
+    @property
+    def listed(self) -> tuple[WitnessKey, ...]:
+        """Every witness of the file: those of the group, then the further ones."""
+        return self.witnesses + self.further
 
     @classmethod
     def parse(cls, text: str) -> Policy:
@@ -130,9 +147,9 @@ class Policy:
         return reader.policy()
 
     def format(self) -> str:
-        """The canonical text: log, witnesses, one group named ``witnesses``, quorum."""
+        """The canonical text: log, witnesses, further ones, one group named ``witnesses``, quorum."""
         lines = [_line("log", self.log.format(), self.log_url)]
-        lines += [_line("witness", w.name, w.key.format(), w.url) for w in self.witnesses]
+        lines += [_line("witness", w.name, w.key.format(), w.url) for w in self.listed]
         lines.append(_line("group", GROUP, str(self.quorum), *(w.name for w in self.witnesses)))
         lines.append(_line("quorum", GROUP))
         return "".join(lines)
@@ -164,11 +181,8 @@ class Policy:
             QuorumError: too few witnesses cosigned; ``missing`` names the others.
         """
         parsed, checkpoint = self.verify_log(note)
-        cosigned: dict[str, int] = {}
-        for witness in self.witnesses:
-            time = cosigned_at(parsed, witness.key)
-            if time is not None:
-                cosigned[witness.name] = time
+        cosigned = _times(parsed, self.witnesses)
+        further = _times(parsed, self.further)
         if len(cosigned) < self.quorum:
             missing = [witness.name for witness in self.witnesses if witness.name not in cosigned]
             raise QuorumError(
@@ -176,7 +190,7 @@ class Policy:
                 "Start these nodes, or wait until they answer",
                 missing,
             )
-        return VerifiedCheckpoint(checkpoint, cosigned)
+        return VerifiedCheckpoint(checkpoint, cosigned, further)
 
 
 class _Reader:
@@ -211,10 +225,10 @@ class _Reader:
         if len(self._logs) != 1 or len(self._groups) != 1 or self._quorum is None:
             raise PolicyError("a policy of this network has one log, one group and one quorum line")
         quorum, members = self._groups[self._quorum]
-        if set(members) != set(self._witnesses):
-            raise PolicyError("the group of a policy holds every witness")
         log, url = self._logs[0]
-        return Policy(log, tuple(self._witnesses[name] for name in members), quorum, url)
+        counting = tuple(self._witnesses[name] for name in members)
+        further = tuple(self._witnesses[name] for name in self._witnesses if name not in members)
+        return Policy(log, counting, quorum, url, further)
 
     def _define(self, name: str) -> None:
         if name == "none" or name in self._witnesses or name in self._groups:
@@ -230,6 +244,12 @@ class _Reader:
         if not 1 <= count <= len(members):
             raise PolicyError("a group's threshold is between 1 and its number of members")
         self._groups[name] = (count, members)
+
+
+def _times(note: Note, witnesses: Sequence[WitnessKey]) -> dict[str, int]:
+    """Name → time of those witnesses that cosigned a note; a false cosignature rejects it."""
+    found = ((witness.name, cosigned_at(note, witness.key)) for witness in witnesses)
+    return {name: time for name, time in found if time is not None}
 
 
 def _line(*words: str | None) -> str:

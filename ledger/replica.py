@@ -6,7 +6,11 @@ Rules
 - Leaf 0 is the pinned genesis entry: SHA-256 of its bytes is the network's genesis digest.
 - Leaves, tiles, contract state, void codes and the checkpoint are committed together: after a stop at any
   moment the replica goes on from its last verified checkpoint, without a replay from the start.
-- A checkpoint that does not extend the last one is a fork, evidence against the log: it is refused and named.
+- A checkpoint that does not extend the last one is a fork, evidence against the log: it is refused and named,
+  with both notes.
+- When it is opened, checkpoint, tiles and state are checked (``ledger.repair``). What the disk has changed is
+  never built upon: the replica is emptied and follows the log from its start, whose history must still hold
+  the checkpoint it had verified before.
 - One thread extends at a time; any number read.
 
 Proofs read at most one tile a level, so they cost the same at a million entries as at a thousand.
@@ -28,15 +32,18 @@ from ledger.database import writing
 from ledger.entry import Entry, parse
 from ledger.errors import ForkError, LogError, MerkleError, NoteError, QuorumError
 from ledger.merkle import HashSource, inclusion_path, leaf_hash, root_from
+from ledger.points import Observe, Point, unobserved
 from ledger.policy import Policy, VerifiedCheckpoint
 from ledger.proof import Receipt
+from ledger.reopen import VERIFIED, take_up
+from ledger.repair import root_at
 from ledger.replay import Apply, Replay
 from ledger.state import State
-from ledger.store import EMPTY_HEAD, CachedState, Head, PinnedState, Row, SharedState, TileCache, TreeStore
+from ledger.states import CachedState, PinnedState, SharedState
+from ledger.store import EMPTY_HEAD, Head, Row, StoredTiles, TileCache, TreeStore
 from ledger.tables import REPLICA
 from ledger.tiles import TILE_WIDTH, TileSource, TileWriter
 
-_HEAD = "verified"
 _PLACES = 50_000
 """Indices by id kept in memory; they never change."""
 _SINGLE = 1_000
@@ -54,6 +61,7 @@ class Replica:
         policy: Policy,
         *,
         apply: Apply = contract.apply,
+        observe: Observe = unobserved,
     ) -> None:
         """Open the replica.
 
@@ -63,6 +71,7 @@ class Replica:
             genesis_digest: SHA-256 of the genesis leaf, 32 bytes; None: the first one seen is taken.
             policy: whom to trust.
             apply: the contract.
+            observe: told each point of the work.
 
         Raises:
             ForkError: what is stored starts with another genesis entry.
@@ -75,8 +84,9 @@ class Replica:
         self._values = CachedState(engine, self._store)
         self._lock = threading.Lock()
         self.network = network
+        self._observe = observe
+        kept, self._before = take_up(engine, self._store, policy)
         with engine.connect() as connection:
-            kept = self._store.head(connection, _HEAD)
             first = self._store.leaves(connection, 0, 1)
         self._is_new = kept is None
         self._head = EMPTY_HEAD if kept is None else kept
@@ -141,10 +151,10 @@ class Replica:
         head = verified.checkpoint
         with self._lock:
             if head.size < self._head.size:
-                self._check_older(head)
+                self._check_older(head, checkpoint_note)
                 return verified
             if head.size == self._head.size and not self._is_fresher(verified):
-                self._check_older(head)
+                self._check_older(head, checkpoint_note)
                 return verified
             self._head = self._extend(iter(leaves), head, checkpoint_note)
             self._verified = verified
@@ -154,7 +164,7 @@ class Replica:
         """Bytes of an entry.
 
         Raises:
-            LogError: no such entry here.
+            LogError: no such entry here, or it has changed on the disk.
         """
         kept = self._single.get(index)
         if kept is not None:
@@ -169,7 +179,7 @@ class Replica:
     def leaves(self, begin: int, end: int) -> list[bytes]:
         """Bytes of entries begin … end − 1, as far as they are here."""
         with self._engine.connect() as connection:
-            return [leaf for _, leaf, _ in self._store.leaves(connection, begin, min(end, self.size))]
+            return [leaf for _, leaf in self._store.whole_leaves(connection, begin, min(end, self.size))]
 
     def entry(self, index: int) -> Entry:
         """The entry at ``index``, void or not.
@@ -247,12 +257,42 @@ class Replica:
         quorum = self._policy.quorum
         return self._verified is None or other.quorum_time(quorum) >= self._verified.quorum_time(quorum)
 
-    def _check_older(self, head: Checkpoint) -> None:
-        if root_from(head.size, self.source()) != head.root:
+    def compare(self, note: bytes) -> bool:
+        """Compare a checkpoint that the log has signed, wherever it comes from, with this replica.
+
+        Returns:
+            False when it is larger than the replica, so that nothing can be said yet.
+
+        Raises:
+            NoteError: not signed by the log: no evidence of anything.
+            ForkError: it has another root; carries both notes.
+        """
+        _, seen = self._policy.verify_log(note)
+        if seen.size > self.size:
+            return False
+        self._check_older(seen, note)
+        return True
+
+    def _check_older(self, head: Checkpoint, note: bytes) -> None:
+        if root_at(head.size, self._head, self.source()) != head.root:
             raise ForkError(
-                f"a cosigned checkpoint of size {head.size} has another root than this replica: "
-                "keep both notes as evidence and call the auditor"
+                f"a signed checkpoint of size {head.size} has another root than this replica: "
+                "the log has shown two histories; call the auditor",
+                (self._head.note, note),
             )
+
+    def _check_before(self, connection: Connection, head: Checkpoint, note: bytes) -> None:
+        """What was verified before the replica had to be emptied is part of what it is now."""
+        before = self._before
+        if before is None:
+            return
+        if head.size < before.size:
+            raise LogError(
+                f"the log shows {head.size} entries, this node has verified {before.size}: ask its operator"
+            )
+        if root_from(before.size, TileSource(StoredTiles(connection, self._store))) != before.root:
+            text = "the log no longer shows the history that this node has verified: call the auditor"
+            raise ForkError(text, (before.note, note))
 
     def _check_genesis(self, position: int, leaf: bytes) -> None:
         if position == 0 and self._genesis is not None and hashlib.sha256(leaf).digest() != self._genesis:
@@ -269,9 +309,14 @@ class Replica:
                 self._values.use(connection)
                 while chunk := list(itertools.islice(leaves, TILE_WIDTH)):
                     changed |= self._add(connection, writer, chunk, head.size)
-                self._check_root(writer, head)
+                self._check_root(writer, head, note)
+                if self._is_new:
+                    self._check_before(connection, head, note)
                 new = Head(head.size, head.root, note, self._replay.time)
-                self._store.swap_head(connection, _HEAD, None if self._is_new else self._head, new)
+                self._values.seal(connection, new.size, new.time)
+                self._store.swap_head(connection, VERIFIED, None if self._is_new else self._head, new)
+                self._observe(Point.REPLICA_STORING)
+            self._observe(Point.REPLICA_STORED)
         except BaseException:
             self._values.forget()
             self._replay.time = self._head.time
@@ -299,19 +344,21 @@ class Replica:
             rows.append(Row(position, leaf, hashed, entry_id, entry_type, step.void))
             writer.append(hashed)
         self._store.put_rows(connection, rows)
-        self._store.put_values(connection, self._values.changes)
         self._store.put_tiles(connection, writer.take_changed())
         changed = set(self._values.changes)
-        self._values.written()
+        self._values.write(connection)
         return changed
 
-    def _check_root(self, writer: TileWriter, head: Checkpoint) -> None:
+    def _check_root(self, writer: TileWriter, head: Checkpoint, note: bytes) -> None:
         if writer.size != head.size:
             raise LogError(
                 f"the checkpoint has {head.size} entries, {writer.size} are here: ask for the rest"
             )
         if root_from(head.size, TileSource(writer)) != head.root:
+            own = self._head
+            root_at(own.size, own, TileSource(TileCache(self._engine, self._store)))
             raise ForkError(
                 f"the root of these entries is not that of the cosigned checkpoint of size {head.size}: "
-                "ask another node for them; where that fails too, keep the note and call the auditor"
+                "ask another node for them; where that fails too, call the auditor",
+                (own.note, note) if own.size else (),
             )

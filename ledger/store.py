@@ -1,15 +1,15 @@
 """One tree in a database: its leaves, tiles, heads and the contract's state. No rules, no threads of its own.
 
-Tiles and state values that were used lately are kept in memory, in bounded number: proofs near the head and
-the contract's reads seldom touch the database. A tile only ever grows at its end, so a longer one serves
-every older size too. Whoever writes tells the caches after the commit, and drops the changes when it fails.
+Tiles that were used lately are kept in memory, in bounded number: proofs near the head seldom touch the
+database. A tile only ever grows at its end, so a longer one serves every older size too. Whoever writes tells
+the cache after the commit.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,16 +17,16 @@ from sqlalchemy import Connection, Engine, Insert, Table, bindparam, select, upd
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ledger.canonical import decode, encode
-from ledger.errors import LogError
-from ledger.merkle import EMPTY_ROOT, HASH_BYTES, HashSource
+from ledger.digest import StateDigest
+from ledger.errors import CanonicalError, LogError
+from ledger.merkle import EMPTY_ROOT, HASH_BYTES, HashSource, leaf_hash
 from ledger.replay import NO_TIME
 from ledger.tables import TreeTables
 from ledger.tiles import TileSource
 
 _STATE_BYTES = 1 << 24
 _TILES = 512
-_VALUES = 50_000
-_ABSENT = object()
+_ROWS = 5_000
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,30 @@ class TreeStore:
         rows = connection.execute(self._leaves, {"begin": begin, "end": end})
         return [(row.position, row.leaf, row.leaf_hash) for row in rows]
 
+    def whole_leaves(self, connection: Connection, begin: int, end: int) -> list[tuple[int, bytes]]:
+        """(position, leaf) of positions begin … end − 1 that exist, each hashed anew.
+
+        Raises:
+            LogError: a leaf is not what was stored.
+        """
+        found = self.leaves(connection, begin, end)
+        for position, leaf, hashed in found:
+            if leaf_hash(leaf) != hashed:
+                raise LogError(f"{damaged(f'entry {position}')}")
+        return [(position, leaf) for position, leaf, _ in found]
+
+    def length(self, connection: Connection) -> int:
+        """One more than the last position; 0 without leaves."""
+        column = self._tables.entry.c.position
+        last = connection.execute(select(column).order_by(column.desc()).limit(1)).scalar()
+        return 0 if last is None else last + 1
+
+    def clear(self, connection: Connection, *, leaves: bool) -> None:
+        """Remove tiles and state; heads and leaves as well where ``leaves`` says so."""
+        tables = self._tables
+        for table in (tables.tile, tables.state, *((tables.entry, tables.head) if leaves else ())):
+            connection.execute(table.delete())
+
     def positions(self, connection: Connection, hashes: Sequence[bytes]) -> dict[bytes, int]:
         """Lowest position of each of these leaf hashes that is stored."""
         table = self._tables.entry
@@ -145,13 +169,21 @@ class TreeStore:
     def of_type(
         self, connection: Connection, entry_type: str, begin: int, limit: int
     ) -> list[tuple[int, bytes]]:
-        """(position, leaf) of up to ``limit`` entries of a type that count, from ``begin`` on."""
+        """(position, leaf) of up to ``limit`` entries of a type that count, from ``begin`` on.
+
+        Raises:
+            LogError: a leaf is not what was stored.
+        """
         table = self._tables.entry
-        query = select(table.c.position, table.c.leaf).where(
+        query = select(table.c.position, table.c.leaf, table.c.leaf_hash).where(
             table.c.entry_type == entry_type, table.c.void.is_(None), table.c.position >= begin
         )
-        rows = connection.execute(query.order_by(table.c.position).limit(limit))
-        return [(row.position, row.leaf) for row in rows]
+        found: list[tuple[int, bytes]] = []
+        for row in connection.execute(query.order_by(table.c.position).limit(limit)):
+            if leaf_hash(row.leaf) != row.leaf_hash:
+                raise LogError(f"{damaged(f'entry {row.position}')}")
+            found.append((row.position, row.leaf))
+        return found
 
     def void(self, connection: Connection, position: int) -> str | None:
         """Code of a void leaf, None where it counts."""
@@ -166,15 +198,37 @@ class TreeStore:
             yield row.position, row.void
 
     def value(self, connection: Connection, key: str) -> Any:
-        """The contract's value under ``key``, or None."""
+        """The contract's value under ``key``, or None.
+
+        Raises:
+            LogError: what is stored is no value.
+        """
         found = connection.execute(self._value, {"key": key}).scalar()
-        return None if found is None else decode(found, max_bytes=_STATE_BYTES, max_depth=16)
+        try:
+            return None if found is None else decode(found, max_bytes=_STATE_BYTES, max_depth=16)
+        except CanonicalError as error:
+            raise LogError(f"{damaged('a value of the state')}") from error
+
+    def state_digest(self, connection: Connection) -> StateDigest:
+        """The digest of the state as it stands, read through from end to end."""
+        table = self._tables.state
+        query = select(table.c.key, table.c.value)
+        rows = connection.execute(query, execution_options={"yield_per": _ROWS})
+        return StateDigest.of((key, value) for key, value in rows)
 
     def put_values(self, connection: Connection, values: Mapping[str, Any]) -> None:
         """Store the contract's values."""
         rows = [{"key": key, "value": encode(value)} for key, value in values.items()]
         if rows:
             connection.execute(upsert(connection, self._tables.state, "key"), rows)
+
+
+def damaged(what: str) -> str:
+    """What to say of a database whose content is not what was stored in it, with the remedy."""
+    return (
+        f"the database of the ledger is damaged: {what} has changed on the disk. Start the node again, which "
+        "rebuilds what can be rebuilt; else restore the database or recover the log from a mirror"
+    )
 
 
 def upsert(connection: Connection, table: Table, *keys: str) -> Insert:
@@ -236,114 +290,14 @@ class TileCache:
         return TileSource(self)
 
 
-class CachedState:
-    """The contract's state for the one writer of a tree: reads through memory, holds writes back."""
-
-    def __init__(self, engine: Engine, store: TreeStore) -> None:
-        self._engine = engine
-        self._store = store
-        self._kept: OrderedDict[str, Any] = OrderedDict()
-        self._connection: Connection | None = None
-        self.changes: dict[str, Any] = {}
-
-    def use(self, connection: Connection | None) -> None:
-        """Read through this connection from now on; None: one of its own for each read."""
-        self._connection = connection
-
-    def get(self, key: str) -> Any:
-        """See ``ledger.state.State``."""
-        if key in self.changes:
-            return self.changes[key]
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
-        if self._connection is not None:
-            value = self._store.value(self._connection, key)
-        else:
-            with self._engine.connect() as connection:
-                value = self._store.value(connection, key)
-        if value is not None:
-            self._keep(key, value)
-        return value
-
-    def put(self, key: str, value: Any) -> None:
-        """See ``ledger.state.State``."""
-        self.changes[key] = value
-
-    def written(self) -> None:
-        """The changes are committed."""
-        for key, value in self.changes.items():
-            self._keep(key, value)
-        self.changes = {}
-
-    def forget(self) -> None:
-        """The changes were not committed, or may not have been: drop them and everything kept."""
-        self.changes = {}
-        self._kept.clear()
-
-    def _keep(self, key: str, value: Any) -> None:
-        self._kept[key] = value
-        self._kept.move_to_end(key)
-        if len(self._kept) > _VALUES:
-            self._kept.popitem(last=False)
-
-
-class ReadState:
-    """The committed state, for ``ledger.view``; each read is a transaction of its own. Never writes."""
-
-    def __init__(self, engine: Engine, store: TreeStore) -> None:
-        self._engine = engine
-        self._store = store
-
-    def get(self, key: str) -> Any:
-        """See ``ledger.state.State``."""
-        with self._engine.connect() as connection:
-            return self._store.value(connection, key)
-
-    def put(self, key: str, value: Any) -> None:
-        """Refuse: only replay writes.
-
-        Raises:
-            LogError: always.
-        """
-        del key, value
-        raise LogError("the state is read here, not written: append an entry")
-
-
-class SharedState(ReadState):
-    """The committed state of one head, kept in memory as far as it was read; safe for threads.
-
-    ``after`` gives the state of the next head with what has not changed: a value read once is read from the
-    database again only when an entry has changed it.
-    """
-
-    def __init__(self, engine: Engine, store: TreeStore, kept: Mapping[str, Any] | None = None) -> None:
-        super().__init__(engine, store)
-        self._kept: dict[str, Any] = {} if kept is None else dict(kept)
-
-    def get(self, key: str) -> Any:
-        """See ``ledger.state.State``."""
-        value = self._kept.get(key, _ABSENT)
-        if value is _ABSENT:
-            value = super().get(key)
-            if len(self._kept) < _VALUES:
-                self._kept[key] = value
-        return value
-
-    def after(self, changed: Collection[str]) -> SharedState:
-        """The state of the next head, in which only ``changed`` keys have other values."""
-        kept = {} if len(self._kept) >= _VALUES else self._kept
-        unchanged = {key: value for key, value in list(kept.items()) if key not in changed}
-        return SharedState(self._engine, self._store, unchanged)
-
-
-class PinnedState(ReadState):
-    """The state as one open transaction sees it."""
+class StoredTiles:
+    """A ``TileReader`` over the stored tiles as one transaction sees them."""
 
     def __init__(self, connection: Connection, store: TreeStore) -> None:
-        super().__init__(connection.engine, store)
         self._connection = connection
+        self._store = store
 
-    def get(self, key: str) -> Any:
-        """See ``ledger.state.State``."""
-        return self._store.value(self._connection, key)
+    def tile(self, level: int, index: int, width: int) -> bytes:
+        """See ``TileReader``."""
+        del width
+        return self._store.tile(self._connection, level, index)

@@ -228,7 +228,7 @@ def _check_checkpoint(data: bytes, policy: Policy) -> VerifiedCheckpoint:
         note = Note.parse(data)
     except NoteError as error:
         raise VerificationError("checkpoint", CHECKPOINT, str(error)) from error
-    keys = (policy.log, *(witness.key for witness in policy.witnesses))
+    keys = (policy.log, *(witness.key for witness in policy.listed))
     strangers = [line for line in note.signatures if not any(line.by(key) for key in keys)]
     if (
         strangers

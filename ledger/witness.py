@@ -14,6 +14,9 @@ the answer, so two requests at once cannot both pass and nothing is answered tha
 cosignature never goes back, even where the clock does. A witness judges consistency alone: it needs no
 entry.
 
+A record is looked at before it is built upon: it holds this witness's own cosignature, so one that the disk
+has changed is known, and the witness cosigns nothing until it is restored.
+
 The state machine does no I/O but through its store, and is given the time.
 """
 
@@ -25,13 +28,18 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ledger.checkpoint import Checkpoint, verify_signed
-from ledger.cosignature import Cosigner
+from ledger.cosignature import Cosigner, cosigned_at
 from ledger.errors import MerkleError, NoteError, WitnessError
 from ledger.merkle import EMPTY_ROOT, HASH_BYTES, MAX_PATH, verify_consistency
 from ledger.note import MAX_NOTE_BYTES, Note, Signature, VerifierKey, base64_text, decimal, unbase64
+from ledger.points import Observe, Point, unobserved
 
 TEXT = "text/plain; charset=utf-8"
 SIZE_TYPE = "text/x.tlog.size"
+_DAMAGED = (
+    "the witness's record of this log has changed on the disk: it cosigns nothing until this node's database "
+    "is restored from its newest backup"
+)
 
 
 @dataclass(frozen=True)
@@ -131,20 +139,37 @@ class AddCheckpoint:
 class Witness:
     """One witness over its store; safe for threads as far as the store is."""
 
-    def __init__(self, cosigner: Cosigner, logs: Iterable[VerifierKey], store: WitnessStore) -> None:
+    def __init__(
+        self,
+        cosigner: Cosigner,
+        logs: Iterable[VerifierKey],
+        store: WitnessStore,
+        observe: Observe = unobserved,
+    ) -> None:
         """A witness of the given logs (vkeys of type 0x01, whose names are the origins)."""
+        self._observe = observe
         self._cosigner = cosigner
         self._logs = {log.name: log for log in logs}
         self._store = store
+        self._whole: WitnessRecord | None = None
 
     @property
     def verifier(self) -> VerifierKey:
         """The key under which this witness cosigns, type 0x04."""
         return self._cosigner.verifier
 
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Origins of the logs this witness cosigns."""
+        return tuple(self._logs)
+
     def latest(self, origin: str) -> bytes | None:
-        """The last checkpoint of a log this witness cosigned, with its cosignature; None before the first."""
-        record = self._store.read(origin)
+        """The last checkpoint of a log this witness cosigned, with its cosignature; None before the first.
+
+        Raises:
+            WitnessError: its record has changed on the disk.
+        """
+        record = self._record(origin)
         return None if record is None else record.note
 
     def add_checkpoint(self, body: bytes, now: int) -> tuple[int, bytes, str]:
@@ -153,6 +178,9 @@ class Witness:
         Args:
             body: the request.
             now: POSIX seconds.
+
+        Raises:
+            WitnessError: the record of this log has changed on the disk.
         """
         try:
             request = AddCheckpoint.parse(body)
@@ -174,7 +202,7 @@ class Witness:
     def _advance(
         self, request: AddCheckpoint, note: Note, checkpoint: Checkpoint, now: int
     ) -> tuple[int, bytes, str]:
-        record = self._store.read(checkpoint.origin)
+        record = self._record(checkpoint.origin)
         size, root, last = (0, EMPTY_ROOT, 0) if record is None else (record.size, record.root, record.time)
         if request.old != size:
             return _conflict(size)
@@ -186,10 +214,28 @@ class Witness:
         line = self._cosigner.cosign(note.text, time)
         kept = Note(note.text, (*self._log_lines(note, checkpoint.origin), line)).format()
         new = WitnessRecord(checkpoint.size, checkpoint.root, time, kept)
+        self._observe(Point.WITNESS_CHECKED)
         if not self._store.swap(checkpoint.origin, record, new):
-            current = self._store.read(checkpoint.origin)
+            current = self._record(checkpoint.origin)
             return _conflict(0 if current is None else current.size)
+        self._observe(Point.WITNESS_STORED)
         return 200, line.line().encode(), TEXT
+
+    def _record(self, origin: str) -> WitnessRecord | None:
+        """The stored record, whose note carries the cosignature made when it was stored."""
+        record = self._store.read(origin)
+        if record is None or record is self._whole or origin not in self._logs:
+            return record
+        try:
+            note = Note.parse(record.note)
+            kept = verify_signed(note, self._logs[origin])
+            at = cosigned_at(note, self._cosigner.verifier)
+        except NoteError as error:
+            raise WitnessError(_DAMAGED) from error
+        if (kept.size, kept.root, at) != (record.size, record.root, record.time):
+            raise WitnessError(_DAMAGED)
+        self._whole = record
+        return record
 
     def _log_lines(self, note: Note, origin: str) -> tuple[Signature, ...]:
         return tuple(note.signed_by(self._logs[origin]))[:1]

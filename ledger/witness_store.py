@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from sqlalchemy import Engine, select, update
 
 from ledger.database import writing
@@ -20,6 +22,7 @@ class SqlWitnessStore:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._kept: dict[str, WitnessRecord] = {}
+        self._swapping = threading.Lock()
 
     def read(self, origin: str) -> WitnessRecord | None:
         """See ``WitnessStore``."""
@@ -33,11 +36,12 @@ class SqlWitnessStore:
 
     def swap(self, origin: str, old: WitnessRecord | None, new: WitnessRecord) -> bool:
         """See ``WitnessStore``."""
-        self._kept.pop(origin, None)
-        done = self._swapped(origin, old, new)
-        if done:
-            self._kept[origin] = new
-        return done
+        with self._swapping:
+            self._kept.pop(origin, None)
+            done = self._swapped(origin, old, new)
+            if done:
+                self._kept[origin] = new
+            return done
 
     def _swapped(self, origin: str, old: WitnessRecord | None, new: WitnessRecord) -> bool:
         values = {"size": new.size, "root": new.root, "time": new.time, "note": new.note}

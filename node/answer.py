@@ -22,6 +22,7 @@ from ledger.certificate import certificate_digest, certificate_message
 from ledger.entry import Entry
 from ledger.entry import parse as parse_entry
 from ledger.errors import LedgerError
+from ledger.points import Point
 from ledger.proof import Receipt
 from ledger.records import Grant
 from node.documents import read_object, read_texts
@@ -80,6 +81,9 @@ def verify_question(services: Services, peer: str, question: Question) -> Verifi
     if entry.type != "query.intent":
         raise Refusal("malformed", "the question holds no intent")
     _verify_intent(services, question)
+    accepted = services.view.intent(entry.id)
+    if accepted is None or accepted.certificate != entry.body["certificate"]:
+        raise Refusal("void_entry", "this node's own replay does not know the intent as accepted")
     intended = entry.body["certificate"]
     if intended["office"] != peer:
         raise Refusal(
@@ -101,6 +105,7 @@ def _verify_intent(services: Services, question: Question) -> None:
         ) from error
     with services.stopwatch.part("ledger"):
         ledger.fresh_head()
+    ledger.compare(receipt.checkpoint_note)
     ledger.require_accepted(receipt.index, question.intent)
 
 
@@ -174,6 +179,7 @@ class Department:
         except (NodeError, LedgerError) as error:
             self._journal(peer, "", ",".join(sorted(datasets))[:128], f"refused:{error.code}")
             raise
+        self._services.observe(Point.INTENT_ACCEPTED)
         return [self._answer_one(peer, verified, elements, salt, dataset) for dataset in datasets]
 
     def _answer_one(
@@ -215,6 +221,7 @@ class Department:
         response = response_digest(answer_salt, betas, proof)
         receipt = signature(services.keys.node, receipt_message(certificate, dataset, response))
         answer = Answer(dataset, betas, proof, answer_salt, receipt)
+        services.observe(Point.ANSWER_EVALUATED)
         self._record(peer, certificate, answer)
         return answer
 
@@ -234,6 +241,8 @@ class Department:
             put(connection, tables.answer, key, {"elements": certificate["elements"], "document": document})
             note(connection, now, peer, query, answer.dataset, "answered", reported=True)
             services.outbox.add(connection, f"answer/{query}/{answer.dataset}", "query.answer", body, now)
+            services.observe(Point.ANSWER_STORING)
+        services.observe(Point.ANSWER_STORED)
         services.outbox.wake()
 
     def _record_refusal(self, peer: str, query: str, dataset: str, code: str) -> None:
@@ -248,6 +257,7 @@ class Department:
         with services.store.writing() as connection:
             note(connection, now, peer, query, dataset, f"refused:{code}", reported=True)
             services.outbox.add(connection, f"refusal/{query}/{dataset}", "query.answer", body, now)
+        services.observe(Point.REFUSAL_STORED)
         services.outbox.wake()
 
     def _journal(self, peer: str, query: str, dataset: str, result: str) -> None:

@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import Any
 
+from ledger.points import Point
 from ledger.records import Grant
 from node import calls, inquiry, rulebook
 from node.errors import NodeError, Refusal, ServiceUnavailable
@@ -93,6 +94,7 @@ class Office:
             log_intent(services, current)
         progress("answers")
         silent = self._ask(finished)
+        services.observe(Point.ANSWERS_RECEIVED)
         progress("lines")
         self._look_up(finished, missing | silent)
         progress("total")
@@ -121,6 +123,7 @@ class Office:
                 services.outbox.add(
                     connection, f"close/{current.query}", "query.close", body, services.clock()
                 )
+            services.observe(Point.CLOSE_STORED)
             services.outbox.wake()
         current.state = DONE
         inquiry.save(services, current)
@@ -153,6 +156,7 @@ class Office:
             finished.refusal = outcome
             return chosen.missing
         check_openings(outcome.certificate, outcome.openings)
+        services.observe(Point.CERTIFIED)
         current.certificate, current.signature = outcome.certificate, outcome.signature
         current.openings = outcome.openings.to_json()
         current.state = CERTIFIED

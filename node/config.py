@@ -6,6 +6,8 @@
     [store]    url = "sqlite:///node.db"       relative to the home; or postgresql+psycopg://…
                log_url = "sqlite:///log.db"    sequencer only: the log's own tables
     [work]     threads = 16, processes = 0     0: heavy work stays in the process
+    [web]      address = "127.0.0.1:7480"      HTTP: the witness, the public log; absent: no HTTP port
+    [[web.logs]] vkey = "…"                    further logs that this witness cosigns
     [keys]     passphrase_file = "…"           else HEDUI_PASSPHRASE, else HOME/keys/passphrase
 
 This is the only module that reads the environment: HEDUI_PASSPHRASE, HEDUI_LANGUAGE, HEDUI_CONFIG (the folder
@@ -28,6 +30,19 @@ ROLES = ("department", "office", "registrar", "trustee", "sequencer", "auditor")
 
 
 @dataclass(frozen=True)
+class WebSettings:
+    """The HTTP edge of a node.
+
+    Attributes:
+        address: ``host:port`` it is opened on.
+        logs: vkeys of further logs this member's witness cosigns.
+    """
+
+    address: str
+    logs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Configuration:
     """Settings of one node.
 
@@ -41,6 +56,7 @@ class Configuration:
         threads: gRPC worker threads.
         processes: worker processes for heavy work; 0 keeps it in the node's own.
         passphrase: opens the secrets.
+        web: the HTTP edge; None: no HTTP port.
     """
 
     home: Home
@@ -54,6 +70,7 @@ class Configuration:
     threads: int = 16
     processes: int = 0
     passphrase: bytes = field(default=b"", repr=False)
+    web: WebSettings | None = None
 
 
 def prepare_transport() -> None:
@@ -100,6 +117,7 @@ def read_configuration(root: Path) -> Configuration:
             threads=int(work.get("threads", 16)),
             processes=int(work.get("processes", 0)),
             passphrase=_passphrase(home, document.get("keys", {})),
+            web=_web(document.get("web")),
         )
     except KeyError as error:
         raise ConfigurationError(f"{home.configuration} lacks {error.args[0]}: add it") from error
@@ -114,6 +132,13 @@ def _roles(value: Any) -> tuple[str, ...]:
     if unknown or not roles:
         raise ValueError(f"roles must be among {', '.join(ROLES)}; got {', '.join(unknown) or 'none'}")
     return roles
+
+
+def _web(section: dict[str, Any] | None) -> WebSettings | None:
+    """Settings of the HTTP edge where there is a section for it."""
+    if section is None:
+        return None
+    return WebSettings(str(section["address"]), tuple(str(log["vkey"]) for log in section.get("logs", ())))
 
 
 def _url(home: Home, url: str) -> str:

@@ -8,6 +8,7 @@
     HOME/publications/<dataset>/<publication>/   own and downloaded published sets
     HOME/ledger/                                 sequencer: the public log
     HOME/openings/<case>.json                    office: what opens a report, for the person and a court
+    HOME/evidence/                               two histories under the log's key, as far as any was shown
     HOME/node.log                                what the node says while it runs
 
 Files are replaced atomically: written beside, synced, renamed.
@@ -60,6 +61,11 @@ class Home:
     def openings(self) -> Path:
         """Openings of reports, at the office."""
         return self.root / "openings"
+
+    @property
+    def evidence(self) -> Path:
+        """Notes that show two histories under the log's key."""
+        return self.root / "evidence"
 
     def publication(self, dataset: str, publication: str) -> Path:
         """Folder of one published set."""

@@ -11,6 +11,7 @@ import secrets
 
 from ledger.certificate import certificate_digest
 from ledger.periods import period_label
+from ledger.points import Point
 from node import inquiry
 from node.errors import Refusal, ServiceUnavailable
 from node.identity import signature
@@ -37,9 +38,11 @@ def log_intent(services: Services, current: Inquiry) -> None:
         if not current.intent:
             current.intent = _compose(services, current).hex()
             inquiry.save(services, current)
+            services.observe(Point.INTENT_COMPOSED)
         try:
             with services.stopwatch.part("ledger"):
                 services.ledger.append(bytes.fromhex(current.intent))
+            services.observe(Point.INTENT_FINAL)
         except Refusal as refusal:
             services.ledger.sync()
             if refusal.code == ALREADY_THERE and services.view.intent(current.query) is not None:
@@ -54,6 +57,7 @@ def log_intent(services: Services, current: Inquiry) -> None:
         raise ServiceUnavailable("the intent is not on the ledger yet: begin the check again")
     current.state = LOGGED
     inquiry.save(services, current)
+    services.observe(Point.INTENT_LOGGED)
 
 
 def _compose(services: Services, current: Inquiry) -> bytes:

@@ -11,9 +11,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import grpc
 
@@ -23,7 +24,6 @@ from ledger import entry as entries
 from ledger.checkpoint import Checkpoint
 from ledger.entry import Signature
 from ledger.errors import ForkError, Refused
-from ledger.merkle import root_from
 from ledger.note import Note
 from ledger.policy import Policy, VerifiedCheckpoint
 from ledger.proof import Receipt
@@ -32,8 +32,9 @@ from ledger.state import Overlay
 from ledger.view import View
 from ledger.wire import log_pb2, log_pb2_grpc
 from node.errors import Refusal, ServiceUnavailable
+from node.evidence import Evidence
 from node.rpc.channel import Channels
-from node.rpc.status import raise_from_wire
+from node.rpc.status import is_lost, raise_from_wire
 from protocols.profiles import CLOCK_TOLERANCE_SECONDS, HEAD_MAX_AGE_SECONDS
 
 APPEND_SECONDS = 30.0
@@ -41,8 +42,11 @@ READ_SECONDS = 30.0
 HEAD_SECONDS = 5.0
 CATCH_UP_SECONDS = 3.0
 POLL_SECONDS = 0.01
+Answer = TypeVar("Answer")
+
 AT_ONCE = 4096
 """Entries that are fetched before the database is locked; more are streamed into it."""
+TWO_HISTORIES = "the log has signed two histories: call the auditor"
 
 
 class Transport(Protocol):
@@ -66,29 +70,39 @@ class RemoteTransport:
         self._channels = channels
         self._sequencer = sequencer
 
-    def _stub(self) -> log_pb2_grpc.LogStub:
-        return log_pb2_grpc.LogStub(self._channels.to(self._sequencer()))
-
     def append(self, leaf: bytes) -> bytes:
         """See ``Transport``."""
-        try:
-            response = self._stub().Append(log_pb2.AppendRequest(leaf=leaf), timeout=APPEND_SECONDS)
-        except grpc.RpcError as error:
-            raise_from_wire(error, "the ledger")
-        return bytes(response.receipt)
+        request = log_pb2.AppendRequest(leaf=leaf)
+        return bytes(self._patiently(lambda log: log.Append(request, timeout=APPEND_SECONDS)).receipt)
 
     def head(self) -> bytes:
         """See ``Transport``."""
-        try:
-            return bytes(self._stub().Head(log_pb2.HeadRequest(), timeout=HEAD_SECONDS).checkpoint)
-        except grpc.RpcError as error:
-            raise_from_wire(error, "the ledger")
+        request = log_pb2.HeadRequest()
+        return bytes(self._patiently(lambda log: log.Head(request, timeout=HEAD_SECONDS)).checkpoint)
 
     def read(self, start: int, end: int) -> Iterator[bytes]:
         """See ``Transport``."""
+        log = log_pb2_grpc.LogStub(self._channels.to(self._sequencer()))
         try:
-            for part in self._stub().Read(log_pb2.ReadRequest(start=start, end=end), timeout=READ_SECONDS):
+            for part in log.Read(log_pb2.ReadRequest(start=start, end=end), timeout=READ_SECONDS):
                 yield from part.leaves
+        except grpc.RpcError as error:
+            raise_from_wire(error, "the ledger")
+
+    def _patiently(self, call: Callable[[log_pb2_grpc.LogStub], Answer]) -> Answer:
+        """Make a call; where the connection is lost, wait for the next one and make it once more.
+
+        Both calls may be made twice: the same leaf again gives the same receipt.
+        """
+        member = self._sequencer()
+        log = log_pb2_grpc.LogStub(self._channels.to(member))
+        try:
+            try:
+                return call(log)
+            except grpc.RpcError as error:
+                if not is_lost(error) or not self._channels.regained(member):
+                    raise
+                return call(log)
         except grpc.RpcError as error:
             raise_from_wire(error, "the ledger")
 
@@ -105,8 +119,10 @@ class LedgerClient:
         key: SigningKey,
         cosigned: Callable[[], dict[int, bytes]],
         clock: Callable[[], int],
+        evidence: Evidence | None = None,
     ) -> None:
-        """Args: ``cosigned`` gives size → root of checkpoints this node's own witness has cosigned."""
+        """Args: ``cosigned`` gives size → note of checkpoints this node's own witness has cosigned."""
+        self._evidence = evidence
         self.network = network
         self.policy = policy
         self.replica = replica
@@ -138,7 +154,40 @@ class LedgerClient:
             leaves: Iterable[bytes] = self._transport.read(have, size) if size > have else ()
             if size - have <= AT_ONCE:
                 leaves = list(islice(leaves, max(size - have, 0) + 1))
-            return self.replica.extend(leaves, note)
+            with self._keeping():
+                return self.replica.extend(leaves, note)
+
+    def compare(self, note: bytes) -> None:
+        """Compare a checkpoint of the log, seen with anybody, with this node's own history.
+
+        One larger than the replica is compared with what this node's witness has cosigned, or not at all.
+
+        Raises:
+            NoteError: it is not signed by the log: no evidence of anything.
+            ForkError: the log has shown two histories; both notes are kept.
+        """
+        with self._keeping():
+            if self.replica.compare(note):
+                return
+            seen = self.policy.verify_log(note)[1]
+            own = self._cosigned().get(seen.size)
+            if own is not None and self.policy.verify_log(own)[1] != seen:
+                raise ForkError(TWO_HISTORIES, (own, note))
+
+    @property
+    def evidence(self) -> list[str]:
+        """Names of the files that show two histories under the log's key."""
+        return [] if self._evidence is None else self._evidence.files()
+
+    @contextmanager
+    def _keeping(self) -> Iterator[None]:
+        """Keep the notes of a fork that shows itself inside the block."""
+        try:
+            yield
+        except ForkError as error:
+            if self._evidence is not None:
+                self._evidence.take(error)
+            raise
 
     def fresh_head(self) -> VerifiedCheckpoint:
         """A head fetched and replayed now that a role may answer under.
@@ -146,8 +195,11 @@ class LedgerClient:
         Raises:
             ServiceUnavailable: ledger out of reach, quorum missing, or its cosignatures too old; with a named
             code.
-            ForkError: the head contradicts what this node's witness has cosigned.
+            ForkError: the head contradicts what this node's witness has cosigned, or two histories were seen
+            before.
         """
+        if self._evidence is not None:
+            self._evidence.require_none()
         deadline = time.monotonic() + CATCH_UP_SECONDS
         while True:
             head = self.sync()
@@ -178,20 +230,17 @@ class LedgerClient:
             return True
         size = head.checkpoint.size
         if size in cosigned:
-            return self._root_is(size, cosigned[size])
+            return self._agrees(cosigned[size])
         newest = max(cosigned)
-        return newest <= size and self._root_is(newest, cosigned[newest])
+        return newest <= size and self._agrees(cosigned[newest])
 
-    def _root_is(self, size: int, root: bytes) -> bool:
-        """The replica's root at a size is the one cosigned there.
+    def _agrees(self, note: bytes) -> bool:
+        """The replica holds a checkpoint that this node's witness has cosigned.
 
         Raises:
-            ForkError: it is not: two histories were shown.
+            ForkError: it has another root: two histories were shown.
         """
-        if root_from(size, self.replica.source()) != root:
-            raise ForkError(
-                "the ledger shows a history that contradicts what this node's witness has cosigned"
-            )
+        self.compare(note)
         return True
 
     def now_text(self) -> str:

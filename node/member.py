@@ -16,24 +16,26 @@ from typing import Any
 import grpc
 
 from ledger import canonical
-from ledger.cosignature import Cosigner
 from ledger.cosigning import WitnessClient
 from ledger.database import open_engine
 from ledger.embedded import Sequencer
 from ledger.errors import LedgerError, LogError, Refused
 from ledger.finishing import Settings
+from ledger.http_witness import HttpWitness
 from ledger.note import NoteSigner
+from ledger.points import Observe, unobserved
+from ledger.policy import WitnessKey
 from ledger.replica import Replica
 from ledger.view import View
 from ledger.wire import log_pb2, log_pb2_grpc
-from ledger.witness import Witness
-from ledger.witness_store import SqlWitnessStore
 from node import incidents
 from node.answer import Department
 from node.certify import Registrar
 from node.check import Office
 from node.config import Configuration
 from node.errors import NodeError, Refusal, ServiceUnavailable
+from node.evidence import Evidence
+from node.gossip import Gossip
 from node.identity import open_keys
 from node.ledger_client import LedgerClient, RemoteTransport, Transport
 from node.network import NetworkFile, genesis_contacts, witness_names
@@ -44,14 +46,17 @@ from node.retire import retire_due
 from node.rpc.channel import Channels
 from node.rpc.check_edge import DepartmentEdge, RegistrarEdge, TrusteeEdge
 from node.rpc.directory import Contact, Directory
-from node.rpc.ledger_edge import Cosigned, LogEdge, WitnessEdge
+from node.rpc.ledger_edge import LogEdge, WitnessEdge
 from node.rpc.operator_edge import OperatorEdge
 from node.rpc.server import Peers, start_server
 from node.services import Services, system_clock
-from node.store.database import Store
+from node.store.database import Store, check_database
 from node.store.migrate import migrate
 from node.surviving import Surviving
+from node.web.edge import open_web
+from node.web.server import WebServer
 from node.wire import operator_pb2_grpc
+from node.witnessing import Cosigned, WitnessDesk, open_witness
 from protocols.wire import check_pb2_grpc
 
 FOLLOW_SECONDS = 10.0
@@ -77,7 +82,7 @@ class WitnessOverWire:
             response = self._stub().AddCheckpoint(
                 log_pb2.AddCheckpointRequest(body=body), timeout=WITNESS_SECONDS
             )
-        except grpc.RpcError as error:
+        except (grpc.RpcError, NodeError) as error:
             raise LogError(f"the witness of {self._member} does not answer") from error
         return int(response.status), bytes(response.body)
 
@@ -85,7 +90,7 @@ class WitnessOverWire:
         """See ``ledger.cosigning.WitnessClient``."""
         try:
             response = self._stub().Latest(log_pb2.LatestRequest(), timeout=WITNESS_SECONDS)
-        except grpc.RpcError as error:
+        except (grpc.RpcError, NodeError) as error:
             raise LogError(f"the witness of {self._member} does not answer") from error
         return bytes(response.checkpoint) or None
 
@@ -123,18 +128,33 @@ class LocalTransport:
 class Member:
     """A running node. ``start`` it, ``wait`` for it, ``stop`` it."""
 
-    def __init__(self, configuration: Configuration, clock: Callable[[], int] = system_clock) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        clock: Callable[[], int] = system_clock,
+        observe: Observe = unobserved,
+    ) -> None:
         """Open everything that needs no network.
+
+        Args:
+            configuration: of the home.
+            clock: seconds since 1970, UTC.
+            observe: told each point of the work (``ledger.points``).
 
         Raises:
             ConfigurationError, KeysError, StoreError: the home is not as it should be.
+            LogError: the log's database is damaged beyond what can be rebuilt from it.
         """
         self._configuration = configuration
+        self._observe = observe
         self._network = NetworkFile.read(configuration.home.network)
         keys = open_keys(configuration)
         engine = open_engine(configuration.store_url)
+        check_database(engine)
         migrate(engine)
-        self._replica = Replica(engine, self._network.network, self._network.genesis, self._network.policy)
+        network, policy = self._network, self._network.policy
+        self._replica = Replica(engine, network.network, network.genesis, policy, observe=observe)
+        self._evidence = Evidence(configuration.home.evidence, policy, clock)
         self._members_at: tuple[int, list[Contact]] = (-1, [])
         self._genesis = _genesis_leaf(configuration)
         bootstrap = [self._network.first, *([] if self._genesis is None else genesis_contacts(self._genesis))]
@@ -154,16 +174,21 @@ class Member:
             self._replica,
             transport,
             keys.node,
-            self._cosigned.roots,
+            self._cosigned.notes,
             clock,
+            self._evidence,
         )
         store = Store(engine)
-        outbox = Outbox(store, ledger)
+        outbox = Outbox(store, ledger, observe)
         peers = Peers(self._directory)
-        self.services = Services(configuration, keys, store, ledger, outbox, self._channels, peers, clock)
+        self.services = Services(
+            configuration, keys, store, ledger, outbox, self._channels, peers, clock, observe=observe
+        )
         self._transport = transport
         self._engine = engine
+        self._desk = None if self._sequencer is not None else self._open_desk()
         self._server: grpc.Server | None = None
+        self._web: WebServer | None = None
         self._stopping = threading.Event()
         self._follower = threading.Thread(target=self._follow, name="follower", daemon=True)
         self.stopped = threading.Event()
@@ -183,6 +208,7 @@ class Member:
             self._register,
             configuration.threads,
         )
+        self._web = open_web(configuration, self._desk)
         if self._sequencer is not None:
             self._sequencer.start()
             threading.Thread(target=self._found, name="founding", daemon=True).start()
@@ -193,6 +219,8 @@ class Member:
     def stop(self) -> None:
         """End everything in order; what waits in the outbox is sent by the next run."""
         self._stopping.set()
+        if self._web is not None:
+            self._web.stop()
         if self._server is not None:
             self._server.stop(grace=1.0).wait()
         self.services.outbox.close()
@@ -208,18 +236,30 @@ class Member:
         if self._genesis is None:
             raise LogError("the sequencer's home lacks genesis.leaf: join with the network's founding files")
         names = _witnesses_of(self._genesis)
-        clients: dict[str, WitnessClient] = {
-            witness.name: WitnessOverWire(self._channels, names[witness.name]) for witness in policy.witnesses
-        }
         signer = NoteSigner(policy.origin, keys.signing("log"))
+
+        def client(witness: WitnessKey) -> WitnessClient:
+            if witness.name in names:
+                return WitnessOverWire(self._channels, names[witness.name])
+            if witness.url is None:
+                raise LogError(
+                    f"the policy's witness {witness.name} is no member and has no URL: add its URL"
+                )
+            return HttpWitness(witness.url, signer, lambda: sequencer.ordered)
+
+        clients = {witness.name: client(witness) for witness in policy.listed}
 
         def refusal_entry(digest: bytes, code: str) -> bytes:
             body = {"entry": digest.hex(), "code": code}
             return self.services.ledger.compose("query.refused", secrets.token_hex(16), body)
 
         public = configuration.home.public_log
-        settings = Settings(refusal_entry=refusal_entry)
-        return Sequencer(engine, signer, policy, clients, public, system_clock, settings=settings)
+        settings = Settings(refusal_entry=refusal_entry, observe=self._observe, evidence=self._keep_evidence)
+        sequencer = Sequencer(engine, signer, policy, clients, public, system_clock, settings=settings)
+        return sequencer
+
+    def _keep_evidence(self, first: bytes, second: bytes) -> None:
+        self._evidence.keep(first, second)
 
     def _found(self) -> None:
         """Append the genesis entry to an empty log, as soon as the witnesses answer."""
@@ -242,11 +282,12 @@ class Member:
         peers = services.peers
         if self._sequencer is not None:
             log_pb2_grpc.add_LogServicer_to_server(LogEdge(peers, self._transport), server)
-        else:
-            log_pb2_grpc.add_WitnessServicer_to_server(self._witness(), server)
+        if self._desk is not None:
+            edge = WitnessEdge(peers, self._desk, self._network.first.member)
+            log_pb2_grpc.add_WitnessServicer_to_server(edge, server)
         if "registrar" in roles:
-            edge = RegistrarEdge(peers, Registrar(services))
-            check_pb2_grpc.add_RegistrarServicer_to_server(edge, server)
+            registrar = RegistrarEdge(peers, Registrar(services))
+            check_pb2_grpc.add_RegistrarServicer_to_server(registrar, server)
         if "department" in roles:
             department = DepartmentEdge(peers, services, Department(services))
             check_pb2_grpc.add_DepartmentServicer_to_server(department, server)
@@ -255,17 +296,20 @@ class Member:
         operator = OperatorEdge(peers, services, Publisher(services), Office(services))
         operator_pb2_grpc.add_OperatorServicer_to_server(operator, server)
 
-    def _witness(self) -> WitnessEdge:
+    def _open_desk(self) -> WitnessDesk:
         """This member's witness."""
-        policy, services = self._network.policy, self.services
+        web, services = self._configuration.web, self.services
         key = services.keys.signing("witness")
-        name = next(
-            (witness.name for witness in policy.witnesses if witness.key.public.raw == key.public.raw),
-            f"witness.{services.member}.hedui/{key.public.id[:16]}",
+        witness = open_witness(
+            services.member,
+            key,
+            self._network.policy,
+            () if web is None else web.logs,
+            self._engine,
+            self._observe,
         )
-        witness = Witness(Cosigner(name, key), [policy.log], SqlWitnessStore(self._engine))
-        return WitnessEdge(
-            services.peers, witness, policy.origin, self._cosigned, self._network.first.member, services.clock
+        return WitnessDesk(
+            witness, self._network.policy.origin, self._cosigned, services.clock, services.ledger.compare
         )
 
     def _contacts(self) -> list[Contact]:
@@ -280,13 +324,16 @@ class Member:
     def _follow(self) -> None:
         """Keep the replica near the head; every hour count refusals without a valid intent."""
         counter = incidents.Counter(self.services)
+        ledger, first = self.services.ledger, self._network.first.member
+        gossip = Gossip(self._configuration.member, first, self._channels, ledger)
         while not self._stopping.is_set():
             pause = FOLLOW_SECONDS
             with Surviving(log, "following the ledger"):
                 try:
-                    self.services.ledger.sync()
+                    ledger.sync()
                     if counter.count_due() is not None and "department" in self._configuration.roles:
                         retire_due(self.services)
+                    gossip.compare_next()
                 except (NodeError, LedgerError) as error:
                     log.info("the ledger cannot be followed: %s", error)
                     pause = FIRST_FOLLOW_SECONDS if self._replica.size == 0 else FOLLOW_SECONDS

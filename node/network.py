@@ -8,12 +8,17 @@
 
 ``network.json`` is what an invitation carries: genesis digest, trust policy, first address. A member that
 comes later is admitted by an entry that a majority of founders signs, and joins with the same file.
+
+Foreign witnesses, run by nobody of this network, are named in the genesis entry's parameters, so that every
+founder signs them: ``witness_<i>`` is a vkey, ``witness_<i>_url`` its submission prefix, i from 1. The trust
+policy lists them outside its quorum group (``ledger.policy``).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,14 +27,17 @@ from keys.signing import PublicKey, SigningKey
 from ledger import canonical
 from ledger import entry as entries
 from ledger.entry import Signature
-from ledger.errors import LedgerError
+from ledger.errors import LedgerError, NoteError
+from ledger.http_witness import check_url
 from ledger.note import TYPE_COSIGNATURE, TYPE_ED25519, VerifierKey
-from ledger.policy import Policy
+from ledger.policy import Policy, WitnessKey
 from node.errors import ConfigurationError
 from node.home import Home, read_document, write_file
 from node.rpc.directory import Contact
 
 GENESIS = "genesis"
+MAX_FOREIGN = 8
+PARAMETER_CHARACTERS = 128
 
 
 @dataclass(frozen=True)
@@ -96,17 +104,34 @@ def read_card(path: Path) -> dict[str, Any]:
 
 
 def propose(
-    network: str, epoch: str, suite: str, cards: list[dict[str, Any]], *, pilot: bool
+    network: str,
+    epoch: str,
+    suite: str,
+    cards: list[dict[str, Any]],
+    *,
+    pilot: bool,
+    foreign: Sequence[str] = (),
 ) -> dict[str, Any]:
     """A genesis proposal that every founder must sign.
 
+    Args:
+        network: its name. epoch: label of the first epoch. suite: of totals. cards: of all founders.
+        pilot: whether roles may be together that production keeps apart.
+        foreign: witnesses of others, each ``VKEY@URL``.
+
     Raises:
-        ConfigurationError: fewer than three members, or not exactly one sequencer.
+        ConfigurationError: fewer than three members, not exactly one sequencer, or a foreign witness that
+            cannot be used.
     """
     sequencers = [card for card in cards if "sequencer" in card["roles"]]
     if len(cards) < 3 or len(sequencers) != 1:
         raise ConfigurationError("a network has at least three members, exactly one of them the sequencer")
-    body = {"pilot": pilot, "epoch": epoch, "members": cards, "params": {"suite": suite}}
+    params = {"suite": suite, **_foreign_parameters(foreign)}
+    try:
+        policy_of(cards, params)
+    except LedgerError as error:
+        raise ConfigurationError(f"no trust policy can be made of these members: {error}") from error
+    body = {"pilot": pilot, "epoch": epoch, "members": cards, "params": params}
     return {"network": network, "body": body, "sigs": []}
 
 
@@ -144,18 +169,56 @@ def seal(proposal: dict[str, Any], key: SigningKey, time: str) -> tuple[bytes, N
     sequencer = next(card for card in body["members"] if "sequencer" in card["roles"])
     contact = Contact(sequencer["id"], sequencer["endpoint"], bytes.fromhex(sequencer["tls"]))
     digest = hashlib.sha256(leaf).digest()
-    return leaf, NetworkFile(proposal["network"], digest, policy_of(body["members"]), contact)
+    return leaf, NetworkFile(proposal["network"], digest, policy_of(body["members"], body["params"]), contact)
 
 
-def policy_of(cards: list[dict[str, Any]]) -> Policy:
-    """The trust policy of a founding: the sequencer's log key, every other member a witness."""
+def policy_of(cards: list[dict[str, Any]], params: Mapping[str, Any]) -> Policy:
+    """The trust policy of a founding: the sequencer's log key, every other member a witness that counts.
+
+    Raises:
+        LedgerError: two keys or names that are the same, or a foreign witness that cannot be used.
+    """
     logs = [_verifier(_use(card, "log"), TYPE_ED25519) for card in cards if "sequencer" in card["roles"]]
     witnesses = [
         _verifier(_use(card, "witness"), TYPE_COSIGNATURE)
         for card in cards
         if "sequencer" not in card["roles"]
     ]
-    return Policy.create(logs[0], witnesses)
+    return Policy.create(logs[0], witnesses, _foreign_witnesses(params))
+
+
+def _foreign_parameters(foreign: Sequence[str]) -> dict[str, str]:
+    """Genesis parameters that name foreign witnesses."""
+    if len(foreign) > MAX_FOREIGN:
+        raise ConfigurationError(f"a network names at most {MAX_FOREIGN} foreign witnesses")
+    params: dict[str, str] = {}
+    for number, text in enumerate(foreign, 1):
+        vkey, scheme, rest = text.partition("@http")
+        url = scheme.removeprefix("@") + rest
+        try:
+            VerifierKey.parse(vkey)
+            check_url(url)
+        except LedgerError as error:
+            raise ConfigurationError(f"a foreign witness is VKEY@URL: {error}") from error
+        if max(len(vkey), len(url)) > PARAMETER_CHARACTERS:
+            raise ConfigurationError(
+                f"a foreign witness's vkey and URL have at most {PARAMETER_CHARACTERS} characters each"
+            )
+        params |= {f"witness_{number}": vkey, f"witness_{number}_url": url}
+    return params
+
+
+def _foreign_witnesses(params: Mapping[str, Any]) -> list[WitnessKey]:
+    """The foreign witnesses that genesis parameters name."""
+    found: list[WitnessKey] = []
+    while (vkey := params.get(f"witness_{len(found) + 1}")) is not None:
+        url = params.get(f"witness_{len(found) + 1}_url")
+        if not isinstance(vkey, str) or not isinstance(url, str):
+            raise NoteError("a foreign witness in genesis has a vkey and a URL, both texts")
+        check_url(url)
+        key = VerifierKey.parse(vkey)
+        found.append(WitnessKey(key.name, key, url))
+    return found
 
 
 def join(home: Home, network: NetworkFile, genesis: bytes | None = None) -> None:

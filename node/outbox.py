@@ -18,6 +18,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from ledger import entry as entries
 from ledger.errors import LedgerError
+from ledger.points import Observe, Point, unobserved
 from node.errors import NodeError, Refusal
 from node.ledger_client import LedgerClient
 from node.store import tables
@@ -35,8 +36,9 @@ log = logging.getLogger("hedui.outbox")
 class Outbox:
     """The durable outbox of one node."""
 
-    def __init__(self, store: Store, ledger: LedgerClient) -> None:
-        """Args: ``store`` holds the leaves; ``ledger`` takes them."""
+    def __init__(self, store: Store, ledger: LedgerClient, observe: Observe = unobserved) -> None:
+        """Args: ``store`` holds the leaves; ``ledger`` takes them; ``observe`` is told each point."""
+        self._observe = observe
         self._store = store
         self._ledger = ledger
         self._wake = threading.Event()
@@ -90,8 +92,10 @@ class Outbox:
     def _send(self, row: dict[str, Any]) -> None:
         """Append one waiting leaf and note what became of it."""
         identifier = row["id"]
+        self._observe(Point.OUTBOX_SENDING)
         try:
             self._ledger.append(bytes(row["leaf"]))
+            self._observe(Point.OUTBOX_APPENDED)
             state = "final"
         except Refusal as refusal:
             if refusal.code == "clock":
@@ -107,6 +111,7 @@ class Outbox:
             connection.execute(
                 update(tables.outbox).where(tables.outbox.c.id == identifier).values(state=state)
             )
+        self._observe(Point.OUTBOX_NOTED)
 
     def _judged(self, row: dict[str, Any], refusal: Refusal) -> str:
         """What a refusal means: the log's word counts only where the own replay refuses it too."""

@@ -24,6 +24,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ledger import canonical
+from ledger.points import Point
 from node.answer import Question, Verified, check_grant, verify_question
 from node.documents import read_object, read_texts
 from node.errors import Refusal, ServiceUnavailable
@@ -136,6 +137,7 @@ class Trustee:
             known = self._services.store.one(tables.release, query=query, case_index=case)
             value = self._release(certificate, case, prepared) if known is None else _repeat(known, prepared)
         self._finish(query, case)
+        self._services.observe(Point.SHARE_FINAL)
         return value
 
     def _require_memory(self) -> None:
@@ -171,6 +173,7 @@ class Trustee:
             key = {"query": query, "case_index": case}
             put(connection, tables.release, key, {"list": prepared.name, "share": value})
             self._put_record(connection, query, case, salt, prepared.digest)
+        self._services.observe(Point.SHARE_STORED)
         return value
 
     def _prepare(self, peer: str, verified: Verified, request: OpenRequest) -> Prepared:

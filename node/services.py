@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 from keys.errors import KeysError
+from ledger.points import Observe, unobserved
 from ledger.view import View
 from node.config import Configuration
 from node.errors import Refusal
@@ -42,6 +43,7 @@ class Services:
     peers: Peers
     clock: Callable[[], int] = field(default=system_clock)
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
+    observe: Observe = unobserved
 
     @property
     def member(self) -> str:

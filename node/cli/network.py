@@ -38,10 +38,26 @@ def network() -> None:
 @click.option(
     "--suite", type=click.Choice(list(PAILLIER_PROFILES)), default=PAILLIER_3072.name, show_default=True
 )
+@click.option(
+    "--foreign-witness",
+    "foreign",
+    multiple=True,
+    metavar="VKEY@URL",
+    help="A C2SP witness that no member runs; outside the quorum; repeat.",
+)
 @click.option("--pilot", is_flag=True, help="Allow roles on one member that production keeps apart.")
-def create(proposal: Path, name: str, epoch: str, cards: tuple[Path, ...], suite: str, pilot: bool) -> None:
+def create(
+    proposal: Path,
+    name: str,
+    epoch: str,
+    cards: tuple[Path, ...],
+    suite: str,
+    foreign: tuple[str, ...],
+    pilot: bool,
+) -> None:
     """Write PROPOSAL, the first entry that every founder must sign."""
-    found = propose(name, epoch, suite, [read_card(card) for card in cards], pilot=pilot)
+    read = [read_card(card) for card in cards]
+    found = propose(name, epoch, suite, read, pilot=pilot, foreign=foreign)
     _write(proposal, found)
     click.echo(f"{proposal}: every founder signs it with `hedui network sign HOME {proposal}`")
 

@@ -11,6 +11,11 @@ from keys.tls import Identity, server_name
 from node.rpc.directory import Directory
 from node.rpc.server import MAX_MESSAGE_BYTES
 
+PAUSE_MS = 2_000
+"""Longest pause between two attempts at a connection."""
+REGAIN_SECONDS = 3.0
+"""How long a lost connection is waited for: over the longest pause, so a node that runs again is found."""
+
 
 class Channels:
     """Channels by member id; replaced when a member's endpoint or authority changes on the ledger."""
@@ -39,6 +44,21 @@ class Channels:
             held[2].close()
         return channel
 
+    def regained(self, member: str) -> bool:
+        """Whether there is a connection to a member, or one is made within the next moments."""
+        ready = threading.Event()
+
+        def watch(state: grpc.ChannelConnectivity) -> None:
+            if state is grpc.ChannelConnectivity.READY:
+                ready.set()
+
+        channel = self.to(member)
+        channel.subscribe(watch, try_to_connect=True)
+        try:
+            return ready.wait(REGAIN_SECONDS)
+        finally:
+            channel.unsubscribe(watch)
+
     def close(self) -> None:
         """Close every channel."""
         with self._lock:
@@ -66,7 +86,7 @@ def open_channel(endpoint: str, authority: bytes, identity: Identity, name: str)
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.max_reconnect_backoff_ms", 2_000),
+        ("grpc.max_reconnect_backoff_ms", PAUSE_MS),
         ("grpc.enable_http_proxy", 0),
     ]
     return grpc.secure_channel(endpoint, credentials, options)

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import grpc
 
-from ledger.checkpoint import Checkpoint
-from ledger.note import Note
 from ledger.wire import log_pb2, log_pb2_grpc
-from ledger.witness import AddCheckpoint, Witness
 from node.errors import Refusal
 from node.ledger_client import Transport
 from node.rpc.server import Peers
+from node.witnessing import WitnessDesk
 
 BATCH_BYTES = 256 * 1024
-REMEMBERED = 4096
-OK = 200
 
 
 class LogEdge(log_pb2_grpc.LogServicer):
@@ -59,67 +53,29 @@ class LogEdge(log_pb2_grpc.LogServicer):
         yield log_pb2.ReadResponse(leaves=batch)
 
 
-class Cosigned:
-    """Sizes and roots this node's witness has cosigned, the newest few thousand, for fresh heads."""
-
-    def __init__(self) -> None:
-        """Empty; filled from the witness's store and by every cosignature."""
-        self._roots: OrderedDict[int, bytes] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def add(self, checkpoint: Checkpoint) -> None:
-        """Remember one cosigned checkpoint."""
-        with self._lock:
-            self._roots[checkpoint.size] = checkpoint.root
-            while len(self._roots) > REMEMBERED:
-                self._roots.popitem(last=False)
-
-    def roots(self) -> dict[int, bytes]:
-        """Root by size."""
-        with self._lock:
-            return dict(self._roots)
-
-
 class WitnessEdge(log_pb2_grpc.WitnessServicer):
     """C2SP add-checkpoint over gRPC: body in, status and body out."""
 
-    def __init__(
-        self,
-        peers: Peers,
-        witness: Witness,
-        origin: str,
-        cosigned: Cosigned,
-        sequencer: str,
-        clock: Callable[[], int],
-    ) -> None:
-        """Args: ``sequencer`` is the only member that may call."""
+    def __init__(self, peers: Peers, desk: WitnessDesk, sequencer: str) -> None:
+        """Args: ``sequencer`` is the only member that may have checkpoints cosigned."""
         self._peers = peers
-        self._witness = witness
-        self._origin = origin
-        self._cosigned = cosigned
+        self._desk = desk
         self._sequencer = sequencer
-        self._clock = clock
-        latest = witness.latest(origin)
-        if latest is not None:
-            cosigned.add(Checkpoint.parse(Note.parse(latest).text))
 
     def AddCheckpoint(  # noqa: N802  gRPC names its methods
         self, request: log_pb2.AddCheckpointRequest, context: grpc.ServicerContext
     ) -> log_pb2.AddCheckpointResponse:
         """Cosign a checkpoint that is consistent with the last one."""
         self._require_sequencer(context)
-        status, body, content_type = self._witness.add_checkpoint(bytes(request.body), self._clock())
-        if status == OK:
-            note = Note.parse(AddCheckpoint.parse(bytes(request.body)).note)
-            self._cosigned.add(Checkpoint.parse(note.text))
+        status, body, content_type = self._desk.add_checkpoint(bytes(request.body))
         return log_pb2.AddCheckpointResponse(status=status, body=body, content_type=content_type)
 
     def Latest(  # noqa: N802  gRPC names its methods
         self, _request: log_pb2.LatestRequest, context: grpc.ServicerContext
     ) -> log_pb2.LatestResponse:
-        """The last checkpoint cosigned here."""
-        self._require_sequencer(context)
-        return log_pb2.LatestResponse(checkpoint=self._witness.latest(self._origin) or b"")
+        """The last checkpoint cosigned here; any member may compare it with what it was shown itself."""
+        self._peers.member(context)
+        return log_pb2.LatestResponse(checkpoint=self._desk.latest() or b"")
 
     def _require_sequencer(self, context: grpc.ServicerContext) -> None:
         if self._peers.member(context) != self._sequencer:

@@ -60,6 +60,7 @@ class OperatorEdge(operator_pb2_grpc.OperatorServicer):
             "cosigned": 0 if checkpoint is None else len(checkpoint.cosigned),
             "quorum": services.ledger.policy.quorum,
             "waiting": services.outbox.waiting(),
+            "evidence": services.ledger.evidence,
             "spent": services.stopwatch.read(),
             "sumkey": services.view.sumkey() is not None,
             "datasets": [

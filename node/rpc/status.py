@@ -30,6 +30,11 @@ def wire_text(error: Exception) -> str:
     return f"{code}|{str(error).removeprefix(code + ': ')}"[:MAX_DETAILS]
 
 
+def is_lost(error: grpc.RpcError) -> bool:
+    """Whether a call failed for want of a connection: the peer itself has said nothing."""
+    return error.code() is grpc.StatusCode.UNAVAILABLE and "|" not in (error.details() or "")
+
+
 def raise_from_wire(error: grpc.RpcError, peer: str) -> NoReturn:
     """Turn a failed call into an error of ours that names the peer.
 

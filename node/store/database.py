@@ -13,8 +13,23 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, insert, select, update
 
-from ledger.database import writing
+from ledger.database import check, writing
+from node.errors import StoreError
 from node.store import tables
+
+
+def check_database(engine: Engine) -> None:
+    """Read a database through before anything is built upon it.
+
+    Raises:
+        StoreError: it is damaged.
+    """
+    problem = check(engine)
+    if problem is not None:
+        raise StoreError(
+            f"this node's database is damaged ({problem}): stop, keep a copy of it, and restore its newest "
+            "backup; the copy of the ledger in it is fetched again by itself"
+        )
 
 
 class Store:

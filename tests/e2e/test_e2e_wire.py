@@ -97,7 +97,8 @@ def test_only_ones_own_people_use_a_node(county: County) -> None:
 def test_only_the_sequencer_asks_a_witness(county: County) -> None:
     channel = county.channel(county.clients["bureau"].keys.tls, "revenue")
     with refused("not_the_sequencer"):
-        call(log_pb2_grpc.WitnessStub(channel).Latest, log_pb2.LatestRequest())
+        call(log_pb2_grpc.WitnessStub(channel).AddCheckpoint, log_pb2.AddCheckpointRequest())
+    assert call(log_pb2_grpc.WitnessStub(channel).Latest, log_pb2.LatestRequest()).checkpoint
     channel.close()
 
 

@@ -72,7 +72,20 @@ def test_an_entry_becomes_final_with_a_receipt(world):
     log.receipt(0).verify(POLICY, one)
     with pytest.raises(MerkleError):
         log.receipt(1)
-    assert world.steps == ["staged", "ordered", "cosigned", "tiles", "published", "final"]
+    assert world.steps == [
+        "batch-taken",
+        "staging",
+        "staged",
+        "reread",
+        "signed",
+        "ordering",
+        "ordered",
+        "asking",
+        "cosigned",
+        "tiles",
+        "published",
+        "final",
+    ]
     assert log.state.get(f"id/{parse(one).id}")["now"] == NOW
 
 
@@ -447,7 +460,7 @@ def test_partial_tiles_are_removed_when_superseded(world):
     assert names == ["checkpoint", "policy", "tile/0/000.p/3", "tile/entries/000.p/3"]
     (world.public / "tile/0/000.p/2").write_bytes(b"left over")
     log.stop()
-    world.started()
+    world.started().stop()
     assert not (world.public / "tile/0/000.p/2").exists()
     assert not list(world.folder.glob(".public.part/*"))
 

@@ -37,6 +37,7 @@ from node.answer import Department
 from node.certify import Registrar
 from node.check import Office
 from node.config import Configuration
+from node.evidence import Evidence
 from node.identity import MemberKeys, open_keys
 from node.ledger_client import LedgerClient, RemoteTransport, Transport
 from node.member import LocalTransport, WitnessOverWire
@@ -46,7 +47,7 @@ from node.publish import DatasetOptions, Publisher
 from node.release import Trustee
 from node.rpc.check_edge import DepartmentEdge, RegistrarEdge, TrusteeEdge
 from node.rpc.directory import Contact, Directory
-from node.rpc.ledger_edge import Cosigned, LogEdge, WitnessEdge
+from node.rpc.ledger_edge import LogEdge, WitnessEdge
 from node.rpc.server import Peers
 from node.scenario.model import Case, Person
 from node.services import Services
@@ -54,6 +55,7 @@ from node.sets import verify_publications
 from node.setup import init_home
 from node.store.database import Store
 from node.store.migrate import migrate
+from node.witnessing import Cosigned, WitnessDesk
 from protocols.profiles import PAILLIER_2048_TEST
 from protocols.sums.threshold import deal
 from protocols.wire import check_pb2_grpc
@@ -194,7 +196,9 @@ class Network:
         transport: Transport = LocalTransport(self.sequencer)
         if member != "audit":
             transport = RemoteTransport(channels, lambda: "audit")
-        ledger = LedgerClient(NETWORK, self.file.policy, replica, transport, keys.node, cosigned.roots, clock)
+        policy, notes = self.file.policy, cosigned.notes
+        evidence = Evidence(home.home.evidence, policy, clock)
+        ledger = LedgerClient(NETWORK, policy, replica, transport, keys.node, notes, clock, evidence)
         store = Store(engine)
         peers, outbox = Peers(directory), Outbox(store, ledger)
         services = Services(home, keys, store, ledger, outbox, channels, peers, clock)
@@ -205,8 +209,8 @@ class Network:
             key = keys.signing("witness")
             name = next(w.name for w in self.file.policy.witnesses if w.key.public.raw == key.public.raw)
             witness = Witness(Cosigner(name, key), [self.file.policy.log], MemoryWitnessStore())
-            edge = WitnessEdge(peers, witness, self.file.policy.origin, cosigned, "audit", clock)
-            log_pb2_grpc.add_WitnessServicer_to_server(edge, port)
+            desk = WitnessDesk(witness, self.file.policy.origin, cosigned, clock, ledger.compare)
+            log_pb2_grpc.add_WitnessServicer_to_server(WitnessEdge(peers, desk, "audit"), port)
         outbox.start()
         return services
 

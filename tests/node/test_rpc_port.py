@@ -12,6 +12,7 @@ from keys.tls import Authority
 from ledger.wire import log_pb2, log_pb2_grpc
 from node.config import prepare_transport
 from node.errors import ConfigurationError, Refusal, ServiceUnavailable
+from node.ledger_client import RemoteTransport
 from node.processes import free_ports
 from node.rpc.channel import Channels
 from node.rpc.directory import Contact, Directory
@@ -148,6 +149,30 @@ def test_nobody_there() -> None:
     with pytest.raises(ServiceUnavailable, match="does not answer"):
         raise_from_wire(caught.value, "tax")
     channels.close()
+
+
+def test_a_log_that_starts_again_is_found() -> None:
+    """A connection that was lost pauses before each new attempt: a call waits for the next one."""
+    [port] = free_ports(1)
+    authority, office = Authority.create("court"), Authority.create("office")
+    contact = Contact("court", f"127.0.0.1:{port}", authority.certificate_der)
+    directory = Directory([contact, Contact("office", "none:1", office.certificate_der)], list)
+    channels = Channels(directory, office.issue("office", ["127.0.0.1"], 2))
+    log = RemoteTransport(channels, lambda: "court")
+    with pytest.raises(ServiceUnavailable, match="does not answer"):
+        log.head()
+
+    def register(server: grpc.Server) -> None:
+        log_pb2_grpc.add_LogServicer_to_server(Echo(Peers(directory)), server)
+
+    identity = authority.issue("court", ["127.0.0.1"], 2)
+    server = start_server(contact.endpoint, identity, directory, register, threads=2)
+    assert log.head() == b""
+    assert log.append(b"x") == b"office"
+    with pytest.raises(Refusal, match="slot_taken"):
+        log.append(b"refuse")
+    channels.close()
+    server.stop(None).wait()
 
 
 def test_the_ledgers_word_goes_before_the_first_address() -> None:

@@ -139,3 +139,7 @@ class MemoryChannels(Channels):
     def to(self, member: str) -> grpc.Channel:
         self._known.contact(member)
         return cast("grpc.Channel", MemoryChannel(self._wire, member, self._leaf[0] + self._leaf[1]))
+
+    def regained(self, member: str) -> bool:
+        """A port in memory is there or not; nothing is waited for."""
+        return False

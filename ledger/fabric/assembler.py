@@ -1,0 +1,312 @@
+"""The assembler: the member with the log key signs the log it derives, has it cosigned, and publishes it.
+
+    own peer's blocks ─▶ derived log ─▶ sign ─▶ witnesses ─▶ tiles ─▶ publish
+                         (every node)   └──────── ledger.finishing ────────┘
+
+Nobody sequences here: the assembler decides neither what is an entry nor its place, it only says, under
+the log key, what its own peer shows. A witness cosigns when its own peer shows the same
+(``ledger.fabric.cosigning``). So an assembler that lies or stops can hold receipts up, and nothing else;
+its key can be given to another member, who derives the same log from its own blocks.
+
+Rules
+- A head is kept in the database before anybody sees it, one text a size.
+- Start gate as on the embedded log: nothing is signed before n − k + 1 witnesses have told what they saw
+  last. One that has seen more than is derived here yet is waited for: the blocks bring it. One that has
+  seen another tree of a size that is derived here puts the log in quarantine: peers disagree, or the key
+  is used elsewhere.
+- An idle head gets fresh cosignatures, over the same text.
+- Refused entries are never ordered on Fabric and leave no ``query.refused``; void ones have their place
+  in the log.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from ledger import contract
+from ledger.checkpoint import Checkpoint, sign_checkpoint
+from ledger.cosigning import WitnessClient
+from ledger.database import writing
+from ledger.errors import ForkError, LedgerError, LogError, NoteError, Quarantined, Unavailable
+from ledger.fabric.backend import FabricBackend
+from ledger.fabric.derived import DerivedLog
+from ledger.fabric.profile import ConnectionProfile
+from ledger.finishing import Finisher, Settings
+from ledger.note import Note, NoteSigner
+from ledger.points import Point
+from ledger.policy import Policy
+from ledger.proof import Receipt
+from ledger.public import PublicFolder
+from ledger.replay import Apply
+from ledger.state import State
+from ledger.store import EMPTY_HEAD, Head, TreeStore
+from ledger.submissions import Submissions
+from ledger.tables import LOG
+from ledger.tiles import Tile
+
+SIGNED = "signed"
+"""Head row of the last signed head."""
+
+REMEDY = (
+    "The log is in quarantine and signs nothing. Compare the validation flags of the members' peers, "
+    "and see that "
+    "nobody else holds the log key; then start this node again"
+)
+
+
+class SignedLog:
+    """The derived log under the log key; one thread signs, any number read."""
+
+    def __init__(self, engine: Engine, derived: DerivedLog, signer: NoteSigner) -> None:
+        self._engine = engine
+        self._derived = derived
+        self._signer = signer
+        self._store = TreeStore(LOG)
+        with engine.connect() as connection:
+            self._kept = self._store.head(connection, SIGNED)
+
+    @property
+    def head(self) -> Head:
+        """The last signed head; size 0 and no note before the first."""
+        return EMPTY_HEAD if self._kept is None else self._kept
+
+    @property
+    def state(self) -> State:
+        """The contract's state after the last derived leaf."""
+        return self._derived.state
+
+    def sign(self) -> bool:
+        """Sign the derived head where it is larger; whether it was.
+
+        Raises:
+            LogError: another process signs this log.
+        """
+        derived = self._derived.head
+        if derived.size <= self.head.size:
+            return False
+        checkpoint = Checkpoint(self._signer.verifier.name, derived.size, derived.root)
+        note = sign_checkpoint(checkpoint, self._signer).format()
+        new = Head(derived.size, derived.root, note, derived.time)
+        with writing(self._engine) as connection:
+            self._store.swap_head(connection, SIGNED, self._kept, new)
+        self._kept = new
+        return True
+
+    @property
+    def derived_size(self) -> int:
+        """Leaves derived so far, signed or not."""
+        return self._derived.size
+
+    def wait_for(self, size: int, seconds: float) -> None:
+        """Wait until that many leaves are derived, or the time is over."""
+        self._derived.wait_for_size(size, seconds)
+
+    def leaves(self, begin: int, end: int) -> list[bytes]:
+        """Derived leaves begin … end − 1."""
+        return self._derived.leaves(begin, end)
+
+    def content(self, tile: Tile) -> bytes:
+        """See ``ledger.finishing.SignedTree``."""
+        return self._derived.content(tile)
+
+    def inclusion_paths(self, positions: Sequence[int], size: int) -> list[tuple[bytes, ...]]:
+        """See ``ledger.finishing.SignedTree``."""
+        return self._derived.inclusion_paths(positions, size)
+
+    def consistency_path(self, old: int, new: int) -> tuple[bytes, ...]:
+        """See ``ledger.finishing.SignedTree``."""
+        return self._derived.consistency_path(old, new)
+
+    def judge(self, policy: Policy, note: bytes) -> None:
+        """See ``ledger.finishing.SignedTree``.
+
+        Raises:
+            NoteError: not signed by the log, or more than is derived here yet: nothing to judge by.
+            ForkError: another tree.
+        """
+        _, seen = policy.verify_log(note)
+        if seen.size > self._derived.size:
+            raise NoteError(
+                f"a witness has seen {seen.size} entries, the own peer shows {self._derived.size}"
+            )
+        if self._derived.root_at(seen.size) != seen.root:
+            text = f"a witness has seen another tree of {seen.size} entries than the own peer shows"
+            raise ForkError(text, (self.head.note, note))
+
+
+class Assembler:
+    """The log of a network on Fabric, at the member with its key; of the shape of ``embedded.Sequencer``."""
+
+    def __init__(  # noqa: PLR0913  those of embedded.Sequencer, and the profile
+        self,
+        profile: ConnectionProfile,
+        engine: Engine,
+        signer: NoteSigner,
+        policy: Policy,
+        witnesses: Mapping[str, WitnessClient],
+        public: Path,
+        now: Callable[[], int],
+        *,
+        admit: Apply = contract.apply,
+        settings: Settings | None = None,
+    ) -> None:
+        """Prepare the log; nothing is signed or sent before ``start``.
+
+        Args:
+            profile: the own peer and identity.
+            engine, signer, policy, witnesses, public, now, settings: as ``embedded.Sequencer`` takes them.
+            admit: the contract, for the replay.
+
+        Raises:
+            LogError: the signer's key is not the policy's log key.
+            WitnessError: a client for a witness the policy does not list.
+        """
+        if signer.verifier != policy.log:
+            raise LogError("the log key is not the one the policy names: give the key of this network's log")
+        self._settings = Settings() if settings is None else settings
+        self.backend = FabricBackend(profile, engine, policy, lambda: self.head, now, apply=admit)
+        self._log = SignedLog(engine, self.backend.derived, signer)
+        self._public = PublicFolder(public)
+        self._finisher = Finisher(self._log, policy, witnesses, public, Submissions(), self._settings)
+        self._stopping = threading.Event()
+        self._ready = threading.Event()
+        self._fatal: LogError | None = None
+        self._threads = [
+            threading.Thread(
+                target=self._guarded, args=(self._finish,), name="assembler-finish", daemon=True
+            ),
+            threading.Thread(target=self._guarded, args=(self._sign,), name="assembler-sign", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Follow the own peer, and start the threads; the start gate comes first."""
+        self.backend.start()
+        self._finisher.start()
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Let the threads end what they are at, and wait for them."""
+        self._stopping.set()
+        self._finisher.stop()
+        self.backend.stop()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
+        self._finisher.close()
+
+    def wait_ready(self, seconds: float) -> None:
+        """Wait until the start gate is passed.
+
+        Raises:
+            Quarantined: it showed another tree.
+            Unavailable: too few witnesses have answered, or the own peer lags behind what they saw.
+        """
+        self._ready.wait(seconds)
+        if self._fatal is not None:
+            raise self._fatal
+        if not self._ready.is_set():
+            raise Unavailable(
+                "too few witnesses have answered after the start, or the own peer has not caught up "
+                "with what they "
+                "saw: start their nodes and the peer"
+            )
+
+    def submit(self, leaf: bytes) -> Receipt:
+        """Append an entry and wait until it is final; see ``FabricBackend.append``."""
+        if self._fatal is not None:
+            raise self._fatal
+        if self._finisher.short is not None:
+            raise self._finisher.short
+        return self.backend.append(leaf)
+
+    @property
+    def head(self) -> bytes | None:
+        """Note of the last final checkpoint; None before the first."""
+        final = self._finisher.final
+        return final.note if final.size else None
+
+    @property
+    def size(self) -> int:
+        """Number of final entries."""
+        return self._finisher.final.size
+
+    @property
+    def state(self) -> State:
+        """The contract's state after the last derived leaf, for ``ledger.view``."""
+        return self._log.state
+
+    @property
+    def quarantined(self) -> LogError | None:
+        """Why the log signs nothing, or None."""
+        return self._fatal
+
+    def read(self, begin: int, end: int) -> list[bytes]:
+        """Leaves begin … end − 1 as far as they are final; ask for some thousand at a time at most."""
+        return self._log.leaves(begin, min(end, self.size))
+
+    def receipt(self, index: int) -> Receipt:
+        """The receipt of a final entry under the last checkpoint.
+
+        Raises:
+            MerkleError: no such final entry.
+        """
+        return self._finisher.receipts([index], self._finisher.final)[0]
+
+    def _finish(self) -> None:
+        """Wait until the published log is derived here too, pass the gate, then work."""
+        published = self._published_size()
+        while self._log.derived_size < published:
+            if self._stopping.is_set():
+                return
+            self._log.wait_for(published, 0.5)
+        if self._finisher.gate():
+            self._ready.set()
+        while self._is_running():
+            self._finisher.work()
+
+    def _published_size(self) -> int:
+        """Size of the checkpoint in the public folder; 0 where there is none that can be read."""
+        note = self._public.checkpoint()
+        try:
+            return 0 if note is None else Checkpoint.parse(Note.parse(note).text).size
+        except NoteError:
+            return 0
+
+    def _sign(self) -> None:
+        while not self._ready.wait(0.1):
+            if self._stopping.is_set():
+                return
+        while self._is_running():
+            if self.backend.fault is not None:
+                raise self.backend.fault
+            try:
+                if self._log.sign():
+                    self._settings.observe(Point.SIGNED)
+                    self._finisher.wake()
+            except (SQLAlchemyError, OSError):
+                self._stopping.wait(self._settings.retry)
+            self._log.wait_for(self._log.head.size + 1, 0.5)
+
+    def _is_running(self) -> bool:
+        return not self._stopping.is_set() and self._fatal is None
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """Run a thread's work; one that ends without being told to leaves the log in quarantine."""
+        error: LedgerError = LogError("a thread of the log has failed; its trace is in this node's output")
+        try:
+            work()
+        except LedgerError as fault:
+            error = fault
+        finally:
+            if self._is_running():
+                self._fatal = Quarantined(f"{error}. {REMEDY}")
+                if isinstance(error, ForkError) and error.notes:
+                    self._settings.evidence(*error.notes)
+                self._ready.set()
+                self._finisher.stop()

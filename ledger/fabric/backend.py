@@ -1,0 +1,299 @@
+"""The Fabric engine behind ``ledger.backend.Backend``: a member's way to append, its own reading of the log.
+
+Append, in this order:
+
+1. A leaf in the own derived log is there already: go to 6.
+2. A transaction that carries it and whose outcome is not known: ask about that one, see 5.
+3. Endorse. What the contract refuses is ``Refused``; ``recorded`` says that exactly this leaf counts
+   already: go to 6. Too few organisations, or no answer, is ``Unavailable``: nothing was submitted.
+4. Submit. An answer that does not say "not taken" leaves the outcome unknown.
+5. Ask for the outcome, with the same transaction id, until it is known or the leaf appears in the own
+   log. A read conflict means that another transaction came in between: back to 3, a few times, after a
+   random pause. Unknown to the end is ``OutcomeUnknown``; the same bytes again go to 2. **Nothing is
+   submitted for a leaf while a transaction that carries it may still be ordered.** After a minute of
+   asking, or a restart, it may: the key ``id/<entry id>``, which every such transaction reads and writes,
+   lets one of them count and no more.
+6. Wait until the own peer shows the leaf, and until a cosigned checkpoint covers it; its root must be
+   that of the own log. The receipt's path comes from the own log.
+
+A leaf that is ordered but void by replay is ``Refused`` with the replay's code once it is final. Reading
+is from the own log alone, up to the last cosigned checkpoint that agrees with it. One that does not is a
+fork: ``ForkError``, and both are evidence.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from ledger import contract
+from ledger.backend import Opener
+from ledger.errors import LedgerError, LogError, OutcomeUnknown, Raced, Refused, Unavailable
+from ledger.fabric.blocks import BlockStream
+from ledger.fabric.derived import DerivedLog
+from ledger.fabric.follower import Follower
+from ledger.fabric.gateway import AGAIN_SECONDS, VALID, Gateway, Outcome, connect
+from ledger.fabric.heads import Heads
+from ledger.fabric.identity import FabricIdentity
+from ledger.fabric.profile import ConnectionProfile
+from ledger.ordering import Candidate
+from ledger.policy import Policy, VerifiedCheckpoint
+from ledger.proof import Receipt
+from ledger.replay import Apply
+
+ATTEMPTS = 12
+"""Endorsements of one leaf that raced with others, before its submitter is told to come back."""
+
+PAUSE_SECONDS = 0.15
+"""Longest pause after the first race; it grows with each."""
+
+SETTLE_SECONDS = 60.0
+"""After this, a transaction of unknown outcome no longer keeps its leaf from being endorsed anew."""
+
+
+@dataclass(frozen=True)
+class _Pending:
+    """A transaction whose outcome is not known."""
+
+    transaction: str
+    since: float
+
+
+class FabricBackend:
+    """A member's engine: its peer, its log, its appends. ``start`` it, ``stop`` it; safe for threads."""
+
+    def __init__(
+        self,
+        profile: ConnectionProfile,
+        engine: Engine,
+        policy: Policy,
+        head: Callable[[], bytes | None],
+        now: Callable[[], int],
+        *,
+        apply: Apply = contract.apply,
+    ) -> None:
+        """Open the derived log; nothing is sent before ``start``.
+
+        Args:
+            profile: the own peer and identity.
+            engine: database with the tables of ``ledger.tables``.
+            policy: whom the network trusts.
+            head: the newest cosigned checkpoint of the assembler; None where it has none or does not answer.
+            now: POSIX seconds.
+            apply: the contract.
+
+        Raises:
+            KeysError: the profile's identity is malformed.
+            Quarantined: a stored leaf is no longer what it was.
+        """
+        self._profile = profile
+        self._policy = policy
+        self._channel = connect(profile)
+        identity = FabricIdentity.of(profile, now)
+        self.gateway = Gateway(profile, identity, self._channel)
+        self.derived = DerivedLog(engine, apply)
+        stream = BlockStream(profile, identity, self._channel)
+        self._follower = Follower(self.derived, stream, profile.channel, profile.chaincode)
+        self._stopping = threading.Event()
+        self._heads = Heads(head, policy, self.derived, self._stopping)
+        self._under_way: dict[bytes, Future[int]] = {}
+        self._pending: dict[bytes, _Pending] = {}
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Start following the own peer."""
+        self._follower.start()
+
+    def stop(self) -> None:
+        """Stop following; appends under way end with ``Unavailable``."""
+        self._stopping.set()
+        self._follower.stop()
+        self._channel.close()
+
+    @property
+    def fault(self) -> LedgerError | None:
+        """Why the own peer is not followed any more, or None."""
+        return self._follower.fault
+
+    def append(self, leaf: bytes) -> Receipt:
+        """See ``ledger.backend.Backend``.
+
+        Raises:
+            EntryError: the leaf is no entry. Refused: the contract does not allow it, or it is ordered
+            and void. OutcomeUnknown: submitted, and not known in time whether it counts. The same bytes
+            again ask about it. Unavailable: not final in time, or too few peers or witnesses. The same
+            bytes again are safe. ForkError: the checkpoint, or the own peer's blocks, contradict what was
+            seen here before.
+        """
+        candidate = Candidate.parse(leaf)
+        deadline = time.monotonic() + self._profile.limits.commit
+        position = self._joined(candidate, deadline)
+        note = self._heads.covering(position, deadline)
+        void = self.derived.void_code(position)
+        if void is not None:
+            raise Refused(void, "the entry is on the ledger but void by replay: sign a new one with a new id")
+        size = self._heads.size_of(note)
+        return Receipt(position, self.derived.inclusion_paths([position], size)[0], note)
+
+    def verify(self, receipt: Receipt, leaf: bytes) -> VerifiedCheckpoint:
+        """See ``ledger.backend.Backend``."""
+        return receipt.verify(self._policy, leaf)
+
+    def read(self, begin: int, end: int) -> Sequence[bytes]:
+        """See ``ledger.backend.Backend``; from the own log."""
+        return self.derived.leaves(begin, min(end, self._heads.final))
+
+    def head(self) -> bytes | None:
+        """See ``ledger.backend.Backend``; one that the own log agrees with.
+
+        Raises:
+            Unavailable: the own peer does not show its entries in time.
+            ForkError: the own log is another one.
+        """
+        self._check()
+        return self._heads.newest(self._profile.limits.commit)
+
+    def root_at(self, size: int) -> bytes:
+        """Root of the first ``size`` leaves of the own log.
+
+        Raises:
+            MerkleError: there are not so many yet.
+        """
+        return self.derived.root_at(size)
+
+    def _check(self) -> None:
+        if self._follower.fault is not None:
+            raise self._follower.fault
+
+    def _joined(self, candidate: Candidate, deadline: float) -> int:
+        """Position of a leaf in the own log; one thread orders it, the others wait for that one."""
+        with self._lock:
+            known = self._under_way.get(candidate.hashed)
+            future: Future[int] = Future() if known is None else known
+            self._under_way[candidate.hashed] = future
+        if known is not None:
+            try:
+                return known.result(max(deadline - time.monotonic(), 0.0))
+            except FutureTimeout:
+                raise Unavailable("the entry is not final yet: submit the same bytes again later") from None
+        try:
+            position = self._ordered(candidate, deadline)
+        except BaseException as error:
+            future.set_exception(error)
+            raise
+        finally:
+            with self._lock:
+                del self._under_way[candidate.hashed]
+        future.set_result(position)
+        return position
+
+    def _ordered(self, candidate: Candidate, deadline: float) -> int:
+        self._check()
+        position = self.derived.place(candidate.hashed)
+        if position is not None:
+            return position
+        pending = self._open_transaction(candidate)
+        if pending is not None and self._settled(candidate, pending.transaction, deadline):
+            return self._shown(candidate, deadline)
+        for attempt in range(ATTEMPTS):
+            try:
+                done = self._submitted(candidate, deadline)
+            except Raced:
+                done = False
+            if done:
+                return self._shown(candidate, deadline)
+            self._pause(attempt, deadline)
+        raise Unavailable("other transactions came in between every time: submit the same bytes again later")
+
+    def _open_transaction(self, candidate: Candidate) -> _Pending | None:
+        """The transaction that carries this leaf and may still be ordered."""
+        pending = self._pending.get(candidate.hashed)
+        if pending is not None and time.monotonic() - pending.since > SETTLE_SECONDS:
+            del self._pending[candidate.hashed]
+            return None
+        return pending
+
+    def _submitted(self, candidate: Candidate, deadline: float) -> bool:
+        """Endorse and submit once; whether the leaf counts now, False after a race."""
+        try:
+            prepared = self.gateway.endorse([b"append", candidate.leaf])
+        except Refused as refused:
+            if refused.code == "recorded":
+                return True
+            raise
+        self._pending[candidate.hashed] = _Pending(prepared.transaction, time.monotonic())
+        try:
+            self.gateway.submit(prepared)
+        except OutcomeUnknown:
+            pass  # the transaction may be ordered: its outcome is asked for like any other's
+        except LedgerError:
+            del self._pending[candidate.hashed]
+            raise
+        return self._settled(candidate, prepared.transaction, deadline)
+
+    def _settled(self, candidate: Candidate, transaction: str, deadline: float) -> bool:
+        """Ask until the outcome is known: whether the leaf counts, False after a race."""
+        while True:
+            try:
+                outcome = self.gateway.status(transaction, _slice(deadline))
+            except OutcomeUnknown:
+                if self.derived.place(candidate.hashed) is not None:
+                    outcome = Outcome(VALID, 0)
+                elif time.monotonic() > deadline or self._stopping.wait(AGAIN_SECONDS):
+                    raise
+                else:
+                    continue
+            self._pending.pop(candidate.hashed, None)
+            if outcome.flag == VALID:
+                return True
+            if outcome.raced:
+                return False
+            raise LogError(
+                f"the own peer flags the transaction {outcome.flag}: compare the endorsement policy with the "
+                "organisations, and the chaincode's version on the peers; the same bytes may be "
+                "submitted again"
+            )
+
+    def _shown(self, candidate: Candidate, deadline: float) -> int:
+        position = self.derived.wait_for_leaf(candidate.hashed, max(deadline - time.monotonic(), 0.0))
+        self._check()
+        if position is None:
+            raise Unavailable(
+                "the entry is committed, but the own peer's blocks do not show it yet: see that the "
+                "peer runs; "
+                "submit the same bytes again later"
+            )
+        return position
+
+    def _pause(self, attempt: int, deadline: float) -> None:
+        longest = PAUSE_SECONDS * (attempt + 1)
+        if time.monotonic() > deadline or self._stopping.wait(longest * secrets.randbelow(1000) / 1000):
+            raise Unavailable(
+                "the entry raced with others until its time was over: submit the same bytes again"
+            )
+
+
+def _slice(deadline: float) -> float:
+    """Seconds to ask once: a lost answer must not cost the whole time that is left."""
+    return min(max(deadline - time.monotonic(), AGAIN_SECONDS), 2.0)
+
+
+def opener(
+    engine: Engine, policy: Policy, head: Callable[[], bytes | None], now: Callable[[], int]
+) -> Opener:
+    """What ``ledger.backend.open_backend`` calls for ``fabric:<profile>``: it gives a started engine."""
+
+    def open_fabric(path: str) -> FabricBackend:
+        backend = FabricBackend(ConnectionProfile.read(Path(path)), engine, policy, head, now)
+        backend.start()
+        return backend
+
+    return open_fabric

@@ -1,0 +1,94 @@
+"""A witness on Fabric: it cosigns only a checkpoint that its own peer shows too.
+
+On the embedded log a witness judges consistency alone: one tree that only grows. On Fabric it can do
+more, since its own peer has every block. It waits a little until its own derivation has as many leaves as
+the checkpoint, and compares the roots:
+
+    200 and the others   as tlog-witness says, after the roots are found equal
+    503                  the own peer shows fewer entries, or is not followed any more; asked again
+    422                  the own peer shows another tree of this size: the peers disagree about a block
+
+So a quorum of cosignatures says that as many organisations' own peers hold exactly these entries as
+valid. A request without the log's signature is answered at once, without waiting.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+
+from ledger.checkpoint import Checkpoint, verify_signed
+from ledger.cosignature import Cosigner
+from ledger.errors import LedgerError, NoteError, WitnessError
+from ledger.fabric.derived import DerivedLog
+from ledger.note import Note, VerifierKey
+from ledger.witness import TEXT, AddCheckpoint, Witness, WitnessStore
+
+WAIT_SECONDS = 2.0
+"""How long the own peer may lag behind a checkpoint; below the time-out of a round."""
+
+log = logging.getLogger("hedui.fabric")
+
+
+class DerivedWitness(Witness):
+    """A witness over its store and its own derived log; safe for threads."""
+
+    def __init__(
+        self,
+        cosigner: Cosigner,
+        logs: Iterable[VerifierKey],
+        store: WitnessStore,
+        derived: DerivedLog,
+        *,
+        fault: Callable[[], LedgerError | None] = lambda: None,
+        wait: float = WAIT_SECONDS,
+    ) -> None:
+        """A witness of the given logs.
+
+        Args:
+            cosigner, logs, store: as ``Witness`` takes them.
+            derived: what the own peer shows.
+            fault: why the own peer is not followed any more, or None.
+            wait: seconds the own peer may lag.
+        """
+        known = tuple(logs)
+        super().__init__(cosigner, known, store)
+        self._known = {key.name: key for key in known}
+        self._derived = derived
+        self._fault = fault
+        self._wait = wait
+
+    def add_checkpoint(self, body: bytes, now: int) -> tuple[int, bytes, str]:
+        """See ``Witness``; 503 and 422 as the module says."""
+        head = self._signed(body)
+        refusal = None if head is None else self._compare(head)
+        if refusal is not None:
+            status, text = refusal
+            log.warning("not cosigned: %s", text)
+            return status, f"{text}\n".encode(), TEXT
+        return super().add_checkpoint(body, now)
+
+    def _signed(self, body: bytes) -> Checkpoint | None:
+        """The checkpoint asked about, where one of the known logs has signed it."""
+        try:
+            note = Note.parse(AddCheckpoint.parse(body).note)
+            head = Checkpoint.parse(note.text)
+            verify_signed(note, self._known[head.origin])
+        except (WitnessError, NoteError, KeyError):
+            return None
+        return head
+
+    def _compare(self, head: Checkpoint) -> tuple[int, str] | None:
+        fault = self._fault()
+        if fault is not None:
+            return 503, f"the own peer's blocks are not followed any more: {fault}"
+        if not self._derived.wait_for_size(head.size, self._wait):
+            shown = self._derived.size
+            return 503, f"the own peer shows {shown} entries, the checkpoint has {head.size}: ask again later"
+        if self._derived.root_at(head.size) != head.root:
+            return 422, (
+                f"the own peer shows something else than the checkpoint of size {head.size}: keep the "
+                "checkpoint, "
+                "compare the validation flags of the members' peers and call the auditor"
+            )
+        return None

@@ -1,0 +1,163 @@
+"""The log a node derives from its own peer's blocks: same tables, tiles, roots and replay as an ordered log.
+
+    take    in one transaction: leaves with their void codes, the contract's state, the position in the chain;
+            then, in a second one, tiles and root from the stored bytes, hashed anew (``ledger.ordering``)
+
+A stop between or within the two loses nothing: the position says which block comes next, and staged leaves
+are taken up by the next ``take`` or the next start. Two processes on one database fail when they write.
+
+The root at a size is a function of the blocks alone. So nodes whose peers agree have the same root, and
+those whose peers disagree about one flag have different ones from that leaf on: that is what they find out
+when they cosign.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection, Engine
+
+from ledger import contract
+from ledger.errors import MerkleError
+from ledger.fabric.blocks import DerivedBlock, Position
+from ledger.merkle import leaf_hash, root_from
+from ledger.ordering import OrderedLog
+from ledger.points import Observe, Point, unobserved
+from ledger.replay import Apply
+from ledger.store import Head, Row
+
+BLOCK = "block"
+"""Head row of the position: size is the next block's number, root the header hash of the one before."""
+
+_RECENT = 1 << 16
+"""Leaf hashes kept in memory for those who wait for theirs."""
+
+_NO_HASH = bytes(32)
+
+
+class DerivedLog(OrderedLog):
+    """The derived log of one node; one thread takes blocks, any number read and wait."""
+
+    def __init__(self, engine: Engine, apply: Apply = contract.apply, observe: Observe = unobserved) -> None:
+        """Open it and finish what a stop left half done.
+
+        Args:
+            engine: database with the tables of ``ledger.tables``.
+            apply: the contract.
+            observe: told each point of the work.
+
+        Raises:
+            Quarantined: entries or heads have changed on the disk.
+        """
+        self._block: Head | None = None
+        self._recent: OrderedDict[bytes, int] = OrderedDict()
+        self._grown = threading.Condition()
+        super().__init__(engine, None, apply, observe)
+        self.order()
+
+    def load(self) -> None:
+        """Take up what the database holds; after a start, and after any failure to write."""
+        super().load()
+        with self._engine.connect() as connection:
+            self._block = self._store.head(connection, BLOCK)
+
+    @property
+    def position(self) -> Position:
+        """Which block comes next."""
+        if self._block is None:
+            return Position()
+        return Position(self._block.size, self._block.root)
+
+    @property
+    def size(self) -> int:
+        """Leaves under the last root."""
+        return self.head.size
+
+    def take(self, blocks: Sequence[DerivedBlock]) -> None:
+        """Add the leaves of the next blocks, and their root.
+
+        Args:
+            blocks: at least one, following one another and ``position``.
+
+        Raises:
+            LogError: another process has written this log.
+            Quarantined: a stored leaf is no longer what was staged.
+        """
+        leaves = [leaf for block in blocks for leaf in block.leaves]
+        after = blocks[-1].after
+        begin, new = self._staged.size, Head(after.next, after.last or _NO_HASH, b"", "")
+
+        def advance(connection: Connection) -> None:
+            self._store.swap_head(connection, BLOCK, self._block, new)
+
+        self._stage_ordered(leaves, advance)
+        self._block = new
+        self._observe(Point.STAGED)
+        self.order()
+        self._observe(Point.ORDERED)
+        with self._grown:
+            for place, leaf in enumerate(leaves, begin):
+                self._recent.setdefault(leaf_hash(leaf), place)
+            while len(self._recent) > _RECENT:
+                self._recent.popitem(last=False)
+            self._grown.notify_all()
+
+    def _stage_ordered(self, leaves: Sequence[bytes], also: Callable[[Connection], None]) -> None:
+        """Store leaves that are ordered already: nothing is refused, each is replayed and keeps its place."""
+        self._take_up()
+        self._is_current = False
+        rows: list[Row] = []
+        with self._engine.connect() as connection:
+            self._values.use(connection)
+            try:
+                for position, leaf in enumerate(leaves, self._staged.size):
+                    step = self._replay.step(leaf)
+                    entry = step.entry
+                    name, kind = (None, None) if entry is None else (entry.id, entry.type)
+                    rows.append(Row(position, leaf, leaf_hash(leaf), name, kind, step.void))
+            finally:
+                self._values.use(None)
+        self._write_staged(rows, (), also)
+        self._is_current = True
+
+    def root_at(self, size: int) -> bytes:
+        """Root of the first ``size`` leaves.
+
+        Raises:
+            MerkleError: there are not so many yet.
+        """
+        if size > self.size:
+            raise MerkleError(f"only {self.size} entries are derived here yet, not {size}")
+        return root_from(size, self._tiles.source())
+
+    def wait_for_size(self, size: int, seconds: float) -> bool:
+        """Wait until that many leaves are derived; False when they are not within ``seconds``."""
+        with self._grown:
+            return self._grown.wait_for(lambda: self.size >= size, seconds)
+
+    def place(self, hashed: bytes) -> int | None:
+        """Position of the first leaf with this hash under the last root, or None."""
+        found = self._recent.get(hashed)
+        if found is None:
+            found = self.known([hashed]).get(hashed)
+        return found if found is not None and found < self.size else None
+
+    def wait_for_leaf(self, hashed: bytes, seconds: float) -> int | None:
+        """Position of a leaf by its hash, once it is derived; None when it is not within ``seconds``."""
+        deadline = time.monotonic() + seconds
+        found = self.place(hashed)
+        with self._grown:
+            while found is None:
+                found = self._recent.get(hashed)
+                left = deadline - time.monotonic()
+                if found is None and (left <= 0 or not self._grown.wait(left)):
+                    break
+        return self.place(hashed) if found is None else found
+
+    def void_code(self, position: int) -> str | None:
+        """Why the leaf at a position changes nothing; None where it counts."""
+        with self._engine.connect() as connection:
+            return self._store.void(connection, position)

@@ -1,0 +1,140 @@
+"""A witness of any make as the log reaches it: c2sp.org/tlog-witness over HTTP.
+
+    POST <prefix>/add-checkpoint
+    GET  <prefix>/<hex SHA-256 of the origin>/checkpoint     where the witness serves it there
+
+The specification has no call for "what did you see last". ``latest`` asks the second address; where nothing
+is served there, it asks the witness to cosign the empty tree from old size 0. That statement is true of every
+log at every time, so it can be signed before the start gate; a witness that has seen entries answers 409 with
+their number.
+
+    number at most this log's        no news: a proof from there follows with the next request
+    number above this log's          a claim without evidence: no answer (``WitnessError``)
+
+Only a checkpoint under the log's own signature is evidence of another tree (``ledger.cosigning``).
+
+Nothing a witness does may hurt the log: answers are read up to ``ANSWER_BYTES`` within ``seconds`` in all, no
+redirection is followed, and the environment's proxies are not used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import httpx
+
+from ledger.checkpoint import Checkpoint, sign_checkpoint
+from ledger.errors import NoteError, PolicyError, WitnessError
+from ledger.merkle import EMPTY_ROOT
+from ledger.note import NoteSigner, decimal
+from ledger.witness import AddCheckpoint
+
+ANSWER_BYTES = 1 << 20
+SECONDS = 5.0
+OK, NOT_FOUND, CONFLICT = 200, 404, 409
+
+
+class HttpWitness:
+    """A ``WitnessClient`` over HTTP; one request at a time, from one thread."""
+
+    def __init__(
+        self, url: str, signer: NoteSigner, size: Callable[[], int], seconds: float = SECONDS
+    ) -> None:
+        """A client; nothing is sent yet.
+
+        Args:
+            url: the witness's submission prefix, http or https.
+            signer: the log's key, for the one statement about the empty tree.
+            size: number of entries this log has ordered.
+            seconds: longest time for one exchange.
+
+        Raises:
+            PolicyError: the URL cannot be used.
+        """
+        check_url(url)
+        self._url = url.rstrip("/")
+        self._origin = signer.verifier.name
+        empty = sign_checkpoint(Checkpoint(self._origin, 0, EMPTY_ROOT), signer)
+        self._empty = AddCheckpoint(0, (), empty.format()).format()
+        self._size = size
+        self._seconds = seconds
+        self._client = httpx.Client(timeout=seconds, trust_env=False, follow_redirects=False)
+
+    def add_checkpoint(self, body: bytes) -> tuple[int, bytes]:
+        """See ``ledger.cosigning.WitnessClient``."""
+        return self._exchange("POST", "add-checkpoint", body)
+
+    def latest(self) -> bytes | None:
+        """See ``ledger.cosigning.WitnessClient``; None also where all that is told is a known size.
+
+        Raises:
+            WitnessError: no answer, or a size above this log's without a checkpoint to show for it.
+        """
+        hashed = hashlib.sha256(self._origin.encode()).hexdigest()
+        status, note = self._exchange("GET", f"{hashed}/checkpoint")
+        if status == OK:
+            return note
+        status, body = self._exchange("POST", "add-checkpoint", self._empty)
+        if status == OK:
+            return None
+        if status != CONFLICT:
+            raise WitnessError(f"the witness at {self._url} answered with status {status}")
+        claimed, size = _size(body), self._size()
+        if claimed > size:
+            raise WitnessError(
+                f"the witness at {self._url} claims {claimed} entries of this log, which has {size}, and "
+                "shows no checkpoint for it: ask its operator for the checkpoint it has cosigned"
+            )
+        return None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def _exchange(self, method: str, path: str, content: bytes | None = None) -> tuple[int, bytes]:
+        deadline = time.monotonic() + self._seconds
+        headers = {"Accept-Encoding": "identity"}
+        if content is not None:
+            headers["Content-Type"] = "text/plain; charset=utf-8"
+        try:
+            with self._client.stream(
+                method, f"{self._url}/{path}", content=content, headers=headers
+            ) as answer:
+                data = bytearray()
+                for part in answer.iter_raw():
+                    data += part
+                    if len(data) > ANSWER_BYTES or time.monotonic() > deadline:
+                        raise WitnessError(f"the witness at {self._url} answers too slowly or too much")
+                return answer.status_code, bytes(data)
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            raise WitnessError(f"the witness at {self._url} does not answer: {error}") from error
+
+
+def check_url(url: str) -> None:
+    """Refuse an address that cannot be a witness's prefix.
+
+    Raises:
+        PolicyError: not http or https, no host, a query or a fragment, a space or a control character.
+    """
+    parts = urlsplit(url)
+    clean = url.isascii() and url.isprintable() and " " not in url
+    if (
+        not clean
+        or parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or parts.query
+        or parts.fragment
+    ):
+        raise PolicyError(
+            f"{url!r} is no witness address: give its prefix, such as https://witness.example/w1"
+        )
+
+
+def _size(body: bytes) -> int:
+    try:
+        return decimal(body.decode("ascii").removesuffix("\n"))
+    except (UnicodeDecodeError, NoteError) as error:
+        raise WitnessError("the witness named no size with its 409") from error

@@ -1,0 +1,162 @@
+"""This member's witness, whichever edge a request comes in by: gRPC from the log, HTTP from anybody.
+
+Every request goes through one ``Witness`` over one store, so the check of the old size and the durable record
+are one step for both edges together. Whatever is cosigned of this network's own log is remembered in
+``Cosigned`` before the answer leaves: a node answers no question under a head that contradicts it. A witness
+may also cosign logs of others (``[[web.logs]]`` in ``node.toml``); those are no concern of this network.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Engine
+
+from keys.signing import SigningKey
+from ledger.checkpoint import Checkpoint
+from ledger.cosignature import Cosigner
+from ledger.errors import LedgerError, NoteError
+from ledger.note import TYPE_ED25519, Note, VerifierKey
+from ledger.points import Observe, unobserved
+from ledger.policy import Policy
+from ledger.witness import AddCheckpoint, Witness
+from ledger.witness_store import SqlWitnessStore
+from node.errors import ConfigurationError
+
+REMEMBERED = 4096
+OK = 200
+MAY_BE_ANOTHER_TREE = (409, 422)
+
+log = logging.getLogger("hedui.witness")
+
+
+class Cosigned:
+    """Checkpoints this node's witness has cosigned, the newest few thousand: for fresh heads, as evidence."""
+
+    def __init__(self) -> None:
+        """Empty; filled from the witness's store and by every cosignature."""
+        self._notes: OrderedDict[int, bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def add(self, note: bytes) -> None:
+        """Remember one cosigned checkpoint, its note signed by the log."""
+        size = Checkpoint.parse(Note.parse(note).text).size
+        with self._lock:
+            self._notes[size] = note
+            while len(self._notes) > REMEMBERED:
+                self._notes.popitem(last=False)
+
+    def notes(self) -> dict[int, bytes]:
+        """Note by size."""
+        with self._lock:
+            return dict(self._notes)
+
+
+def no_comparison(note: bytes) -> None:
+    """Take no notice of a checkpoint."""
+    del note
+
+
+class WitnessDesk:
+    """One witness with the memory of what it has cosigned of this network's own log."""
+
+    def __init__(
+        self,
+        witness: Witness,
+        origin: str,
+        cosigned: Cosigned,
+        clock: Callable[[], int],
+        compare: Callable[[bytes], None] = no_comparison,
+    ) -> None:
+        """A desk; the last cosigned checkpoint of the log ``origin`` is remembered at once.
+
+        Args:
+            witness: knows this network's log, and those of others it cosigns.
+            origin: of this network's log.
+            cosigned: what ``LedgerClient`` compares heads with.
+            clock: POSIX seconds.
+            compare: looks at checkpoints of this network's log that were not cosigned; raises where one is
+                that of another tree, and keeps the evidence.
+        """
+        self._witness = witness
+        self._compare = compare
+        self._origin = origin
+        self._cosigned = cosigned
+        self._clock = clock
+        latest = witness.latest(origin)
+        if latest is not None:
+            cosigned.add(latest)
+
+    def add_checkpoint(self, body: bytes) -> tuple[int, bytes, str]:
+        """Answer one request: (HTTP status, body, content type)."""
+        status, answer, content_type = self._witness.add_checkpoint(body, self._clock())
+        if status == OK or status in MAY_BE_ANOTHER_TREE:
+            note = AddCheckpoint.parse(body).note
+            if Checkpoint.parse(Note.parse(note).text).origin == self._origin:
+                self._take_notice(status, note)
+        return status, answer, content_type
+
+    def _take_notice(self, status: int, note: bytes) -> None:
+        """Remember what was cosigned; what was not may be of another tree: then both notes are evidence."""
+        if status == OK:
+            self._cosigned.add(note)
+            return
+        try:
+            self._compare(note)
+        except LedgerError as error:
+            log.info("a checkpoint was brought and not cosigned: %s", error)
+
+    def latest(self, origin: str | None = None) -> bytes | None:
+        """The last checkpoint cosigned here, of this network's log where no other is named."""
+        return self._witness.latest(self._origin if origin is None else origin)
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Origins of the logs this witness cosigns."""
+        return self._witness.origins
+
+
+def open_witness(
+    member: str,
+    key: SigningKey,
+    policy: Policy,
+    vkeys: Sequence[str],
+    engine: Engine,
+    observe: Observe = unobserved,
+) -> Witness:
+    """A member's witness of the network's own log and of further ones.
+
+    Args:
+        member: whose witness it is. key: its cosignature key.
+        policy: the network's; names the own log, and this witness where it is a founder's.
+        vkeys: further logs, as ``[[web.logs]]`` lists them.
+        engine: the member's database.
+        observe: told each point of the witness's work.
+
+    Raises:
+        ConfigurationError: a vkey is malformed, no log key, or of an origin that is there already.
+    """
+    name = next(
+        (witness.name for witness in policy.witnesses if witness.key.public.raw == key.public.raw),
+        f"witness.{member}.hedui/{key.public.id[:16]}",
+    )
+    logs = [policy.log]
+    for vkey in vkeys:
+        further = _log_key(vkey)
+        if any(further.name == known.name for known in logs):
+            raise ConfigurationError(f"[[web.logs]]: the origin {further.name} is listed already: remove one")
+        logs.append(further)
+    return Witness(Cosigner(name, key), logs, SqlWitnessStore(engine), observe)
+
+
+def _log_key(vkey: str) -> VerifierKey:
+    try:
+        found = VerifierKey.parse(vkey)
+    except NoteError as error:
+        raise ConfigurationError(f"[[web.logs]]: {error}") from error
+    if found.kind != TYPE_ED25519:
+        raise ConfigurationError(f"[[web.logs]]: {found.name} is a witness's key: give the log's own vkey")
+    return found
