@@ -119,6 +119,10 @@ class Refused(LedgerError):
         self.remedy = remedy
 
 
+class RefusedElsewhere(Refused):
+    """Another organisation's peer refuses what the own peer accepts: it may only be behind by a block."""
+
+
 class VerificationError(LedgerError):
     """A check of the offline verifier fails.
 

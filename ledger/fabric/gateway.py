@@ -98,7 +98,8 @@ class Gateway:
         """Have a call endorsed: the function's name and its arguments.
 
         Raises:
-            Refused: the contract on a peer refuses it.
+            Refused: the contract on a peer of the own organisation refuses it.
+            RefusedElsewhere: on another's only, which may be behind by a block.
             Raced: the endorsers do not have the same blocks yet.
             Unavailable: too few peers, or none in time; nothing was submitted.
             LogError: the peer does not accept this identity, channel or chaincode.
@@ -112,7 +113,7 @@ class Gateway:
         try:
             answer = self._stub.Endorse(request, timeout=self._profile.limits.endorse)
         except grpc.RpcError as error:
-            raise_endorse(error)
+            raise_endorse(error, self._identity.msp)
         envelope = answer.prepared_transaction
         envelope.signature = self._identity.sign(envelope.payload)
         return Prepared(proposal.transaction, envelope)
@@ -187,5 +188,5 @@ class Gateway:
         try:
             answer = self._stub.Evaluate(request, timeout=self._profile.limits.endorse)
         except grpc.RpcError as error:
-            raise_endorse(error)
+            raise_endorse(error, self._identity.msp)
         return bytes(answer.result.payload)

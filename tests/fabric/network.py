@@ -8,15 +8,12 @@ connection profiles in ``folder/profiles``.
 
 from __future__ import annotations
 
-import json
 import os
-import random
-import shutil
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,25 +25,9 @@ from ledger.fabric.identity import FabricIdentity
 from ledger.fabric.package import Connection, chaincode_package, package_id
 from ledger.fabric.profile import ConnectionProfile
 from tests.fabric.keeper import Keeper
-from tests.fabric.settings import (
-    CHAINCODE,
-    CHANNEL,
-    ORDERERS,
-    ORGANISATIONS,
-    TUNED,
-    Ports,
-    Tuned,
-    channel_config,
-    core_config,
-    crypto_config,
-    msp,
-    orderer_config,
-    orderer_name,
-    peer_name,
-)
+from tests.fabric.layout import ROOT, Layout, free_port
+from tests.fabric.settings import CHAINCODE, CHANNEL, ORGANISATIONS, TUNED, Tuned, msp, peer_name
 
-ROOT = Path(__file__).resolve().parents[2]
-BUILDER = ROOT / "scripts" / "fabric-builder"
 POLICY = "AND({})".format(",".join(f"'{msp(each)}.peer'" for each in ORGANISATIONS))
 LOG_FORMAT = "%{time:2006-01-02 15:04:05.000} %{level:.4s} [%{module}] %{message}"
 LOG_SPEC = "info:grpc=error:gateway=warn:endorser=warn:comm.grpc.server=warn"
@@ -84,13 +65,12 @@ class FabricNetwork:
     """
 
     def __init__(self, folder: Path, *, orderers: int = 3, tuned: Tuned = TUNED) -> None:
-        self.folder = folder.resolve()
-        self.profiles = self.folder / "profiles"
+        self.layout = Layout(folder, orderers)
+        self.folder = self.layout.folder
+        self.profiles = self.layout.profiles()
         self.orderers = orderers
         self.tuned = tuned
-        self.crypto = self.folder / "crypto"
         self.keeper = Keeper(self.folder / "logs")
-        self.ports = _ports(orderers)
         self._version = ""
         self._sequence = 0
         self._ledgers = 0
@@ -111,7 +91,7 @@ class FabricNetwork:
 
     def up(self) -> None:
         """Make and start everything; returns when it is ready."""
-        self._write_settings()
+        self.layout.write(self.tuned)
         for number in range(self.orderers):
             self.start(f"orderer{number}")
         for number in range(self.orderers):
@@ -119,8 +99,7 @@ class FabricNetwork:
         for organisation in ORGANISATIONS:
             self.start(f"peer-{organisation}")
         for organisation in ORGANISATIONS:
-            block = str(self.folder / "channel.block")
-            self.peer(organisation, "channel", "join", "-b", block)
+            self.peer(organisation, "channel", "join", "-b", str(self.layout.block))
         self.upgrade("1")
 
     def down(self) -> None:
@@ -129,8 +108,13 @@ class FabricNetwork:
 
     # Processes.
 
-    def start(self, name: str) -> None:
-        """Start, or start again, an orderer, a peer or a chaincode server."""
+    def start(self, name: str, contract: str = "node.cli ledger chaincode") -> None:
+        """Start, or start again, an orderer, a peer or a chaincode server.
+
+        Args:
+            name: orderer0 …, peer-org1 …, chaincode-org1-1 ….
+            contract: module and arguments of a chaincode server.
+        """
         home = self.folder / name
         home.mkdir(exist_ok=True)
         env = {"PATH": os.environ["PATH"], "HOME": str(home), "FABRIC_CFG_PATH": str(home)}
@@ -141,7 +125,7 @@ class FabricNetwork:
             command = ["peer", "node", "start"]
         else:
             package = self.packages[name]
-            command = [sys.executable, "-m", "node.cli", "ledger", "chaincode", "--listen", package.address]
+            command = [sys.executable, "-m", *contract.split(), "--listen", package.address]
             command += ["--id", package.id, "--tls-cert", "server.pem", "--tls-key", "server.key"]
             command += ["--client-ca", "ca.pem"]
             env |= {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -151,6 +135,19 @@ class FabricNetwork:
         """SIGKILL a process."""
         self.keeper.kill(name)
 
+    @contextmanager
+    def dishonestly(self, profiles: Path) -> Iterator[None]:
+        """A time in which both organisations' chaincode endorses everything; for one ledger's profiles."""
+        servers = [name for name in self.keeper.running if name.startswith("chaincode")]
+        for contract in ("tests.fabric.dishonest", "node.cli ledger chaincode"):
+            for name in servers:
+                self.kill(name)
+                self.start(name, contract)
+            for path in sorted(profiles.glob("*.toml")):
+                self._wait("a transaction of the exchanged contract", partial(self._commits, path))
+            if contract == "tests.fabric.dishonest":
+                yield
+
     # The contract.
 
     def new_ledger(self) -> Path:
@@ -158,7 +155,7 @@ class FabricNetwork:
         self._ledgers += 1
         name = f"{CHAINCODE}{self._ledgers}"
         self._define(name, sequence=1)
-        return self.profiles.with_name(f"profiles-{name}")
+        return self.layout.profiles(name)
 
     def upgrade(self, version: str) -> None:
         """Install a package of this version and make it the contract of the first ledger.
@@ -189,7 +186,7 @@ class FabricNetwork:
         commit = ("lifecycle", "chaincode", "commit", *definition, *self._orderer_options())
         self.peer(ORGANISATIONS[0], *commit, *self.both_peers())
         for each in ORGANISATIONS:
-            profile = self._write_profile(name, each)
+            profile = self.layout.write_profile(name, each)
             self._wait(f"a transaction through {peer_name(each)}", partial(self._commits, profile))
 
     def _package(self, organisation: str, version: str) -> str:
@@ -233,33 +230,32 @@ class FabricNetwork:
 
     def peer_environment(self, organisation: str) -> dict[str, str]:
         """The environment in which ``peer`` acts for an organisation's administrator."""
-        base = self.crypto / f"peerOrganizations/{organisation}.example"
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
             "FABRIC_CFG_PATH": str(self.folder / f"peer-{organisation}"),
             "FABRIC_LOGGING_SPEC": "warning",
             "FABRIC_LOGGING_FORMAT": LOG_FORMAT,
-            "CORE_PEER_MSPCONFIGPATH": str(base / f"users/Admin@{organisation}.example/msp"),
+            "CORE_PEER_MSPCONFIGPATH": str(self.layout.administrator(organisation)),
         }
 
     def both_peers(self) -> list[str]:
         """Options that name both peers, for what both must endorse."""
         options = []
         for each in ORGANISATIONS:
-            options += ["--peerAddresses", f"127.0.0.1:{self.ports.peer[each]}"]
-            options += ["--tlsRootCertFiles", str(self._peer_tls(each) / "ca.crt")]
+            options += ["--peerAddresses", f"127.0.0.1:{self.layout.ports.peer[each]}"]
+            options += ["--tlsRootCertFiles", str(self.layout.peer_tls(each) / "ca.crt")]
         return options
 
     def _orderer_options(self) -> list[str]:
-        ca = self._orderer_tls(0) / "ca.crt"
-        return ["--orderer", f"127.0.0.1:{self.ports.orderer[0]}", "--tls", "--cafile", str(ca)]
+        ca = self.layout.orderer_tls(0) / "ca.crt"
+        return ["--orderer", f"127.0.0.1:{self.layout.ports.orderer[0]}", "--tls", "--cafile", str(ca)]
 
     def _join_orderer(self, number: int) -> None:
-        tls = self._orderer_tls(number)
+        tls = self.layout.orderer_tls(number)
         command = ["osnadmin", "channel", "join", "--channelID", CHANNEL]
-        command += ["--config-block", str(self.folder / "channel.block")]
-        command += ["-o", f"127.0.0.1:{self.ports.admin[number]}", "--ca-file", str(tls / "ca.crt")]
+        command += ["--config-block", str(self.layout.block)]
+        command += ["-o", f"127.0.0.1:{self.layout.ports.admin[number]}", "--ca-file", str(tls / "ca.crt")]
         command += ["--client-cert", str(tls / "server.crt"), "--client-key", str(tls / "server.key")]
         self._patiently(command, {"PATH": os.environ["PATH"]}, good="Status: 201")
 
@@ -297,99 +293,3 @@ class FabricNetwork:
                 ended = self.keeper.ended()
                 raise NetworkError(f"{what}: not ready; ended: {ended}; logs in {self.keeper.logs}")
             time.sleep(POLL_SECONDS)
-
-    # Files.
-
-    def _write_settings(self) -> None:
-        env = {"PATH": os.environ["PATH"], "FABRIC_CFG_PATH": str(self.folder)}
-        _write_json(self.folder / "crypto.yaml", crypto_config(self.orderers))
-        made = f"--output={self.crypto}"
-        self._run(["cryptogen", "generate", f"--config={self.folder / 'crypto.yaml'}", made], env)
-        _write_json(self.folder / "configtx.yaml", channel_config(self.crypto, self.ports, self.tuned))
-        block = str(self.folder / "channel.block")
-        command = ["configtxgen", "-profile", "Hedui", "-channelID", CHANNEL, "-outputBlock", block]
-        self._run(command, env)
-        for number in range(self.orderers):
-            home = self.folder / f"orderer{number}"
-            _write_json(home / "orderer.yaml", orderer_config(number, home, self.crypto, self.ports))
-        for each in ORGANISATIONS:
-            home = self.folder / f"peer-{each}"
-            core = core_config(each, home, self.crypto, self.ports, BUILDER, self.tuned)
-            _write_json(home / "core.yaml", core)
-
-    def _write_profile(self, name: str, organisation: str) -> Path:
-        """``profiles/org1.toml`` …, each with the files it names beside it."""
-        profiles = self.profiles if name == CHAINCODE else self.profiles.with_name(f"profiles-{name}")
-        folder = profiles / organisation
-        folder.mkdir(parents=True, exist_ok=True)
-        base = self.crypto / f"peerOrganizations/{organisation}.example"
-        user = base / f"users/User1@{organisation}.example/msp"
-        shutil.copy(self._peer_tls(organisation) / "ca.crt", folder / "peer-tls-ca.pem")
-        shutil.copy(_only(user / "signcerts"), folder / "client.pem")
-        shutil.copy(_only(user / "keystore"), folder / "client.key")
-        profile = PROFILE.format(
-            channel=CHANNEL,
-            chaincode=name,
-            msp=msp(organisation),
-            port=self.ports.peer[organisation],
-            name=peer_name(organisation),
-            folder=organisation,
-        )
-        path = profiles / f"{organisation}.toml"
-        path.write_text(profile)
-        return path
-
-    def _peer_tls(self, organisation: str) -> Path:
-        name = f"{organisation}.example"
-        return self.crypto / f"peerOrganizations/{name}/peers/{peer_name(organisation)}/tls"
-
-    def _orderer_tls(self, number: int) -> Path:
-        return self.crypto / f"ordererOrganizations/{ORDERERS}/orderers/{orderer_name(number)}/tls"
-
-
-PROFILE = """\
-channel = "{channel}"
-chaincode = "{chaincode}"
-
-[organisation]
-msp = "{msp}"
-
-[peer]
-endpoint = "127.0.0.1:{port}"
-name = "{name}"
-ca = "{folder}/peer-tls-ca.pem"
-
-[client]
-certificate = "{folder}/client.pem"
-key = "{folder}/client.key"
-"""
-
-
-def _ports(orderers: int) -> Ports:
-    """Free ports, all different."""
-    chosen: set[int] = set()
-    while len(chosen) < 3 * orderers + 3 * len(ORGANISATIONS):
-        chosen.add(free_port())
-    take = iter(chosen)
-    lists = [[next(take) for _ in range(orderers)] for _ in range(3)]
-    maps = [{each: next(take) for each in ORGANISATIONS} for _ in range(3)]
-    return Ports(*lists, *maps)
-
-
-def free_port() -> int:
-    """A port nobody listens on, below those that outgoing connections get: it is free after a restart too."""
-    while True:
-        port = random.SystemRandom().randrange(10000, 32000)
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
-
-
-def _only(folder: Path) -> Path:
-    (one,) = folder.iterdir()
-    return one
-
-
-def _write_json(path: Path, value: object) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value, indent=1))

@@ -43,7 +43,9 @@ def gateways(network):
     net = Net()
     net.now = stamp()
     net.genesis()
-    assert append(made[0], net.entries[0][0].leaf()) == "VALID"
+    prepared = made[0].endorse([b"append", net.entries[0][0].leaf()])
+    made[0].submit(prepared)
+    assert [gateway.outcome(prepared.transaction, OUTCOME).flag for gateway in made] == ["VALID"] * 2
     yield made
     for channel in channels:
         channel.close()
@@ -60,7 +62,7 @@ def test_the_contract_refuses_with_its_code_and_its_remedy(gateways):
         gateways[1].endorse([b"append", b"{}"])
     assert refused.value.code == "entry"
     leaf = incident("a" * 32)
-    assert append(gateways[1], leaf) == "VALID"
+    assert append(gateways[0], leaf) == "VALID"
     with pytest.raises(Refused) as refused:
         gateways[0].endorse([b"append", leaf])
     assert refused.value.code == "recorded"
