@@ -4,6 +4,7 @@
     sealing        messages for one key holder (HPKE, RFC 9180)
     vault          secrets encrypted at rest under a passphrase
     tls            one certificate authority a member, server and client identities, who is at the other end
+    msp            signatures of a Fabric identity (ECDSA P-256, low s)
     certificates   the checks behind ``tls``
     errors         every error of this package
 

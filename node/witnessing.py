@@ -19,6 +19,7 @@ from keys.signing import SigningKey
 from ledger.checkpoint import Checkpoint
 from ledger.cosignature import Cosigner
 from ledger.errors import LedgerError, NoteError
+from ledger.fabric.cosigning import DerivedWitness
 from ledger.note import TYPE_ED25519, Note, VerifierKey
 from ledger.points import Observe, unobserved
 from ledger.policy import Policy
@@ -65,7 +66,7 @@ class WitnessDesk:
 
     def __init__(
         self,
-        witness: Witness,
+        witness: Witness | DerivedWitness,
         origin: str,
         cosigned: Cosigned,
         clock: Callable[[], int],

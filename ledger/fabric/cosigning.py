@@ -15,14 +15,13 @@ valid. A request without the log's signature is answered at once, without waitin
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from ledger.checkpoint import Checkpoint, verify_signed
-from ledger.cosignature import Cosigner
 from ledger.errors import LedgerError, NoteError, WitnessError
 from ledger.fabric.derived import DerivedLog
 from ledger.note import Note, VerifierKey
-from ledger.witness import TEXT, AddCheckpoint, Witness, WitnessStore
+from ledger.witness import TEXT, AddCheckpoint, Witness
 
 WAIT_SECONDS = 2.0
 """How long the own peer may lag behind a checkpoint; below the time-out of a round."""
@@ -30,33 +29,45 @@ WAIT_SECONDS = 2.0
 log = logging.getLogger("hedui.fabric")
 
 
-class DerivedWitness(Witness):
-    """A witness over its store and its own derived log; safe for threads."""
+class DerivedWitness:
+    """A witness that looks at its own derived log before it cosigns this network's; safe for threads."""
 
     def __init__(
         self,
-        cosigner: Cosigner,
-        logs: Iterable[VerifierKey],
-        store: WitnessStore,
+        witness: Witness,
+        own: VerifierKey,
         derived: DerivedLog,
-        *,
-        fault: Callable[[], LedgerError | None] = lambda: None,
+        fault: Callable[[], LedgerError | None],
         wait: float = WAIT_SECONDS,
     ) -> None:
-        """A witness of the given logs.
+        """A witness around ``witness``, which has its methods.
 
         Args:
-            cosigner, logs, store: as ``Witness`` takes them.
+            witness: cosigns, of other logs too; those are no concern of the derived log.
+            own: key of this network's log.
             derived: what the own peer shows.
             fault: why the own peer is not followed any more, or None.
             wait: seconds the own peer may lag.
         """
-        known = tuple(logs)
-        super().__init__(cosigner, known, store)
-        self._known = {key.name: key for key in known}
+        self._witness = witness
+        self._own = own
         self._derived = derived
         self._fault = fault
         self._wait = wait
+
+    @property
+    def verifier(self) -> VerifierKey:
+        """See ``Witness``."""
+        return self._witness.verifier
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """See ``Witness``."""
+        return self._witness.origins
+
+    def latest(self, origin: str) -> bytes | None:
+        """See ``Witness``."""
+        return self._witness.latest(origin)
 
     def add_checkpoint(self, body: bytes, now: int) -> tuple[int, bytes, str]:
         """See ``Witness``; 503 and 422 as the module says."""
@@ -66,15 +77,17 @@ class DerivedWitness(Witness):
             status, text = refusal
             log.warning("not cosigned: %s", text)
             return status, f"{text}\n".encode(), TEXT
-        return super().add_checkpoint(body, now)
+        return self._witness.add_checkpoint(body, now)
 
     def _signed(self, body: bytes) -> Checkpoint | None:
-        """The checkpoint asked about, where one of the known logs has signed it."""
+        """The checkpoint asked about, where it is one of this network's log, signed by it."""
         try:
             note = Note.parse(AddCheckpoint.parse(body).note)
             head = Checkpoint.parse(note.text)
-            verify_signed(note, self._known[head.origin])
-        except (WitnessError, NoteError, KeyError):
+            if head.origin != self._own.name:
+                return None
+            verify_signed(note, self._own)
+        except (WitnessError, NoteError):
             return None
         return head
 

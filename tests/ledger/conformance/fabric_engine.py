@@ -27,9 +27,13 @@ from ledger.finishing import Settings
 from ledger.proof import Receipt
 from ledger.replay import Apply
 from ledger.tables import create_tables
+from ledger.witness import Witness
 from ledger.witness_store import SqlWitnessStore
 from tests.ledger.conformance.live_net import text
 from tests.ledger.log_cases import COSIGNERS, LOG, POLICY
+
+WITNESS_WAIT = 0.5
+"""Seconds a witness waits for its own peer."""
 
 
 class LocalWitness:
@@ -38,8 +42,11 @@ class LocalWitness:
     def __init__(self, witness: DerivedWitness, clock: Callable[[], int]) -> None:
         self.witness = witness
         self.clock = clock
+        self.up = True
 
     def add_checkpoint(self, body: bytes) -> tuple[int, bytes]:
+        if not self.up:
+            raise ConnectionRefusedError("switched off")
         status, answer, _ = self.witness.add_checkpoint(body, self.clock())
         return status, answer
 
@@ -149,7 +156,8 @@ class FabricEngine:
 
     def _witness(self, cosigner: Cosigner, member: FabricBackend, number: int) -> LocalWitness:
         store = SqlWitnessStore(self._database(f"witness{number}"))
-        witness = DerivedWitness(cosigner, [LOG.verifier], store, member.derived, fault=lambda: member.fault)
+        plain = Witness(cosigner, [LOG.verifier], store)
+        witness = DerivedWitness(plain, LOG.verifier, member.derived, lambda: member.fault, WITNESS_WAIT)
         return LocalWitness(witness, self._clock)
 
     def _database(self, name: str) -> Database:

@@ -269,7 +269,7 @@ class Peer:
         assert self.chaincodes is not None
         response, one = self.chaincodes.invoke(parts.channel.tx_id, signed, parts.args)
         action = proposal_pb2.ChaincodeAction(
-            results=_read_write_set(one),
+            results=read_write_set(one),
             response=response,
             chaincode_id=chaincode_pb2.ChaincodeID(name=parts.chaincode),
         )
@@ -316,7 +316,7 @@ class Peer:
         if {one.endorser.decode() for one in endorsed.endorsements} != set(self.network.peers):
             return txid, Code.ENDORSEMENT_POLICY_FAILURE, {}
         results = proposal_pb2.ChaincodeAction.FromString(answer.extension).results
-        reads, writes = _parse_read_write_set(results)
+        reads, writes = parseread_write_set(results)
         for key, version in reads.items():
             if self.state.get(key, (b"", None))[1] != version:
                 return txid, Code.MVCC_READ_CONFLICT, {}
@@ -381,7 +381,7 @@ class GatewayEdge:
         if late is not None:
             self.peer.fail(context, late)
         return gateway_pb2.EndorseResponse(
-            prepared_transaction=_prepare(request.proposed_transaction, payloads[0], list(network.peers))
+            prepared_transaction=prepare(request.proposed_transaction, payloads[0], list(network.peers))
         )
 
     def Submit(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
@@ -552,7 +552,8 @@ class Network:
             peer.commit(header, data)
 
 
-def _read_write_set(one: Simulation) -> bytes:
+def read_write_set(one: Simulation) -> bytes:
+    """What a simulation read and wrote, as its endorsement says it."""
     inner = kv_rwset_pb2.KVRWSet()
     for key in sorted(one.reads):
         version = one.reads[key]
@@ -567,7 +568,7 @@ def _read_write_set(one: Simulation) -> bytes:
     return data
 
 
-def _parse_read_write_set(data: bytes) -> tuple[dict[str, tuple[int, int] | None], dict[str, bytes]]:
+def parseread_write_set(data: bytes) -> tuple[dict[str, tuple[int, int] | None], dict[str, bytes]]:
     inner = kv_rwset_pb2.KVRWSet.FromString(rwset_pb2.TxReadWriteSet.FromString(data).ns_rwset[0].rwset)
     reads = {
         read.key: (read.version.block_num, read.version.tx_num) if read.HasField("version") else None
@@ -576,7 +577,7 @@ def _parse_read_write_set(data: bytes) -> tuple[dict[str, tuple[int, int] | None
     return reads, {write.key: write.value for write in inner.writes}
 
 
-def _prepare(signed: Any, answer: bytes, endorsers: list[str]) -> Any:
+def prepare(signed: Any, answer: bytes, endorsers: list[str]) -> Any:
     proposal = proposal_pb2.Proposal.FromString(signed.proposal_bytes)
     header = common_pb2.Header.FromString(proposal.header)
     endorsements = [

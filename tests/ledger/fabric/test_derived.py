@@ -1,0 +1,244 @@
+"""The derived log: what it holds, what a stop leaves, and following a peer that comes and goes."""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+from sqlalchemy import Engine, update
+from sqlalchemy.exc import OperationalError
+
+from ledger.database import open_engine, writing
+from ledger.entry import parse
+from ledger.errors import LogError, MerkleError, Quarantined
+from ledger.fabric.blocks import BlockStream, DerivedBlock, Position
+from ledger.fabric.derived import DerivedLog
+from ledger.fabric.follower import Follower
+from ledger.fabric.gateway import Gateway
+from ledger.fabric.identity import FabricIdentity
+from ledger.fabric.profile import ConnectionProfile
+from ledger.merkle import leaf_hash, verify_inclusion
+from ledger.points import Point
+from ledger.tables import LOG, create_tables
+from tests.ledger.fabric.memory_fabric import CHAINCODE, CHANNEL, ORGANISATIONS, Fault, Network
+from tests.ledger.log_cases import cheap, leaf, tree_of
+
+OWN = ORGANISATIONS[0]
+POINTS = (Point.STAGING, Point.STAGED, Point.REREAD, Point.SIGNED, Point.ORDERING, Point.ORDERED)
+
+
+class Stopped(BaseException):
+    """The process ends here."""
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    made = open_engine(f"sqlite:///{tmp_path / 'log.db'}")
+    create_tables(made)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def follow(
+    fabric: Network, profile: ConnectionProfile, channel: grpc.Channel
+) -> Iterator[Callable[[DerivedLog], Follower]]:
+    """Starts a follower of the first organisation's peer into a log."""
+    running: list[Follower] = []
+
+    def start(log: DerivedLog) -> Follower:
+        stream = BlockStream(profile, FabricIdentity.of(profile, fabric.clock), channel)
+        follower = Follower(log, stream, CHANNEL, CHAINCODE)
+        running.append(follower)
+        follower.start()
+        return follower
+
+    yield start
+    for follower in running:
+        follower.stop()
+
+
+def append(gateway: Gateway, count: int = 1) -> list[bytes]:
+    leaves = [leaf() for _ in range(count)]
+    transactions = []
+    for one in leaves:
+        prepared = gateway.endorse([b"append", one])
+        gateway.submit(prepared)
+        transactions.append(prepared.transaction)
+    assert {gateway.outcome(one, 10).flag for one in transactions} == {"VALID"}
+    return leaves
+
+
+def blocks(*groups: list[bytes]) -> list[DerivedBlock]:
+    """Blocks with these leaves, from number 0 on."""
+    return [
+        DerivedBlock(tuple(group), Position(number, bytes([number]) * 32))
+        for number, group in enumerate(groups, 1)
+    ]
+
+
+def holds(log: DerivedLog, leaves: list[bytes]) -> None:
+    """Size, leaves, roots at every size, and a proof of each leaf."""
+    assert (log.size, log.leaves(0, 1000)) == (len(leaves), leaves)
+    for size in range(len(leaves) + 1):
+        assert log.root_at(size) == tree_of(leaves[:size]).root()
+    for index, path in enumerate(log.inclusion_paths(range(len(leaves)), len(leaves))):
+        verify_inclusion(index, len(leaves), leaf_hash(leaves[index]), path, log.root_at(len(leaves)))
+
+
+def test_leaves_roots_and_voids(engine: Engine) -> None:
+    good, bad = leaf(id="one"), leaf("refuse")
+    twice, junk = leaf("y", id="one"), b"no entry"
+    log = DerivedLog(engine, cheap)
+    log.take(blocks([], [good, bad], [], [junk, twice, good]))
+    holds(log, [good, bad, junk, twice, good])
+    assert [log.void_code(place) for place in range(5)] == [None, "bad_entry", "entry", "id_used", "id_used"]
+    assert log.state.get("id/one")["type"] == parse(good).type
+    assert log.place(leaf_hash(good)) == 0
+    assert log.place(leaf_hash(b"other")) is None
+    assert log.position == Position(4, b"\4" * 32)
+    with pytest.raises(MerkleError):
+        log.root_at(6)
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_stop_at_any_point_loses_and_repeats_nothing(engine: Engine, point: Point) -> None:
+    groups = [[], [leaf(), leaf()], [leaf()], [], [leaf(), leaf(), leaf()]]
+    leaves = list(itertools.chain(*groups))
+    parts = blocks(*groups)
+    for when in range(len(groups)):
+        path = engine.url.database
+        assert path is not None
+        own = open_engine(f"sqlite:///{path}.{when}")
+        create_tables(own)
+        seen: list[Point] = []
+
+        def stop(reached: Point, seen: list[Point] = seen, when: int = when) -> None:
+            seen.append(reached)
+            if seen.count(point) > when:
+                raise Stopped
+
+        try:
+            log = DerivedLog(own, cheap, stop)
+            for one in parts:
+                log.take([one])
+        except Stopped:
+            pass
+        own.dispose()
+        log = DerivedLog(own, cheap)
+        for one in parts[log.position.next :]:
+            log.take([one])
+        holds(log, leaves)
+        own.dispose()
+
+
+def test_a_failing_write_is_taken_up_again(engine: Engine) -> None:
+    fail = [Point.STAGING, Point.ORDERING]
+
+    def observe(reached: Point) -> None:
+        if fail and reached == fail[0]:
+            fail.pop(0)
+            raise OperationalError("commit", {}, sqlite3.OperationalError("disk is full"))
+
+    log = DerivedLog(engine, cheap, observe)
+    groups = [[leaf()], [leaf()]]
+    parts = blocks(*groups)
+    with pytest.raises(OperationalError):
+        log.take(parts[:1])
+    log.load()
+    assert log.position.next == 0
+    with pytest.raises(OperationalError):
+        log.take(parts[:1])
+    log.load()
+    log.order()
+    assert (log.position.next, log.size) == (1, 1)
+    log.take(parts[1:])
+    holds(log, [*groups[0], *groups[1]])
+
+
+def test_two_processes_on_one_database_are_found_out(engine: Engine) -> None:
+    one, other = DerivedLog(engine, cheap), DerivedLog(engine, cheap)
+    one.take(blocks([leaf()]))
+    with pytest.raises(LogError, match="another process"):
+        other.take(blocks([leaf()]))
+
+
+def test_a_changed_leaf_is_found_before_its_root_is_made(engine: Engine) -> None:
+    def observe(reached: Point) -> None:
+        if reached == Point.STAGED:
+            with writing(engine) as connection:
+                connection.execute(update(LOG.entry).values(leaf=b"changed"))
+
+    log = DerivedLog(engine, cheap, observe)
+    with pytest.raises(Quarantined):
+        log.take(blocks([leaf()]))
+
+
+def test_waiting_ends_with_the_leaf_or_the_time(engine: Engine) -> None:
+    log = DerivedLog(engine, cheap)
+    one = leaf()
+    assert log.wait_for_leaf(leaf_hash(one), 0.01) is None
+    assert not log.wait_for_size(1, 0.01)
+    log.take(blocks([one]))
+    assert log.wait_for_leaf(leaf_hash(one), 0) == 0
+    assert log.wait_for_size(1, 0)
+    assert DerivedLog(engine, cheap).wait_for_leaf(leaf_hash(one), 0) == 0
+
+
+def test_the_follower_derives_what_its_peer_shows(
+    engine: Engine, gateway: Gateway, follow: Callable[[DerivedLog], Follower]
+) -> None:
+    before = append(gateway, 5)
+    log = DerivedLog(engine, cheap)
+    follow(log)
+    assert log.wait_for_size(5, 10)
+    after = append(gateway, 5)
+    assert log.wait_for_size(10, 10)
+    holds(log, before + after)
+
+
+def test_the_follower_goes_on_after_its_peer_was_away(
+    fabric: Network, engine: Engine, gateway: Gateway, follow: Callable[[DerivedLog], Follower]
+) -> None:
+    log = DerivedLog(engine, cheap)
+    follower = follow(log)
+    leaves = append(gateway, 2)
+    assert log.wait_for_size(2, 10)
+    peer = fabric.peers[OWN]
+    peer.switch(up=False)
+    peer.switch(up=True)
+    peer.faults["Block"].append(Fault(grpc.StatusCode.UNAVAILABLE))
+    leaves += append(gateway, 3)
+    assert log.wait_for_size(5, 20)
+    holds(log, leaves)
+    follower.stop()
+    leaves += append(gateway, 2)
+    again = DerivedLog(engine, cheap)
+    follow(again)
+    assert again.wait_for_size(7, 10)
+    holds(again, leaves)
+    assert follower.fault is None
+
+
+def test_a_peer_with_another_ledger_stops_the_follower_for_good(
+    fabric: Network, engine: Engine, gateway: Gateway, follow: Callable[[DerivedLog], Follower]
+) -> None:
+    log = DerivedLog(engine, cheap)
+    first = follow(log)
+    append(gateway)
+    assert log.wait_for_size(1, 10)
+    first.stop()
+    fabric.peers[OWN].blocks[-1].header.previous_hash = b"\0" * 32
+    again = DerivedLog(engine, cheap)
+    with writing(engine) as connection:
+        connection.execute(update(LOG.head).where(LOG.head.c.name == "block").values(size=1))
+    again.load()
+    second = follow(again)
+    second._thread.join(10)
+    assert second.fault is not None
+    assert "does not follow" in str(second.fault)
+    assert again.size == 1

@@ -1,0 +1,312 @@
+"""Appending through Fabric in memory: lost answers, unknown outcomes, races, and peers that disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import grpc
+import pytest
+from fabric_protos.peer import transaction_pb2
+
+from ledger.backend import open_backend
+from ledger.checkpoint import Checkpoint
+from ledger.database import open_engine
+from ledger.errors import LogError, OutcomeUnknown, Quarantined, QuorumError, Refused, Unavailable
+from ledger.fabric.backend import FabricBackend, opener
+from ledger.merkle import leaf_hash
+from ledger.note import Note
+from ledger.tables import create_tables
+from ledger.verify import verify_folder
+from tests.ledger.conformance.fabric_engine import FabricEngine
+from tests.ledger.conformance.memory_engine import MemoryNetwork
+from tests.ledger.fabric.memory_fabric import ORGANISATIONS, Fault, Peer
+from tests.ledger.log_cases import COSIGNERS, LOG, POLICY, cheap, leaf, signed_head
+
+Status = grpc.StatusCode
+
+
+@pytest.fixture
+def network() -> Iterator[MemoryNetwork]:
+    made = MemoryNetwork(cheap)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def engine(network: MemoryNetwork, tmp_path: Path) -> Iterator[FabricEngine]:
+    made = network.engine(tmp_path, cheap)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def backend(engine: FabricEngine) -> FabricBackend:
+    return engine.members[0]
+
+
+@pytest.fixture
+def peer(network: MemoryNetwork) -> Peer:
+    return network.network.peers[ORGANISATIONS[0]]
+
+
+def hurry(backend: FabricBackend, seconds: float) -> None:
+    """Give an append this long at most."""
+    limits = replace(backend._profile.limits, commit=seconds)
+    backend._profile = replace(backend._profile, limits=limits)
+
+
+def test_a_receipt_verifies_and_the_public_folder_too(engine: FabricEngine, backend: FabricBackend) -> None:
+    leaves = [leaf() for _ in range(5)]
+    for one in leaves:
+        receipt = backend.append(one)
+        assert backend.verify(receipt, one).checkpoint.size > receipt.index
+    assert backend.read(0, 10) == leaves
+    found = verify_folder(engine.public, policy=POLICY.format().encode(), apply=cheap)
+    assert (found.size, found.voids) == (5, ())
+    assert backend.root_at(5) == found.root
+
+
+def test_many_submitters_on_all_members(engine: FabricEngine) -> None:
+    leaves = [leaf() for _ in range(96)]
+    with ThreadPoolExecutor(32) as pool:
+        receipts = list(pool.map(engine.append, leaves))
+    assert sorted(receipt.index for receipt in receipts) == list(range(96))
+    for one, receipt in zip(leaves, receipts, strict=True):
+        receipt.verify(POLICY, one)
+
+
+@pytest.mark.parametrize("method", ["Submit", "CommitStatus"])
+@pytest.mark.parametrize("code", [Status.UNAVAILABLE, Status.DEADLINE_EXCEEDED, Status.UNKNOWN])
+def test_a_lost_answer_is_asked_for_and_nothing_is_submitted_twice(
+    backend: FabricBackend, peer: Peer, method: str, code: grpc.StatusCode
+) -> None:
+    peer.faults[method].append(Fault(code, after=True))
+    one = leaf()
+    backend.append(one).verify(POLICY, one)
+    assert (peer.calls["Endorse"], peer.calls["Submit"]) == (1, 1)
+
+
+def test_the_own_log_answers_where_commit_status_never_does(backend: FabricBackend, peer: Peer) -> None:
+    peer.faults["CommitStatus"].extend(Fault(Status.UNAVAILABLE) for _ in range(1000))
+    one = leaf()
+    backend.append(one).verify(POLICY, one)
+    assert peer.calls["Submit"] == 1
+
+
+def test_an_unknown_outcome_is_asked_about_again_and_never_submitted_anew(
+    network: MemoryNetwork, backend: FabricBackend, peer: Peer
+) -> None:
+    network.network.hold(held=True)
+    hurry(backend, 0.5)
+    one = leaf()
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknown):
+            backend.append(one)
+    assert peer.calls["Submit"] == 1
+    network.network.hold(held=False)
+    hurry(backend, 10)
+    backend.append(one).verify(POLICY, one)
+    assert peer.calls["Submit"] == 1
+
+
+def test_a_transaction_that_never_arrived_is_endorsed_anew_after_its_time(
+    backend: FabricBackend, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer.faults["Submit"].append(Fault(Status.UNAVAILABLE))
+    hurry(backend, 0.5)
+    one = leaf()
+    with pytest.raises(OutcomeUnknown):
+        backend.append(one)
+    monkeypatch.setattr("ledger.fabric.backend.SETTLE_SECONDS", 0.0)
+    hurry(backend, 10)
+    receipt = backend.append(one)
+    receipt.verify(POLICY, one)
+    assert backend.read(0, 10) == [one]
+
+
+def test_after_a_restart_a_leaf_under_way_counts_once(
+    network: MemoryNetwork, engine: FabricEngine, peer: Peer
+) -> None:
+    network.network.hold(held=True)
+    hurry(engine.members[0], 0.3)
+    one = leaf()
+    with pytest.raises(OutcomeUnknown):
+        engine.members[0].append(one)
+    engine.restart()
+    with ThreadPoolExecutor(1) as pool:
+        under_way = pool.submit(engine.members[0].append, one)
+        while peer.calls["Submit"] < 2:
+            assert not under_way.done()
+        network.network.hold(held=False)
+        receipt = under_way.result()
+    receipt.verify(POLICY, one)
+    assert engine.read(0, 10) == [one]
+
+
+def test_a_recorded_leaf_gives_the_receipt_of_the_first_time(engine: FabricEngine) -> None:
+    first, second = engine.members
+    one = leaf()
+    place = first.append(one).index
+    assert second.append(one).index == place
+    assert first.append(one).index == place
+
+
+def test_racing_ids_end_with_one(engine: FabricEngine) -> None:
+    def one(code: str) -> str:
+        try:
+            engine.append(leaf(code, id="one"))
+        except Refused as refused:
+            return refused.code
+        return "counts"
+
+    with ThreadPoolExecutor(8) as pool:
+        results = sorted(pool.map(one, "abcdefgh"))
+    assert results == ["counts"] + ["id_used"] * 7
+
+
+def test_a_flag_that_is_no_race_is_named(backend: FabricBackend, network: MemoryNetwork) -> None:
+    for peer in network.network.peers.values():
+        peer.deviate = lambda txid, code: transaction_pb2.ENDORSEMENT_POLICY_FAILURE if txid else code
+    with pytest.raises(LogError, match="ENDORSEMENT_POLICY_FAILURE"):
+        backend.append(leaf())
+
+
+def test_a_down_organisation_is_unavailable_and_passes(
+    backend: FabricBackend, network: MemoryNetwork
+) -> None:
+    other = network.network.peers[ORGANISATIONS[1]]
+    other.switch(up=False)
+    one = leaf()
+    with pytest.raises(Unavailable, match="not enough organisations"):
+        backend.append(one)
+    other.switch(up=True)
+    backend.append(one).verify(POLICY, one)
+
+
+def test_a_peer_that_flags_otherwise_is_found_when_witnesses_cosign(
+    network: MemoryNetwork, engine: FabricEngine
+) -> None:
+    first, second = engine.members
+    one = leaf()
+    second.append(one)
+    other = network.network.peers[ORGANISATIONS[1]]
+    other.deviate = lambda txid, code: transaction_pb2.BAD_RWSET if txid else code
+    hurry(first, 1.0)
+    two = leaf()
+    with pytest.raises((Unavailable, QuorumError)):
+        first.append(two)
+    size = Checkpoint.parse(Note.parse(engine.head()).text).size
+    assert size == 1
+    evidence = signed_head([one, two])
+    witness = engine.witnesses[COSIGNERS[1].verifier.name]
+    status, body = witness.add_checkpoint(b"old 1\n\n" + evidence.format())
+    assert (status, body[:32]) == (503, b"the own peer shows 1 entries, th")
+    other.deviate = lambda _txid, code: code
+    hurry(first, 1.0)
+    with pytest.raises((Unavailable, QuorumError)):
+        first.append(leaf())
+    assert second.derived.wait_for_size(2, 10)
+    assert second.root_at(2) != first.root_at(2)
+    status, body = witness.add_checkpoint(b"old 1\n\n" + evidence.format())
+    assert status == 422
+    assert b"compare the validation flags" in body
+
+
+def test_a_witness_does_not_wait_for_what_the_log_has_not_signed(engine: FabricEngine) -> None:
+    witness = engine.witnesses[COSIGNERS[0].verifier.name]
+    changed = signed_head([leaf()]).format().replace(b"\n1\n", b"\n9\n")
+    assert witness.add_checkpoint(b"old 0\n\n" + changed)[0] == 403
+    assert witness.add_checkpoint(b"junk")[0] == 400
+
+
+def test_a_lagging_peer_is_waited_for_and_then_said(
+    network: MemoryNetwork, engine: FabricEngine, peer: Peer
+) -> None:
+    engine.append(leaf())
+    other = network.network.peers[ORGANISATIONS[1]]
+    other.lag = True
+    hurry(engine.members[1], 0.5)
+    one = leaf()
+    engine.members[0].gateway.submit(engine.members[0].gateway.endorse([b"append", one]))
+    assert engine.members[0].derived.wait_for_leaf(leaf_hash(one), 10) == 1
+    with pytest.raises(Unavailable, match="own peer"):
+        engine.members[1].append(one)
+    other.lag = False
+    hurry(engine.members[1], 10)
+    assert engine.members[1].append(one).index == 1
+
+
+def test_a_quorum_that_is_missing_holds_receipts_and_nothing_else(engine: FabricEngine) -> None:
+    kept = dict(engine.witnesses)
+    for name in list(kept)[:3]:
+        engine.witnesses[name].up = False
+    backend = engine.members[0]
+    hurry(backend, 0.5)
+    one = leaf()
+    with pytest.raises(Unavailable, match="cosigned"):
+        backend.append(one)
+    for witness in kept.values():
+        witness.up = True
+    hurry(backend, 10)
+    assert backend.append(one).index == 0
+
+
+def test_the_assembler_starts_again_over_a_lost_database(
+    network: MemoryNetwork, engine: FabricEngine, tmp_path: Path
+) -> None:
+    leaves = [leaf() for _ in range(3)]
+    for one in leaves:
+        engine.append(one)
+    before = engine.head()
+    engine.stop()
+    (tmp_path / "assembler.db").unlink()
+    engine.start()
+    assert engine.assembler.size == 3
+    one = leaf()
+    assert engine.append(one).index == 3
+    assert (
+        Note.parse(before).text.split("\n")[2] == Note.parse(signed_head(leaves).format()).text.split("\n")[2]
+    )
+    assert verify_folder(engine.public, policy=POLICY.format().encode(), apply=cheap).size == 4
+
+
+def test_the_assembler_signs_nothing_when_a_witness_has_seen_another_tree(
+    engine: FabricEngine, tmp_path: Path
+) -> None:
+    engine.append(leaf())
+    engine.append(leaf())
+    engine.stop()
+    for database in tmp_path.glob("witness*.db"):
+        database.unlink()
+    kept = engine._witness
+
+    def deceived(cosigner: object, member: FabricBackend, number: int) -> object:
+        made = kept(cosigner, member, number)  # type: ignore[arg-type]
+        made.witness._witness.add_checkpoint(b"old 0\n\n" + signed_head([b"other"]).format(), engine._clock())
+        return made
+
+    engine._witness = deceived  # type: ignore[method-assign,assignment]
+    with pytest.raises(Quarantined, match="another tree"):
+        engine.start()
+    assert isinstance(engine.assembler.quarantined, Quarantined)
+
+
+def test_the_engine_is_opened_by_its_uri(
+    network: MemoryNetwork, engine: FabricEngine, tmp_path: Path
+) -> None:
+    one = leaf()
+    engine.append(one)
+    database = open_engine(f"sqlite:///{tmp_path / 'further.db'}")
+    create_tables(database)
+    openers = {"fabric": opener(database, POLICY, lambda: engine.assembler.head, network.network.clock)}
+    backend = open_backend(f"fabric:{tmp_path / ORGANISATIONS[1] / 'connection.toml'}", openers)
+    assert isinstance(backend, FabricBackend)
+    note = backend.head()
+    assert note is not None
+    assert POLICY.verify_log(note)[1].origin == LOG.verifier.name
+    assert list(backend.read(0, 5)) == [one]
+    backend.stop()
+    database.dispose()
