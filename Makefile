@@ -13,7 +13,8 @@ WORKERS := 2
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input
 LOCKED := $(PIP) --require-hashes
 
-.PHONY: help install demo test test-fabric fabric-network bench bench-fabric bench-check format proto readme lock clean \
+.PHONY: help install demo test test-fabric fabric-network bench bench-check bench-fabric bench-ledger format proto \
+	readme lock clean \
 	check check-format check-lint check-types check-imports check-generated
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -32,9 +33,11 @@ $(VENV)/.runtime: requirements/runtime.txt requirements/build.txt pyproject.toml
 	@$(BIN)/python -m compileall -q $(PACKAGES)
 	@touch $@
 
-$(VENV)/.test: requirements/test.txt requirements/interop.txt $(VENV)/.runtime
+$(VENV)/.test: requirements/test.txt requirements/interop.txt requirements/foreign.txt \
+		requirements/foreign-witness.txt $(VENV)/.runtime
 	@echo "Installing what the tests need"
-	@$(LOCKED) -r requirements/test.txt -r requirements/interop.txt
+	@$(LOCKED) -r requirements/test.txt -r requirements/interop.txt -r requirements/foreign.txt
+	@$(LOCKED) --no-deps --ignore-requires-python -r requirements/foreign-witness.txt
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
@@ -83,6 +86,9 @@ bench: $(VENV)/.test ## measures, and prints the figures
 
 bench-check: $(VENV)/.test ## one household's check with everything running: p50, p99, parts
 	$(BIN)/python tests/bench --check $(ARGS)
+
+bench-ledger: $(VENV)/.test ## the ledger: append, rate, proof, verification, memory (ARGS="--million")
+	$(BIN)/python tests/bench --ledger $(ARGS)
 
 format: $(VENV)/.dev ## ruff's formatter and safe fixes
 	$(BIN)/ruff format .

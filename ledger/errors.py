@@ -9,6 +9,7 @@
     ├── QuorumError          too few witnesses cosigned
     ├── ReceiptError         a receipt that does not prove its leaf
     ├── TileError            a tile, bundle or path that is malformed
+    │   └── Missing          a file of a public log that is not there
     ├── WitnessError         a witness's request, answer or store that breaks the protocol
     ├── EntryError           a leaf that is no well-formed, signed entry
     ├── Refused              an entry that the contract refuses (``code`` and ``remedy`` of the instance)
@@ -89,6 +90,12 @@ class TileError(LedgerError):
     """A tile, entry bundle or tile path that is malformed."""
 
     code = "tile"
+
+
+class Missing(TileError):
+    """A file of a public log that is not there, or not any more."""
+
+    code = "missing"
 
 
 class WitnessError(LedgerError):

@@ -13,8 +13,9 @@ their number.
 
 Only a checkpoint under the log's own signature is evidence of another tree (``ledger.cosigning``).
 
-Nothing a witness does may hurt the log: answers are read up to ``ANSWER_BYTES`` within ``seconds`` in all, no
-redirection is followed, and the environment's proxies are not used.
+Nothing a witness does may hurt the log: an answer is read up to ``ANSWER_BYTES``, no wait for a part of it is
+longer than ``seconds`` and its body not altogether, no redirection is followed, and the environment's proxies
+are not used. Each witness has a thread of its own, so one that dribbles holds up nobody else.
 """
 
 from __future__ import annotations

@@ -186,6 +186,7 @@ class OrderedLog:
         with self._engine.connect() as connection:
             known = self._store.positions(connection, [candidate.hashed for candidate in batch])
             self._values.use(connection)
+            self._values.fetch(connection, [f"id/{candidate.entry.id}" for candidate in batch])
             try:
                 outcomes = [self._admit(candidate, known, rows) for candidate in batch]
                 for candidate, outcome in zip(batch, outcomes, strict=True):

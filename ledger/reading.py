@@ -1,33 +1,116 @@
-"""Reading the entries of a public folder in order; ``ledger.verify`` says whether they are genuine."""
+"""Reading a public log that may be growing meanwhile; ``ledger.verify`` says whether it is genuine.
+
+A log removes a partial tile once a larger one has taken its place. Whoever has just read the checkpoint
+before then asks for it in vain, and falls back: to the full tile, cut to the width wanted, where the log has
+it by now; else to the newer checkpoint, from the entry where reading stopped, a bounded number of times.
+"""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ledger.checkpoint import Checkpoint
 from ledger.entry import Entry, parse
-from ledger.errors import EntryError, TileError
+from ledger.errors import EntryError, Missing, NoteError, TileError
+from ledger.merkle import HASH_BYTES
 from ledger.note import Note
-from ledger.tiles import decode_bundle, tiles_of
+from ledger.source import NOTE_LIMIT, FolderSource, Source, tile_limit
+from ledger.tiles import TILE_WIDTH, Tile, decode_bundle
+
+CHECKPOINT = "checkpoint"
+ATTEMPTS = 8
+"""Checkpoints a reader takes up one after the other because the tiles of the last one had gone."""
 
 
-def read_entries(folder: Path) -> Iterator[tuple[int, Entry]]:
-    """(index, entry) of every well-formed entry up to the folder's checkpoint; others are passed over.
+def read_checkpoint(source: Source) -> Checkpoint:
+    """The checkpoint a source has now; its signatures are not looked at.
 
     Raises:
-        TileError: the folder has no checkpoint, or lacks a bundle.
+        TileError: there is none, or it is malformed.
+        Unavailable: the source is out of reach.
     """
     try:
-        size = Checkpoint.parse(Note.parse((folder / "checkpoint").read_bytes()).text).size
-        index = 0
-        for tile in tiles_of(size):
-            if tile.level >= 0:
-                continue
-            for leaf in decode_bundle((folder / tile.path).read_bytes(), tile.width):
-                with contextlib.suppress(EntryError):
-                    yield index, parse(leaf)
-                index += 1
-    except OSError as error:
-        raise TileError(f"{folder} is no whole public log: {error.strerror}") from error
+        return Checkpoint.parse(Note.parse(source.fetch(CHECKPOINT, NOTE_LIMIT)).text)
+    except Missing as error:
+        raise TileError(f"{source.place} is no whole public log: it has no checkpoint") from error
+    except NoteError as error:
+        raise TileError(f"the checkpoint of {source.place} is malformed: {error}") from error
+
+
+def read_tile(source: Source, tile: Tile) -> bytes:
+    """Hashes of a tile, from the full one where the partial one has gone.
+
+    Raises:
+        Missing: neither is there.
+        TileError: it does not hold as many hashes.
+        Unavailable: the source is out of reach.
+    """
+    found = _tile_or_full(source, tile)
+    if len(found[0]) != found[1] * HASH_BYTES:
+        raise TileError(f"{tile.path} of {source.place} has not the length of a tile: copy the log again")
+    return found[0][: tile.width * HASH_BYTES]
+
+
+def read_bundle(source: Source, tile: Tile) -> list[bytes]:
+    """Leaves of an entry bundle, from the full one where the partial one has gone.
+
+    Raises:
+        Missing: neither is there.
+        TileError: it is malformed.
+        Unavailable: the source is out of reach.
+    """
+    data, width = _tile_or_full(source, tile)
+    return decode_bundle(data, width)[: tile.width]
+
+
+def _tile_or_full(source: Source, tile: Tile) -> tuple[bytes, int]:
+    """Bytes and width of a tile, or of the full one of its place."""
+    try:
+        return source.fetch(tile.path, tile_limit(tile)), tile.width
+    except Missing:
+        if tile.width == TILE_WIDTH:
+            raise
+    full = replace(tile, width=TILE_WIDTH)
+    return source.fetch(full.path, tile_limit(full)), TILE_WIDTH
+
+
+def read_leaves(source: Source, begin: int = 0) -> Iterator[bytes]:
+    """Leaves from ``begin`` up to the checkpoint, or to a newer one where its tiles had gone.
+
+    Raises:
+        TileError: no checkpoint, a bundle is malformed, or is missing under a checkpoint that stays.
+        Unavailable: the source is out of reach.
+    """
+    size, place, attempts = read_checkpoint(source).size, begin, ATTEMPTS
+    while place < size:
+        index, skip = divmod(place, TILE_WIDTH)
+        try:
+            leaves = read_bundle(source, Tile(-1, index, min(TILE_WIDTH, size - place + skip)))
+        except Missing as error:
+            newer, attempts = read_checkpoint(source).size, attempts - 1
+            if newer <= size or not attempts:
+                raise TileError(f"{source.place} is no whole public log: {error}") from error
+            size = newer
+            continue
+        yield from leaves[skip:]
+        place += len(leaves) - skip
+
+
+def read_entries(place: Path | Source, begin: int = 0) -> Iterator[tuple[int, Entry]]:
+    """(index, entry) of every well-formed entry up to the checkpoint; others are passed over.
+
+    Args:
+        place: a public folder, or any source.
+        begin: index of the first entry wanted.
+
+    Raises:
+        TileError: there is no checkpoint, or a bundle is missing or malformed.
+        Unavailable: the source is out of reach.
+    """
+    source = FolderSource(place) if isinstance(place, Path) else place
+    for index, leaf in enumerate(read_leaves(source, begin), begin):
+        with contextlib.suppress(EntryError):
+            yield index, parse(leaf)

@@ -11,9 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ledger.entry import Entry, parse
+from ledger import contract
+from ledger.entry import Entry, parse, reread
 from ledger.errors import EntryError, Refused
 from ledger.state import State
+from ledger.view import Remembered
 
 Apply: TypeAlias = Callable[[State, Entry, str], None]
 """The contract: changes the state by an entry at the contract's time, or raises ``Refused`` only."""
@@ -35,12 +37,26 @@ class Step:
     void: str | None
 
 
+ApplyProven: TypeAlias = Callable[[State, Entry, str, Remembered], None]
+"""The contract for a proven entry."""
+
+
+def proven_form(apply: Apply) -> ApplyProven | None:
+    """What ``apply`` comes to for proven leaves: known for the contract, for nothing else."""
+    return contract.apply_proven if apply is contract.apply else None
+
+
 class Replay:
     """Applies leaves to a state and keeps the contract's time; one thread at a time."""
 
-    def __init__(self, state: State, apply: Apply, time: str = NO_TIME) -> None:
+    def __init__(
+        self, state: State, apply: Apply, time: str = NO_TIME, apply_proven: ApplyProven | None = None
+    ) -> None:
+        """Args: ``apply_proven`` is ``apply`` for what is proven already, as ``proven_form`` gives it."""
         self._state = state
         self._apply = apply
+        self._apply_proven = apply_proven
+        self._remembered = Remembered()
         self.time = time
 
     def step(self, leaf: bytes) -> Step:
@@ -53,6 +69,19 @@ class Replay:
             self.admit(entry)
         except Refused as error:
             return Step(entry, error.code)
+        return Step(entry, None)
+
+    def step_proven(self, leaf: bytes) -> Step:
+        """Replay one ordered leaf whose form and signatures are proven; gives what ``step`` would."""
+        if self._apply_proven is None:
+            return self.step(leaf)
+        entry = reread(leaf)
+        now = max(self.time, entry.time)
+        try:
+            self._apply_proven(self._state, entry, now, self._remembered)
+        except Refused as error:
+            return Step(entry, error.code)
+        self.time = now
         return Step(entry, None)
 
     def admit(self, entry: Entry) -> None:

@@ -46,6 +46,14 @@ class CachedState:
         """See ``ledger.state.State``."""
         return self.changes[key] if key in self.changes else self._get_written(key)
 
+    def fetch(self, connection: Connection, keys: Collection[str]) -> None:
+        """Read several keys at once, where they are not known yet."""
+        wanted = [key for key in keys if key not in self._kept and key not in self._absent]
+        found = self._store.values(connection, wanted) if wanted else {}
+        for key, value in found.items():
+            self._keep(key, value)
+        self._absent.update(key for key in wanted if key not in found)
+
     def put(self, key: str, value: Any) -> None:
         """See ``ledger.state.State``."""
         if key not in self.changes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -204,10 +204,7 @@ class TreeStore:
             LogError: what is stored is no value.
         """
         found = connection.execute(self._value, {"key": key}).scalar()
-        try:
-            return None if found is None else decode(found, max_bytes=_STATE_BYTES, max_depth=16)
-        except CanonicalError as error:
-            raise LogError(f"{damaged('a value of the state')}") from error
+        return None if found is None else _value(found)
 
     def state_digest(self, connection: Connection) -> StateDigest:
         """The digest of the state as it stands, read through from end to end."""
@@ -215,6 +212,16 @@ class TreeStore:
         query = select(table.c.key, table.c.value)
         rows = connection.execute(query, execution_options={"yield_per": _ROWS})
         return StateDigest.of((key, value) for key, value in rows)
+
+    def values(self, connection: Connection, keys: Collection[str]) -> dict[str, Any]:
+        """The contract's values under those of ``keys`` that have one.
+
+        Raises:
+            LogError: what is stored is no value.
+        """
+        table = self._tables.state
+        rows = connection.execute(select(table.c.key, table.c.value).where(table.c.key.in_(keys)))
+        return {row.key: _value(row.value) for row in rows}
 
     def put_values(self, connection: Connection, values: Mapping[str, Any]) -> None:
         """Store the contract's values."""
@@ -229,6 +236,13 @@ def damaged(what: str) -> str:
         f"the database of the ledger is damaged: {what} has changed on the disk. Start the node again, which "
         "rebuilds what can be rebuilt; else restore the database or recover the log from a mirror"
     )
+
+
+def _value(stored: bytes) -> Any:
+    try:
+        return decode(stored, max_bytes=_STATE_BYTES, max_depth=16)
+    except CanonicalError as error:
+        raise LogError(damaged("a value of the state")) from error
 
 
 def upsert(connection: Connection, table: Table, *keys: str) -> Insert:

@@ -23,6 +23,9 @@ TILE_WIDTH = 256
 TILE_HEIGHT = 8
 MAX_LEVEL = 63
 MAX_ENTRY_BYTES = 0xFFFF
+BUNDLE_BYTES = TILE_WIDTH * (MAX_ENTRY_BYTES + 2)
+"""Most bytes of an entry bundle: 16 MiB."""
+
 ENTRIES = "entries"
 """What stands for the level in the path of an entry bundle."""
 
@@ -54,6 +57,11 @@ class Tile:
     def base(self) -> str:
         """Path of the full tile; its partial ones lie in the folder ``<base>.p``."""
         return Tile(self.level, self.index, TILE_WIDTH).path
+
+    @property
+    def end(self) -> int:
+        """Index after the last entry under the full tile of this place."""
+        return (self.index + 1) << TILE_HEIGHT * (max(self.level, 0) + 1)
 
     @classmethod
     def parse(cls, path: str) -> Tile:
@@ -92,6 +100,17 @@ def tiles_of(size: int, since: int = 0) -> Iterator[Tile]:
     while size:
         yield from _tiles_at(level, size, since)
         size, since, level = size >> TILE_HEIGHT, since >> TILE_HEIGHT, level + 1
+
+
+def partial_tiles(size: int) -> Iterator[Tile]:
+    """The tiles and the bundle of a tree of ``size`` that are not full, levels from −1 upwards."""
+    if size % TILE_WIDTH:
+        yield Tile(-1, size // TILE_WIDTH, size % TILE_WIDTH)
+    level = 0
+    while size:
+        if size % TILE_WIDTH:
+            yield Tile(level, size // TILE_WIDTH, size % TILE_WIDTH)
+        size, level = size >> TILE_HEIGHT, level + 1
 
 
 def _tiles_at(level: int, count: int, since: int) -> Iterator[Tile]:
@@ -222,6 +241,16 @@ class TileWriter:
             del self._open[level]
             value = fold(bytes(tile))
             level, index = level + 1, index // TILE_WIDTH
+
+    def extend(self, leaves: bytes) -> None:
+        """Add the leaves with these hashes, 32 bytes each."""
+        width = TILE_WIDTH * HASH_BYTES
+        if len(leaves) == width and not self._size % TILE_WIDTH:
+            self._open[0] = bytearray(leaves[:-HASH_BYTES])
+            self._size += TILE_WIDTH - 1
+            leaves = leaves[-HASH_BYTES:]
+        for place in range(0, len(leaves), HASH_BYTES):
+            self.append(leaves[place : place + HASH_BYTES])
 
     def take_changed(self) -> dict[tuple[int, int], bytes]:
         """Tiles (level, index) → hashes that changed since the last call: full ones and every open one."""

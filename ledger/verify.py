@@ -1,4 +1,4 @@
-"""The offline verifier of a public folder: no network, no database, nothing trusted but the policy.
+"""The offline verifier of a public log: no database, nothing trusted but the policy.
 
 Checks, in this order; the first that fails raises ``VerificationError`` with the check's name and the place:
 
@@ -17,38 +17,40 @@ Checks, in this order; the first that fails raises ``VerificationError`` with th
 
 Entries that do not parse or that the contract refuses are *void*: named in the result, no failure; so are
 side files that are not there. Entries stream through bundle by bundle; memory holds the open tiles and the
-contract's state.
-
-A side file ``trace/<64 hex>`` holds the sorted 16-byte tags of one large intent; its name is the RFC 6962
-root over them, one leaf a tag.
+contract's state. What of this concerns files is in ``ledger.verify_files``: partial tiles that the log has
+superseded may still be there, and must hold the beginning of what was recomputed. Under a URL nobody can
+list the files, so there ``files`` says only that none is missing.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from ledger import contract
-from ledger.errors import (
-    LedgerError,
-    NoteError,
-    PolicyError,
-    QuorumError,
-    TileError,
-    VerificationError,
-)
-from ledger.merkle import HASH_BYTES, RootStream, leaf_hash, root_from
-from ledger.note import Note
-from ledger.policy import Policy, VerifiedCheckpoint, quorum_size
-from ledger.public import CHECKPOINT, POLICY, TRACE
-from ledger.replay import Apply, Replay, Step
+from ledger.errors import LedgerError, VerificationError
+from ledger.examination import examined
+from ledger.merkle import HASH_BYTES, root_from
+from ledger.policy import Policy, VerifiedCheckpoint
+from ledger.public import CHECKPOINT, TRACE
+from ledger.replay import Apply, Replay, Step, proven_form
+from ledger.signatures import Keys, keys_of
+from ledger.source import FolderSource, Source
 from ledger.state import MemoryState
-from ledger.tiles import TILE_WIDTH, Tile, TileSource, TileWriter, decode_bundle, tiles_of
+from ledger.tiles import TileSource, TileWriter, tiles_of
+from ledger.verify_files import LogFiles, settled, trace_root
 
-TRACE_BYTES = 16
+__all__ = ["Verification", "failure", "trace_root", "verify_folder", "verify_source"]
+
+FEW = 2048
+"""Logs up to this size are not worth starting workers for."""
+
+KEY_TYPES = ("network.", "member.")
+"""Types of the entries that change keys."""
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Told (entries done, entries in all) after each bundle."""
@@ -86,41 +88,65 @@ def verify_folder(
     policy: bytes | None = None,
     genesis_digest: bytes | None = None,
     apply: Apply = contract.apply,
+    workers: Executor | None = None,
 ) -> Verification:
-    """Verify a whole public folder.
+    """Verify a whole public folder; see ``verify_source``."""
+    return verify_source(
+        FolderSource(path),
+        progress,
+        policy=policy,
+        genesis_digest=genesis_digest,
+        apply=apply,
+        workers=workers,
+    )
+
+
+def verify_source(
+    source: Source,
+    progress: Progress | None = None,
+    *,
+    policy: bytes | None = None,
+    genesis_digest: bytes | None = None,
+    apply: Apply = contract.apply,
+    workers: Executor | None = None,
+) -> Verification:
+    """Verify a whole public log.
 
     Args:
-        path: the folder. progress: told how far the entries are. policy: the pinned policy's bytes; None:
-        the folder's own, which proves the folder consistent, not genuine. genesis_digest: SHA-256 of the
-        genesis leaf, where the network is known. apply: the contract.
+        source: where it is. progress: told how far the entries are. policy: the pinned policy's bytes; None:
+        the log's own, which proves the log consistent, not genuine. genesis_digest: SHA-256 of the
+        genesis leaf, where the network is known. apply: the contract. workers: processes that examine
+        forms and signatures ahead (``ledger.examination``); the result is the same with and without.
 
     Raises:
         VerificationError: the first check that fails, and where.
+        Unavailable: the source is out of reach.
     """
-    folder = _Folder(path)
-    trusted = _check_policy(folder.read(POLICY, POLICY), policy)
-    head = _check_checkpoint(folder.read(CHECKPOINT, CHECKPOINT), trusted)
-    size = head.checkpoint.size
-    traces = folder.check_files(size)
+    files = settled(source, policy)
+    size = files.head.checkpoint.size
     replayed = _Replayed(apply, genesis_digest)
     writer = TileWriter(0, _Nothing())
-    for bundle in tiles_of(size):
-        if bundle.level >= 0:
-            break
-        leaves = _leaves(folder, bundle)
-        _check_tiles(folder, writer, leaves)
-        for leaf in leaves:
-            replayed.step(leaf)
+    many = workers if size > FEW else None
+    for leaves, found in examined(_bundles(files, size), replayed.keys, many):
+        writer.extend(found.hashes)
+        files.compare(writer, is_last=writer.size == size)
+        replayed.take(leaves, found.proven)
         if progress is not None:
             progress(writer.size, size)
-    _check_open_tiles(folder, writer)
     root = root_from(size, TileSource(writer))
-    if root != head.checkpoint.root:
+    if root != files.head.checkpoint.root:
         raise VerificationError("root", CHECKPOINT, "the entries have another root than the checkpoint says")
-    absent = _check_traces(folder, traces, replayed.side_files)
+    absent = files.check_traces(replayed.side_files)
     return Verification(
-        size, root, tuple(replayed.voids), head, trusted, replayed.time, replayed.state, absent
+        size, root, tuple(replayed.voids), files.head, files.policy, replayed.time, replayed.state, absent
     )
+
+
+def _bundles(files: LogFiles, size: int) -> Iterator[list[bytes]]:
+    for bundle in tiles_of(size):
+        if bundle.level >= 0:
+            return
+        yield files.leaves(bundle)
 
 
 class _Nothing:
@@ -132,43 +158,6 @@ class _Nothing:
         return b""
 
 
-class _Folder:
-    """Reads below one folder; never through a symbolic link."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    def read(self, name: str, check: str) -> bytes:
-        """A file's bytes."""
-        file = self._root / name
-        try:
-            return file.read_bytes()
-        except OSError as error:
-            raise VerificationError(check, name, f"cannot be read: {error.strerror}") from error
-
-    def check_files(self, size: int) -> list[str]:
-        """Compare the names that are there with those there should be; returns the side files."""
-        expected = {tile.path for tile in tiles_of(size)} | {POLICY, CHECKPOINT}
-        traces: list[str] = []
-        for name in self._names():
-            if name.startswith(f"{TRACE}/"):
-                traces.append(name)
-            elif name not in expected:
-                raise VerificationError("files", name, "does not belong to a log of this size: remove it")
-            expected.discard(name)
-        if expected:
-            raise VerificationError("files", min(expected), "is missing: copy the folder again")
-        return sorted(traces)
-
-    def _names(self) -> Iterator[str]:
-        for file in self._root.rglob("*"):
-            name = file.relative_to(self._root).as_posix()
-            if file.is_symlink():
-                raise VerificationError("files", name, "is a symbolic link: copy the file itself")
-            if not file.is_dir():
-                yield name
-
-
 class _Replayed:
     """The contract's state after the entries so far, and what is void."""
 
@@ -176,18 +165,28 @@ class _Replayed:
         self.state = MemoryState()
         self.voids: list[tuple[int, str]] = []
         self.side_files: set[str] = set()
-        self._replay = Replay(self.state, apply)
+        self._replay = Replay(self.state, apply, apply_proven=proven_form(apply))
         self._genesis = genesis_digest
         self._size = 0
+        self._keys: dict[str, bytes] | None = None
 
     @property
     def time(self) -> str:
         """The contract's time."""
         return self._replay.time
 
-    def step(self, leaf: bytes) -> None:
-        """Take the next entry."""
-        step = self._replay.step(leaf)
+    def keys(self) -> Keys:
+        """The keys that are active now, for the examination of what follows."""
+        if self._keys is None:
+            self._keys = keys_of(self.state)
+        return self._keys
+
+    def take(self, leaves: Sequence[bytes], proven: bytes) -> None:
+        """Take the next entries; a byte of ``proven`` each says whether form and signatures are."""
+        for leaf, is_proven in zip(leaves, proven, strict=True):
+            self._take(leaf, self._replay.step_proven(leaf) if is_proven else self._replay.step(leaf))
+
+    def _take(self, leaf: bytes, step: Step) -> None:
         if self._size == 0:
             self._check_genesis(leaf, step)
         if step.void is not None:
@@ -196,6 +195,8 @@ class _Replayed:
             trace = step.entry.body["certificate"]["trace"]
             if len(trace) == 1 and len(trace[0]) == 2 * HASH_BYTES:
                 self.side_files.add(f"{TRACE}/{trace[0]}")
+        elif step.entry is not None and step.entry.type.startswith(KEY_TYPES):
+            self._keys = None
         self._size += 1
 
     def _check_genesis(self, leaf: bytes, step: Step) -> None:
@@ -205,91 +206,6 @@ class _Replayed:
             )
         if step.void is not None:
             raise VerificationError("genesis", "entry 0", f"is void ({step.void}): no network starts here")
-
-
-def _check_policy(data: bytes, pinned: bytes | None) -> Policy:
-    if pinned is not None and data != pinned:
-        raise VerificationError(
-            "policy", POLICY, "differs from the pinned policy: get the network's policy again"
-        )
-    try:
-        policy = Policy.parse(data.decode("utf-8"))
-    except (PolicyError, UnicodeDecodeError) as error:
-        raise VerificationError("policy", POLICY, str(error)) from error
-    if pinned is None and (
-        policy.format().encode("utf-8") != data or policy.quorum < quorum_size(len(policy.witnesses))
-    ):
-        raise VerificationError("policy", POLICY, "is not in canonical form with the quorum the rule wants")
-    return policy
-
-
-def _check_checkpoint(data: bytes, policy: Policy) -> VerifiedCheckpoint:
-    try:
-        note = Note.parse(data)
-    except NoteError as error:
-        raise VerificationError("checkpoint", CHECKPOINT, str(error)) from error
-    keys = (policy.log, *(witness.key for witness in policy.listed))
-    strangers = [line for line in note.signatures if not any(line.by(key) for key in keys)]
-    if (
-        strangers
-        or len({line.name for line in note.signatures}) != len(note.signatures)
-        or note.format() != data
-    ):
-        raise VerificationError(
-            "checkpoint", CHECKPOINT, "carries signatures other than one each of the policy's keys"
-        )
-    try:
-        return policy.verify_checkpoint(data)
-    except QuorumError as error:
-        raise VerificationError("quorum", CHECKPOINT, str(error)) from error
-    except NoteError as error:
-        raise VerificationError("signature", CHECKPOINT, str(error)) from error
-
-
-def _leaves(folder: _Folder, bundle: Tile) -> list[bytes]:
-    try:
-        return decode_bundle(folder.read(bundle.path, "bundle"), bundle.width)
-    except TileError as error:
-        raise VerificationError("bundle", bundle.path, str(error)) from error
-
-
-def _check_tiles(folder: _Folder, writer: TileWriter, leaves: list[bytes]) -> None:
-    """Add a bundle's leaves and compare the tiles that are full now."""
-    for leaf in leaves:
-        writer.append(leaf_hash(leaf))
-    for (level, index), hashes in writer.take_changed().items():
-        if len(hashes) == TILE_WIDTH * HASH_BYTES:
-            _compare(folder, Tile(level, index, TILE_WIDTH), hashes)
-
-
-def _check_open_tiles(folder: _Folder, writer: TileWriter) -> None:
-    for (level, index), hashes in writer.take_changed().items():
-        _compare(folder, Tile(level, index, len(hashes) // HASH_BYTES), hashes)
-
-
-def _compare(folder: _Folder, tile: Tile, hashes: bytes) -> None:
-    if folder.read(tile.path, "tile") != hashes:
-        raise VerificationError("tile", tile.path, "does not hold the hashes of the entries below it")
-
-
-def _check_traces(folder: _Folder, names: list[str], expected: set[str]) -> tuple[str, ...]:
-    """Check the side files that are there; returns the names of those that are not."""
-    for name in names:
-        if name not in expected:
-            raise VerificationError("trace", name, "is named by no intent: remove it")
-        data = folder.read(name, "trace")
-        tags = [data[place : place + TRACE_BYTES] for place in range(0, len(data), TRACE_BYTES)]
-        if tags != sorted(tags) or f"{TRACE}/{trace_root(tags).hex()}" != name:
-            raise VerificationError("trace", name, "is not the sorted list of tags whose root is its name")
-    return tuple(sorted(expected.difference(names)))
-
-
-def trace_root(tags: Sequence[bytes]) -> bytes:
-    """RFC 6962 root over an intent's tags, one leaf a tag: what a large intent and its side file name."""
-    tree = RootStream()
-    for tag in tags:
-        tree.append(leaf_hash(tag))
-    return tree.root()
 
 
 def failure(error: LedgerError) -> tuple[str, str, str]:

@@ -10,7 +10,8 @@ auditor have both verified and the owner has not retired.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from ledger.entry import Signature
 from ledger.periods import local_date
@@ -31,6 +32,33 @@ from ledger.records import (
 )
 from ledger.state import State
 
+T = TypeVar("T")
+_REMEMBERED = 8192
+
+
+class Remembered:
+    """Records by the very values they were made of, for many views over one state that keeps its values.
+
+    A value of a state is never changed in place, so one value always gives one record. It is held here as
+    long as its record is: no other value can take its identity meanwhile. One thread at a time.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[object, ...], tuple[Any, Any]] = {}
+
+    def record(self, make: Callable[..., T], value: Any, *more: str) -> T:
+        """``make(value, *more)``, made once."""
+        key = (id(value), *more)
+        found = self._made.get(key)
+        if found is not None:
+            known: T = found[1]
+            return known
+        if len(self._made) >= _REMEMBERED:
+            self._made.clear()
+        made = make(value, *more)
+        self._made[key] = (value, made)
+        return made
+
 
 def dataset_owner(dataset: str) -> str:
     """Member id of a dataset's owner: the part before the dot."""
@@ -38,17 +66,24 @@ def dataset_owner(dataset: str) -> str:
 
 
 class View:
-    """Reads over one state; cheap to make, keeps nothing."""
+    """Reads over one state; cheap to make, keeps nothing itself."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, remembered: Remembered | None = None) -> None:
+        """Args: ``remembered`` is shared by the views of one state."""
         self._state = state
+        self._remembered = remembered
+
+    def _made(self, make: Callable[..., T], value: Any, *more: str) -> T:
+        if self._remembered is None:
+            return make(value, *more)
+        return self._remembered.record(make, value, *more)
 
     # The network and its members.
 
     def network(self) -> Network | None:
         """What genesis fixed, or None before it."""
         value = self._state.get("network")
-        return None if value is None else Network(**value)
+        return None if value is None else self._made(_network, value)
 
     def used(self, id: str) -> bool:
         """Whether an accepted entry had this id."""
@@ -57,7 +92,7 @@ class View:
     def member(self, member: str) -> Member | None:
         """A member, active or removed, or None."""
         value = self._state.get(f"member/{member}")
-        return None if value is None else member_from(value)
+        return None if value is None else self._made(member_from, value)
 
     def members(self, role: str | None = None) -> tuple[Member, ...]:
         """Active members, those with ``role`` if one is given, sorted by id."""
@@ -106,7 +141,7 @@ class View:
     def publication(self, dataset: str, label: str) -> Publication | None:
         """One publication, retired or not, or None."""
         value = self._state.get(f"publication/{dataset}/{label}")
-        return None if value is None else _publication(value)
+        return None if value is None else self._made(_publication, value)
 
     def retired(self, dataset: str, label: str) -> bool:
         """Whether the owner retired the publication."""
@@ -161,7 +196,7 @@ class View:
     def rules(self, rules: str, version: str) -> Rules | None:
         """A published rule set, or None."""
         value = self._state.get(f"rules/{rules}/{version}")
-        return None if value is None else _rules(value)
+        return None if value is None else self._made(_rules, value)
 
     def approved_by(self, rules: str, version: str, member: str) -> bool:
         """Whether ``member`` approved the rule set."""
@@ -184,7 +219,7 @@ class View:
     def grant(self, grant: str) -> Grant | None:
         """A grant in any status, or None."""
         value = self._state.get(f"grant/{grant}")
-        return None if value is None else _grant(value, self._status(grant))
+        return None if value is None else self._made(_grant, value, self._status(grant))
 
     def is_active(self, grant: str, now: str) -> bool:
         """Whether the grant is approved, not revoked, and the UTC+8 date of ``now`` is from–until."""
@@ -217,7 +252,7 @@ class View:
     def intent(self, query: str) -> Intent | None:
         """The accepted intent of a query, or None."""
         value = self._state.get(f"intent/{query}")
-        return None if value is None else _intent(value)
+        return None if value is None else self._made(_intent, value)
 
     def answer(self, query: str, dataset: str) -> Answer | None:
         """The department's last word on one dataset, or None."""
@@ -273,6 +308,10 @@ class View:
         if decided["body"]["decision"] == "reject":
             return "rejected"
         return "approved" if self._state.get(f"grant-revoked/{grant}") is None else "revoked"
+
+
+def _network(value: dict[str, Any]) -> Network:
+    return Network(**value)
 
 
 def member_from(value: dict[str, Any]) -> Member:

@@ -4,7 +4,7 @@
     [listen]   address = "127.0.0.1:7401"      where the one port is opened
                endpoint = "host:port"          what other members are told
     [store]    url = "sqlite:///node.db"       relative to the home; or postgresql+psycopg://…
-               log_url = "sqlite:///log.db"    sequencer only: the log's own tables
+    [ledger]   uri = "embedded:"               or fabric:PROFILE.toml, relative to the home
     [work]     threads = 16, processes = 0     0: heavy work stays in the process
     [web]      address = "127.0.0.1:7480"      HTTP: the witness, the public log; absent: no HTTP port
     [[web.logs]] vkey = "…"                    further logs that this witness cosigns
@@ -26,6 +26,8 @@ from keys.tls import GRPC_CIPHER_SUITES
 from node.errors import ConfigurationError
 from node.home import Home
 
+EMBEDDED = "embedded:"
+FABRIC = "fabric:"
 ROLES = ("department", "office", "registrar", "trustee", "sequencer", "auditor")
 
 
@@ -52,7 +54,7 @@ class Configuration:
         listen: address the port is opened on.
         endpoint: address other members are told.
         store_url: SQLAlchemy URL of the member's database.
-        log_url: SQLAlchemy URL of the log's tables (sequencer).
+        ledger: engine URI of the ledger: ``embedded:`` or ``fabric:<path of a connection profile>``.
         threads: gRPC worker threads.
         processes: worker processes for heavy work; 0 keeps it in the node's own.
         passphrase: opens the secrets.
@@ -66,7 +68,7 @@ class Configuration:
     listen: str
     endpoint: str
     store_url: str
-    log_url: str
+    ledger: str = EMBEDDED
     threads: int = 16
     processes: int = 0
     passphrase: bytes = field(default=b"", repr=False)
@@ -113,7 +115,7 @@ def read_configuration(root: Path) -> Configuration:
             listen=str(listen["address"]),
             endpoint=str(listen.get("endpoint", listen["address"])),
             store_url=_url(home, str(store.get("url", "sqlite:///node.db"))),
-            log_url=_url(home, str(store.get("log_url", "sqlite:///log.db"))),
+            ledger=_ledger(home, str(document.get("ledger", {}).get("uri", EMBEDDED))),
             threads=int(work.get("threads", 16)),
             processes=int(work.get("processes", 0)),
             passphrase=_passphrase(home, document.get("keys", {})),
@@ -147,6 +149,15 @@ def _url(home: Home, url: str) -> str:
     if url.startswith(prefix) and not url.startswith(prefix + "/"):
         return prefix + str(home.root / url.removeprefix(prefix))
     return url
+
+
+def _ledger(home: Home, uri: str) -> str:
+    """Engine URI with a relative profile resolved against the home."""
+    if uri == EMBEDDED:
+        return uri
+    if not uri.startswith(FABRIC) or uri == FABRIC:
+        raise ValueError(f"[ledger] uri is {EMBEDDED} or {FABRIC}<connection profile>")
+    return FABRIC + str(home.root / uri.removeprefix(FABRIC))
 
 
 def _passphrase(home: Home, keys: dict[str, Any]) -> bytes:

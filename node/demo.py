@@ -16,15 +16,17 @@ import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 from ledger.policy import Policy
 from ledger.verify import verify_folder
 from node import ceremony
+from node.config import EMBEDDED
 from node.errors import ConfigurationError, ReportError
 from node.home import Home, write_file
 from node.network import join, propose, read_card, seal, sign_proposal
@@ -33,8 +35,6 @@ from node.processes import NodeProcesses, free_ports
 from node.progress import Reporter
 from node.report.verify import verify_report
 from node.rules.ruleset import RuleSet
-from node.scenario.generate import generate
-from node.scenario.load import load
 from node.scenario.model import Case, Member, Scenario
 from node.services import CHINA
 from node.setup import init_home
@@ -81,6 +81,7 @@ class Demo:
         scenario: what is run.
         reporter: shows progress.
         slot_factor: slots of a grant for each one its cases need.
+        ledger: engine URIs, given to the members in turn.
         clients: operators' clients by member.
     """
 
@@ -88,6 +89,7 @@ class Demo:
     scenario: Scenario
     reporter: Reporter
     slot_factor: int = 2
+    ledger: tuple[str, ...] = (EMBEDDED,)
     clients: dict[str, OperatorClient] = field(default_factory=dict)
 
     def home(self, member: str) -> Path:
@@ -132,9 +134,10 @@ class Demo:
         self.reporter.stage("demo.keys", count=len(scenario.members))
         ports = free_ports(len(scenario.members))
         keys = {}
-        for member, port in zip(scenario.members, ports, strict=True):
+        uris = cycle(self.ledger)
+        for member, port, uri in zip(scenario.members, ports, uris, strict=False):
             listen = f"127.0.0.1:{port}"
-            init_home(self.home(member.id), member.id, member.name, member.roles, listen)
+            init_home(self.home(member.id), member.id, member.name, member.roles, listen, ledger=uri)
         self.reporter.stage("demo.genesis")
         cards = [read_card(Home(self.home(member.id)).card) for member in scenario.members]
         suite = scenario.suite or PAILLIER_3072.name
@@ -336,35 +339,3 @@ def _grant(owner: str, datasets: list[str], rules: RuleSet, protocol: str, slots
         "elements": ELEMENTS_A_SLOT,
         "min_terms": 0,
     }
-
-
-def prepare(
-    folder: Path | None,
-    out: Path,
-    residents: int,
-    cases: int,
-    seed: int,
-    suite: str | None,
-    reporter: Reporter,
-) -> Demo:
-    """A demo ready to run: the scenario generated or read, the result's folder new.
-
-    Raises:
-        ConfigurationError: the result's folder is not empty, or the scenario is not well formed.
-    """
-    if out.exists() and not out.is_dir():
-        raise ConfigurationError(f"{out} is a file: choose a folder with --out")
-    if out.exists() and any(out.iterdir()):
-        raise ConfigurationError(
-            f"{out} holds an earlier run or other files: remove it, or choose another folder with --out"
-        )
-    out.mkdir(parents=True, exist_ok=True)
-    if folder is None:
-        reporter.stage("demo.generate", residents=residents, cases=cases)
-        folder = generate(out / "scenario", residents=residents, cases=cases, seed=seed, suite=suite)
-    else:
-        reporter.stage("demo.load", folder=str(folder))
-    scenario = load(folder)
-    if suite is not None:
-        scenario = replace(scenario, suite=suite)
-    return Demo(out.resolve(), scenario, reporter)

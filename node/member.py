@@ -1,8 +1,8 @@
 """One member's process put together: keys, store, replica, ledger, roles, port.
 
-Start order: database and migrations → replica → outbox → port (so that the sequencer finds its witnesses) →
-the sequencer's own log, genesis first → a follower thread that keeps the replica near the head. Stop order is
-the reverse. Every member but the sequencer is a witness.
+Start order: database and migrations → replica → port (so that the log finds its witnesses) → the ledger's
+engine (``node.engines``), genesis first where the log runs here → outbox → a follower thread that keeps the
+replica near the head. Stop order is the reverse. Every member but the one with the log key is a witness.
 """
 
 from __future__ import annotations
@@ -10,35 +10,31 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
+from functools import partial
 
 import grpc
 
-from ledger import canonical
-from ledger.cosigning import WitnessClient
 from ledger.database import open_engine
-from ledger.embedded import Sequencer
-from ledger.errors import LedgerError, LogError, Refused
+from ledger.errors import LedgerError
 from ledger.finishing import Settings
-from ledger.http_witness import HttpWitness
-from ledger.note import NoteSigner
 from ledger.points import Observe, unobserved
-from ledger.policy import WitnessKey
 from ledger.replica import Replica
 from ledger.view import View
-from ledger.wire import log_pb2, log_pb2_grpc
+from ledger.wire import log_pb2_grpc
+from ledger.witness_store import SqlWitnessStore
 from node import incidents
 from node.answer import Department
 from node.certify import Registrar
 from node.check import Office
 from node.config import Configuration
-from node.errors import NodeError, Refusal, ServiceUnavailable
+from node.engines import Engine, Parts, open_ledger
+from node.errors import NodeError
 from node.evidence import Evidence
 from node.gossip import Gossip
-from node.identity import open_keys
-from node.ledger_client import LedgerClient, RemoteTransport, Transport
-from node.network import NetworkFile, genesis_contacts, witness_names
+from node.identity import MemberKeys, open_keys
+from node.ledger_client import LedgerClient
+from node.network import NetworkFile, genesis_contacts
 from node.outbox import Outbox
 from node.publish import Publisher
 from node.release import Trustee
@@ -61,68 +57,8 @@ from protocols.wire import check_pb2_grpc
 
 FOLLOW_SECONDS = 10.0
 FIRST_FOLLOW_SECONDS = 0.25
-WITNESS_SECONDS = 5.0
-READ_AT_ONCE = 1024
-START_SECONDS = 60.0
 
 log = logging.getLogger("hedui.member")
-
-
-class WitnessOverWire:
-    """A member's witness as the sequencer reaches it."""
-
-    def __init__(self, channels: Channels, member: str) -> None:
-        """Args: ``member`` runs the witness."""
-        self._channels = channels
-        self._member = member
-
-    def add_checkpoint(self, body: bytes) -> tuple[int, bytes]:
-        """See ``ledger.cosigning.WitnessClient``."""
-        try:
-            response = self._stub().AddCheckpoint(
-                log_pb2.AddCheckpointRequest(body=body), timeout=WITNESS_SECONDS
-            )
-        except (grpc.RpcError, NodeError) as error:
-            raise LogError(f"the witness of {self._member} does not answer") from error
-        return int(response.status), bytes(response.body)
-
-    def latest(self) -> bytes | None:
-        """See ``ledger.cosigning.WitnessClient``."""
-        try:
-            response = self._stub().Latest(log_pb2.LatestRequest(), timeout=WITNESS_SECONDS)
-        except (grpc.RpcError, NodeError) as error:
-            raise LogError(f"the witness of {self._member} does not answer") from error
-        return bytes(response.checkpoint) or None
-
-    def _stub(self) -> log_pb2_grpc.WitnessStub:
-        return log_pb2_grpc.WitnessStub(self._channels.to(self._member))
-
-
-class LocalTransport:
-    """The sequencer's own log, for its member's other roles and for the wire."""
-
-    def __init__(self, sequencer: Sequencer) -> None:
-        """Args: ``sequencer`` of this process."""
-        self._sequencer = sequencer
-
-    def append(self, leaf: bytes) -> bytes:
-        """See ``node.ledger_client.Transport``."""
-        try:
-            return self._sequencer.submit(leaf).format()
-        except Refused as refused:
-            raise Refusal(refused.code, refused.remedy) from refused
-
-    def head(self) -> bytes:
-        """See ``node.ledger_client.Transport``."""
-        note = self._sequencer.head
-        if note is None:
-            raise ServiceUnavailable("the ledger has no final checkpoint yet: its witnesses must run")
-        return note
-
-    def read(self, start: int, end: int) -> Iterator[bytes]:
-        """See ``node.ledger_client.Transport``."""
-        for begin in range(start, min(end, self._sequencer.size), READ_AT_ONCE):
-            yield from self._sequencer.read(begin, min(end, begin + READ_AT_ONCE))
 
 
 class Member:
@@ -149,11 +85,11 @@ class Member:
         self._observe = observe
         self._network = NetworkFile.read(configuration.home.network)
         keys = open_keys(configuration)
-        engine = open_engine(configuration.store_url)
-        check_database(engine)
-        migrate(engine)
+        self._database = database = open_engine(configuration.store_url)
+        check_database(database)
+        migrate(database)
         network, policy = self._network, self._network.policy
-        self._replica = Replica(engine, network.network, network.genesis, policy, observe=observe)
+        self._replica = Replica(database, network.network, network.genesis, policy, observe=observe)
         self._evidence = Evidence(configuration.home.evidence, policy, clock)
         self._members_at: tuple[int, list[Contact]] = (-1, [])
         self._genesis = _genesis_leaf(configuration)
@@ -162,31 +98,24 @@ class Member:
         self._directory = Directory(bootstrap, self._contacts, own)
         self._channels = Channels(self._directory, keys.tls)
         self._cosigned = Cosigned()
-        self._sequencer = self._make_sequencer(engine, keys) if "sequencer" in configuration.roles else None
-        transport: Transport
-        if self._sequencer is not None:
-            transport = LocalTransport(self._sequencer)
-        else:
-            transport = RemoteTransport(self._channels, lambda: self._network.first.member)
+        self._engine = self._open_engine(keys, clock)
         ledger = LedgerClient(
             self._network.network,
             self._network.policy,
             self._replica,
-            transport,
+            self._engine.transport,
             keys.node,
             self._cosigned.notes,
             clock,
             self._evidence,
         )
-        store = Store(engine)
+        store = Store(database)
         outbox = Outbox(store, ledger, observe)
         peers = Peers(self._directory)
         self.services = Services(
             configuration, keys, store, ledger, outbox, self._channels, peers, clock, observe=observe
         )
-        self._transport = transport
-        self._engine = engine
-        self._desk = None if self._sequencer is not None else self._open_desk()
+        self._desk = None if self._engine.own is not None else self._open_desk()
         self._server: grpc.Server | None = None
         self._web: WebServer | None = None
         self._stopping = threading.Event()
@@ -209,9 +138,7 @@ class Member:
             configuration.threads,
         )
         self._web = open_web(configuration, self._desk)
-        if self._sequencer is not None:
-            self._sequencer.start()
-            threading.Thread(target=self._found, name="founding", daemon=True).start()
+        self._engine.start()
         self.services.outbox.start()
         self._follower.start()
         log.info("node %s listens on %s", configuration.member, configuration.listen)
@@ -224,64 +151,41 @@ class Member:
         if self._server is not None:
             self._server.stop(grace=1.0).wait()
         self.services.outbox.close()
-        if self._sequencer is not None:
-            self._sequencer.stop()
+        self._engine.stop()
         self._channels.close()
-        self._engine.dispose()
+        self._database.dispose()
         self.stopped.set()
 
-    def _make_sequencer(self, engine: Any, keys: Any) -> Sequencer:
-        """The log of this member, with every witness the policy names."""
-        configuration, policy = self._configuration, self._network.policy
-        if self._genesis is None:
-            raise LogError("the sequencer's home lacks genesis.leaf: join with the network's founding files")
-        names = _witnesses_of(self._genesis)
-        signer = NoteSigner(policy.origin, keys.signing("log"))
-
-        def client(witness: WitnessKey) -> WitnessClient:
-            if witness.name in names:
-                return WitnessOverWire(self._channels, names[witness.name])
-            if witness.url is None:
-                raise LogError(
-                    f"the policy's witness {witness.name} is no member and has no URL: add its URL"
-                )
-            return HttpWitness(witness.url, signer, lambda: sequencer.ordered)
-
-        clients = {witness.name: client(witness) for witness in policy.listed}
+    def _open_engine(self, keys: MemberKeys, clock: Callable[[], int]) -> Engine:
+        """The engine of the ledger, as the configuration names it."""
 
         def refusal_entry(digest: bytes, code: str) -> bytes:
             body = {"entry": digest.hex(), "code": code}
             return self.services.ledger.compose("query.refused", secrets.token_hex(16), body)
 
-        public = configuration.home.public_log
         settings = Settings(refusal_entry=refusal_entry, observe=self._observe, evidence=self._keep_evidence)
-        sequencer = Sequencer(engine, signer, policy, clients, public, system_clock, settings=settings)
-        return sequencer
+        return open_ledger(
+            Parts(
+                self._configuration,
+                self._network,
+                keys,
+                self._genesis,
+                self._database,
+                self._channels,
+                clock,
+                settings,
+            )
+        )
 
     def _keep_evidence(self, first: bytes, second: bytes) -> None:
         self._evidence.keep(first, second)
-
-    def _found(self) -> None:
-        """Append the genesis entry to an empty log, as soon as the witnesses answer."""
-        assert self._sequencer is not None
-        assert self._genesis is not None
-        while not self._stopping.is_set():
-            try:
-                self._sequencer.wait_ready(START_SECONDS)
-                if self._sequencer.size == 0:
-                    self._sequencer.submit(self._genesis)
-            except LedgerError as error:
-                log.warning("the ledger does not start yet: %s", error)
-                self._stopping.wait(FIRST_FOLLOW_SECONDS)
-            else:
-                return
 
     def _register(self, server: grpc.Server) -> None:
         """Services of this member's roles."""
         services, roles = self.services, self._configuration.roles
         peers = services.peers
-        if self._sequencer is not None:
-            log_pb2_grpc.add_LogServicer_to_server(LogEdge(peers, self._transport), server)
+        if self._engine.own is not None:
+            log_pb2_grpc.add_LogServicer_to_server(LogEdge(peers, self._engine.transport), server)
         if self._desk is not None:
             edge = WitnessEdge(peers, self._desk, self._network.first.member)
             log_pb2_grpc.add_WitnessServicer_to_server(edge, server)
@@ -305,8 +209,8 @@ class Member:
             key,
             self._network.policy,
             () if web is None else web.logs,
-            self._engine,
-            self._observe,
+            partial(self._engine.witness_type, observe=self._observe),
+            SqlWitnessStore(self._database),
         )
         return WitnessDesk(
             witness, self._network.policy.origin, self._cosigned, services.clock, services.ledger.compare
@@ -344,9 +248,3 @@ def _genesis_leaf(configuration: Configuration) -> bytes | None:
     """The genesis leaf in the sequencer's home."""
     path = configuration.home.root / "genesis.leaf"
     return path.read_bytes() if path.is_file() else None
-
-
-def _witnesses_of(genesis: bytes) -> dict[str, str]:
-    """Member id by witness name."""
-    value: Any = canonical.decode(genesis)
-    return witness_names(value["body"]["members"])

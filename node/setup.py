@@ -12,7 +12,7 @@ from node.home import Home, write_file
 from node.identity import create_keys, make_card, open_keys, save_passphrase
 
 
-def init_home(
+def init_home(  # noqa: PLR0913  one argument an option of `hedui node init`
     root: Path,
     member: str,
     name: str,
@@ -21,6 +21,8 @@ def init_home(
     endpoint: str | None = None,
     passphrase_file: Path | None = None,
     store: str | None = None,
+    *,
+    ledger: str | None = None,
 ) -> Configuration:
     """Create a home.
 
@@ -33,6 +35,7 @@ def init_home(
         endpoint: what other members are told; the same when absent.
         passphrase_file: where the passphrase is; one is drawn into HOME/keys when absent.
         store: database URL; SQLite in the home when absent.
+        ledger: engine URI of the ledger; the embedded log when absent.
 
     Raises:
         ConfigurationError: the folder holds a node already, or an argument cannot be used.
@@ -41,6 +44,8 @@ def init_home(
     if home.configuration.exists():
         raise ConfigurationError(f"{root} holds a node already: choose another folder")
     document = _document(member, name, roles, listen, endpoint or listen, passphrase_file, store)
+    if ledger is not None:
+        document += f"\n[ledger]\nuri = {_quoted(ledger)}\n"
     home.root.mkdir(parents=True, exist_ok=True)
     home.keys.mkdir(mode=0o700, exist_ok=True)
     passphrase = save_passphrase(home) if passphrase_file is None else passphrase_file.read_bytes().strip()

@@ -13,18 +13,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import Engine
-
 from keys.signing import SigningKey
 from ledger.checkpoint import Checkpoint
 from ledger.cosignature import Cosigner
 from ledger.errors import LedgerError, NoteError
 from ledger.fabric.cosigning import DerivedWitness
 from ledger.note import TYPE_ED25519, Note, VerifierKey
-from ledger.points import Observe, unobserved
 from ledger.policy import Policy
-from ledger.witness import AddCheckpoint, Witness
-from ledger.witness_store import SqlWitnessStore
+from ledger.witness import AddCheckpoint, Witness, WitnessStore
 from node.errors import ConfigurationError
 
 REMEMBERED = 4096
@@ -125,8 +121,8 @@ def open_witness(
     key: SigningKey,
     policy: Policy,
     vkeys: Sequence[str],
-    engine: Engine,
-    observe: Observe = unobserved,
+    make: Callable[[Cosigner, Sequence[VerifierKey], WitnessStore], Witness],
+    store: WitnessStore,
 ) -> Witness:
     """A member's witness of the network's own log and of further ones.
 
@@ -134,8 +130,8 @@ def open_witness(
         member: whose witness it is. key: its cosignature key.
         policy: the network's; names the own log, and this witness where it is a founder's.
         vkeys: further logs, as ``[[web.logs]]`` lists them.
-        engine: the member's database.
-        observe: told each point of the witness's work.
+        make: the witness of the ledger's engine.
+        store: what it has cosigned.
 
     Raises:
         ConfigurationError: a vkey is malformed, no log key, or of an origin that is there already.
@@ -150,7 +146,7 @@ def open_witness(
         if any(further.name == known.name for known in logs):
             raise ConfigurationError(f"[[web.logs]]: the origin {further.name} is listed already: remove one")
         logs.append(further)
-    return Witness(Cosigner(name, key), logs, SqlWitnessStore(engine), observe)
+    return make(Cosigner(name, key), logs, store)
 
 
 def _log_key(vkey: str) -> VerifierKey:

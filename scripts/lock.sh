@@ -18,7 +18,7 @@ lock() { # lock NAME CONSTRAINTS-OR-EMPTY SOURCE-AND-OPTIONS...
     # uv keeps the pins it finds in its output file: it works on a copy, so that a failure changes nothing.
     if [ -f "$out" ]; then cp "$out" "$pins"; else : >"$pins"; fi
     if [ -n "$constraint" ]; then set -- "$@" --constraints "$constraint"; fi
-    "$uv" pip compile --quiet --no-progress --universal --python-version 3.11 --generate-hashes --no-header \
+    "$uv" pip compile --quiet --no-progress --universal --python-version "$python" --generate-hashes --no-header \
         --no-annotate --no-emit-index-url --no-emit-find-links -o "$pins" "$@" $upgrade
     cat "$pins" >>"$draft"
     if grep -nE '://|^--(extra-)?index|^--find-links|(^|[ "])/' "$draft"; then
@@ -31,9 +31,13 @@ lock() { # lock NAME CONSTRAINTS-OR-EMPTY SOURCE-AND-OPTIONS...
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 upgrade=
+python=3.11
 if [ "${1:-}" = --upgrade ]; then upgrade=--upgrade; fi
 lock dev "" pyproject.toml requirements/build.in --extra test --extra dev
 lock runtime requirements/dev.txt pyproject.toml
 lock test requirements/dev.txt pyproject.toml --extra test
 lock build requirements/dev.txt requirements/build.in
 lock interop requirements/dev.txt requirements/interop.in
+lock foreign requirements/dev.txt requirements/foreign.in
+python=3.12 # what its packages declare
+lock foreign-witness "" requirements/foreign-witness.in --no-deps

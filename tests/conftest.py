@@ -43,6 +43,11 @@ def missing() -> dict[str, str]:
     absent = missing_programs()
     if absent:
         lacks["fabric"] = f"a Fabric network: not on the PATH: {', '.join(absent)}"
+    if any(importlib.util.find_spec(name) is None for name in ("tlog_scales", "proofbundle")):
+        lacks["foreign"] = (
+            "checkers of others: tlog-scales or proofbundle is not installed; `make test` installs "
+            "requirements/foreign.txt"
+        )
     return lacks
 
 

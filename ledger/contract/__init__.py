@@ -56,9 +56,9 @@ from ledger.periods import check_time
 from ledger.records import Network
 from ledger.schema import check_body, refuse_identifier
 from ledger.state import Overlay, State
-from ledger.view import View
+from ledger.view import Remembered, View
 
-__all__ = ["GENESIS", "TABLE", "Rule", "apply"]
+__all__ = ["GENESIS", "TABLE", "Rule", "apply", "apply_proven"]
 
 GENESIS = "network.genesis"
 
@@ -129,11 +129,33 @@ def apply(state: State, entry: Entry, now: str) -> None:
         Refused: the contract does not allow the entry; ``code`` and ``remedy`` say why.
         ValueError: ``now`` is no ledger time.
     """
+    _apply(state, entry, now, proven=False)
+
+
+def apply_proven(state: State, entry: Entry, now: str, remembered: Remembered | None = None) -> None:
+    """``apply`` for an entry whose form and signatures ``ledger.signatures`` has proven.
+
+    Everything that depends on the state is decided here as ever, in the same order: whose the keys are and
+    whether they are active now, too. For any other entry this is no contract.
+
+    Args:
+        state, entry, now: as for ``apply``. remembered: what views of this state made before.
+
+    Raises:
+        Refused, ValueError: as ``apply``.
+    """
+    _apply(state, entry, now, proven=True, remembered=remembered)
+
+
+def _apply(
+    state: State, entry: Entry, now: str, *, proven: bool, remembered: Remembered | None = None
+) -> None:
     check_time(now)
     overlay = Overlay(state)
-    view = View(overlay)
+    view = View(overlay, remembered)
     founded = _check_place(view, entry, now)
-    check_body(entry.type, entry.body)
+    if not proven:
+        check_body(entry.type, entry.body)
     rule = TABLE[entry.type]
     founding = network.founding_signers(entry) if founded is None else {}
     resolve: signers.Resolve = view.member_by_key if founded is not None else founding.get
@@ -142,9 +164,10 @@ def apply(state: State, entry: Entry, now: str) -> None:
     allowed = not rule.roles or any(role in submitter.roles for role in rule.roles)
     require(allowed, "role_missing", "a member submits this type as " + " or ".join(rule.roles))
     rule.cosigners(signers.Signing(view, entry, submitter, cosigners))
-    signers.verify(entry, found)
+    if not proven:
+        signers.verify(entry, found)
     settled = network.founding_network(entry) if founded is None else founded
-    rule.check(Context(overlay, view, settled, entry, now, submitter, cosigners))
+    rule.check(Context(overlay, view, settled, entry, now, submitter, cosigners, proven))
     overlay.put(f"id/{entry.id}", {"type": entry.type})
     overlay.commit()
 

@@ -24,6 +24,7 @@ class Context:
         now: the contract's time.
         submitter: the member whose node key signed first, with the roles the table wants.
         cosigners: further signers with their keys, as the table wants them.
+        proven: every signature of entry and body is verified already (``contract.apply_proven``).
     """
 
     state: State
@@ -33,6 +34,7 @@ class Context:
     now: str
     submitter: Member
     cosigners: tuple[tuple[Member, MemberKey], ...]
+    proven: bool = False
 
     @property
     def body(self) -> Body:

@@ -11,8 +11,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from node.config import preferred_language
-from node.demo import Row, prepare
+from node.config import EMBEDDED, preferred_language
+from node.demo import Row
+from node.demo_setup import prepare
 from node.messages import Messages
 from node.progress import Reporter
 from protocols.profiles import PAILLIER_PROFILES
@@ -32,13 +33,29 @@ PIPE_WIDTH = 160
     type=click.Choice(list(PAILLIER_PROFILES)),
     help="Suite of totals; goes before the scenario's own.",
 )
-def demo(folder: Path | None, out: Path, residents: int, cases: int, seed: int, suite: str | None) -> int:
+@click.option(
+    "--ledger",
+    default=EMBEDDED,
+    show_default=True,
+    metavar="URI",
+    help="embedded:, or fabric:FOLDER with one connection profile (*.toml) an organisation.",
+)
+def demo(
+    folder: Path | None,
+    out: Path,
+    residents: int,
+    cases: int,
+    seed: int,
+    suite: str | None,
+    *,
+    ledger: str,
+) -> int:
     """Run the scenario FOLDER, or a generated one: every member its own process, every report verified."""
     signal.signal(signal.SIGTERM, _terminated)
     console, messages = _console(), Messages(preferred_language())
     reporter = Reporter(console, messages)
     began = time.monotonic()
-    run = prepare(folder, out, residents, cases, seed, suite, reporter)
+    run = prepare(folder, out, residents, cases, seed, suite, reporter, ledger=ledger)
     rows = run.run()
     console.print(_table(rows, messages))
     reporter.stage("demo.valid", count=len(rows), folder=str(out))

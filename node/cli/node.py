@@ -35,7 +35,8 @@ def node() -> None:
 @click.option("--endpoint", metavar="HOST:PORT", help="What other members are told; --listen when absent.")
 @click.option("--passphrase-file", type=click.Path(path_type=Path, exists=True), help="Opens the secrets.")
 @click.option("--store", metavar="URL", help="postgresql+psycopg://…; SQLite in the home when absent.")
-def init(
+@click.option("--ledger", metavar="URI", help="fabric:PROFILE.toml; the embedded log when absent.")
+def init(  # noqa: PLR0913  one argument an option
     home: Path,
     member: str,
     name: str,
@@ -43,10 +44,12 @@ def init(
     listen: str,
     endpoint: str | None,
     passphrase_file: Path | None,
+    *,
     store: str | None,
+    ledger: str | None,
 ) -> None:
     """Create HOME with its keys, its configuration and its public card."""
-    init_home(home, member, name, roles, listen, endpoint, passphrase_file, store)
+    init_home(home, member, name, roles, listen, endpoint, passphrase_file, store, ledger=ledger)
     click.echo(f"{home}: give {home / 'card.json'} to whoever founds or extends the network")
     if passphrase_file is None:
         click.echo(f"The passphrase is in {home / 'keys' / 'passphrase'}: keep a copy elsewhere")

@@ -38,6 +38,12 @@ def trusted_policy(given: Path | None, user_folder: Path, named: str) -> Policy 
     return next((policy for policy in policies if policy.fingerprint == named), None)
 
 
+def pinned_policies(user_folder: Path) -> list[Policy]:
+    """Every policy the user has pinned; none where there is no such folder."""
+    place = user_folder / PINNED
+    return list(_policies(place)) if place.is_dir() else []
+
+
 def _policies(folder: Path) -> Iterator[Policy]:
     """Every policy among the files of a folder; other files are none of ours."""
     for path in sorted(folder.iterdir()):

@@ -20,7 +20,8 @@ from typing import Any
 
 from rich.console import Console
 
-from node.demo import Demo, prepare
+from node.demo import Demo
+from node.demo_setup import prepare
 from node.messages import Messages
 from node.progress import Reporter
 from node.scenario.model import Case, Person

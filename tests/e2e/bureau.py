@@ -59,7 +59,7 @@ class Bureau:
     def close(self) -> None:
         """Close channels and database."""
         self.member._channels.close()
-        self.member._engine.dispose()
+        self.member._database.dispose()
 
     def begin(self, case: Case) -> Finished:
         """A new question about a case; nothing has left yet."""

@@ -128,7 +128,7 @@ def test_refusals_without_an_intent_become_an_incident(county: County, bureau: B
         assert incidents.Counter(node.services).count_now() == 0, "counted once"
     finally:
         node._channels.close()
-        node._engine.dispose()
+        node._database.dispose()
     wait_until(lambda: len(county.entries("incident")) > before, "the running node sends the incident")
     found = county.entries("incident")[-1]
     assert found["code"] == "refused_without_intent"

@@ -452,10 +452,11 @@ def test_a_fault_in_the_contract_leaves_nobody_waiting(tmp_path):
     world.close()
 
 
-def test_partial_tiles_are_removed_when_superseded(world):
+def test_partial_tiles_are_removed_when_superseded_and_the_log_stops(world):
     log = world.started()
     for _ in range(3):
         log.submit(leaf())
+    world.close()
     names = sorted(str(file.relative_to(world.public)) for file in world.public.rglob("*") if file.is_file())
     assert names == ["checkpoint", "policy", "tile/0/000.p/3", "tile/entries/000.p/3"]
     (world.public / "tile/0/000.p/2").write_bytes(b"left over")

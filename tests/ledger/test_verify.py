@@ -14,7 +14,7 @@ from ledger.errors import QuorumError, VerificationError
 from ledger.note import Note, NoteSigner
 from ledger.policy import Policy
 from ledger.public import PublicFolder
-from ledger.tiles import TILE_WIDTH, encode_bundle
+from ledger.tiles import TILE_WIDTH, Tile, encode_bundle
 from ledger.verify import failure, trace_root, verify_folder
 from tests.ledger.contract_cases import NETWORK, NOW, founded, ready, signer
 from tests.ledger.log_cases import LOG, POLICY, cheap, cosigned, leaf, real_leaves, tree_of
@@ -120,12 +120,52 @@ def test_a_missing_file_fails_and_is_named(copy):
 
 
 @pytest.mark.parametrize(
-    "name", ["notes.txt", "tile/0/002.p/2", "tile/0/003", "tile/2/000.p/1", "tile/entries/002", "x/y"]
+    "name", ["notes.txt", "tile/0/002.p/4", "tile/0/003", "tile/2/000.p/1", "tile/entries/002", "x/y"]
 )
 def test_an_extra_file_fails_and_is_named(copy, name):
     (copy / name).parent.mkdir(parents=True, exist_ok=True)
     (copy / name).write_bytes(b"")
     assert fails(copy, "files").place == name
+
+
+SUPERSEDED = ["tile/0/000.p/9", "tile/0/002.p/2", "tile/1/000.p/1", "tile/entries/002.p/1"]
+
+
+def superseded(root, leaves):
+    """The partial tiles of smaller sizes that a log leaves for a while; returns their files."""
+    tree = tree_of(leaves)
+    for name in SUPERSEDED:
+        tile = Tile.parse(name)
+        begin = tile.index * TILE_WIDTH
+        places = range(begin, begin + tile.width)
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_bytes(
+            encode_bundle([leaves[place] for place in places])
+            if tile.level < 0
+            else b"".join(tree.hash(8 * tile.level, place) for place in places)
+        )
+    return [root / name for name in SUPERSEDED]
+
+
+def test_superseded_partial_tiles_may_stay_and_are_checked(good, copy):
+    left = superseded(copy, good[1])
+    assert check(copy).size == 515
+    draw = random.Random(20261123)
+    for file in left:
+        data = file.read_bytes()
+        for place in {0, len(data) - 1, draw.randrange(len(data))}:
+            changed = bytearray(data)
+            changed[place] ^= draw.randrange(1, 256)
+            file.write_bytes(bytes(changed))
+            with pytest.raises(VerificationError) as caught:
+                check(copy)
+            assert caught.value.place == file.relative_to(copy).as_posix()
+        for other in (data[:-1], data + b"\n", b""):
+            file.write_bytes(other)
+            with pytest.raises(VerificationError):
+                check(copy)
+        file.write_bytes(data)
+    check(copy)
 
 
 def test_a_symbolic_link_fails(copy):

@@ -37,10 +37,10 @@ from node.answer import Department
 from node.certify import Registrar
 from node.check import Office
 from node.config import Configuration
+from node.engines import LocalTransport, WitnessOverWire
 from node.evidence import Evidence
 from node.identity import MemberKeys, open_keys
 from node.ledger_client import LedgerClient, RemoteTransport, Transport
-from node.member import LocalTransport, WitnessOverWire
 from node.network import GENESIS, NetworkFile
 from node.outbox import Outbox
 from node.publish import DatasetOptions, Publisher

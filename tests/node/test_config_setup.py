@@ -41,7 +41,7 @@ def test_defaults(tmp_path: Path) -> None:
     found = read_configuration(home(tmp_path, GOOD))
     assert (found.member, found.roles, found.endpoint) == ("tax", ("department",), "127.0.0.1:7401")
     assert found.store_url == f"sqlite:///{tmp_path.resolve()}/node.db"
-    assert found.log_url == f"sqlite:///{tmp_path.resolve()}/log.db"
+    assert found.ledger == "embedded:"
     assert (found.threads, found.processes, found.passphrase) == (16, 0, b"secret")
     assert "secret" not in repr(found)
 
@@ -52,15 +52,17 @@ def test_every_setting(tmp_path: Path) -> None:
         + """endpoint = "tax.example:1"
 [store]
 url = "postgresql+psycopg://u@h/b"
-log_url = "sqlite:////var/log.db"
 [work]
 threads = 3
 processes = 0
+[ledger]
+uri = "fabric:fabric/org1.toml"
 """
     )
     found = read_configuration(home(tmp_path, text))
     assert (found.endpoint, found.store_url) == ("tax.example:1", "postgresql+psycopg://u@h/b")
-    assert (found.log_url, found.threads, found.processes) == ("sqlite:////var/log.db", 3, 0)
+    assert (found.threads, found.processes) == (3, 0)
+    assert found.ledger == f"fabric:{tmp_path.resolve()}/fabric/org1.toml"
 
 
 @pytest.mark.parametrize(
@@ -74,6 +76,8 @@ processes = 0
         (GOOD.replace('["department"]', "3"), "cannot be read"),
         (GOOD + "[work]\nthreads = 'many'\n", "cannot be read"),
         (GOOD + "[[[", "cannot be read"),
+        (GOOD + "[ledger]\nuri = 'fabric:'\n", "embedded: or fabric:<connection profile>"),
+        (GOOD + "[ledger]\nuri = 'sawtooth:x'\n", "embedded: or fabric:<connection profile>"),
         ("member = 1\nlisten = 2\n", "cannot be read"),
     ],
 )
@@ -151,3 +155,25 @@ def test_names_that_toml_cannot_hold(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot hold"):
         init_home(tmp_path / "h", "a", "\x7f", ("office",), "127.0.0.1:0")
     assert not (tmp_path / "h").exists()
+
+
+def test_the_web_edge_is_off_until_it_is_asked_for(tmp_path: Path) -> None:
+    made = init_home(tmp_path, "a", "a", ("office",), "127.0.0.1:0")
+    assert made.web is None
+    text = made.home.configuration.read_text()
+    made.home.configuration.write_text(f'{text}\n[web]\naddress = "127.0.0.1:7480"\n')
+    assert read_configuration(tmp_path).web == config.WebSettings("127.0.0.1:7480")
+    logs = '[[web.logs]]\nvkey = "one"\n[[web.logs]]\nvkey = "two"\n'
+    made.home.configuration.write_text(f'{text}\n[web]\naddress = "127.0.0.1:7480"\n{logs}')
+    assert read_configuration(tmp_path).web == config.WebSettings("127.0.0.1:7480", ("one", "two"))
+
+
+@pytest.mark.parametrize(
+    "section", ["[web]\n", '[web]\naddress = "h:1"\n[[web.logs]]\nkey = "x"\n', 'web = "127.0.0.1:7480"\n']
+)
+def test_a_web_section_that_says_too_little(tmp_path: Path, section: str) -> None:
+    made = init_home(tmp_path, "a", "a", ("office",), "127.0.0.1:0")
+    text = made.home.configuration.read_text()
+    made.home.configuration.write_text(f"{section}\n{text}")
+    with pytest.raises(ConfigurationError):
+        read_configuration(tmp_path)

@@ -16,7 +16,10 @@ from keys.signing import SigningKey
 from ledger.contract import apply
 from ledger.entry import parse
 from ledger.errors import Refused
+from ledger.note import VerifierKey
+from ledger.policy import Policy
 from ledger.state import MemoryState
+from ledger.view import View
 from node import network
 from node.errors import ConfigurationError
 from node.home import Home
@@ -179,3 +182,71 @@ def test_missing_and_broken_files(tmp_path: Path) -> None:
         (tmp_path / "network.json").write_text(text)
         with pytest.raises(ConfigurationError, match="not a network file"):
             NetworkFile.read(tmp_path / "network.json")
+
+
+STRANGERS = [
+    VerifierKey(f"witness{number}.example/w", 4, SigningKey.from_seed(bytes([number] * 32)).public).format()
+    for number in (1, 2)
+]
+ADDRESSES = [
+    f"{STRANGERS[0]}@https://witness1.example/w",
+    f"{STRANGERS[1]}@http://user@127.0.0.1:7380",
+]
+
+
+def test_foreign_witnesses_are_signed_by_every_founder_and_stand_outside_the_quorum(
+    founding: Founding,
+) -> None:
+    founding.proposal = network.propose(
+        "net", "2026-11", "paillier-3072", founding.cards, pilot=False, foreign=ADDRESSES
+    )
+    leaf, file = network.seal(founding.sign(), founding.keys["log"], TIME)
+    state = MemoryState()
+    apply(state, parse(leaf), TIME)
+    founded = View(state).network()
+    assert founded is not None
+    params = founded.params
+    assert (params["witness_1"], params["witness_2_url"]) == (STRANGERS[0], "http://user@127.0.0.1:7380")
+    assert [(one.key.format(), one.url) for one in file.policy.further] == [
+        (STRANGERS[0], "https://witness1.example/w"),
+        (STRANGERS[1], "http://user@127.0.0.1:7380"),
+    ]
+    assert len(file.policy.witnesses) == 3
+    again = Policy.parse(file.policy.format())
+    assert again == file.policy
+    founding.proposal["body"]["params"]["witness_1_url"] = "https://elsewhere.example"
+    with pytest.raises(Refused):
+        apply(MemoryState(), parse(network.seal(founding.proposal, founding.keys["log"], TIME)[0]), TIME)
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        ["nonsense"],
+        [STRANGERS[0]],
+        [f"{STRANGERS[0]}@"],
+        [f"{STRANGERS[0]}@ftp://witness1.example"],
+        [f"{STRANGERS[0]}@https://"],
+        [f"{STRANGERS[0]}@https://witness1.example/a b"],
+        [f"{STRANGERS[0]}@https://witness1.example/{'a' * 128}"],
+        [f"{STRANGERS[0][:-4]}AAA=@https://witness1.example"],
+        [ADDRESSES[0], ADDRESSES[0]],
+        [ADDRESSES[0]] * 9,
+    ],
+)
+def test_a_foreign_witness_that_cannot_be_used_is_refused(founding: Founding, foreign: list[str]) -> None:
+    with pytest.raises(ConfigurationError):
+        network.propose("net", "2026-11", "paillier-3072", founding.cards, pilot=False, foreign=foreign)
+
+
+def test_a_witness_of_the_network_is_no_foreign_one(founding: Founding) -> None:
+    own = network.policy_of(founding.cards, {}).witnesses[0].key.format()
+    with pytest.raises(ConfigurationError, match="listed once"):
+        network.propose(
+            "net",
+            "2026-11",
+            "paillier-3072",
+            founding.cards,
+            pilot=False,
+            foreign=[f"{own}@https://w.example"],
+        )

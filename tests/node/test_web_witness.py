@@ -15,6 +15,8 @@ from ledger.database import open_engine
 from ledger.note import Note, VerifierKey
 from ledger.policy import Policy
 from ledger.tables import create_tables
+from ledger.witness import MemoryWitnessStore, Witness
+from ledger.witness_store import SqlWitnessStore
 from node.errors import ConfigurationError
 from node.web.app import BODY_BYTES, create_app
 from node.web.server import WebServer
@@ -41,7 +43,7 @@ class Edge:
     def __init__(self, folder: Path) -> None:
         self.engine = open_engine(f"sqlite:///{folder / 'node.db'}")
         create_tables(self.engine)
-        self.witness = open_witness("tax", KEY, policy(), [OTHER.vkey], self.engine)
+        self.witness = open_witness("tax", KEY, policy(), [OTHER.vkey], Witness, SqlWitnessStore(self.engine))
         self.vkey = self.witness.verifier.format()
         self.cosigned = Cosigned()
         self.now = NOW
@@ -277,7 +279,7 @@ def test_a_defect_tells_a_stranger_nothing(edge: Edge, caplog: pytest.LogCapture
 )
 def test_logs_that_cannot_be_cosigned_are_refused(tmp_path: Path, vkeys: list[str]) -> None:
     with pytest.raises(ConfigurationError, match=r"web\.logs"):
-        open_witness("tax", KEY, policy(), vkeys, open_engine("sqlite://"))
+        open_witness("tax", KEY, policy(), vkeys, Witness, MemoryWitnessStore())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,123 @@
+"""Where a public log is read from: a folder of files, or the same files under an http(s) URL.
+
+A ``Source`` gives the bytes of one file by its name below the log's prefix (``checkpoint``,
+``tile/0/x001/234.p/5`` …) and never more of them than the caller allows. Nothing it gives is trusted: whoever
+reads checks. A file that is not there is ``Missing``, which on a log that grows is no fault: a partial tile
+goes when a larger one has taken its place.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from ledger.errors import Missing, TileError, Unavailable, VerificationError
+from ledger.note import MAX_NOTE_BYTES
+from ledger.tiles import MAX_ENTRY_BYTES, Tile
+
+MAX_POLICY_BYTES = 1 << 20
+MAX_TRACE_BYTES = 1 << 26
+"""Four million tags; a question has some thousand."""
+
+
+class Source(Protocol):
+    """The files of one public log."""
+
+    @property
+    def place(self) -> str:
+        """The folder or URL, for messages."""
+        ...
+
+    def fetch(self, name: str, limit: int) -> bytes:
+        """The bytes of a file.
+
+        Raises:
+            Missing: there is no such file.
+            TileError: it has more than ``limit`` bytes, or cannot be read.
+            Unavailable: the place is out of reach.
+        """
+        ...
+
+    def names(self) -> Iterator[str] | None:
+        """Every file's name, for places that can list them; None for those that cannot."""
+        ...
+
+    def close(self) -> None:
+        """End connections, where there are any."""
+        ...
+
+
+class FolderSource:
+    """A public folder, or a copy of one; symbolic links are refused."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @property
+    def place(self) -> str:
+        """See ``Source``."""
+        return str(self._root)
+
+    def fetch(self, name: str, limit: int) -> bytes:
+        """See ``Source``."""
+        try:
+            with (self._root / name).open("rb") as file:
+                data = file.read(limit + 1)
+        except FileNotFoundError:
+            raise Missing(f"{self._root} has no {name}: copy or mirror the log again") from None
+        except OSError as error:
+            raise TileError(f"{name} in {self._root} cannot be read: {error.strerror}") from error
+        if len(data) > limit:
+            raise TileError(f"{name} in {self._root} has more than {limit} bytes: copy the log again")
+        return data
+
+    def names(self) -> Iterator[str]:
+        """See ``Source``.
+
+        Raises:
+            VerificationError: a symbolic link.
+        """
+        for folder, folders, files in os.walk(self._root, onerror=_but_gone):
+            below = Path(folder).relative_to(self._root)
+            for one in (*folders, *files):
+                if Path(folder, one).is_symlink():
+                    name = (below / one).as_posix()
+                    raise VerificationError("files", name, "is a symbolic link: copy the file itself")
+            for one in files:
+                yield (below / one).as_posix()
+
+    def close(self) -> None:
+        """See ``Source``."""
+
+
+def _but_gone(error: OSError) -> None:
+    """Pass over a folder that the log has removed meanwhile, raise any other error."""
+    if not isinstance(error, FileNotFoundError):
+        raise TileError(f"{error.filename} cannot be listed: {error.strerror}") from error
+
+
+def open_source(place: str) -> Source:
+    """The source at a folder's path or an http(s) URL.
+
+    Raises:
+        Unavailable: neither a folder that is there nor an http(s) URL.
+    """
+    if place.startswith(("http://", "https://")):
+        from ledger.source_http import HttpSource  # noqa: PLC0415  the HTTP client, only where it is used
+
+        return HttpSource(place)
+    folder = Path(place)
+    if not folder.is_dir():
+        raise Unavailable(f"{place} is no folder: give the folder or the http(s) URL of a public log")
+    return FolderSource(folder)
+
+
+def tile_limit(tile: Tile) -> int:
+    """Most bytes that a tile or bundle can have."""
+    return tile.width * (32 if tile.level >= 0 else MAX_ENTRY_BYTES + 2)
+
+
+NOTE_LIMIT = MAX_NOTE_BYTES
+"""Most bytes of a checkpoint that are read."""

@@ -1,0 +1,97 @@
+"""A public log under an http(s) URL, read with the HTTP client: time-outs, bounded sizes, a few retries.
+
+Rules
+- One GET a file, at ``<prefix>/<name>``; up to three redirects are followed: nothing that comes is trusted.
+- 404 and 410 are ``Missing``. 429, every 5xx, a time-out and a broken connection are tried again, three times
+  in all, with a pause that doubles; what fails then is ``Unavailable``. Any other status is ``TileError``.
+- The body is streamed and given up as soon as it is longer than the limit, after decompression too.
+- Certificates are verified; the system's proxy settings count.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import httpx
+
+from ledger.errors import Missing, TileError, Unavailable
+
+TIMEOUT = httpx.Timeout(10.0, read=30.0)
+ATTEMPTS = 3
+PAUSE = 0.5
+REDIRECTS = 3
+GONE = (404, 410)
+
+
+class _Again(Exception):
+    """A failure that may pass."""
+
+
+class HttpSource:
+    """See ``ledger.source.Source``; keeps its connections until ``close``."""
+
+    def __init__(
+        self, prefix: str, *, client: httpx.Client | None = None, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        """A log at ``prefix``.
+
+        Args:
+            prefix: URL without the file's name.
+            client: the HTTP client; one with this module's settings when not given.
+            sleep: pauses between attempts.
+        """
+        self._prefix = prefix.rstrip("/")
+        made = httpx.Client(timeout=TIMEOUT, follow_redirects=True, max_redirects=REDIRECTS)
+        self._client = made if client is None else client
+        self._sleep = sleep
+
+    @property
+    def place(self) -> str:
+        """See ``Source``."""
+        return self._prefix
+
+    def names(self) -> Iterator[str] | None:
+        """None: a log's files cannot be listed over HTTP."""
+        return None
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def fetch(self, name: str, limit: int) -> bytes:
+        """See ``Source``."""
+        pause = PAUSE
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self._get(name, limit)
+            except (_Again, httpx.TransportError) as error:
+                if attempt == ATTEMPTS:
+                    reason = str(error) or type(error).__name__
+                    raise Unavailable(
+                        f"{self._prefix} does not serve {name} ({reason}): check the address and the "
+                        "network, and try again"
+                    ) from error
+                self._sleep(pause)
+                pause *= 2
+            except httpx.InvalidURL as error:
+                raise Unavailable(f"{self._prefix} is no URL ({error}): correct the address") from error
+            except httpx.HTTPError as error:
+                raise TileError(f"{name} of {self._prefix} cannot be read: {error}") from error
+        raise AssertionError  # the last attempt returns or raises
+
+    def _get(self, name: str, limit: int) -> bytes:
+        with self._client.stream("GET", f"{self._prefix}/{name}") as response:
+            status = response.status_code
+            if status in GONE:
+                raise Missing(f"{self._prefix} has no {name}: check the address; a mirror may have it")
+            if status == 429 or status >= 500:
+                raise _Again(f"status {status}")
+            if status != 200:
+                raise TileError(f"{self._prefix} answers {name} with status {status}: check the address")
+            data = bytearray()
+            for chunk in response.iter_bytes():
+                data += chunk
+                if len(data) > limit:
+                    raise TileError(f"{name} of {self._prefix} has more than {limit} bytes: not read")
+            return bytes(data)

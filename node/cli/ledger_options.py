@@ -1,0 +1,79 @@
+"""What the commands over a public log share: where it is, whom the reader trusts, progress on a terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from ledger.errors import PolicyError, TileError
+from ledger.policy import Policy
+from ledger.source import MAX_POLICY_BYTES, Source, open_source
+from ledger.verify import Progress
+from node.config import preferred_language, user_folder
+from node.errors import UsageError
+from node.messages import Messages
+from node.progress import Reporter
+from node.report.policies import pinned_policies
+
+SOURCE = click.argument("source", metavar="DIR-or-URL")
+POLICY = click.option(
+    "--policy",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Pinned trust policy; the log's own must be the same.",
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def opened(place: str) -> Source:
+    """The log at a folder or URL.
+
+    Raises:
+        UsageError: no such folder.
+    """
+    if not place.startswith(("http://", "https://")) and not Path(place).is_dir():
+        raise UsageError(f"{place} is no folder: give the folder or the http(s) URL of a public log")
+    source = open_source(place)
+    click.get_current_context().call_on_close(source.close)
+    return source
+
+
+def reporter() -> Reporter:
+    """Messages in the user's language, on standard error."""
+    return Reporter(Console(stderr=True), Messages(preferred_language()))
+
+
+def progress_of(shown: Reporter, stage: str) -> Progress:
+    """Progress of long work on a terminal; ``stage`` is a message id that names it."""
+    name = shown.messages.text(stage)
+    return lambda done, total: shown.progress(stage, {"dataset": name}, done, total)
+
+
+def trusted_bytes(given: Path | None, source: Source) -> bytes | None:
+    """The pinned policy's bytes: the file given, or the one in the user's folder that the source names.
+
+    The source's own policy only chooses among those the reader has put there.
+
+    Raises:
+        UsageError: the file given is no policy.
+    """
+    if given is not None:
+        data = given.read_bytes()
+        try:
+            Policy.parse(data.decode())
+        except (PolicyError, UnicodeDecodeError) as error:
+            raise UsageError(f"{given} is no trust policy: {error}") from error
+        return data
+    try:
+        named = Policy.parse(source.fetch("policy", MAX_POLICY_BYTES).decode()).fingerprint
+    except (TileError, PolicyError, UnicodeDecodeError):
+        return None
+    found = [policy for policy in pinned_policies(user_folder()) if policy.fingerprint == named]
+    return found[0].format().encode() if found else None
+
+
+def say_fingerprint(shown: Reporter, policy: Policy, copy: str) -> None:
+    """Say whose policy an unpinned run relied on, and how to pin it."""
+    folder = user_folder() / "policies"
+    shown.stage("ledger.unpinned", fingerprint=policy.fingerprint, copy=copy, folder=folder)

@@ -1,0 +1,85 @@
+"""Real nodes with the HTTP edge turned on: a witness asked by a stranger, the public log read by one."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from ledger.checkpoint import Checkpoint
+from ledger.note import Note
+from ledger.tiles import tiles_of
+from ledger.witness import AddCheckpoint
+from node.config import Configuration, WebSettings
+from node.errors import ConfigurationError
+from node.member import Member
+from tests.e2e.county import County
+from tests.foreign.checkers import CHECKERS, Trust
+from tests.node.plain_log import Caller, PlainLog, cosigned_at
+
+
+def opened(configuration: Configuration) -> Member:
+    """The member with its HTTP edge on a port of the system's choice."""
+    return Member(replace(configuration, web=WebSettings("127.0.0.1:0")))
+
+
+@contextlib.contextmanager
+def calling(node: Member) -> Iterator[Caller]:
+    """Raw requests to a running node's edge."""
+    assert node._web is not None
+    caller = Caller(node._web.port)
+    try:
+        yield caller
+    finally:
+        caller.close()
+
+
+def test_a_nodes_witness_answers_strangers_and_the_node_remembers(own_county: County) -> None:
+    policy = own_county.policy
+    with own_county.inside("welfare", opened) as node, calling(node) as caller:
+        hashed = hashlib.sha256(policy.origin.encode()).hexdigest()
+        answer = caller.get(f"/{hashed}/checkpoint")
+        assert answer.status == 200
+        note = Note.parse(answer.body)
+        size = Checkpoint.parse(note.text).size
+        told = caller.post(AddCheckpoint(0, (), answer.body).format())
+        assert (told.status, told.body) == (409, b"%d\n" % size)
+        again = caller.post(AddCheckpoint(size, (), answer.body).format())
+        assert again.status == 200
+        own = next(w for w in policy.witnesses if f"— {w.name} " in again.body.decode())
+        assert cosigned_at(note.text, again.body, own.key.format()) > 0
+        assert size in node._cosigned.roots()
+        assert caller.post(PlainLog.of("unknown.example/log", 1).request(0, 1)).status == 404
+        assert caller.get("/checkpoint").status == 404
+    assert own_county.clients["welfare"].status()["replayed"] > 0
+
+
+def test_the_sequencer_serves_the_public_log_and_nothing_else(own_county: County) -> None:
+    with own_county.inside("court", opened) as node, calling(node) as caller:
+        head = Checkpoint.parse(Note.parse(caller.get("/checkpoint").body).text)
+        assert head.size > 0
+        for tile in tiles_of(head.size):
+            answer = caller.get(f"/{tile.path}")
+            assert (answer.status, answer.body) == (200, (own_county.public / tile.path).read_bytes())
+        for path in ("/node.toml", "/../node.toml", "/genesis.leaf", "/log.db", "/keys/passphrase"):
+            assert caller.get(path).status == 404
+        assert caller.post(b"old 0\n\n", "/add-checkpoint").status == 405
+
+
+def test_the_sequencer_cosigns_no_log(own_county: County) -> None:
+    def told_to(configuration: Configuration) -> Member:
+        web = WebSettings("127.0.0.1:0", (PlainLog.of("elsewhere.example/log", 1).vkey,))
+        return Member(replace(configuration, web=web))
+
+    with pytest.raises(ConfigurationError, match=r"web\.logs"), own_county.inside("court", told_to):
+        raise AssertionError("it started")
+
+
+@pytest.mark.foreign
+@pytest.mark.parametrize("name", CHECKERS)
+def test_strangers_checkers_accept_the_log_of_a_whole_run(own_county: County, name: str) -> None:
+    trust = Trust.read((own_county.public / "policy").read_text("utf-8"))
+    assert CHECKERS[name]().check(own_county.public, trust).size > 20

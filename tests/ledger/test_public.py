@@ -1,0 +1,76 @@
+"""Which partial tiles a public folder holds, and until when."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ledger.errors import LogError
+from ledger.public import GRACE, PublicFolder
+from ledger.verify import verify_folder
+from tests.ledger.log_cases import POLICY, cheap, leaf
+from tests.ledger.public_cases import Growing
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Growing:
+    return Growing(tmp_path / "public")
+
+
+def pair(width: int) -> set[str]:
+    return {f"tile/0/000.p/{width}", f"tile/entries/000.p/{width}"}
+
+
+def test_a_superseded_partial_tile_stays_for_the_grace(log: Growing) -> None:
+    log.add(leaf())
+    log.add(leaf(), leaf())
+    assert log.partial() == pair(1) | pair(3)
+    log.time = GRACE - 1
+    log.add(leaf())
+    assert log.partial() == pair(1) | pair(3) | pair(4)
+    log.time = GRACE
+    log.add()
+    assert log.partial() == pair(3) | pair(4)
+    assert verify_folder(log.root, apply=cheap).size == 4
+    log.time = 2 * GRACE
+    log.add()
+    assert log.partial() == pair(4)
+
+
+def test_it_goes_once_the_full_tile_is_published(log: Growing) -> None:
+    log.add(*(leaf() for _ in range(200)))
+    log.stage(*(leaf() for _ in range(60)))
+    assert pair(200) <= log.partial()
+    log.folder.publish(b"", 260)
+    assert log.partial() == {"tile/0/001.p/4", "tile/entries/001.p/4", "tile/1/000.p/1"}
+    assert not (log.root / "tile/0/000.p").exists()
+
+
+def test_the_rest_goes_when_the_folder_is_closed(log: Growing) -> None:
+    log.add(leaf())
+    log.add(leaf())
+    log.folder.close()
+    assert log.partial() == pair(2)
+
+
+def test_the_published_ones_stay_when_tiles_were_written_and_no_checkpoint(log: Growing) -> None:
+    log.add(leaf())
+    log.stage(leaf())
+    log.folder.close()
+    assert pair(1) <= log.partial()
+
+
+def test_after_a_kill_the_next_start_removes_all_but_the_newest(log: Growing) -> None:
+    log.add(leaf())
+    log.add(leaf())
+    log.stage(leaf())
+    again = PublicFolder(log.root)
+    again.open(POLICY.format(), 2, log.content)
+    assert log.partial() == pair(2)
+    assert verify_folder(log.root, apply=cheap).size == 2
+
+
+def test_a_checkpoint_before_its_tiles_is_refused(log: Growing) -> None:
+    with pytest.raises(LogError):
+        log.folder.publish(b"", 1)
