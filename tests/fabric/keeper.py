@@ -81,6 +81,15 @@ class Keeper:
             found[name] = sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) * 1024
         return found
 
+    def seconds(self) -> dict[str, float]:
+        """Name → processor seconds of each running process so far; empty where there is no /proc."""
+        found = {}
+        for name, process in self.running.items():
+            stat = Path(f"/proc/{process.pid}/stat")
+            fields = stat.read_text().rpartition(")")[2].split() if stat.exists() else []
+            found[name] = sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+        return found
+
     def _tell(self, line: str) -> None:
         assert self._keeper.stdin is not None
         self._keeper.stdin.write(line.encode() + b"\n")

@@ -131,6 +131,11 @@ class FabricNetwork:
             env |= {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
         self.keeper.start(name, command, env, home)
 
+    def running(self, name: str) -> str:
+        """Full name of the running process whose name begins so."""
+        (found,) = [each for each in self.keeper.running if each.startswith(name)]
+        return found
+
     def kill(self, name: str) -> None:
         """SIGKILL a process."""
         self.keeper.kill(name)
