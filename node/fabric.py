@@ -9,9 +9,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 
 from ledger.errors import LedgerError, QuorumError, Raced, Refused, Unavailable
+from ledger.fabric.assembler import Assembler
 from ledger.fabric.backend import FabricBackend
+from ledger.fabric.cosigning import DerivedWitness
+from ledger.fabric.profile import ConnectionProfile
+from node.config import FABRIC
+from node.engines import Engine, LocalTransport, Parts
 from node.errors import NodeError, Refusal, ServiceUnavailable
 from node.ledger_client import Transport
 
@@ -56,6 +63,50 @@ class FabricTransport:
             if not leaves:
                 return
             yield from leaves
+
+
+class FabricEngine(Engine):
+    """The engine of a member without the log key: its own peer, its own log, a witness that compares."""
+
+    def __init__(self, backend: FabricBackend, parts: Parts) -> None:
+        """Args: ``backend`` is started and stopped with the engine."""
+        super().__init__(FabricTransport(backend))
+        self._backend = backend
+        self.witness_type = partial(
+            DerivedWitness,
+            own=parts.network.policy.log,
+            derived=backend.derived,
+            fault=lambda: backend.fault,
+        )
+
+    def start(self) -> None:
+        """See ``Engine``."""
+        self._backend.start()
+
+    def stop(self) -> None:
+        """See ``Engine``."""
+        self._backend.stop()
+
+
+def open_fabric(parts: Parts) -> Engine:
+    """The engine of a node whose ``[ledger] uri`` names a connection profile.
+
+    Raises:
+        ProfileError, KeysError: the profile or the identity it names cannot be used.
+        LogError: the log may not be opened here.
+    """
+    profile = ConnectionProfile.read(Path(parts.configuration.ledger.removeprefix(FABRIC)))
+    policy = parts.network.policy
+    if not parts.holds_key:
+        head = head_of(parts.remote())
+        return FabricEngine(FabricBackend(profile, parts.database, policy, head, parts.clock), parts)
+    signer = parts.signer()
+    clients = parts.witnesses(signer, lambda: assembler.ordered)
+    public = parts.configuration.home.public_log
+    assembler: Assembler = Assembler(
+        profile, parts.database, signer, policy, clients, public, parts.clock, settings=parts.settings
+    )
+    return Engine(LocalTransport(assembler), assembler, parts.genesis)
 
 
 def head_of(transport: Transport) -> Callable[[], bytes | None]:

@@ -17,7 +17,6 @@ from keys.signing import SigningKey
 from ledger.checkpoint import Checkpoint
 from ledger.cosignature import Cosigner
 from ledger.errors import LedgerError, NoteError
-from ledger.fabric.cosigning import DerivedWitness
 from ledger.note import TYPE_ED25519, Note, VerifierKey
 from ledger.policy import Policy
 from ledger.witness import AddCheckpoint, Witness, WitnessStore
@@ -62,7 +61,7 @@ class WitnessDesk:
 
     def __init__(
         self,
-        witness: Witness | DerivedWitness,
+        witness: Witness,
         origin: str,
         cosigned: Cosigned,
         clock: Callable[[], int],

@@ -237,6 +237,11 @@ class Assembler:
         return self._finisher.final.size
 
     @property
+    def ordered(self) -> int:
+        """Number of entries under a signed head, final or not."""
+        return self._log.head.size
+
+    @property
     def state(self) -> State:
         """The contract's state after the last derived leaf, for ``ledger.view``."""
         return self._log.state

@@ -15,13 +15,15 @@ valid. A request without the log's signature is answered at once, without waitin
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ledger.checkpoint import Checkpoint, verify_signed
+from ledger.cosignature import Cosigner
 from ledger.errors import LedgerError, NoteError, WitnessError
 from ledger.fabric.derived import DerivedLog
 from ledger.note import Note, VerifierKey
-from ledger.witness import TEXT, AddCheckpoint, Witness
+from ledger.points import Observe, unobserved
+from ledger.witness import TEXT, AddCheckpoint, Witness, WitnessStore
 
 WAIT_SECONDS = 2.0
 """How long the own peer may lag behind a checkpoint; below the time-out of a round."""
@@ -29,45 +31,35 @@ WAIT_SECONDS = 2.0
 log = logging.getLogger("hedui.fabric")
 
 
-class DerivedWitness:
+class DerivedWitness(Witness):
     """A witness that looks at its own derived log before it cosigns this network's; safe for threads."""
 
     def __init__(
         self,
-        witness: Witness,
+        cosigner: Cosigner,
+        logs: Iterable[VerifierKey],
+        store: WitnessStore,
+        observe: Observe = unobserved,
+        *,
         own: VerifierKey,
         derived: DerivedLog,
         fault: Callable[[], LedgerError | None],
         wait: float = WAIT_SECONDS,
     ) -> None:
-        """A witness around ``witness``, which has its methods.
+        """A witness of the given logs.
 
         Args:
-            witness: cosigns, of other logs too; those are no concern of the derived log.
-            own: key of this network's log.
+            cosigner, logs, store, observe: as ``Witness`` takes them.
+            own: key of this network's log; the other logs are no concern of the derived one.
             derived: what the own peer shows.
             fault: why the own peer is not followed any more, or None.
             wait: seconds the own peer may lag.
         """
-        self._witness = witness
+        super().__init__(cosigner, logs, store, observe)
         self._own = own
         self._derived = derived
         self._fault = fault
         self._wait = wait
-
-    @property
-    def verifier(self) -> VerifierKey:
-        """See ``Witness``."""
-        return self._witness.verifier
-
-    @property
-    def origins(self) -> tuple[str, ...]:
-        """See ``Witness``."""
-        return self._witness.origins
-
-    def latest(self, origin: str) -> bytes | None:
-        """See ``Witness``."""
-        return self._witness.latest(origin)
 
     def add_checkpoint(self, body: bytes, now: int) -> tuple[int, bytes, str]:
         """See ``Witness``; 503 and 422 as the module says."""
@@ -77,7 +69,7 @@ class DerivedWitness:
             status, text = refusal
             log.warning("not cosigned: %s", text)
             return status, f"{text}\n".encode(), TEXT
-        return self._witness.add_checkpoint(body, now)
+        return super().add_checkpoint(body, now)
 
     def _signed(self, body: bytes) -> Checkpoint | None:
         """The checkpoint asked about, where it is one of this network's log, signed by it."""

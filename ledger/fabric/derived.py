@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import Connection, Engine
 
 from ledger import contract
-from ledger.errors import MerkleError
+from ledger.errors import LogError, MerkleError
 from ledger.fabric.blocks import DerivedBlock, Position
 from ledger.merkle import leaf_hash, root_from
 from ledger.ordering import OrderedLog
@@ -63,6 +63,8 @@ class DerivedLog(OrderedLog):
         super().load()
         with self._engine.connect() as connection:
             self._block = self._store.head(connection, BLOCK)
+        if self._block is None and self._staged.size:
+            raise LogError("this database holds an embedded log: join the Fabric network with a new home")
 
     @property
     def position(self) -> Position:

@@ -27,7 +27,6 @@ from ledger.finishing import Settings
 from ledger.proof import Receipt
 from ledger.replay import Apply
 from ledger.tables import create_tables
-from ledger.witness import Witness
 from ledger.witness_store import SqlWitnessStore
 from tests.ledger.conformance.live_net import text
 from tests.ledger.log_cases import COSIGNERS, LOG, POLICY
@@ -156,8 +155,15 @@ class FabricEngine:
 
     def _witness(self, cosigner: Cosigner, member: FabricBackend, number: int) -> LocalWitness:
         store = SqlWitnessStore(self._database(f"witness{number}"))
-        plain = Witness(cosigner, [LOG.verifier], store)
-        witness = DerivedWitness(plain, LOG.verifier, member.derived, lambda: member.fault, WITNESS_WAIT)
+        witness = DerivedWitness(
+            cosigner,
+            [LOG.verifier],
+            store,
+            own=LOG.verifier,
+            derived=member.derived,
+            fault=lambda: member.fault,
+            wait=WITNESS_WAIT,
+        )
         return LocalWitness(witness, self._clock)
 
     def _database(self, name: str) -> Database:

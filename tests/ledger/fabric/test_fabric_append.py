@@ -20,6 +20,7 @@ from ledger.merkle import leaf_hash
 from ledger.note import Note
 from ledger.tables import create_tables
 from ledger.verify import verify_folder
+from ledger.witness import Witness
 from tests.ledger.conformance.fabric_engine import FabricEngine
 from tests.ledger.conformance.memory_engine import MemoryNetwork
 from tests.ledger.fabric.memory_fabric import ORGANISATIONS, Fault, Peer
@@ -285,7 +286,7 @@ def test_the_assembler_signs_nothing_when_a_witness_has_seen_another_tree(
 
     def deceived(cosigner: object, member: FabricBackend, number: int) -> object:
         made = kept(cosigner, member, number)  # type: ignore[arg-type]
-        made.witness._witness.add_checkpoint(b"old 0\n\n" + signed_head([b"other"]).format(), engine._clock())
+        Witness.add_checkpoint(made.witness, b"old 0\n\n" + signed_head([b"other"]).format(), engine._clock())
         return made
 
     engine._witness = deceived  # type: ignore[method-assign,assignment]
