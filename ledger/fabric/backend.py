@@ -127,6 +127,7 @@ class FabricBackend:
     def stop(self) -> None:
         """Stop following; appends under way end with ``Unavailable``."""
         self._stopping.set()
+        self.derived.release()
         self._follower.stop()
         self._channel.close()
 
