@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
-import socket
 import subprocess
 from pathlib import Path
 
+from node.processes import free_ports
 from tests.fabric.settings import (
     CHAINCODE,
     CHANNEL,
@@ -124,23 +123,10 @@ class Layout:
 
 
 def _ports(orderers: int) -> Ports:
-    """Free ports, all different."""
-    chosen: set[int] = set()
-    while len(chosen) < 3 * orderers + 3 * len(ORGANISATIONS):
-        chosen.add(free_port())
-    take = iter(chosen)
+    take = iter(free_ports(3 * orderers + 3 * len(ORGANISATIONS)))
     lists = [[next(take) for _ in range(orderers)] for _ in range(3)]
     maps = [{each: next(take) for each in ORGANISATIONS} for _ in range(3)]
     return Ports(*lists, *maps)
-
-
-def free_port() -> int:
-    """A port nobody listens on, below those that outgoing connections get: it is free after a restart too."""
-    while True:
-        port = random.SystemRandom().randrange(10000, 32000)
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
 
 
 def _only(folder: Path) -> Path:

@@ -24,8 +24,9 @@ from ledger.fabric.gateway import Gateway, connect
 from ledger.fabric.identity import FabricIdentity
 from ledger.fabric.package import Connection, chaincode_package, package_id
 from ledger.fabric.profile import ConnectionProfile
+from node.processes import free_ports
 from tests.fabric.keeper import Keeper
-from tests.fabric.layout import ROOT, Layout, free_port
+from tests.fabric.layout import ROOT, Layout
 from tests.fabric.settings import CHAINCODE, CHANNEL, ORGANISATIONS, TUNED, Tuned, msp, peer_name
 
 POLICY = "AND({})".format(",".join(f"'{msp(each)}.peer'" for each in ORGANISATIONS))
@@ -199,7 +200,7 @@ class FabricNetwork:
         name, label = chaincode_name(organisation, version), f"hedui_{version}"
         home = self.folder / name
         home.mkdir(parents=True)
-        address = f"127.0.0.1:{free_port()}"
+        address = f"127.0.0.1:{free_ports(1)[0]}"
         connection = Connection.create(address)
         (home / "ca.pem").write_bytes(connection.ca)
         (home / "server.pem").write_bytes(connection.server.chain_pem)
