@@ -5,6 +5,8 @@
     ├── MalformedKey             bytes that are no valid key of their kind
     ├── BadSignature             a signature that does not verify
     ├── CannotOpen               a sealed message that is for another key, another context, or changed
+    ├── HeadDamaged              a head with a wrapped key, cut short, changed or of another kind
+    ├── SealedFileDamaged        a file sealed under a passphrase, cut short, continued or changed
     ├── VaultError
     │   ├── WrongPassphrase      the passphrase does not open the vault
     │   ├── VaultDamaged         a file of the vault is missing, cut short or changed
@@ -52,6 +54,18 @@ class CannotOpen(KeysError):
     """A sealed message that does not open: wrong key, wrong context, or changed bytes."""
 
     code = "cannot_open"
+
+
+class HeadDamaged(KeysError):
+    """A head that wraps a key under a passphrase is not what this program writes."""
+
+    code = "head_damaged"
+
+
+class SealedFileDamaged(KeysError):
+    """A file sealed under a passphrase was cut short, continued, changed, or is no such file."""
+
+    code = "sealed_file_damaged"
 
 
 class VaultError(KeysError):

@@ -28,21 +28,26 @@ POSIX only (Linux, macOS; Windows through WSL).
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import re
 import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from keys.errors import BadSecretName, SecretExists, SecretMissing, VaultDamaged, WrongPassphrase
+from keys.errors import (
+    BadSecretName,
+    HeadDamaged,
+    SecretExists,
+    SecretMissing,
+    VaultDamaged,
+    WrongPassphrase,
+)
+from keys.wrapping import FAST_TEST, KEY_BYTES, MAX_HEAD_BYTES, STANDARD, ScryptProfile, unwrap, wrap
 
 FORMAT = "hedui/vault/v1"
 HEAD = "vault.json"
@@ -50,32 +55,9 @@ SUFFIX = ".secret"
 MAGIC = b"hedui/secret/v1\n"
 NONCE_BYTES = 12
 TAG_BYTES = 16
-KEY_BYTES = 32
-SALT_BYTES = 32
-MAX_HEAD_BYTES = 4096
-MAX_LOG_N, MAX_R, MAX_P = 20, 16, 16
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
-
-@dataclass(frozen=True)
-class ScryptProfile:
-    """Cost of one passphrase guess: memory is 128·n·r bytes, time grows with n·r·p (RFC 7914 section 2)."""
-
-    n: int
-    r: int
-    p: int
-
-    def acceptable(self) -> bool:
-        """Whether a head may ask for this: n a power of two of at most 2^20, r and p at most 16 (2 GiB)."""
-        power = self.n > 1 and self.n & (self.n - 1) == 0
-        return power and self.n <= 1 << MAX_LOG_N and 1 <= self.r <= MAX_R and 1 <= self.p <= MAX_P
-
-
-STANDARD = ScryptProfile(n=1 << 17, r=8, p=1)
-"""OWASP Password Storage Cheat Sheet, scrypt: 128 MiB, some 0.4 s a guess."""
-
-FAST_TEST = ScryptProfile(n=1 << 4, r=8, p=1)
-"""For tests only: no protection against guessing."""
+__all__ = ["FAST_TEST", "STANDARD", "ScryptProfile", "Vault"]
 
 
 class Vault:
@@ -176,7 +158,7 @@ class Vault:
         if not passphrase:
             raise WrongPassphrase("the new passphrase is empty: choose one")
         with self._writing():
-            self._write(self._folder / HEAD, _new_head(passphrase, profile, self._data_key))
+            self._write(self._folder / HEAD, wrap(FORMAT, passphrase, profile, self._data_key))
 
     def __repr__(self) -> str:
         return f"Vault({str(self._folder)!r})"
@@ -187,9 +169,18 @@ class Vault:
             if not path.exists():
                 if self.names():
                     raise VaultDamaged(f"{HEAD} is missing while secrets are there: restore it from a backup")
-                self._write(path, _new_head(passphrase, profile, secrets.token_bytes(KEY_BYTES)))
+                self._write(path, wrap(FORMAT, passphrase, profile, secrets.token_bytes(KEY_BYTES)))
         with path.open("rb") as file:
-            return _unwrap(file.read(MAX_HEAD_BYTES + 1), passphrase)
+            data = file.read(MAX_HEAD_BYTES + 1)
+        try:
+            return unwrap(FORMAT, data, passphrase)
+        except HeadDamaged:
+            raise VaultDamaged(f"{HEAD} is damaged or of another version: restore it from a backup") from None
+        except WrongPassphrase:
+            raise WrongPassphrase(
+                "the passphrase does not open this vault: give the one it was created with; "
+                f"if you are sure of it, {HEAD} was changed: restore it from a backup"
+            ) from None
 
     def _path(self, name: str) -> Path:
         if NAME.fullmatch(name) is None:
@@ -230,50 +221,3 @@ def _sync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _wrapping_key(passphrase: bytes, salt: bytes, profile: ScryptProfile) -> bytes:
-    return Scrypt(salt=salt, length=KEY_BYTES, n=profile.n, r=profile.r, p=profile.p).derive(passphrase)
-
-
-def _bound(profile: ScryptProfile, salt: bytes) -> dict[str, str | int]:
-    return {"format": FORMAT, "kdf": "scrypt", **asdict(profile), "salt": salt.hex()}
-
-
-def _dump(head: dict[str, str | int]) -> bytes:
-    return json.dumps(head, sort_keys=True, separators=(",", ":")).encode("ascii")
-
-
-def _new_head(passphrase: bytes, profile: ScryptProfile, data_key: bytes) -> bytes:
-    salt, nonce = secrets.token_bytes(SALT_BYTES), secrets.token_bytes(NONCE_BYTES)
-    head = _bound(profile, salt)
-    wrapped = AESGCM(_wrapping_key(passphrase, salt, profile)).encrypt(nonce, data_key, _dump(head))
-    return _dump({**head, "key": (nonce + wrapped).hex()}) + b"\n"
-
-
-def _parse_head(data: bytes) -> tuple[ScryptProfile, bytes, bytes]:
-    """Profile, salt and wrapped key of a head; the head must be what ``_new_head`` writes."""
-    damaged = VaultDamaged(f"{HEAD} is damaged or of another version: restore it from a backup")
-    try:
-        head = json.loads(data)
-        profile = ScryptProfile(int(head["n"]), int(head["r"]), int(head["p"]))
-        salt, wrapped = bytes.fromhex(head["salt"]), bytes.fromhex(head["key"])
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        raise damaged from None
-    exact = _dump({**_bound(profile, salt), "key": wrapped.hex()}) + b"\n" == data
-    sizes = len(salt) == SALT_BYTES and len(wrapped) == NONCE_BYTES + KEY_BYTES + TAG_BYTES
-    if not (exact and sizes and profile.acceptable()):
-        raise damaged
-    return profile, salt, wrapped
-
-
-def _unwrap(data: bytes, passphrase: bytes) -> bytes:
-    profile, salt, wrapped = _parse_head(data)
-    cipher = AESGCM(_wrapping_key(passphrase, salt, profile))
-    try:
-        return cipher.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], _dump(_bound(profile, salt)))
-    except InvalidTag:
-        raise WrongPassphrase(
-            "the passphrase does not open this vault: give the one it was created with; "
-            f"if you are sure of it, {HEAD} was changed: restore it from a backup"
-        ) from None

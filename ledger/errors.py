@@ -13,6 +13,7 @@
     ├── WitnessError         a witness's request, answer or store that breaks the protocol
     ├── EntryError           a leaf that is no well-formed, signed entry
     ├── Refused              an entry that the contract refuses (``code`` and ``remedy`` of the instance)
+    ├── TimestampError       an RFC 3161 time-stamp that does not hold
     ├── VerificationError    an offline check that fails (``check`` and ``place`` of the instance)
     ├── ProfileError         a Fabric connection profile that cannot be used
     └── LogError             the log itself
@@ -128,6 +129,12 @@ class Refused(LedgerError):
 
 class RefusedElsewhere(Refused):
     """Another organisation's peer refuses what the own peer accepts: it may only be behind by a block."""
+
+
+class TimestampError(LedgerError):
+    """A time-stamp, or an authority's certificates, that are malformed or do not hold."""
+
+    code = "timestamp"
 
 
 class VerificationError(LedgerError):

@@ -21,6 +21,7 @@ are not used. Each witness has a thread of its own, so one that dribbles holds u
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -63,6 +64,8 @@ class HttpWitness:
         self._size = size
         self._seconds = seconds
         self._client = httpx.Client(timeout=seconds, trust_env=False, follow_redirects=False)
+        self._busy = threading.Lock()
+        self._closed = False
 
     def add_checkpoint(self, body: bytes) -> tuple[int, bytes]:
         """See ``ledger.cosigning.WitnessClient``."""
@@ -92,10 +95,23 @@ class HttpWitness:
         return None
 
     def close(self) -> None:
-        """Close the connection."""
-        self._client.close()
+        """Close the connection, at the end of an exchange that is under way."""
+        self._closed = True
+        if self._busy.acquire(blocking=False):
+            self._busy.release()
+            self._client.close()
 
     def _exchange(self, method: str, path: str, content: bytes | None = None) -> tuple[int, bytes]:
+        try:
+            with self._busy:
+                if self._closed:
+                    raise WitnessError("the log is stopping: witnesses are not asked any more")
+                return self._ask(method, path, content)
+        finally:
+            if self._closed:
+                self._client.close()
+
+    def _ask(self, method: str, path: str, content: bytes | None) -> tuple[int, bytes]:
         deadline = time.monotonic() + self._seconds
         headers = {"Accept-Encoding": "identity"}
         if content is not None:

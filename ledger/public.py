@@ -4,6 +4,7 @@
     checkpoint                  the last checkpoint with the quorum's cosignatures
     tile/…                      tiles and entry bundles of exactly that checkpoint's size
     trace/…                     side files of intents, written elsewhere
+    timestamps/…                time-stamped checkpoints, written elsewhere (``ledger.stamped``)
 
 Every file is replaced atomically; the checkpoint comes after the tiles it needs. A partial tile that a larger
 checkpoint has superseded stays for a grace of 30 s, since somebody may just have read the checkpoint before;
@@ -29,6 +30,7 @@ from ledger.tiles import TILE_WIDTH, Tile, partial_tiles, tiles_of
 POLICY = "policy"
 CHECKPOINT = "checkpoint"
 TRACE = "trace"
+TIMESTAMPS = "timestamps"
 GRACE = 30.0
 """Seconds for which a superseded partial tile stays."""
 

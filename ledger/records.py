@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from keys.signing import PublicKey
+from keys.bulk import public_key
+from keys.signing import ED25519, PublicKey
 from ledger.entry import Body, Signature
 
 
@@ -44,7 +45,7 @@ class MemberKey:
         Raises:
             keys.errors.UnknownAlgorithm: a seal key, which signs nothing.
         """
-        return PublicKey(self.alg, self.raw)
+        return public_key(self.raw) if self.alg == ED25519 else PublicKey(self.alg, self.raw)
 
 
 @dataclass(frozen=True)

@@ -47,8 +47,9 @@ class CachedState:
         return self.changes[key] if key in self.changes else self._get_written(key)
 
     def fetch(self, connection: Connection, keys: Collection[str]) -> None:
-        """Read several keys at once, where they are not known yet."""
-        wanted = [key for key in keys if key not in self._kept and key not in self._absent]
+        """Read several keys at once, so that ``get`` finds them in memory."""
+        known = (self.changes, self._kept, self._absent)
+        wanted = [key for key in keys if not any(key in place for place in known)]
         found = self._store.values(connection, wanted) if wanted else {}
         for key, value in found.items():
             self._keep(key, value)

@@ -206,13 +206,6 @@ class TreeStore:
         found = connection.execute(self._value, {"key": key}).scalar()
         return None if found is None else _value(found)
 
-    def state_digest(self, connection: Connection) -> StateDigest:
-        """The digest of the state as it stands, read through from end to end."""
-        table = self._tables.state
-        query = select(table.c.key, table.c.value)
-        rows = connection.execute(query, execution_options={"yield_per": _ROWS})
-        return StateDigest.of((key, value) for key, value in rows)
-
     def values(self, connection: Connection, keys: Collection[str]) -> dict[str, Any]:
         """The contract's values under those of ``keys`` that have one.
 
@@ -222,6 +215,13 @@ class TreeStore:
         table = self._tables.state
         rows = connection.execute(select(table.c.key, table.c.value).where(table.c.key.in_(keys)))
         return {row.key: _value(row.value) for row in rows}
+
+    def state_digest(self, connection: Connection) -> StateDigest:
+        """The digest of the state as it stands, read through from end to end."""
+        table = self._tables.state
+        query = select(table.c.key, table.c.value)
+        rows = connection.execute(query, execution_options={"yield_per": _ROWS})
+        return StateDigest.of((key, value) for key, value in rows)
 
     def put_values(self, connection: Connection, values: Mapping[str, Any]) -> None:
         """Store the contract's values."""

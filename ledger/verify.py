@@ -14,6 +14,7 @@ Checks, in this order; the first that fails raises ``VerificationError`` with th
 | ``root`` | the recomputed root is the checkpoint's |
 | ``genesis`` | the contract takes entry 0, and it is the pinned one where a digest is given |
 | ``trace`` | every side file is named by an intent that counts, and has the root it names |
+| ``timestamp`` | every stamped checkpoint is one of this log, and its token of exactly it |
 
 Entries that do not parse or that the contract refuses are *void*: named in the result, no failure; so are
 side files that are not there. Entries stream through bundle by bundle; memory holds the open tiles and the
@@ -40,8 +41,10 @@ from ledger.public import CHECKPOINT, TRACE
 from ledger.replay import Apply, Replay, Step, proven_form
 from ledger.signatures import Keys, keys_of
 from ledger.source import FolderSource, Source
+from ledger.stamped import Stamp
 from ledger.state import MemoryState
 from ledger.tiles import TileSource, TileWriter, tiles_of
+from ledger.timestamp import Authority
 from ledger.verify_files import LogFiles, settled, trace_root
 
 __all__ = ["Verification", "failure", "trace_root", "verify_folder", "verify_source"]
@@ -69,6 +72,7 @@ class Verification:
         time: the contract's time.
         state: the contract's state, for ``ledger.view``.
         absent: names of side files that intents name and that are not in the folder.
+        stamps: time-stamped checkpoints, by size.
     """
 
     size: int
@@ -79,6 +83,7 @@ class Verification:
     time: str
     state: MemoryState
     absent: tuple[str, ...]
+    stamps: tuple[Stamp, ...] = ()
 
 
 def verify_folder(
@@ -87,6 +92,7 @@ def verify_folder(
     *,
     policy: bytes | None = None,
     genesis_digest: bytes | None = None,
+    authority: Authority | None = None,
     apply: Apply = contract.apply,
     workers: Executor | None = None,
 ) -> Verification:
@@ -96,6 +102,7 @@ def verify_folder(
         progress,
         policy=policy,
         genesis_digest=genesis_digest,
+        authority=authority,
         apply=apply,
         workers=workers,
     )
@@ -107,6 +114,7 @@ def verify_source(
     *,
     policy: bytes | None = None,
     genesis_digest: bytes | None = None,
+    authority: Authority | None = None,
     apply: Apply = contract.apply,
     workers: Executor | None = None,
 ) -> Verification:
@@ -115,7 +123,8 @@ def verify_source(
     Args:
         source: where it is. progress: told how far the entries are. policy: the pinned policy's bytes; None:
         the log's own, which proves the log consistent, not genuine. genesis_digest: SHA-256 of the
-        genesis leaf, where the network is known. apply: the contract. workers: processes that examine
+        genesis leaf, where the network is known. authority: whose time-stamps are verified to the root; None:
+        only that each is of its note. apply: the contract. workers: processes that examine
         forms and signatures ahead (``ledger.examination``); the result is the same with and without.
 
     Raises:
@@ -128,7 +137,11 @@ def verify_source(
     writer = TileWriter(0, _Nothing())
     many = workers if size > FEW else None
     for leaves, found in examined(_bundles(files, size), replayed.keys, many):
+        begin = writer.size
         writer.extend(found.hashes)
+        for stamped in sorted(files.stamps.sizes):
+            if begin < stamped <= writer.size:
+                files.stamps.reached(stamped, root_from(stamped, TileSource(writer)))
         files.compare(writer, is_last=writer.size == size)
         replayed.take(leaves, found.proven)
         if progress is not None:
@@ -137,8 +150,17 @@ def verify_source(
     if root != files.head.checkpoint.root:
         raise VerificationError("root", CHECKPOINT, "the entries have another root than the checkpoint says")
     absent = files.check_traces(replayed.side_files)
+    stamps = files.stamps.check(files.policy, authority)
     return Verification(
-        size, root, tuple(replayed.voids), files.head, files.policy, replayed.time, replayed.state, absent
+        size,
+        root,
+        tuple(replayed.voids),
+        files.head,
+        files.policy,
+        replayed.time,
+        replayed.state,
+        absent,
+        stamps,
     )
 
 

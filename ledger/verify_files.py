@@ -20,9 +20,10 @@ from ledger.errors import Missing, NoteError, PolicyError, QuorumError, TileErro
 from ledger.merkle import HASH_BYTES, RootStream, leaf_hash
 from ledger.note import Note
 from ledger.policy import Policy, VerifiedCheckpoint, quorum_size
-from ledger.public import CHECKPOINT, POLICY, TRACE
+from ledger.public import CHECKPOINT, POLICY, TIMESTAMPS, TRACE
 from ledger.reading import ATTEMPTS, read_bundle, read_tile
 from ledger.source import MAX_POLICY_BYTES, MAX_TRACE_BYTES, NOTE_LIMIT, Source, tile_limit
+from ledger.stamped import Stamps
 from ledger.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, TileWriter, encode_bundle, partial_tiles
 
 TRACE_BYTES = 16
@@ -40,6 +41,7 @@ class LogFiles:
     Attributes:
         policy: what the log is verified under.
         head: the checkpoint with the times of its cosignatures.
+        stamps: time-stamped checkpoints that lie beside the tiles.
     """
 
     def __init__(self, source: Source, policy: Policy, note: bytes, names: Sequence[str]) -> None:
@@ -53,6 +55,7 @@ class LogFiles:
             VerificationError: ``checkpoint``, ``signature``, ``quorum`` or ``files``.
         """
         self._source = source
+        self.stamps = Stamps(source)
         self._traces: list[str] = []
         self._superseded: defaultdict[tuple[int, int], list[Tile]] = defaultdict(list)
         self.policy = policy
@@ -116,6 +119,8 @@ class LogFiles:
         """Take down side files and smaller partial tiles; refuse what is no file of a log of this size."""
         if name.startswith(f"{TRACE}/"):
             self._traces.append(name)
+        elif name.startswith(f"{TIMESTAMPS}/"):
+            self.stamps.take(name)
         elif name not in (POLICY, CHECKPOINT):
             try:
                 tile = Tile.parse(name)

@@ -10,9 +10,10 @@ Request body: ``old <size>``, up to 63 base64 lines of a consistency proof, an e
     200  one cosignature line
 
 The checks are made in that order. The record of the last checkpoint is replaced by compare-and-swap before
-the answer, so two requests at once cannot both pass and nothing is answered that is not kept. The time of a
-cosignature never goes back, even where the clock does. A witness judges consistency alone: it needs no
-entry.
+the answer, so two requests at once cannot both pass and nothing is answered that is not kept. A request whose
+very answer is kept already, the same head in the same second, is answered without a write: whoever repeats
+a head cannot keep the disk busy. The time of a cosignature never goes back, even where the clock does. A
+witness judges consistency alone: it needs no entry.
 
 A record is looked at before it is built upon: it holds this witness's own cosignature, so one that the disk
 has changed is known, and the witness cosigns nothing until it is restored.
@@ -123,10 +124,12 @@ class AddCheckpoint:
                     "a request starts with `old <size>` and has an empty line before the checkpoint"
                 )
             old = decimal(lines[0].removeprefix("old "))
+            if len(lines) > MAX_PATH + 1:
+                raise WitnessError("a proof holds up to 63 hashes of 32 bytes")
             path = tuple(unbase64(line) for line in lines[1:])
         except (NoteError, UnicodeDecodeError) as error:
             raise WitnessError(f"the request is malformed: {error}") from error
-        if len(path) > MAX_PATH or any(len(node) != HASH_BYTES for node in path):
+        if any(len(node) != HASH_BYTES for node in path):
             raise WitnessError("a proof holds up to 63 hashes of 32 bytes")
         return cls(old, path, note)
 
@@ -215,7 +218,7 @@ class Witness:
         kept = Note(note.text, (*self._log_lines(note, checkpoint.origin), line)).format()
         new = WitnessRecord(checkpoint.size, checkpoint.root, time, kept)
         self._observe(Point.WITNESS_CHECKED)
-        if not self._store.swap(checkpoint.origin, record, new):
+        if new != record and not self._store.swap(checkpoint.origin, record, new):
             current = self._record(checkpoint.origin)
             return _conflict(0 if current is None else current.size)
         self._observe(Point.WITNESS_STORED)

@@ -3,8 +3,9 @@
     peer → signature → receipt (quorum) → own replay up to a head fetched now → own clock against grant and
     certificate → certificate field by field → elements → β = k·α with one DLEQ → receipt, journal, outbox
 
-Nothing is computed for a question whose intent this node has not verified on the ledger by its own replay.
-A refusal leaves a record too: ``query.answer`` with ``refused:<code>`` where the intent is valid and names
+Nothing is computed for a question whose intent this node has not verified on the ledger by its own replay; a
+node that was put back from a backup answers nothing that it may have answered before (``node.memory``). A
+refusal leaves a record too: ``query.answer`` with ``refused:<code>`` where the intent is valid and names
 the dataset, else a line in the journal that the hourly incident counts. ``verify_question`` is the trustee's
 check as well.
 """
@@ -73,6 +74,7 @@ def verify_question(services: Services, peer: str, question: Question) -> Verifi
         NodeError, LedgerError: the ledger is out of reach, its quorum missing or stale, or its history
         another.
     """
+    services.memory.require()
     try:
         entry = parse_entry(question.intent)
     except LedgerError as error:
@@ -214,6 +216,7 @@ class Department:
         known = services.store.one(tables.answer, query=query, dataset=dataset)
         if known is not None:
             return Answer.from_json(dataset, json.loads(known["document"]))
+        services.memory.require_unanswered(query, dataset)
         secret = open_secret(services, dataset, item["publication"])
         with services.stopwatch.part("cryptography"):
             betas, proof = evaluate(secret.key, bytes.fromhex(item["key"]), elements)
@@ -239,14 +242,15 @@ class Department:
             key = {"query": query, "dataset": answer.dataset}
             document = json.dumps(answer.to_json())
             put(connection, tables.answer, key, {"elements": certificate["elements"], "document": document})
-            note(connection, now, peer, query, answer.dataset, "answered", reported=True)
             services.outbox.add(connection, f"answer/{query}/{answer.dataset}", "query.answer", body, now)
+            record = body["response"]
+            note(connection, now, peer, query, answer.dataset, "answered", reported=True, record=record)
             services.observe(Point.ANSWER_STORING)
         services.observe(Point.ANSWER_STORED)
         services.outbox.wake()
 
     def _record_refusal(self, peer: str, query: str, dataset: str, code: str) -> None:
-        """A refusal under a valid intent goes to the ledger."""
+        """A refusal under a valid intent goes to the ledger, the first one of a question and dataset."""
         services, now = self._services, self._services.clock()
         body = {
             "query": query,
@@ -255,8 +259,10 @@ class Department:
             "response": secrets.token_bytes(32).hex(),
         }
         with services.store.writing() as connection:
-            note(connection, now, peer, query, dataset, f"refused:{code}", reported=True)
-            services.outbox.add(connection, f"refusal/{query}/{dataset}", "query.answer", body, now)
+            name = f"refusal/{query}/{dataset}"
+            first = services.outbox.add(connection, name, "query.answer", body, now)
+            record = body["response"] if first else ""
+            note(connection, now, peer, query, dataset, body["result"], reported=True, record=record)
         services.observe(Point.REFUSAL_STORED)
         services.outbox.wake()
 

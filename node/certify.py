@@ -106,6 +106,7 @@ class Registrar:
         Raises:
             Refusal: the request does not fit the ledger.
         """
+        self._services.memory.require()
         parsed = self._fit(peer, terms, len(cases))
         if not asked:
             raise Refusal("certificate", "a question must name at least one person")
@@ -114,9 +115,10 @@ class Registrar:
             known = self._services.store.one(tables.certificate, query=parsed.query)
             if known is not None:
                 return self._again(known, request)
+            if self._services.view.intent(parsed.query) is not None:
+                raise Refusal("query_reused", "this query id was certified before a restore: draw a new one")
             try:
                 persons = self._persons(cases, asked)
-                self.subjects.require_memory()
                 allowances = self.subjects.check(parsed, cases, persons)
                 now = self._services.clock()
                 with self._services.stopwatch.part("cryptography"):
@@ -147,6 +149,7 @@ class Registrar:
             Refusal: not this office's, revoked, a consent is gone, or older than seven days after its intent.
         """
         services = self._services
+        services.memory.require()
         check_signature(services.view, services.member, value, certificate_message(certificate))
         known = services.store.one(tables.certificate, query=str(certificate["query"]))
         if certificate["office"] != peer or known is None:

@@ -11,7 +11,6 @@ source leaves the inquiry open: the same check begun again asks it again under t
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import secrets
 import time
@@ -23,11 +22,13 @@ from typing import Any
 from ledger.points import Point
 from ledger.records import Grant
 from node import calls, inquiry, rulebook
+from node.closing import recorded_list, recorded_report
 from node.errors import NodeError, Refusal, ServiceUnavailable
 from node.finished import Finished
 from node.inquiry import CERTIFIED, DONE, Inquiry
 from node.intents import log_intent
 from node.lines import make_lines
+from node.memory import CODE as RESTORED
 from node.references import rule_datasets
 from node.rules.ruleset import RuleSet
 from node.rules.verdict import Answer as Word
@@ -47,7 +48,6 @@ from node.totals import close_without_total, open_total
 from protocols.check.answer import Answer, receipt_message, verify_answer
 from protocols.check.certificate import check_openings
 from protocols.check.terms import list_digest
-from protocols.encoding import commit
 from protocols.errors import ProtocolError
 from protocols.profiles import padded_elements
 
@@ -106,25 +106,28 @@ class Office:
         return finished
 
     def close(self, finished: Finished, report: bytes) -> None:
-        """Record ``query.close`` and end the inquiry, unless a silent source leaves it open."""
+        """Record ``query.close`` and end the inquiry, unless a silent source leaves it open.
+
+        Entry and salts are kept in one transaction: a close that is on the ledger can always be opened.
+        """
         services, current = self._services, finished.inquiry
         if finished.refusal is None:
             if any(stays_open(reason) for reason in finished.gaps.values()):
                 return
             current.closing = {"total": secrets.token_hex(32), "report": secrets.token_hex(32)}
-            total = bytes.fromhex(current.closing["total"])
-            if finished.total is not None:
-                total = commit(total, b"list", list_digest(finished.total.document))
-            sealed = commit(
-                bytes.fromhex(current.closing["report"]), b"report", hashlib.sha256(report).digest()
-            )
+            digest = None if finished.total is None else list_digest(finished.total.document)
+            total = recorded_list(bytes.fromhex(current.closing["total"]), digest)
+            sealed = recorded_report(bytes.fromhex(current.closing["report"]), report)
             body = {"query": current.query, "total": total.hex(), "report": sealed.hex()}
+            current.state = DONE
             with services.store.writing() as connection:
                 services.outbox.add(
                     connection, f"close/{current.query}", "query.close", body, services.clock()
                 )
+                inquiry.put_inquiry(connection, current)
             services.observe(Point.CLOSE_STORED)
             services.outbox.wake()
+            return
         current.state = DONE
         inquiry.save(services, current)
 
@@ -287,8 +290,11 @@ class Office:
 
 
 def stays_open(reason: str) -> bool:
-    """Whether a gap is asked again later under the same intent: a source was silent, or refused for now."""
-    return reason == "silent" or reason.startswith("refused_")
+    """Whether a gap is asked again later under the same intent: a source was silent, or refused for now.
+
+    A department put back from a backup never answers an old question: that needs a new intent.
+    """
+    return reason == "silent" or (reason.startswith("refused_") and reason != f"refused_{RESTORED}")
 
 
 def _timed(progress: Progress, times: dict[str, float]) -> Progress:

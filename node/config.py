@@ -10,6 +10,12 @@
     [[web.logs]] vkey = "…"                    further logs that this witness cosigns
     [keys]     passphrase_file = "…"           else HEDUI_PASSPHRASE, else HOME/keys/passphrase
 
+    [timestamps]                               sequencer only: RFC 3161 time-stamps of checkpoints
+               url = "http://…"                the authority
+               ca = "tsa-ca.pem"               its certificates, the root among them, relative to the home
+               every = 3600                    seconds between two stamps
+               policy = "1.2.3"                the authority's policy wanted; any when absent
+
 This is the only module that reads the environment: HEDUI_PASSPHRASE, HEDUI_LANGUAGE, HEDUI_CONFIG (the folder
 where a user pins trust policies), LANG.
 """
@@ -45,6 +51,16 @@ class WebSettings:
 
 
 @dataclass(frozen=True)
+class Timestamps:
+    """An authority that stamps checkpoints: address, file of certificates, seconds between, policy OID."""
+
+    url: str
+    ca: Path
+    every: int = 3600
+    policy: str | None = None
+
+
+@dataclass(frozen=True)
 class Configuration:
     """Settings of one node.
 
@@ -59,6 +75,7 @@ class Configuration:
         processes: worker processes for heavy work; 0 keeps it in the node's own.
         passphrase: opens the secrets.
         web: the HTTP edge; None: no HTTP port.
+        timestamps: who stamps the log's checkpoints, or None.
     """
 
     home: Home
@@ -73,6 +90,7 @@ class Configuration:
     processes: int = 0
     passphrase: bytes = field(default=b"", repr=False)
     web: WebSettings | None = None
+    timestamps: Timestamps | None = None
 
 
 def prepare_transport() -> None:
@@ -120,11 +138,45 @@ def read_configuration(root: Path) -> Configuration:
             processes=int(work.get("processes", 0)),
             passphrase=_passphrase(home, document.get("keys", {})),
             web=_web(document.get("web")),
+            timestamps=_timestamps(home, document.get("timestamps")),
         )
     except KeyError as error:
         raise ConfigurationError(f"{home.configuration} lacks {error.args[0]}: add it") from error
     except (tomllib.TOMLDecodeError, TypeError, ValueError) as error:
         raise ConfigurationError(f"{home.configuration} cannot be read: {error}") from error
+
+
+def store_url(root: Path) -> str:
+    """SQLAlchemy URL of a home's database, without opening its secrets.
+
+    Raises:
+        ConfigurationError: node.toml is missing or cannot be read.
+    """
+    home = Home(root.resolve()).require()
+    try:
+        store = tomllib.loads(home.configuration.read_text("utf-8")).get("store", {})
+        return _url(home, str(store.get("url", "sqlite:///node.db")))
+    except (tomllib.TOMLDecodeError, AttributeError, ValueError) as error:
+        raise ConfigurationError(f"{home.configuration} cannot be read: {error}") from error
+
+
+def is_store_absolute(home: Home) -> bool:
+    """Whether node.toml names a SQLite file in the home by its absolute path."""
+    store = tomllib.loads(home.configuration.read_text("utf-8")).get("store", {})
+    path = str(store.get("url", "")).removeprefix("sqlite:///")
+    return path.startswith("/") and Path(path).resolve().is_relative_to(home.root)
+
+
+def passphrase_path(home: Home) -> Path:
+    """File that holds a home's passphrase, whether it is there or not: it never goes into a backup."""
+    named = tomllib.loads(home.configuration.read_text("utf-8")).get("keys", {}).get("passphrase_file")
+    return home.keys / "passphrase" if named is None else home.root / str(named)
+
+
+def environment_passphrase() -> bytes | None:
+    """HEDUI_PASSPHRASE, or None."""
+    text = os.environ.get("HEDUI_PASSPHRASE")
+    return text.encode() if text else None
 
 
 def _roles(value: Any) -> tuple[str, ...]:
@@ -141,6 +193,19 @@ def _web(section: dict[str, Any] | None) -> WebSettings | None:
     if section is None:
         return None
     return WebSettings(str(section["address"]), tuple(str(log["vkey"]) for log in section.get("logs", ())))
+
+
+def _timestamps(home: Home, value: Any) -> Timestamps | None:
+    """The authority of ``[timestamps]``."""
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise TypeError("timestamps is a table: url, ca, every, policy")
+    every, policy = int(value.get("every", 3600)), value.get("policy")
+    if every <= 0:
+        raise ValueError("timestamps.every is a number of seconds greater than 0")
+    ca = home.root / str(value["ca"])
+    return Timestamps(str(value["url"]), ca, every, None if policy is None else str(policy))
 
 
 def _url(home: Home, url: str) -> str:

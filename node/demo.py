@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,8 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from ledger.policy import Policy
+from ledger.mirror import update_mirror
+from ledger.source import FolderSource
 from ledger.verify import verify_folder
 from node import ceremony
 from node.config import EMBEDDED
@@ -31,7 +31,7 @@ from node.errors import ConfigurationError, ReportError
 from node.home import Home, write_file
 from node.network import join, propose, read_card, seal, sign_proposal
 from node.operator import OperatorClient
-from node.processes import NodeProcesses, free_ports
+from node.processes import NodeProcesses, free_ports, wait_sent
 from node.progress import Reporter
 from node.report.verify import verify_report
 from node.rules.ruleset import RuleSet
@@ -43,6 +43,7 @@ from protocols.profiles import PAILLIER_3072, padded_elements
 ELEMENTS_A_SLOT = 8
 GRANT_DAYS = 366
 READY_SECONDS = 90.0
+SENT_SECONDS = 30.0
 
 
 @dataclass
@@ -104,6 +105,8 @@ class Demo:
         """
         with self.running():
             rows = [self.check(case, number) for number, case in enumerate(self.scenario.cases, 1)]
+            for client in self.clients.values():
+                wait_sent(client, SENT_SECONDS)
         self._verify_everything(rows)
         summary = [row.summary() for row in rows]
         text = json.dumps(summary, indent=1, ensure_ascii=False)
@@ -305,8 +308,7 @@ class Demo:
         self.reporter.stage("demo.verify_reports", count=len(rows))
         sequencer = self.scenario.with_role("sequencer")[0].id
         ledger = self.out / "ledger"
-        shutil.copytree(Home(self.home(sequencer)).public_log, ledger)
-        policy = Policy.parse((ledger / "policy").read_text("utf-8"))
+        policy = update_mirror(FolderSource(Home(self.home(sequencer)).public_log), ledger).policy
         for row in rows:
             data = (self.out / "reports" / f"{row.case}.json").read_bytes()
             failures = verify_report(data, policy)

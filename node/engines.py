@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -202,9 +202,23 @@ class Engine:
     witness_type: Callable[..., Witness] = Witness
     """Makes this node's witness, with the arguments of ``Witness``."""
 
-    def __init__(self, transport: Transport, own: OwnLog | None = None, genesis: bytes | None = None) -> None:
-        """Args: ``own`` runs here, and is founded with ``genesis`` where it is empty."""
+    def __init__(
+        self,
+        transport: Transport,
+        own: OwnLog | None = None,
+        genesis: bytes | None = None,
+        witnesses: Iterable[WitnessClient] = (),
+    ) -> None:
+        """An engine.
+
+        Args:
+            transport: what the roles see.
+            own: the log that runs here.
+            genesis: what it is founded with where it is empty.
+            witnesses: those it asks.
+        """
         self.transport = transport
+        self._foreign = [witness for witness in witnesses if isinstance(witness, HttpWitness)]
         self.own = own
         self._genesis = genesis
         self._stopping = threading.Event()
@@ -220,6 +234,8 @@ class Engine:
         self._stopping.set()
         if self.own is not None:
             self.own.stop()
+        for witness in self._foreign:
+            witness.close()
 
     def _found(self) -> None:
         """Append the genesis entry to an empty log, as soon as the witnesses answer."""
@@ -255,4 +271,4 @@ def open_ledger(parts: Parts) -> Engine:
     sequencer: Sequencer = Sequencer(
         parts.database, signer, policy, clients, public, system_clock, settings=parts.settings
     )
-    return Engine(LocalTransport(sequencer), sequencer, parts.genesis)
+    return Engine(LocalTransport(sequencer), sequencer, parts.genesis, clients.values())

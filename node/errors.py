@@ -16,10 +16,12 @@ from __future__ import annotations
 
 from adapters.errors import AdapterError
 from keys.errors import KeysError
-from ledger.errors import LedgerError, LogError, QuorumError, Refused
+from ledger.errors import ForkError, LedgerError, LogError, QuorumError, Refused
 from protocols.errors import ProtocolError
 
 EXIT_OK, EXIT_INVALID, EXIT_USAGE, EXIT_UNAVAILABLE = 0, 1, 2, 3
+EXIT_DIFFERENT = 4
+"""A reconciliation was done and something differs: no error, and not the same as an input that is invalid."""
 
 
 class NodeError(Exception):
@@ -81,6 +83,7 @@ _STATUS: tuple[tuple[type[Exception], str, int], ...] = (
     (NodeError, "INTERNAL", EXIT_INVALID),
     (Refused, "FAILED_PRECONDITION", EXIT_INVALID),
     (QuorumError, "UNAVAILABLE", EXIT_UNAVAILABLE),
+    (ForkError, "UNAVAILABLE", EXIT_INVALID),
     (LogError, "UNAVAILABLE", EXIT_UNAVAILABLE),
     (LedgerError, "INVALID_ARGUMENT", EXIT_INVALID),
     (ProtocolError, "INVALID_ARGUMENT", EXIT_INVALID),

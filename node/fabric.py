@@ -106,7 +106,7 @@ def open_fabric(parts: Parts) -> Engine:
     assembler: Assembler = Assembler(
         profile, parts.database, signer, policy, clients, public, parts.clock, settings=parts.settings
     )
-    return Engine(LocalTransport(assembler), assembler, parts.genesis)
+    return Engine(LocalTransport(assembler), assembler, parts.genesis, clients.values())
 
 
 def head_of(transport: Transport) -> Callable[[], bytes | None]:

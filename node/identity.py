@@ -63,9 +63,14 @@ class MemberKeys:
         return SealingKey.from_private(self.vault.get("seal"))
 
 
+def passphrase_cost(passphrase: bytes) -> ScryptProfile:
+    """Cost of a guess: a drawn passphrase has 256 bits, so that a guess need not be made costly."""
+    return DRAWN if DRAWN_FORM.fullmatch(passphrase) else STANDARD
+
+
 def open_vault(home: Home, passphrase: bytes) -> Vault:
-    """The home's vault. A drawn passphrase has 256 bits, so that a guess need not be made costly."""
-    return Vault(home.keys, passphrase, profile=DRAWN if DRAWN_FORM.fullmatch(passphrase) else STANDARD)
+    """The home's vault."""
+    return Vault(home.keys, passphrase, profile=passphrase_cost(passphrase))
 
 
 def create_keys(home: Home, passphrase: bytes, member: str, roles: tuple[str, ...]) -> Vault:

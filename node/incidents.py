@@ -1,7 +1,8 @@
 """Refusals without a valid intent, counted onto the ledger every hour.
 
 A department's journal keeps each such refusal; once an hour one ``incident`` a peer says how many there were.
-The peer stands in a salted commitment whose opening stays in the journal's owner's hands.
+The peer stands in a salted commitment whose opening stays in the journal's owner's hands: the salt is the
+name of the entry in the outbox, and the lines it counts name the commitment.
 """
 
 from __future__ import annotations
@@ -16,6 +17,11 @@ from protocols.encoding import commit
 
 HOUR = 3600
 CODE = "refused_without_intent"
+
+
+def peer_commitment(salt: bytes, peer: str) -> bytes:
+    """Salted commitment of an incident's peer, 32 bytes."""
+    return commit(salt, b"peer", peer.encode())
 
 
 class Counter:
@@ -44,13 +50,11 @@ class Counter:
                 counts[row["peer"]] = counts.get(row["peer"], 0) + 1
             for peer, count in counts.items():
                 salt = secrets.token_bytes(32)
-                body = {
-                    "code": CODE,
-                    "count": count,
-                    "commitment": commit(salt, b"peer", peer.encode()).hex(),
-                }
+                commitment = peer_commitment(salt, peer).hex()
+                body = {"code": CODE, "count": count, "commitment": commitment}
                 name = f"incident/{salt.hex()}"
                 services.outbox.add(connection, name, "incident", body, services.clock())
-            connection.execute(update(journal).where(journal.c.reported == 0).values(reported=1))
+                counted = update(journal).where(journal.c.reported == 0, journal.c.peer == peer)
+                connection.execute(counted.values(reported=1, record=commitment))
         services.outbox.wake()
         return len(counts)

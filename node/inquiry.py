@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from sqlalchemy import Connection
+
 from adapters.errors import AdapterError
 from adapters.identifiers import canonical_bytes, resident_id
 from ledger.periods import period_label
@@ -79,7 +81,11 @@ def resume_or_begin(services: Services, case: Case) -> Inquiry:
         if row["state"] in ENDED:
             continue
         current = Inquiry(**json.loads(row["document"]))
-        if _same_application(current, case) and not _ran_out(current, services.clock()):
+        if (
+            _same_application(current, case)
+            and not _ran_out(current, services.clock())
+            and not _is_forgotten(services, current)
+        ):
             return current
         current.state = ABANDONED
         save(services, current)
@@ -108,15 +114,25 @@ def _ran_out(current: Inquiry, now: int) -> bool:
     return current.state == CERTIFIED and instant(current.certificate["not_after"]) <= now
 
 
+def _is_forgotten(services: Services, current: Inquiry) -> bool:
+    """Whether the ledger holds its intent and this store does not: put back from a backup made before."""
+    return not current.intent and services.view.intent(current.query) is not None
+
+
 def save(services: Services, inquiry: Inquiry) -> None:
     """Store an inquiry as it stands."""
+    with services.store.writing() as connection:
+        put_inquiry(connection, inquiry)
+
+
+def put_inquiry(connection: Connection, inquiry: Inquiry) -> None:
+    """Store an inquiry as it stands, inside the caller's transaction."""
     values = {
         "case_number": inquiry.case,
         "state": inquiry.state,
         "document": json.dumps(asdict(inquiry)),
     }
-    with services.store.writing() as connection:
-        put(connection, tables.office_check, {"query": inquiry.query}, values)
+    put(connection, tables.office_check, {"query": inquiry.query}, values)
 
 
 def member_positions(case: Case, inquiry: Inquiry) -> dict[int, int]:

@@ -272,10 +272,14 @@ class LedgerClient:
         return self.append(self.compose(kind, identifier, body, further))
 
     def holds(self, leaf: bytes) -> bool:
-        """Whether this very entry is on the ledger and counts, as far as it is replayed now."""
+        """Whether this entry, or it signed by this node at another time, is on the ledger and counts now."""
         self.sync()
-        index = self.replica.find(entries.parse(leaf).id)
-        return index is not None and self.replica.leaf(index) == leaf
+        entry = entries.parse(leaf)
+        index = self.replica.find(entry.id)
+        if index is None:
+            return False
+        found = self.replica.entry(index)
+        return (found.type, found.body, found.sigs[0].key) == (entry.type, entry.body, entry.sigs[0].key)
 
     def would_refuse(self, leaf: bytes) -> bool:
         """Whether the contract refuses an entry after all that is replayed here; nothing is changed."""

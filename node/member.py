@@ -1,8 +1,9 @@
 """One member's process put together: keys, store, replica, ledger, roles, port.
 
-Start order: database and migrations → replica → port (so that the log finds its witnesses) → the ledger's
-engine (``node.engines``), genesis first where the log runs here → outbox → a follower thread that keeps the
-replica near the head. Stop order is the reverse. Every member but the one with the log key is a witness.
+Start order: database and migrations → replica → after a restore its fence (``node.memory``) → port (so that
+the log finds its witnesses) → the ledger's engine (``node.engines``), genesis first where the log runs here
+→ outbox → a follower thread that keeps the replica near the head. Stop order is the reverse. Every member
+but the one with the log key is a witness.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from functools import partial
 import grpc
 
 from ledger.database import open_engine
-from ledger.errors import LedgerError
+from ledger.errors import ForkError, LedgerError
 from ledger.finishing import Settings
 from ledger.points import Observe, unobserved
 from ledger.replica import Replica
@@ -34,9 +35,11 @@ from node.evidence import Evidence
 from node.gossip import Gossip
 from node.identity import MemberKeys, open_keys
 from node.ledger_client import LedgerClient
+from node.memory import GuardedWitnessStore
 from node.network import NetworkFile, genesis_contacts
 from node.outbox import Outbox
 from node.publish import Publisher
+from node.rejoin import rejoin
 from node.release import Trustee
 from node.retire import retire_due
 from node.rpc.channel import Channels
@@ -49,6 +52,7 @@ from node.services import Services, system_clock
 from node.store.database import Store, check_database
 from node.store.migrate import migrate
 from node.surviving import Surviving
+from node.timestamps import Stamper
 from node.web.edge import open_web
 from node.web.server import WebServer
 from node.wire import operator_pb2_grpc
@@ -110,12 +114,14 @@ class Member:
             self._evidence,
         )
         store = Store(database)
+        self._witnessed = SqlWitnessStore(database)
         outbox = Outbox(store, ledger, observe)
         peers = Peers(self._directory)
         self.services = Services(
             configuration, keys, store, ledger, outbox, self._channels, peers, clock, observe=observe
         )
         self._desk = None if self._engine.own is not None else self._open_desk()
+        self._stamper = self._make_stamper(clock)
         self._server: grpc.Server | None = None
         self._web: WebServer | None = None
         self._stopping = threading.Event()
@@ -139,6 +145,9 @@ class Member:
         )
         self._web = open_web(configuration, self._desk)
         self._engine.start()
+        if self._stamper is not None:
+            self._stamper.start()
+        self.services.memory.begin(self.services.clock())
         self.services.outbox.start()
         self._follower.start()
         log.info("node %s listens on %s", configuration.member, configuration.listen)
@@ -148,6 +157,8 @@ class Member:
         self._stopping.set()
         if self._web is not None:
             self._web.stop()
+        if self._stamper is not None:
+            self._stamper.close()
         if self._server is not None:
             self._server.stop(grace=1.0).wait()
         self.services.outbox.close()
@@ -180,6 +191,14 @@ class Member:
     def _keep_evidence(self, first: bytes, second: bytes) -> None:
         self._evidence.keep(first, second)
 
+    def _make_stamper(self, clock: Callable[[], int]) -> Stamper | None:
+        """Time-stamps of this member's log, where an authority is configured."""
+        configuration = self._configuration
+        if self._engine.own is None or configuration.timestamps is None:
+            return None
+        root = configuration.home.public_log
+        return Stamper(root, self._network.policy, configuration.timestamps, clock)
+
     def _register(self, server: grpc.Server) -> None:
         """Services of this member's roles."""
         services, roles = self.services, self._configuration.roles
@@ -210,7 +229,7 @@ class Member:
             self._network.policy,
             () if web is None else web.logs,
             partial(self._engine.witness_type, observe=self._observe),
-            SqlWitnessStore(self._database),
+            GuardedWitnessStore(self._witnessed, services.memory),
         )
         return WitnessDesk(
             witness, self._network.policy.origin, self._cosigned, services.clock, services.ledger.compare
@@ -235,6 +254,7 @@ class Member:
             with Surviving(log, "following the ledger"):
                 try:
                     ledger.sync()
+                    pause = self._rejoin(pause)
                     if counter.count_due() is not None and "department" in self._configuration.roles:
                         retire_due(self.services)
                     gossip.compare_next()
@@ -242,6 +262,16 @@ class Member:
                     log.info("the ledger cannot be followed: %s", error)
                     pause = FIRST_FOLLOW_SECONDS if self._replica.size == 0 else FOLLOW_SECONDS
             self._stopping.wait(pause)
+
+    def _rejoin(self, pause: float) -> float:
+        """Come back after a restore; seconds to the next look, short until then."""
+        memory = self.services.memory
+        if memory.state() == "rejoining":
+            try:
+                rejoin(self.services, self._witnessed)
+            except ForkError as error:
+                log.error("this node cannot rejoin: %s", error)  # noqa: TRY400  the trace says no more
+        return FIRST_FOLLOW_SECONDS if memory.state() == "rejoining" else pause
 
 
 def _genesis_leaf(configuration: Configuration) -> bytes | None:

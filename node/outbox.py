@@ -57,18 +57,22 @@ class Outbox:
         if self._thread.is_alive():
             self._thread.join(timeout=5)
 
-    def add(self, connection: Connection, name: str, kind: str, body: dict[str, Any], at: int) -> None:
+    def add(self, connection: Connection, name: str, kind: str, body: dict[str, Any], at: int) -> bool:
         """Put an entry into the outbox inside the caller's transaction.
 
         Args:
             name: what the entry records, once in this node, such as ``answer/<query>/<dataset>``; a name
             already
                 there is left as it is. The entry's own id is random, so that nobody can take it first.
+
+        Returns:
+            Whether the entry is new.
         """
         known = connection.execute(select(tables.outbox.c.id).where(tables.outbox.c.id == name)).first()
         if known is None:
             leaf = self._ledger.compose(kind, secrets.token_hex(16), body)
             connection.execute(insert(tables.outbox).values(id=name, leaf=leaf, state="waiting", created=at))
+        return known is None
 
     def wake(self) -> None:
         """Send now; call after the transaction has committed."""

@@ -95,6 +95,19 @@ class NodeProcesses:
         self.running.clear()
 
 
+def wait_sent(client: OperatorClient, seconds: float) -> None:
+    """Wait until a running node's outbox is empty: everything it recorded is on the ledger, or refused there.
+
+    Raises:
+        ServiceUnavailable: something waits still.
+    """
+    deadline = time.monotonic() + seconds
+    while client.status()["waiting"]:
+        if time.monotonic() > deadline:
+            raise ServiceUnavailable(f"entries of {client.member} wait for the ledger: see its node.log")
+        time.sleep(POLL_SECONDS)
+
+
 def _reap(process: subprocess.Popen[bytes]) -> None:
     """Wait for a process that ends, and let go of the pipe that kept it alive."""
     process.wait()

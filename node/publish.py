@@ -46,6 +46,9 @@ from protocols.sums.paillier import PublicKey
 
 CHUNK = 1024
 SECRET_BYTES = 64
+LOST = "lost"
+"""Details of an own publication whose key is not in this home since it was put back from a backup."""
+
 COLLISION_TRIES = 3
 POOL_FROM_ROWS = 4096
 """Below this a pool of processes costs more than it saves."""
@@ -100,11 +103,16 @@ def open_secret(services: Services, dataset: str, publication: str) -> Publicati
     """The secret of one publication.
 
     Raises:
-        Refusal: ``retired`` when it was destroyed.
+        Refusal: ``retired`` when it was destroyed, ``lost`` when a restored home has it no more.
     """
     try:
         data = services.keys.vault.get(secret_name(dataset, publication))
     except SecretMissing as error:
+        row = services.store.one(tables.own_publication, dataset=dataset, publication=publication)
+        if row is not None and row["details"] == LOST:
+            raise Refusal(
+                "lost", "the key was lost with a restored home: wait for a new publication"
+            ) from error
         raise Refusal("retired", "the publication's key was destroyed: ask under the current one") from error
     return PublicationSecret(group.scalar_from_bytes(data[: group.SCALAR_BYTES]), data[group.SCALAR_BYTES :])
 

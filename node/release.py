@@ -6,6 +6,10 @@
          → rows released before only in the same term set → share stored → share.release final → share and
          proof
 
+The ledger shows releases that a trustee put back from an old backup has forgotten. Their case indices are
+closed; which rows they opened nobody can tell, so a row of a publication they could draw on opens only after
+an exception by two people of the trustee, and freely again once it is published anew.
+
 Asked without a list it closes the case index for good and gives no share. It stores its share before it
 records it and returns the same bytes on a repeat. It takes no ciphertext from anyone: C comes from the proven
 leaves.
@@ -26,13 +30,14 @@ from sqlalchemy import Connection
 from ledger import canonical
 from ledger.points import Point
 from node.answer import Question, Verified, check_grant, verify_question
+from node.closing import recorded_list
 from node.documents import read_object, read_texts
 from node.errors import Refusal, ServiceUnavailable
 from node.references import rule_datasets, set_references
 from node.services import Services, check_signature
 from node.shares import own_share
 from node.store import tables
-from node.store.database import put
+from node.store.database import note_release, put
 from node.sumkeys import sum_key
 from protocols.check.answer import Answer, verify_answer
 from protocols.check.certificate import Openings, check_openings
@@ -112,7 +117,7 @@ class Trustee:
         """Args: ``services`` of the node."""
         self._services = services
         self._lock = threading.Lock()
-        self._remembers = False
+        self._lost: frozenset[tuple[str, str]] | None = None
 
     def open(self, peer: str, request: OpenRequest) -> bytes:
         """Answer one request.
@@ -133,35 +138,39 @@ class Trustee:
             raise Refusal(error.code, str(error)) from error
         query, case = str(certificate["query"]), request.case
         with self._lock:
-            self._require_memory()
             known = self._services.store.one(tables.release, query=query, case_index=case)
-            value = self._release(certificate, case, prepared) if known is None else _repeat(known, prepared)
+            if known is None:
+                value = self._release(peer, certificate, case, prepared)
+            else:
+                value = _repeat(known, prepared)
         self._finish(query, case)
         self._services.observe(Point.SHARE_FINAL)
         return value
 
-    def _require_memory(self) -> None:
-        """The store knows every release of this trustee on the ledger; a backup forgets some.
-
-        Raises:
-            ServiceUnavailable: it does not.
-        """
-        services = self._services
-        if self._remembers:
-            return
-        for _, entry in services.ledger.replica.of_type("share.release"):
-            query, case = str(entry.body["query"]), int(entry.body["case"])
-            if services.view.release(query, case, services.member) is None:
-                continue
-            if services.store.one(tables.release, query=query, case_index=case) is None:
-                raise ServiceUnavailable(
-                    "the ledger holds a release this trustee's store does not know: restore its newest backup"
+    def _forgotten(self) -> frozenset[tuple[str, str]]:
+        """(dataset, publication) that releases on the ledger which this store does not know could draw on."""
+        if self._lost is None:
+            services, found = self._services, set()
+            for _, entry in services.ledger.replica.of_type("share.release"):
+                query, case = str(entry.body["query"]), int(entry.body["case"])
+                release, intent = (
+                    services.view.release(query, case, services.member),
+                    services.view.intent(query),
                 )
-        self._remembers = True
+                if release is None or release.entry != entry.id or intent is None:
+                    continue
+                if services.store.one(tables.release, query=query, case_index=case) is None:
+                    found |= {(item.dataset, item.publication) for item in intent.datasets}
+            self._lost = frozenset(found)
+        return self._lost
 
-    def _release(self, certificate: dict[str, Any], case: int, prepared: Prepared) -> bytes:
-        """Make the share; store it with its rows and its ledger entry in one transaction."""
+    def _release(self, peer: str, certificate: dict[str, Any], case: int, prepared: Prepared) -> bytes:
+        """Make the share; store it with its rows, journal line and ledger entry in one transaction."""
         query, salt = str(certificate["query"]), secrets.token_bytes(32)
+        if self._services.view.release(query, case, self._services.member) is not None:
+            raise Refusal(
+                "already_released", "this case was released before a restore: it is closed for good"
+            )
         self._check_rows(query, case, prepared)
         value = b""
         if prepared.digest is not None:
@@ -172,7 +181,7 @@ class Trustee:
                 put(connection, tables.released_row, {"row": row}, {"terms": prepared.term_set})
             key = {"query": query, "case_index": case}
             put(connection, tables.release, key, {"list": prepared.name, "share": value})
-            self._put_record(connection, query, case, salt, prepared.digest)
+            self._put_record(connection, peer, query, case, recorded_list(salt, prepared.digest))
         self._services.observe(Point.SHARE_STORED)
         return value
 
@@ -241,12 +250,16 @@ class Trustee:
             salt = exception_salt(self._services.keys.vault.get("exceptions"), query, case)
             if excepted.list == commit(salt, b"list", prepared.digest).hex():
                 return
+        forgotten = self._forgotten()
         for row in prepared.leaves:
             known = self._services.store.one(tables.released_row, row=row)
-            if known is not None and known["terms"] != prepared.term_set:
+            dataset, publication, _ = row.split("/")
+            is_forgotten = known is None and (dataset, publication) in forgotten
+            if is_forgotten or (known is not None and known["terms"] != prepared.term_set):
                 raise Refusal(
                     "row_released",
-                    f"a row was opened in another total: two people of the trustee sign list {prepared.name}",
+                    "a row was, or after a restore may have been, opened in another total: two people of the "
+                    f"trustee sign list {prepared.name}",
                 )
 
     def _make_share(self, certificate: dict[str, Any], prepared: Prepared, salt: bytes) -> bytes:
@@ -268,14 +281,12 @@ class Trustee:
             }
         )
 
-    def _put_record(
-        self, connection: Connection, query: str, case: int, salt: bytes, digest: bytes | None
-    ) -> None:
+    def _put_record(self, connection: Connection, peer: str, query: str, case: int, listed: bytes) -> None:
         """``share.release`` into the outbox, in the transaction that stores the share."""
-        salted = salt if digest is None else commit(salt, b"list", digest)
-        body = {"query": query, "case": case, "list": salted.hex()}
+        body = {"query": query, "case": case, "list": listed.hex()}
         now = self._services.clock()
         self._services.outbox.add(connection, f"release/{query}/{case}", "share.release", body, now)
+        note_release(connection, now, peer, query, case, listed.hex())
 
     def _finish(self, query: str, case: int) -> None:
         """Wait until the release is final: nothing leaves before it is recorded."""

@@ -2,7 +2,8 @@
 
 A publication serves intents logged before a newer one became current, until the last renewal of the last of
 them ends, seven days after its intent. From then on the key is of no use to anybody but a thief: it goes,
-``dataset.retired`` says so.
+``dataset.retired`` says so. A publication whose key was lost with a restored home is retired at any time by
+hand: the offices go back to the one before it; by itself it is retired once a newer one is current.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import secrets
 
 from keys.errors import SecretMissing
 from node.errors import Refusal
-from node.publish import secret_name
+from node.publish import LOST, secret_name
 from node.services import Services, instant
 from node.store import tables
 from node.store.database import put
@@ -32,6 +33,27 @@ def retire(services: Services, dataset: str, publication: str) -> None:
     view = services.view
     if view.publication(dataset, publication) is None or dataset.partition(".")[0] != services.member:
         raise Refusal("unknown_publication", "this department has no such publication on the ledger")
+    if not is_lost(services, dataset, publication):
+        _require_unused(services, dataset, publication)
+    with contextlib.suppress(SecretMissing):
+        services.keys.vault.delete(secret_name(dataset, publication))
+    with services.store.writing() as connection:
+        key = {"dataset": dataset, "publication": publication}
+        put(connection, tables.own_publication, key, {"state": "destroyed", "details": ""})
+    if not view.retired(dataset, publication):
+        body = {"dataset": dataset, "publication": publication, "reason": REASON}
+        services.ledger.submit("dataset.retired", secrets.token_hex(16), body)
+
+
+def is_lost(services: Services, dataset: str, publication: str) -> bool:
+    """Whether the key is in this home no more since it was put back from a backup: nothing to wait for."""
+    row = services.store.one(tables.own_publication, dataset=dataset, publication=publication)
+    return row is not None and row["details"] == LOST
+
+
+def _require_unused(services: Services, dataset: str, publication: str) -> None:
+    """No question can be asked under the publication any more."""
+    view = services.view
     for office in view.members("office"):
         current = view.current(dataset, office.id)
         if current is None or current.label == publication:
@@ -43,14 +65,6 @@ def retire(services: Services, dataset: str, publication: str) -> None:
         raise Refusal(
             "in_use", "a question under this publication may still be renewed: try again in some days"
         )
-    with contextlib.suppress(SecretMissing):
-        services.keys.vault.delete(secret_name(dataset, publication))
-    with services.store.writing() as connection:
-        key = {"dataset": dataset, "publication": publication}
-        put(connection, tables.own_publication, key, {"state": "destroyed", "details": ""})
-    if not view.retired(dataset, publication):
-        body = {"dataset": dataset, "publication": publication, "reason": REASON}
-        services.ledger.submit("dataset.retired", secrets.token_hex(16), body)
 
 
 def retire_due(services: Services) -> list[str]:
@@ -58,6 +72,7 @@ def retire_due(services: Services) -> list[str]:
     done: list[str] = []
     for row in services.store.all(tables.own_publication, state="published"):
         with contextlib.suppress(Refusal):
+            _require_unused(services, row["dataset"], row["publication"])
             retire(services, row["dataset"], row["publication"])
             done.append(f"{row['dataset']}/{row['publication']}")
     return done

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
+from functools import cached_property
 from pathlib import Path
 
 from keys.errors import KeysError
@@ -15,6 +16,7 @@ from node.config import Configuration
 from node.errors import Refusal
 from node.identity import MemberKeys
 from node.ledger_client import LedgerClient
+from node.memory import Memory
 from node.outbox import Outbox
 from node.rpc.channel import Channels
 from node.rpc.server import Peers
@@ -44,6 +46,11 @@ class Services:
     clock: Callable[[], int] = field(default=system_clock)
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     observe: Observe = unobserved
+
+    @cached_property
+    def memory(self) -> Memory:
+        """What a node that was put back from a backup must not trust."""
+        return Memory(self.store, self.ledger, self.outbox)
 
     @property
     def member(self) -> str:

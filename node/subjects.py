@@ -4,6 +4,10 @@ Two totals that differ by one person give that person's amount away. So a person
 total a calendar month (UTC+8): the same persons under the same rules and publications may be asked again,
 anything else needs a reason that two people of the registrar sign, and a reason serves one question. The
 index holds keyed digests; without the key it says nothing.
+
+A registrar put back from an old backup has forgotten who was asked about since: in a month that is concerned
+everybody counts as asked about in another question, so two people sign a reason for each case, and the
+ledger gets an ``incident`` (``asked_without_memory``) for it; the next month it works as ever.
 """
 
 from __future__ import annotations
@@ -16,14 +20,16 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ledger import canonical
-from node.errors import Refusal, ServiceUnavailable
-from node.services import Services
+from node.errors import Refusal
+from node.services import Services, instant
 from node.store import tables
 from node.store.database import put
 from protocols.check.certificate import Person, Terms
 from protocols.encoding import fields
 from protocols.profiles import CERTIFICATE_SECONDS
 
+DAY = 24 * 3600
+WITHOUT_MEMORY = "asked_without_memory"
 ALLOWANCE_DOMAIN = b"hedui/question-allowance/v1\x00"
 
 
@@ -34,7 +40,7 @@ class SubjectIndex:
         """Args: ``services`` of the node."""
         self._services = services
         self._key = services.keys.vault.get("subjects")
-        self._remembers = False
+        self._lost: frozenset[str] | None = None
 
     def _months(self) -> set[str]:
         """Calendar months in UTC+8 in which a certificate made now may be used."""
@@ -52,23 +58,26 @@ class SubjectIndex:
         parts = [*subjects, terms.rules["digest"], *publications]
         return hmac.digest(self._key, fields(b"basis", *(part.encode() for part in parts)), "sha256").hex()
 
-    def require_memory(self) -> None:
-        """The store knows every question of this registrar on the ledger; a backup forgets some.
-
-        Raises:
-            ServiceUnavailable: it does not.
-        """
+    def forgotten(self) -> frozenset[str]:
+        """Months in which questions were certified, or may have been, that this store does not know."""
         services = self._services
-        if self._remembers:
-            return
-        for _, entry in services.ledger.replica.of_type("query.intent"):
-            certificate = entry.body["certificate"]
-            known = services.store.one(tables.certificate, query=str(certificate["query"]))
-            if certificate["registrar"] == services.member and known is None:
-                raise ServiceUnavailable(
-                    "the ledger holds a question that this store does not know: restore its newest backup"
-                )
-        self._remembers = True
+        if self._lost is None:
+            found: set[str] = set()
+            for _, entry in services.ledger.replica.of_type("query.intent"):
+                certificate = entry.body["certificate"]
+                known = services.store.one(tables.certificate, query=str(certificate["query"]))
+                if certificate["registrar"] == services.member and known is None:
+                    found |= self._between(instant(certificate["not_before"]), instant(entry.time))
+            fence = services.memory.fence
+            if fence is not None:  # certified before the loss, and logged by the office later, or never
+                found |= self._between(fence.moment, fence.time)
+            self._lost = frozenset(found)
+        return self._lost
+
+    def _between(self, first: int, last: int) -> set[str]:
+        """Months in which certificates made from ``first`` to ``last`` may be used."""
+        days = range(first, last + CERTIFICATE_SECONDS, DAY)
+        return {self._services.month_of(second) for second in (*days, last + CERTIFICATE_SECONDS)}
 
     def check(self, terms: Terms, cases: list[str], persons: list[Person]) -> set[str]:
         """Refuse a second, different question for a total about a person in one calendar month.
@@ -79,19 +88,21 @@ class SubjectIndex:
         used: set[str] = set()
         if terms.protocol != "sum" or not terms.datasets:
             return used
-        basis = self._basis(terms, persons)
+        basis, forgotten = self._basis(terms, persons), self.forgotten()
         for month in sorted(self._months()):
             for person in persons:
                 subject = self._subject(person.identifier)
                 asked = self._services.store.all(tables.subject, subject=subject, month=month)
-                if not asked or any(row["basis"] == basis for row in asked):
+                is_free = not asked and month not in forgotten
+                if is_free or any(row["basis"] == basis for row in asked):
                     continue
                 where = {"case_number": cases[person.case], "month": month}
                 allowed = self._services.store.one(tables.allowed_question, **where)
                 if allowed is None or json.loads(allowed["document"])["used"]:
                     raise Refusal(
                         "already_asked",
-                        "a person was in another question for a total this month: two people sign a reason",
+                        "a person was, or after a restore may have been, in another question for a total "
+                        "this month: two people sign a reason",
                     )
                 used.add(where["case_number"])
         return used
@@ -152,6 +163,10 @@ class SubjectIndex:
                     kept = {**json.loads(row["document"]), "used": terms.query}
                     text = json.dumps(kept, ensure_ascii=False)
                     put(connection, tables.allowed_question, where, {"document": text})
+                    if month in self.forgotten():
+                        body = {"code": WITHOUT_MEMORY, "count": 1}
+                        name, now = f"allowance/{terms.query}/{month}", self._services.clock()
+                        self._services.outbox.add(connection, name, "incident", body, now)
 
 
 def allowance_message(document: dict[str, Any]) -> bytes:

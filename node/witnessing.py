@@ -8,6 +8,7 @@ may also cosign logs of others (``[[web.logs]]`` in ``node.toml``); those are no
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections import OrderedDict
@@ -20,7 +21,7 @@ from ledger.errors import LedgerError, NoteError
 from ledger.note import TYPE_ED25519, Note, VerifierKey
 from ledger.policy import Policy
 from ledger.witness import AddCheckpoint, Witness, WitnessStore
-from node.errors import ConfigurationError
+from node.errors import ConfigurationError, ServiceUnavailable
 
 REMEMBERED = 4096
 OK = 200
@@ -82,9 +83,10 @@ class WitnessDesk:
         self._origin = origin
         self._cosigned = cosigned
         self._clock = clock
-        latest = witness.latest(origin)
-        if latest is not None:
-            cosigned.add(latest)
+        with contextlib.suppress(ServiceUnavailable):  # put back from a backup: it waits
+            latest = witness.latest(origin)
+            if latest is not None:
+                cosigned.add(latest)
 
     def add_checkpoint(self, body: bytes) -> tuple[int, bytes, str]:
         """Answer one request: (HTTP status, body, content type)."""
@@ -115,6 +117,15 @@ class WitnessDesk:
         return self._witness.origins
 
 
+def own_cosigner(member: str, key: SigningKey, policy: Policy) -> Cosigner:
+    """A member's cosignature key under the name that the policy gives it; under one of its own otherwise."""
+    name = next(
+        (witness.name for witness in policy.witnesses if witness.key.public.raw == key.public.raw),
+        f"witness.{member}.hedui/{key.public.id[:16]}",
+    )
+    return Cosigner(name, key)
+
+
 def open_witness(
     member: str,
     key: SigningKey,
@@ -135,17 +146,13 @@ def open_witness(
     Raises:
         ConfigurationError: a vkey is malformed, no log key, or of an origin that is there already.
     """
-    name = next(
-        (witness.name for witness in policy.witnesses if witness.key.public.raw == key.public.raw),
-        f"witness.{member}.hedui/{key.public.id[:16]}",
-    )
     logs = [policy.log]
     for vkey in vkeys:
         further = _log_key(vkey)
         if any(further.name == known.name for known in logs):
             raise ConfigurationError(f"[[web.logs]]: the origin {further.name} is listed already: remove one")
         logs.append(further)
-    return make(Cosigner(name, key), logs, store)
+    return make(own_cosigner(member, key, policy), logs, store)
 
 
 def _log_key(vkey: str) -> VerifierKey:

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from keys import bulk
 from keys.errors import KeysError
 from ledger.contract.context import require
 from ledger.entry import Entry, Signature, body_message, node_message
@@ -82,7 +83,7 @@ def verify_signature(key: MemberKey, signature: Signature, message: bytes, code:
     """
     require(signature.alg == key.alg, code, "name the algorithm the key has on the ledger")
     try:
-        key.verifier().verify(message, signature.raw)
+        bulk.verify(key.verifier(), message, signature.raw)
     except KeysError as error:
         raise Refused(
             code, "a signature does not verify: sign exactly these bytes with the named key"

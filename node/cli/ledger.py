@@ -15,9 +15,11 @@ COMMANDS = {
     "export": "node.cli.ledger_export",
     "mirror": "node.cli.ledger_mirror",
     "package": "node.cli.ledger_package",
+    "reconcile": "node.cli.ledger_reconcile",
     "recover": "node.cli.ledger_recover",
     "search": "node.cli.ledger_search",
     "show": "node.cli.ledger_show",
+    "timestamp": "node.cli.ledger_timestamp",
     "verify": "node.cli.ledger_verify",
 }
 """Module by command."""

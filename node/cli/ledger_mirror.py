@@ -30,6 +30,7 @@ def mirror(source: str, folder: Path, policy: Path | None, *, as_json: bool) -> 
 
     Only what is new is read, and checked before it is kept. A rollback or fork is refused; both signed
     checkpoints are kept in DIR.mirror/evidence. The same command goes on where an earlier one was stopped.
+    A node's home stands for its replica.
     """
     log, shown = opened(source), reporter()
     pinned = None if policy is None and (folder / "policy").exists() else trusted_bytes(policy, log)

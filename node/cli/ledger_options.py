@@ -11,9 +11,10 @@ from ledger.errors import PolicyError, TileError
 from ledger.policy import Policy
 from ledger.source import MAX_POLICY_BYTES, Source, open_source
 from ledger.verify import Progress
-from node.config import preferred_language, user_folder
+from node.config import preferred_language, read_configuration, user_folder
 from node.errors import UsageError
 from node.messages import Messages
+from node.network import NetworkFile
 from node.progress import Reporter
 from node.report.policies import pinned_policies
 
@@ -27,16 +28,28 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def opened(place: str) -> Source:
-    """The log at a folder or URL.
+    """The log at a folder or URL; a node's home stands for its replica.
 
     Raises:
         UsageError: no such folder.
     """
     if not place.startswith(("http://", "https://")) and not Path(place).is_dir():
         raise UsageError(f"{place} is no folder: give the folder or the http(s) URL of a public log")
-    source = open_source(place)
+    source = _replica(Path(place)) if (Path(place) / "node.toml").is_file() else open_source(place)
     click.get_current_context().call_on_close(source.close)
     return source
+
+
+def _replica(home: Path) -> Source:
+    """The replica of a node's home."""
+    from ledger.database import open_engine  # noqa: PLC0415  only a home has a database
+    from ledger.source_replica import ReplicaSource  # noqa: PLC0415
+    from node.store.migrate import migrate  # noqa: PLC0415
+
+    configuration = read_configuration(home)
+    engine = open_engine(configuration.store_url)
+    migrate(engine)
+    return ReplicaSource(engine, NetworkFile.read(configuration.home.network).policy, str(home))
 
 
 def reporter() -> Reporter:

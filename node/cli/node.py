@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from node.cli import node_journal
 from node.config import ROLES, read_configuration
 from node.operator import OperatorClient
 from node.setup import init_home
@@ -19,7 +21,26 @@ from node.setup import init_home
 HOME = click.argument("home", type=click.Path(path_type=Path))
 
 
-@click.group()
+LATER = ("backup", "rejoin", "restore")
+"""Commands in ``node.cli.node_backup``, imported when they are used."""
+
+
+class NodeCommands(click.Group):
+    """The group's commands, the rarer ones from a module of their own."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command's name."""
+        return sorted({*super().list_commands(ctx), *LATER})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """One command."""
+        if cmd_name not in LATER:
+            return super().get_command(ctx, cmd_name)
+        found: click.Command = getattr(importlib.import_module("node.cli.node_backup"), cmd_name)
+        return found
+
+
+@click.group(cls=NodeCommands)
 def node() -> None:
     """A member's own node."""
 
@@ -100,3 +121,6 @@ def _end_with_parent(ended: threading.Event) -> None:
     while os.read(sys.stdin.fileno(), 4096):
         pass
     ended.set()
+
+
+node.add_command(node_journal.command)

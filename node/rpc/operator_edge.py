@@ -61,6 +61,7 @@ class OperatorEdge(operator_pb2_grpc.OperatorServicer):
             "quorum": services.ledger.policy.quorum,
             "waiting": services.outbox.waiting(),
             "evidence": services.ledger.evidence,
+            "restored": services.memory.state(),
             "spent": services.stopwatch.read(),
             "sumkey": services.view.sumkey() is not None,
             "datasets": [

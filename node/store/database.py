@@ -76,11 +76,32 @@ def put(connection: Connection, table: Table, key: dict[str, Any], values: dict[
 
 
 def note(
-    connection: Connection, at: int, peer: str, query: str, dataset: str, result: str, *, reported: bool
+    connection: Connection,
+    at: int,
+    peer: str,
+    query: str,
+    dataset: str,
+    result: str,
+    *,
+    reported: bool,
+    record: str = "",
 ) -> None:
-    """Write one line of the journal inside the caller's transaction."""
-    connection.execute(
-        insert(tables.journal).values(
-            at=at, peer=peer, query=query, dataset=dataset, result=result, reported=int(reported)
-        )
-    )
+    """Write a department's line of the journal inside the caller's transaction.
+
+    Args:
+        connection: the caller's.
+        at, peer, query, dataset, result: what was asked when and by whom, and what was said.
+        reported: an entry of its own stands for the line; False: the next ``incident`` will count it.
+        record: hex digest in that entry, see ``tables.journal``.
+    """
+    values = {"at": at, "peer": peer, "query": query, "dataset": dataset, "result": result}
+    kind = "answer" if reported else "incident"
+    row = insert(tables.journal).values(**values, reported=int(reported), kind=kind, record=record)
+    connection.execute(row)
+
+
+def note_release(connection: Connection, at: int, peer: str, query: str, case: int, record: str) -> None:
+    """Write a trustee's line inside the caller's transaction; ``record`` is the list's recorded digest."""
+    values = {"at": at, "peer": peer, "query": query, "dataset": "", "result": "released", "reported": 1}
+    row = insert(tables.journal).values(**values, kind="release", case_index=case, record=record)
+    connection.execute(row)

@@ -1,4 +1,9 @@
-"""Bringing a node's database to this version with alembic; safe to run at every start."""
+"""Bringing a node's database to this version with alembic; safe to run at every start.
+
+One transaction for all revisions, on both engines: killed half way, the database is at its old revision with
+its old tables, and the next start begins again. A database that a newer program has upgraded is refused: what
+it holds cannot be understood here.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +11,61 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine
 
 from ledger.database import writing
+from node.errors import StoreError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+HEAD = "head"
 
 
-def migrate(engine: Engine) -> None:
-    """Upgrade the database to the newest revision, in one transaction."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+def migrate(engine: Engine, revision: str = HEAD, *, scripts: Path = MIGRATIONS) -> None:
+    """Upgrade the database to a revision, the newest unless said otherwise, in one transaction.
+
+    Raises:
+        StoreError: the database is newer than this program.
+    """
     with writing(engine) as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        upgrade(connection, revision, scripts=scripts)
+
+
+def upgrade(connection: Connection, revision: str = HEAD, *, scripts: Path = MIGRATIONS) -> None:
+    """Upgrade the database inside the caller's transaction.
+
+    Args:
+        connection: of a transaction that writes.
+        revision: where to stop: another than the newest only while an older backup is restored.
+        scripts: folder of the revisions.
+
+    Raises:
+        StoreError: the database is newer than this program.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(scripts))
+    require_known(current_revision(connection), scripts=scripts)
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+def current_revision(connection: Connection) -> str | None:
+    """Revision the database is at; None for an empty one."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def require_known(revision: str | None, *, scripts: Path = MIGRATIONS) -> None:
+    """A revision is one of this program's.
+
+    Raises:
+        StoreError: it is not: a newer program has upgraded the database.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(scripts))
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if revision is not None and revision not in known:
+        raise StoreError(
+            f"the database is at revision {revision}, which this version of hedui does not know: install the "
+            "version that upgraded it, or a newer one, or restore a backup made before the upgrade"
+        )

@@ -40,8 +40,19 @@ journal = Table(
     Column("dataset", String(128), nullable=False),
     Column("result", String(96), nullable=False),
     Column("reported", Integer, nullable=False),
+    Column("kind", String(16), nullable=False, server_default=""),
+    Column("case_index", Integer, nullable=True),
+    Column("record", String(64), nullable=False, server_default=""),
 )
-"""What was asked of this node and what it said: every answer and every refusal, without identities."""
+"""What was asked of this node and what it said: every answer, refusal and release, without identities.
+
+``kind`` says what stands for the line on the ledger, ``record`` is the hex digest that the entry carries:
+
+    answer      under a valid intent: ``query.answer`` with this ``response``; no record where an earlier
+                refusal is on the ledger already
+    incident    without one: the ``incident`` with this ``commitment``; no record until it is counted
+    release     a trustee's share for ``case_index``: ``share.release`` with this ``list``
+"""
 
 own_publication = Table(
     "own_publication",
@@ -153,3 +164,18 @@ rule_text = Table(
     Column("text", LargeBinary, nullable=False),
 )
 """Office and approvers: texts of rule sets, ``<id>@<version>``."""
+
+restored = Table(
+    "restored",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("backup", String(64), nullable=False),
+    Column("moment", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("witness", Integer, nullable=False),
+    Column("fence", BigInteger, nullable=True),
+    Column("fence_time", BigInteger, nullable=True),
+)
+"""Each time this home was put back from a backup: which one, its moment and ledger size, when; whether its
+witness may cosign again (0, 1); index and time of the entry that says so, once final (``node.memory``)."""

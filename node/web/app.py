@@ -22,14 +22,15 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from ledger.witness import TEXT
+from node.errors import ServiceUnavailable
 from node.web.allowance import Allowance
 from node.web.files import FRESH, PublicFiles
 from node.witnessing import WitnessDesk
 
-BODY_BYTES = 512 * 1024
-"""Largest request: 63 hashes and a checkpoint with a hundred long signatures stay below it."""
-SUBMISSIONS = (50.0, 100)
-"""Requests to cosign a second, and at once."""
+BODY_BYTES = 64 * 1024
+"""Largest request: 63 hashes and a checkpoint with a hundred Ed25519 or fifteen ML-DSA-44 signatures."""
+SUBMISSIONS = (20.0, 100)
+"""Requests to cosign a second, and at once: the largest, of whatever content, takes this node some 10 ms."""
 READS = (500.0, 1000)
 """Reads a second, and at once."""
 SUBMIT = "add-checkpoint"
@@ -53,6 +54,7 @@ def create_app(
     app.url_map.merge_slashes = False
     submissions, reads = Allowance(*SUBMISSIONS, clock), Allowance(*READS, clock)
     app.register_error_handler(HTTPException, _refusal)
+    app.register_error_handler(ServiceUnavailable, _unavailable)
     app.register_error_handler(Exception, _defect)
     if desk is not None:
 
@@ -117,6 +119,11 @@ def _refusal(error: HTTPException) -> Response:
         if name == "Allow":
             answer.headers[name] = value
     return answer
+
+
+def _unavailable(error: ServiceUnavailable) -> Response:
+    """A witness that was put back from a backup says nothing before it has caught up."""
+    return _answer(503, f"{error}\n".encode(), TEXT)
 
 
 def _defect(error: Exception) -> Response:

@@ -10,7 +10,7 @@
 | sustained | the same with 512 appends under way at any time |
 | proof | an inclusion proof of a random entry from the database's tiles |
 | hashing | the Merkle part of a verification: bundles, leaf hashes, every tile of every level, root |
-| replay | the contract entry by entry, every signature by OpenSSL, nothing ahead: what a node does live |
+| replay | the contract entry by entry, nothing examined ahead: what a node does live |
 | verification | ``verify_folder`` with a worker a core: everything, every signature |
 | restart | a sequencer process from its start to ready, on a log of 10^5 entries; then its first append |
 
@@ -37,11 +37,12 @@ from typing import Any
 
 from ledger import contract
 from ledger.database import open_engine
-from ledger.merkle import leaf_hash, root_from
-from ledger.ordering import OrderedLog
+from ledger.merkle import inclusion_path, leaf_hash, root_from
 from ledger.replay import Replay
 from ledger.source import FolderSource
 from ledger.state import MemoryState
+from ledger.store import TileCache, TreeStore
+from ledger.tables import LOG as TABLES
 from ledger.tiles import TILE_WIDTH, Tile, TileSource, TileWriter, decode_bundle, tiles_of
 from ledger.verify import verify_folder
 from ledger.verify_files import settled
@@ -50,7 +51,7 @@ from node.workers import worker_pool
 from tests.bench import bench_appends
 from tests.bench.bench_check import percentile
 from tests.bench.log_network import LogNetwork
-from tests.bench.made_log import LOG, Nothing, public_folder
+from tests.bench.made_log import Nothing, public_folder
 from tests.bench.made_store import log_store, sequencer_folder
 
 KEPT = Path("bench")
@@ -76,6 +77,7 @@ def alone(work: Callable[..., dict[str, float]], *arguments: Any) -> dict[str, f
     here, there = context.Pipe()
     process = context.Process(target=_measured, args=(there, work, arguments))
     process.start()
+    there.close()
     found: dict[str, float] = here.recv()
     process.join()
     return found
@@ -143,11 +145,11 @@ def replay(folder: Path, count: int) -> dict[str, float]:
 
 def proofs(file: Path, size: int) -> dict[str, float]:
     """Milliseconds a proof of a random entry takes."""
-    log = OrderedLog(open_engine(f"sqlite:///{file}"), LOG, contract.apply)
+    tiles = TileCache(open_engine(f"sqlite:///{file}"), TreeStore(TABLES))
     draw, walls = random.Random(size), []
     for _ in range(PROOFS):
         began = time.perf_counter()
-        log.inclusion_paths([draw.randrange(size)], size)
+        inclusion_path(draw.randrange(size), size, tiles.source())
         walls.append((time.perf_counter() - began) * 1000)
     return {"p50_ms": percentile(walls, 0.5), "p99_ms": percentile(walls, 0.99)}
 
@@ -157,9 +159,7 @@ def of_size(size: int, processes: int) -> dict[str, Any]:
     folder = public_folder(size, KEPT, processes)
     file = KEPT / f"{folder.name}.db"
     if not file.exists():
-        with worker_pool(processes) as workers:
-            verified = verify_folder(folder, workers=workers)
-        log_store(folder, verified, file, whole=size == RESTART_SIZE).dispose()
+        log_store(folder, file, verify_folder(folder) if size == RESTART_SIZE else None)
     return {
         "hashing": alone(hashing, folder),
         "replay": alone(replay, folder, min(size, REPLAYED)),

@@ -31,13 +31,14 @@ from ledger.wire import log_pb2, log_pb2_grpc
 from ledger.witness import Witness
 from ledger.witness_store import SqlWitnessStore
 from node.config import prepare_transport
-from node.member import LocalTransport, WitnessOverWire
+from node.engines import LocalTransport, WitnessOverWire
 from node.processes import free_ports
 from node.rpc.channel import Channels
 from node.rpc.directory import Contact, Directory
-from node.rpc.ledger_edge import Cosigned, LogEdge, WitnessEdge
+from node.rpc.ledger_edge import LogEdge, WitnessEdge
 from node.rpc.server import Peers, start_server
 from node.services import system_clock
+from node.witnessing import Cosigned, WitnessDesk
 from tests.bench.made_log import COSIGNERS, LOG, ROLES, founding
 
 SEQUENCER = "seq"
@@ -115,8 +116,8 @@ def run_witness(place: Place, connection: Connection) -> None:
     prepare_transport()
     cosigner = COSIGNERS[witness_members(len(COSIGNERS)).index(place.member)]
     witness = Witness(cosigner, [LOG.verifier], SqlWitnessStore(place.engine()))
-    peers = Peers(place.directory())
-    edge = WitnessEdge(peers, witness, LOG.verifier.name, Cosigned(), SEQUENCER, system_clock)
+    desk = WitnessDesk(witness, LOG.verifier.name, Cosigned(), system_clock)
+    edge = WitnessEdge(Peers(place.directory()), desk, SEQUENCER)
     server = place.serve(lambda made: log_pb2_grpc.add_WitnessServicer_to_server(edge, made))
     answer_until_told(connection)
     server.stop(0).wait()

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor
 from itertools import chain, islice
 from pathlib import Path
 
@@ -133,7 +133,7 @@ def questions(numbers: range) -> list[bytes]:
     return [leaf for number in numbers for leaf in question(number)]
 
 
-def leaves_of(size: int, pool: ProcessPoolExecutor) -> Iterator[bytes]:
+def leaves_of(size: int, pool: Executor) -> Iterator[bytes]:
     """The first ``size`` leaves of the made log."""
     first = [entry.leaf() for entry, _ in founding().entries]
     step = 64
@@ -159,12 +159,13 @@ def public_folder(size: int, kept: Path, processes: int) -> Path:
     part = kept / f".part-{size}"
     shutil.rmtree(part, ignore_errors=True)
     with worker_pool(processes) as pool:
-        _write(part, leaves_of(size, pool))
+        write(part, leaves_of(size, pool))
     part.rename(folder)
     return folder
 
 
-def _write(folder: Path, leaves: Iterator[bytes]) -> None:
+def write(folder: Path, leaves: Iterator[bytes]) -> None:
+    """Write a public folder of these leaves under ``POLICY``."""
     writer = TileWriter(0, Nothing())
     while bundle := list(islice(leaves, TILE_WIDTH)):
         index = writer.size // TILE_WIDTH

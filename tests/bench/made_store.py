@@ -8,11 +8,14 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from ledger.checkpoint import Checkpoint
 from ledger.database import open_engine, writing
+from ledger.digest import DIGEST_KEY
 from ledger.entry import parse
 from ledger.merkle import HASH_BYTES, leaf_hash
 from ledger.note import Note
 from ledger.ordering import ORDERED, STAGED
+from ledger.replay import NO_TIME
 from ledger.store import Head, Row, TreeStore
 from ledger.tables import LOG as TABLES
 from ledger.tables import create_tables
@@ -22,40 +25,43 @@ from ledger.verify import Verification
 VALUES_AT_ONCE = 4096
 
 
-def log_store(public: Path, verified: Verification, file: Path, *, whole: bool) -> Engine:
-    """The database ``file`` of a verified public folder, made unless it is there.
+def log_store(public: Path, file: Path, verified: Verification | None) -> None:
+    """The database ``file`` of a public folder, made unless it is there.
 
     Args:
-        public: the folder. verified: what its verification gave. file: the database.
-        whole: leaves and the contract's state too; else only what proofs need.
+        public: the folder. file: the database.
+        verified: what its verification gave, for leaves and state; None: only what proofs need.
     """
     if not file.exists():
         part = file.with_suffix(".part")
         part.unlink(missing_ok=True)
         engine = open_engine(f"sqlite:///{part}")
         create_tables(engine)
-        _fill(engine, public, verified, whole=whole)
+        _fill(engine, public, verified)
         engine.dispose()
         part.rename(file)
-    return open_engine(f"sqlite:///{file}")
 
 
-def _fill(engine: Engine, public: Path, verified: Verification, *, whole: bool) -> None:
+def _fill(engine: Engine, public: Path, verified: Verification | None) -> None:
     store = TreeStore(TABLES)
     note = Note.parse((public / "checkpoint").read_bytes())
-    head = Head(verified.size, verified.root, Note(note.text, note.signatures[:1]).format(), verified.time)
+    told = Checkpoint.parse(note.text)
+    time = NO_TIME if verified is None else verified.time
+    head = Head(told.size, told.root, Note(note.text, note.signatures[:1]).format(), time)
     with writing(engine) as connection:
-        for tile in tiles_of(verified.size):
+        for tile in tiles_of(told.size):
             data = (public / tile.path).read_bytes()
             if tile.level >= 0:
                 store.put_tiles(connection, {(tile.level, tile.index): data[: tile.width * HASH_BYTES]})
-            elif whole:
+            elif verified is not None:
                 begin = tile.index * TILE_WIDTH
                 store.put_rows(connection, list(_rows(begin, decode_bundle(data, tile.width))))
-        if whole:
+        if verified is not None:
             values = list(verified.state.values.items())
             for begin in range(0, len(values), VALUES_AT_ONCE):
                 store.put_values(connection, dict(values[begin : begin + VALUES_AT_ONCE]))
+            record = store.state_digest(connection).record(head.size, head.time)
+            store.put_values(connection, {DIGEST_KEY: record})
         for name in (STAGED, ORDERED):
             store.swap_head(connection, name, None, head)
 

@@ -231,7 +231,9 @@ def test_an_entry_the_contract_refuses_is_void_whoever_ordered_it(
     assert len(bureau.send(bureau.question(second)).answers) == 2, "a void entry takes neither id nor slot"
 
 
-def test_a_log_rewritten_from_a_backup_is_not_followed(own_county: County, bureau: Bureau) -> None:
+def test_a_log_rewritten_from_a_backup_is_not_followed_until_recovered(
+    own_county: County, bureau: Bureau
+) -> None:
     """The sequencer's database is put back to an earlier state: its witnesses have seen more."""
     home = own_county.home("court").root
     own_county.end("court")
@@ -246,11 +248,17 @@ def test_a_log_rewritten_from_a_backup_is_not_followed(own_county: County, burea
         own_county.start("court")
         with refused("unavailable", "quarantined"):
             bureau.logged(own_county.case())
+        running = hedui("ledger", "recover", home, home / "ledger")
+        assert running.returncode == 2, running.stderr
         own_county.end("court")
-    finally:
+        done = hedui("ledger", "recover", home, home / "ledger")
+        assert done.returncode == 0, done.stderr
+    except BaseException:
         for path in home.glob("*.db*"):
             path.unlink()
         for name, data in kept.items():
             (home / name).write_bytes(data)
+        raise
+    finally:
         own_county.start("court")
     assert len(patiently(lambda: bureau.send(bureau.question(finished))).answers) == 2

@@ -311,7 +311,7 @@ def test_the_key_is_derived_once(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     def derive(*_: object) -> bytes:
         raise AssertionError("derived again")
 
-    monkeypatch.setattr("keys.vault._wrapping_key", derive)
+    monkeypatch.setattr("keys.wrapping._wrapping_key", derive)
     vault.put("node", b"seed")
     assert vault.get("node") == b"seed"
 

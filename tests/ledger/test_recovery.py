@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ledger.database import open_engine
 from ledger.errors import ForkError, LogError, Quarantined, VerificationError
 from ledger.mirror import update_mirror
 from ledger.ordering import Candidate, OrderedLog
@@ -14,6 +15,7 @@ from ledger.recovery import Recovered, recover_log
 from ledger.replica import Replica
 from ledger.source import FolderSource
 from ledger.tables import LOG as TABLES
+from ledger.tables import create_tables
 from ledger.verify import verify_folder
 from tests.ledger.contract_cases import NETWORK
 from tests.ledger.log_cases import LOG, POLICY, World, cheap, cosigned, leaf
@@ -201,6 +203,22 @@ def test_a_witness_that_has_seen_more_than_the_copy_keeps_the_log_in_quarantine(
     with pytest.raises(Quarantined, match="has seen 4 entries"):
         log.wait_ready(5)
     log.stop()
+
+
+@pytest.mark.postgres
+def test_recovery_in_postgresql(world: World, postgres_url: str) -> None:
+    leaves = [leaf() for _ in range(300)]
+    Growing(world.folder / "mirror").add(*leaves)
+    engine = open_engine(postgres_url)
+    create_tables(engine)
+    old = OrderedLog(engine, LOG, cheap)
+    old.stage([Candidate.parse(one) for one in leaves[:3]], lambda refusal: None)
+    old.order()
+    found = recover_log(engine, FolderSource(world.folder / "mirror"), POLICY, Kept(), apply=cheap)
+    assert (found.size, found.before) == (300, 3)
+    again = OrderedLog(engine, LOG, cheap)
+    assert (again.head.size, again.pending, again.leaves(0, 300)) == (300, 0, leaves)
+    engine.dispose()
 
 
 def test_void_entries_keep_their_place(tmp_path: Path) -> None:

@@ -72,6 +72,18 @@ def test_the_time_never_goes_back(witness):
     assert cosign(witness, body(3, 9), MOMENT + 7) == MOMENT + 7
 
 
+def test_the_same_head_in_the_same_second_is_answered_without_a_write(store, monkeypatch):
+    witness = Witness(COSIGNERS[0], [LOG.verifier], store)
+    swaps = []
+    swap = store.swap
+    monkeypatch.setattr(store, "swap", lambda *record: swaps.append(record) or swap(*record))
+    answers = [witness.add_checkpoint(request, MOMENT) for request in (body(0, 8), body(8, 8), body(8, 8))]
+    assert answers[0] == answers[1] == answers[2]
+    assert len(swaps) == 1
+    assert witness.add_checkpoint(body(8, 8), MOMENT + 1) != answers[0]
+    assert len(swaps) == 2
+
+
 def test_a_wrong_old_size_is_told_the_right_one(witness):
     assert witness.add_checkpoint(body(3, 8), MOMENT) == (409, b"0\n", SIZE_TYPE)
     cosign(witness, body(0, 8))

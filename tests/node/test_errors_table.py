@@ -97,7 +97,7 @@ def test_codes_are_each_one_class_of_its_package() -> None:
         (errors.StoreError("x"), 3),
         (Refused("slot_taken", "x"), 1),
         (QuorumError("x"), 3),
-        (ForkError("x"), 3),
+        (ForkError("x"), 1),
         (SecretMissing("x"), 2),
         (ProtocolError("x"), 1),
     ],

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import insert
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import insert, text
 from sqlalchemy.exc import IntegrityError
 
-from ledger.database import open_engine
+from ledger.database import open_engine, writing
 from node.store import tables
 from node.store.database import Store, note, put
-from node.store.migrate import migrate
+from node.store.migrate import MIGRATIONS, migrate
 
 pytestmark = pytest.mark.postgres
 
@@ -17,8 +19,19 @@ pytestmark = pytest.mark.postgres
 def test_a_store_on_postgresql(postgres_url: str) -> None:
     engine = open_engine(postgres_url)
     migrate(engine)
+    with writing(engine) as connection:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
+        old = {"at": 1, "peer": "office", "query": "", "dataset": "tax.income", "result": "refused:receipt"}
+        columns = ", ".join([*old, "reported"])
+        values = ", ".join(f":{name}" for name in old)
+        connection.execute(text(f"INSERT INTO journal ({columns}) VALUES ({values}, 0)"), old)
+    migrate(engine)
     migrate(engine)
     store = Store(engine)
+    assert [(row["kind"], row["record"]) for row in store.all(tables.journal)] == [("incident", "")]
     long_code = "refused:" + "x" * 80
     with store.writing() as connection:
         connection.execute(insert(tables.outbox).values(id="a", leaf=b"\0\1", state=long_code, created=1))

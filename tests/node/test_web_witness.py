@@ -261,7 +261,7 @@ def test_an_allowance_bounds_what_strangers_may_ask(edge: Edge) -> None:
     statuses = [edge.caller.post(b"x").status for _ in range(101)]
     assert statuses == [400] * 100 + [429]
     assert edge.caller.post(b"x").headers["retry-after"] == "1"
-    edge.seconds += 0.1
+    edge.seconds += 0.25
     assert [edge.caller.post(b"x").status for _ in range(6)] == [400] * 5 + [429]
 
 

@@ -20,14 +20,14 @@ from node.documents import read_object
 from node.errors import Refusal, ServiceUnavailable
 from node.identity import signature
 from node.ledger_client import LedgerClient, RemoteTransport
-from node.release import Prepared, Trustee
+from node.release import Prepared
 from node.rpc.directory import Contact, Directory
 from node.rpc.server import DEFECT
 from node.scenario.model import Case
 from node.store import tables
-from node.subjects import allowance_message
+from node.subjects import WITHOUT_MEMORY, allowance_message
 from protocols.check.certificate import certify
-from tests.node.ledger_in_memory import DENG, FANG, NETWORK, RULES, Network, stranger
+from tests.node.ledger_in_memory import ANNA, DENG, FANG, NETWORK, RULES, Network, stranger
 from tests.node.questions import check, copied, hold, refused, send
 from tests.node.wire_in_memory import WireError
 
@@ -182,21 +182,29 @@ def test_a_household_is_not_split_into_two_totals(net: Network) -> None:
     refused(net, "desk", "Certify", split, "malformed")
 
 
-def test_roles_restored_from_an_old_backup_stop(net: Network) -> None:
+def test_roles_that_have_forgotten_open_and_certify_by_two_people_only(net: Network) -> None:
     """What was opened or asked is remembered in the store alone; the ledger shows what is missing there."""
-    message = hold(net, net.case(DENG, FANG), "trust", "Open")
-    send(net, "trust", "Open", message)
+    opened, further = (hold(net, net.case(*ids), "trust", "Open") for ids in ((DENG, FANG), (ANNA,)))
+    send(net, "trust", "Open", opened)
     trust, desk = net.services["trust"], net.services["desk"]
-    for services, table in ((trust, tables.release), (desk, tables.certificate)):
+    for services, table in (
+        (trust, tables.release),
+        (trust, tables.released_row),
+        (desk, tables.certificate),
+    ):
         with services.store.writing() as connection:
             connection.execute(delete(table))
-    restored = Trustee(trust)
-    with pytest.raises(ServiceUnavailable, match="newest backup"):
-        restored._require_memory()
-    asked = hold(net, net.case(stranger(906)), "desk", "Certify")
-    net.registrar.subjects._remembers = False  # as after a start
-    with pytest.raises(ServiceUnavailable, match="newest backup"):
-        send(net, "desk", "Certify", asked)
+    net.trustee._lost = net.registrar.subjects._lost = None  # as after a start
+    refused(net, "trust", "Open", opened, "already_released")
+    refused(net, "trust", "Open", further, "row_released")
+    case = net.case(stranger(906))
+    asked = hold(net, case, "desk", "Certify")
+    assert code_of(net, asked) == "already_asked"
+    allow(net, case, "restored")
+    assert code_of(net, asked) == ""
+    assert desk.ledger.wait_for(lambda _: desk.outbox.waiting() == 0, 10)
+    incidents = desk.ledger.replica.of_type("incident")
+    assert WITHOUT_MEMORY in {entry.body["code"] for _, entry in incidents}
 
 
 def test_a_removed_member_is_nobody() -> None:

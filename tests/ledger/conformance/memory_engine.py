@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,9 +19,9 @@ from tests.ledger.fabric.memory_fabric import PACKAGE, Network
 class MemoryNetwork:
     """Peers in memory and a chaincode whose contract a test may exchange."""
 
-    def __init__(self, apply: Apply = contract.apply) -> None:
+    def __init__(self, apply: Apply = contract.apply, clock: Callable[[], int] | None = None) -> None:
         self.apply = apply
-        self.network = Network()
+        self.network = Network(clock)
         self._server = ChaincodeServer(Chaincode(self.network.clock, self._run), PACKAGE)
         endpoint = f"127.0.0.1:{self._server.start('127.0.0.1:0')}"
         for peer in self.network.peers.values():

@@ -53,6 +53,7 @@ CHANNEL = "hedui"
 CHAINCODE = "hedui"
 PACKAGE = "hedui:0123456789abcdef"
 ORGANISATIONS = ("Org1MSP", "Org2MSP")
+BATCH_SECONDS = 0.01
 Kind: Any = chaincode_shim_pb2.ChaincodeMessage
 Code: Any = transaction_pb2.TxValidationCode
 
@@ -473,8 +474,11 @@ class DeliverEdge:
 class Network:
     """Peers of some organisations and one orderer."""
 
-    def __init__(self, organisations: tuple[str, ...] = ORGANISATIONS, batch: float = 0.01) -> None:
-        self.batch = batch
+    def __init__(
+        self, clock: Callable[[], int] | None = None, organisations: tuple[str, ...] = ORGANISATIONS
+    ) -> None:
+        """Start it; its time stands at ``now`` where no clock is given."""
+        self._clock = clock
         self.held = False
         self.now = MOMENT
         self.peers: dict[str, Peer] = {}
@@ -495,7 +499,7 @@ class Network:
 
     def clock(self) -> int:
         """The clock of every host."""
-        return self.now
+        return self.now if self._clock is None else self._clock()
 
     def order(self, envelope: bytes) -> None:
         """Take a transaction."""
@@ -538,7 +542,7 @@ class Network:
                 self._changed.wait_for(lambda: (self._waiting and not self.held) or not self._open)
                 if not self._open:
                     return
-                self._changed.wait_for(lambda: not self._open, self.batch)
+                self._changed.wait_for(lambda: not self._open, BATCH_SECONDS)
                 batch, self._waiting = self._waiting, []
             self._cut(batch)
 

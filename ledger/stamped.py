@@ -1,0 +1,174 @@
+"""Time-stamped checkpoints beside the public files: where they lie, how they are written and checked.
+
+    timestamps/<size>-<root in hex>.note     the checkpoint's note as it was stamped
+    timestamps/<size>-<root in hex>.tsr      the authority's answer (RFC 3161, DER)
+
+The note is kept with its token, since the log's own checkpoint moves on and is cosigned anew. A head is
+stamped once. The note comes first and the token after it, each put in place by a rename from a folder
+beside the public one: a note without a token is a stamp that was not finished, and harmless.
+
+The verifier wants each note signed by the log, and its root to be the one recomputed at its size. So a
+stamped head that this log no longer extends is named: that is a fork, with its proof in time. Cosignatures
+were verified when the note was stamped; they are not counted again, since a network's witnesses change.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledger.errors import LedgerError, TileError, TimestampError, VerificationError
+from ledger.policy import Policy
+from ledger.public import CHECKPOINT, TIMESTAMPS
+from ledger.source import NOTE_LIMIT, Source
+from ledger.timestamp import MAX_TOKEN_BYTES, Authority, Post, Token, parse_token, stamp, verify_token
+
+NOTE, TOKEN = ".note", ".tsr"
+_NAME = re.compile(rf"{TIMESTAMPS}/(0|[1-9][0-9]{{0,18}})-([0-9a-f]{{64}})(\.note|\.tsr)")
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """One time-stamped checkpoint.
+
+    Attributes:
+        size: of the stamped tree.
+        root: its root, 32 bytes.
+        time: second since 1970 of the authority's clock; None where the token is not there.
+        policy: OID of the authority's policy; empty without a token.
+        is_verified: whether the token was verified to a root that the reader trusts.
+    """
+
+    size: int
+    root: bytes
+    time: int | None
+    policy: str
+    is_verified: bool
+
+
+class Stamps:
+    """The stamps of one folder while it is verified.
+
+    Attributes:
+        sizes: sizes at which the recomputed root is wanted, see ``reached``.
+    """
+
+    def __init__(self, source: Source) -> None:
+        """Args: ``source`` holds the files."""
+        self._source = source
+        self._names: set[str] = set()
+        self._roots: dict[int, bytes] = {}
+        self.sizes: set[int] = set()
+
+    def take(self, name: str) -> None:
+        """Note down a file below ``timestamps/``.
+
+        Raises:
+            VerificationError: ``files``: it has no stamp's name.
+        """
+        found = _NAME.fullmatch(name)
+        if found is None:
+            raise VerificationError("files", name, "is no time-stamp's name: remove it")
+        self._names.add(name)
+        self.sizes.add(int(found[1]))
+
+    def reached(self, size: int, root: bytes) -> None:
+        """Take the recomputed root at a size."""
+        self._roots[size] = root
+
+    def check(self, policy: Policy, authority: Authority | None) -> tuple[Stamp, ...]:
+        """Check every stamp, by size.
+
+        Raises:
+            VerificationError: ``timestamp``.
+        """
+        stems = {name.rpartition(".")[0] for name in self._names}
+        return tuple(
+            sorted((self._check_one(stem, policy, authority) for stem in stems), key=lambda one: one.size)
+        )
+
+    def _check_one(self, stem: str, policy: Policy, authority: Authority | None) -> Stamp:
+        note = self._read(stem + NOTE, NOTE_LIMIT)
+        try:
+            _, head = policy.verify_log(note)
+        except LedgerError as error:
+            raise VerificationError("timestamp", stem + NOTE, str(error)) from error
+        if stem_of(head.size, head.root) != stem:
+            raise VerificationError("timestamp", stem + NOTE, "is not the checkpoint its name says")
+        if self._roots.get(head.size) != head.root:
+            raise VerificationError(
+                "timestamp",
+                stem + NOTE,
+                "was signed and stamped, and this log is not its continuation",
+            )
+        if stem + TOKEN not in self._names:
+            return Stamp(head.size, head.root, None, "", is_verified=False)
+        data = self._read(stem + TOKEN, MAX_TOKEN_BYTES)
+        try:
+            token = parse_token(data, note) if authority is None else verify_token(data, note, authority)
+        except TimestampError as error:
+            raise VerificationError("timestamp", stem + TOKEN, str(error)) from error
+        return Stamp(head.size, head.root, token.time, token.policy, is_verified=authority is not None)
+
+    def _read(self, name: str, limit: int) -> bytes:
+        try:
+            return self._source.fetch(name, limit)
+        except TileError as error:
+            raise VerificationError("timestamp", name, str(error)) from error
+
+
+def stem_of(size: int, root: bytes) -> str:
+    """Name of a stamp below the public folder, without its suffix."""
+    return f"{TIMESTAMPS}/{size}-{root.hex()}"
+
+
+def stamp_folder(
+    root: Path, policy: Policy, post: Post, authority: Authority | None, now: int
+) -> Token | None:
+    """Stamp the checkpoint that a public folder has now.
+
+    Args:
+        root: the folder. policy: whom its reader trusts. post: asks the authority. authority: under whose
+        certificates the answer is verified; None: structure and nonce alone. now: second since 1970.
+
+    Returns:
+        The token; None where this head is stamped already, or the log is empty.
+
+    Raises:
+        NoteError, QuorumError: the checkpoint does not hold.
+        TimestampError: the answer does not hold.
+        Unavailable: the authority is out of reach.
+        TileError: there is no checkpoint.
+    """
+    try:
+        note = (root / CHECKPOINT).read_bytes()
+    except OSError as error:
+        raise TileError(f"{root} has no checkpoint to stamp: {error.strerror}") from error
+    head = policy.verify_checkpoint(note).checkpoint
+    stem = stem_of(head.size, head.root)
+    if head.size == 0 or (root / f"{stem}{TOKEN}").exists():
+        return None
+    token = stamp(note, post, authority, now)
+    _put(root, stem + NOTE, note)
+    _put(root, stem + TOKEN, token.data)
+    return token
+
+
+def _put(root: Path, name: str, data: bytes) -> None:
+    """Put a file in place whole and on the disk."""
+    beside = root.with_name(f".{root.name}.stamps")
+    beside.mkdir(exist_ok=True)
+    part = beside / secrets.token_hex(8)
+    with part.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    target = root / name
+    target.parent.mkdir(exist_ok=True)
+    part.replace(target)
+    with contextlib.suppress(OSError):
+        beside.rmdir()

@@ -1,0 +1,118 @@
+"""``hedui ledger reconcile``: node journals, the public log and the office's case files side by side."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from ledger.periods import check_time
+from node.cli.ledger_options import JSON, SOURCE, opened
+from node.config import Configuration, preferred_language, read_configuration
+from node.errors import EXIT_DIFFERENT, EXIT_OK, UsageError
+from node.messages import LANGUAGES, Messages
+from node.reconcile import compare
+from node.reconcile.casefile import read_case_files
+from node.reconcile.difference import Difference
+from node.reconcile.journal import read_home
+from node.reconcile.journal_file import read_file
+from node.reconcile.ledger_side import read_ledger
+from node.services import system_clock
+
+FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
+FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+@click.command()
+@SOURCE
+@click.option(
+    "--home", "homes", multiple=True, type=FOLDER, help="A node's home on this machine; repeatable."
+)
+@click.option("--journal", "files", multiple=True, type=FILE, help="A journal a member exported; repeatable.")
+@click.option("--reports", type=FOLDER, help="The office's reports.")
+@click.option("--openings", type=FOLDER, help="The office's openings; else those of a home given.")
+@click.option("--as-of", metavar="TIME", help="Count ages at this UTC time, 2026-11-22T02:00:00Z; else now.")
+@JSON
+@click.option("--language", type=click.Choice(LANGUAGES), help="Language; else the environment's.")
+def reconcile(
+    source: str,
+    *,
+    homes: tuple[Path, ...],
+    files: tuple[Path, ...],
+    reports: Path | None,
+    openings: Path | None,
+    as_of: str | None,
+    as_json: bool,
+    language: str | None,
+) -> int:
+    """Compare the public log in a folder or under a URL with journals and case files; name every difference.
+
+    Verify the log first with `hedui ledger verify`. Exit status: 0 nothing differs, 4 something does, else an
+    error.
+    """
+    ledger = read_ledger(opened(source))
+    configurations = [read_configuration(home) for home in homes]
+    journals = [read_home(configuration) for configuration in configurations]
+    journals += [read_file(path, ledger.view) for path in files]
+    case_files = read_case_files(reports, _openings(openings, configurations))
+    found = compare.reconcile(ledger, journals, case_files, _moment(as_of))
+    if as_json:
+        click.echo(json.dumps(found.to_json(), ensure_ascii=False))
+    else:
+        for line in shown(found, Messages(preferred_language() if language is None else language)):
+            click.echo(line)
+    return EXIT_DIFFERENT if found.differences else EXIT_OK
+
+
+def shown(found: compare.Reconciliation, messages: Messages) -> list[str]:
+    """Lines for people."""
+    lines = [
+        messages.text(
+            "reconcile.compared",
+            entries=found.entries,
+            journals=", ".join(found.members) or "-",
+            reports=found.reports,
+        )
+    ]
+    for one in found.differences:
+        lines += _difference(one, messages)
+    for slot in found.slots:
+        lines.append(
+            messages.text(
+                "reconcile.slots", grant=slot.grant, period=slot.period, taken=slot.taken, used=slot.used
+            )
+        )
+    if found.pending:
+        lines.append(messages.text("reconcile.pending", count=found.pending))
+    end = "reconcile.differs" if found.differences else "reconcile.agrees"
+    return [*lines, messages.text(end, count=len(found.differences))]
+
+
+def _difference(one: Difference, messages: Messages) -> list[str]:
+    """A difference and each side's word."""
+    place = " ".join(part for part in (one.who, one.query, one.about) if part)
+    words = "; ".join(f"{messages.text(f'side.{side}')}: {word}" for side, word in one.sides)
+    return [f"{one.code} [{place}]", f"  {messages.text(f'difference.{one.code}')}", f"  {words}"]
+
+
+def _openings(given: Path | None, configurations: list[Configuration]) -> Path | None:
+    """The folder of openings: the one given, else that of the first office among the homes."""
+    if given is not None:
+        return given
+    own = (one.home.openings for one in configurations if "office" in one.roles)
+    return next((folder for folder in own if folder.is_dir()), None)
+
+
+def _moment(text: str | None) -> int:
+    """Seconds since 1970 of ``--as-of``, or now.
+
+    Raises:
+        UsageError: not a UTC time.
+    """
+    if text is None:
+        return system_clock()
+    try:
+        return int(check_time(text).timestamp())
+    except ValueError as error:
+        raise UsageError(f"--as-of: {error}") from error

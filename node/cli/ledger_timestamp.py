@@ -1,0 +1,51 @@
+"""``hedui ledger timestamp``: have the checkpoint of a log or mirror stamped by an authority (RFC 3161)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from ledger.policy import Policy
+from ledger.source import FolderSource
+from ledger.stamped import stamp_folder
+from ledger.timestamp_http import post_to
+from node.cli.ledger_options import JSON, opened, trusted_bytes
+from node.errors import UsageError
+from node.reconcile.ledger_side import read_policy
+from node.services import instant_text, system_clock
+from node.timestamps import read_authority
+
+FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--url", required=True, help="The authority's address.")
+@click.option(
+    "--ca", required=True, type=FILE, help="The authority's certificates, PEM, its root among them."
+)
+@click.option("--tsa-policy", metavar="OID", help="The authority's policy wanted; any when absent.")
+@click.option("--policy", type=FILE, help="Trust policy; else the one you pinned, else the log's own.")
+@JSON
+def timestamp(
+    folder: Path, *, url: str, ca: Path, tsa_policy: str | None, policy: Path | None, as_json: bool
+) -> None:
+    """Have the checkpoint of the public log or mirror in DIR stamped, and keep note and token beside it."""
+    source = opened(str(folder))
+    if not isinstance(source, FolderSource):
+        raise UsageError(
+            "a time-stamp is kept beside the log's files: give a folder, such as a mirror of the log"
+        )
+    pinned = trusted_bytes(policy, source)
+    trusted = read_policy(source) if pinned is None else Policy.parse(pinned.decode())
+    authority = read_authority(ca, tsa_policy)
+    token = stamp_folder(folder, trusted, post_to(url), authority, system_clock())
+    time = None if token is None else instant_text(token.time)
+    if as_json:
+        click.echo(json.dumps({"stamped": token is not None, "time": time}))
+    elif token is None:
+        click.echo("This checkpoint is stamped already")
+    else:
+        click.echo(f"The checkpoint is stamped: {time}, policy {token.policy}, number {token.serial}")

@@ -1,0 +1,122 @@
+"""``hedui node backup``, ``restore``, ``rejoin``: a node's state in one file, put back, taken up again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from ledger.database import open_engine
+from node.archive import Head
+from node.backup import back_up
+from node.config import environment_passphrase, passphrase_path, read_configuration
+from node.errors import ConfigurationError
+from node.home import Home
+from node.identity import open_keys
+from node.network import NetworkFile
+from node.rejoin import take_up
+from node.restore import restore as put_back
+from node.restore import verify
+from node.services import system_clock
+from node.store.migrate import migrate
+from node.witnessing import own_cosigner
+
+PATH = click.Path(path_type=Path)
+EXISTING = click.Path(path_type=Path, exists=True)
+SEALS = "Holds the passphrase that seals the backup; the node's own when absent."
+OPENS = "Holds the passphrase the backup was sealed under; HEDUI_PASSPHRASE when absent."
+
+
+@click.command("backup")
+@click.argument("home", type=PATH)
+@click.argument("file", type=PATH)
+@click.option("--passphrase-file", type=EXISTING, help=SEALS)
+def backup(home: Path, file: Path, passphrase_file: Path | None) -> None:
+    """Write the node of HOME into the new file FILE, sealed; the node may run meanwhile.
+
+    Secrets, database, configuration, published sets, openings. Not the passphrase file: keep that elsewhere.
+    """
+    configuration = read_configuration(home)
+    own = configuration.passphrase if passphrase_file is None else _read_passphrase(passphrase_file)
+    made = back_up(home, configuration.member, configuration.roles, file, own, system_clock())
+    click.echo(f"{file}: {_described(made.head)}; {file.stat().st_size:,} bytes")
+    sealed = "the node's passphrase" if passphrase_file is None else f"the passphrase in {passphrase_file}"
+    click.echo(f"It is sealed under {sealed}, and holds neither that nor the node's own: keep both elsewhere")
+    if made.left_out:
+        click.echo(f"Folders of the home that are not in it: {', '.join(made.left_out)}")
+
+
+@click.command("restore")
+@click.argument("file", type=EXISTING)
+@click.argument("home", type=PATH, required=False)
+@click.option("--passphrase-file", type=EXISTING, help=OPENS)
+@click.option("--store", metavar="URL", help="Another, empty database; that of node.toml when absent.")
+@click.option("--verify", "only_verify", is_flag=True, help="Read FILE to its end and put nothing down.")
+def restore(
+    file: Path, home: Path | None, passphrase_file: Path | None, store: str | None, only_verify: bool
+) -> None:
+    """Put the backup FILE back as HOME, which must not exist or be empty: all of it or nothing."""
+    passphrase = environment_passphrase() if passphrase_file is None else _read_passphrase(passphrase_file)
+    if not passphrase:
+        raise ConfigurationError("give the passphrase with --passphrase-file or HEDUI_PASSPHRASE")
+    if only_verify:
+        found = verify(file, passphrase)
+        click.echo(f"{file}: whole, {found.members} members; {_described(found.head)}")
+        return
+    if home is None:
+        raise ConfigurationError("name the HOME to put the backup into, or give --verify")
+    head = put_back(file, home, passphrase, system_clock(), store)
+    click.echo(f"{home}: {_described(head)}")
+    for line in _next_steps(home, head):
+        click.echo(line)
+
+
+@click.command("rejoin")
+@click.argument("home", type=EXISTING)
+@click.argument("checkpoint", type=EXISTING)
+def rejoin(home: Path, checkpoint: Path) -> None:
+    """Let the witness of the restored HOME go on from the file CHECKPOINT, where no quorum is left.
+
+    Only where so many nodes were restored at once that the ledger stands still. CHECKPOINT is the newest one
+    known anywhere: ask the auditor for that of the mirror.
+    """
+    configuration = read_configuration(home)
+    policy = NetworkFile.read(configuration.home.network).policy
+    cosigner = own_cosigner(configuration.member, open_keys(configuration).signing("witness"), policy)
+    engine = open_engine(configuration.store_url)
+    try:
+        migrate(engine)
+        verified = take_up(engine, policy, checkpoint.read_bytes(), cosigner)
+    finally:
+        engine.dispose()
+    click.echo(f"The witness goes on from {verified.checkpoint.size} entries: see that the node runs")
+
+
+def _read_passphrase(path: Path) -> bytes:
+    return path.read_bytes().strip()
+
+
+def _described(head: Head) -> str:
+    """What a backup is, for people."""
+    moment = datetime.fromtimestamp(head.moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    network = head.network or "no network yet"
+    roles = ", ".join(head.roles)
+    return f"node {head.member} ({roles}) of {network} at {moment}, {head.size} entries replayed"
+
+
+def _next_steps(home: Path, head: Head) -> list[str]:
+    """What the operator does now."""
+    where = passphrase_path(Home(home.resolve()))
+    steps = [
+        f"1. Put the node's passphrase into {where}, mode 0600, or set HEDUI_PASSPHRASE: it is in no backup",
+        "2. See that the lost node runs nowhere any more: two nodes with one key are not safe",
+        f"3. hedui node run {home}; it rejoins by itself: `hedui node status {home}` says when",
+    ]
+    after = {
+        "sequencer": "A log older than its witnesses' stays in quarantine: recover it from a mirror",
+        "department": "Publish again what was published after the backup: its log names each lost key",
+        "registrar": "Enter the papers since the backup again; questions for totals need a reason this month",
+        "trustee": "Rows that may have been opened since the backup open under `hedui share except`",
+    }
+    return steps + [f"   {text}" for role, text in after.items() if role in head.roles]

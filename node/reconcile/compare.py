@@ -1,0 +1,89 @@
+"""All comparisons in order: departments, incidents, office and registrar, reports, trustees, slots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from node.errors import UsageError
+from node.reconcile.answers import compare_answers
+from node.reconcile.casefile import CaseFiles
+from node.reconcile.difference import Difference
+from node.reconcile.incidents import compare_incidents
+from node.reconcile.journal import Journal
+from node.reconcile.ledger_side import LedgerSide
+from node.reconcile.questions import compare_questions
+from node.reconcile.releases import compare_releases
+from node.reconcile.reports import compare_reports
+from node.reconcile.sides import Sides
+from node.reconcile.slots import SlotCount, compare_slots
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """What was found.
+
+    Attributes:
+        differences: every difference, in the order of their codes.
+        pending: how much was too young to be judged.
+        entries: size of the log.
+        members: whose journals were compared.
+        reports: number of reports compared.
+        slots: slots taken and used by grant and period.
+    """
+
+    differences: tuple[Difference, ...]
+    pending: int
+    entries: int
+    members: tuple[str, ...]
+    reports: int
+    slots: tuple[SlotCount, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"differs", "differences", "pending", "compared", "slots"}``."""
+        return {
+            "differs": bool(self.differences),
+            "differences": [one.to_json() for one in self.differences],
+            "pending": self.pending,
+            "compared": {
+                "entries": self.entries,
+                "journals": list(self.members),
+                "reports": self.reports,
+            },
+            "slots": [asdict(slot) for slot in self.slots],
+        }
+
+
+def reconcile(
+    ledger: LedgerSide, journals: Iterable[Journal], files: CaseFiles, as_of: int
+) -> Reconciliation:
+    """Compare the sides.
+
+    Args:
+        ledger: the replayed log, read before the journals.
+        journals: of homes or of files, at most one a member.
+        files: the office's reports and openings.
+        as_of: second since 1970 at which ages are counted.
+
+    Raises:
+        UsageError: a journal is of another network, or a member's is given twice.
+    """
+    by_member: dict[str, Journal] = {}
+    for journal in journals:
+        if journal.network != ledger.network:
+            raise UsageError(f"the journal of {journal.member} is one of another network: leave it out")
+        if journal.member in by_member:
+            raise UsageError(f"the journal of {journal.member} is given twice: give it once")
+        by_member[journal.member] = journal
+    sides = Sides(ledger, by_member, files, as_of)
+    compare_answers(sides)
+    compare_incidents(sides)
+    compare_questions(sides)
+    compare_reports(sides)
+    compare_releases(sides)
+    slots = compare_slots(sides)
+    members = tuple(sorted(by_member))
+    return Reconciliation(
+        tuple(sides.found.found), sides.found.pending, ledger.tree.size, members, len(files.reports), slots
+    )

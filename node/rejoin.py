@@ -1,0 +1,183 @@
+"""How a node that was put back from a backup comes back: what it takes up from the ledger, role by role.
+
+    start → fence into the outbox, gap into the journal → replay → fence final in the own replay
+          → witness: its record moved up to the quorum's checkpoint under which the fence was replayed
+          → department: keys of publications retired meanwhile destroyed; publications whose key is lost named
+          → registrar: consents revoked meanwhile withdrawn
+          → memory settled: the roles work again
+
+Everything before the last step may be done again after a kill. ``node.memory`` says why this is enough.
+
+A witness whose record is larger than the checkpoint, or of another root, has seen another history: it stays
+silent, and the log line is evidence. Where so many witnesses were restored at once that no quorum is left to
+bring the fence onto the ledger, the operator takes up the newest checkpoint known anywhere
+(``take_up``, `hedui node rejoin`): with that, its witness cosigns again, and the fence can become final.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+
+from sqlalchemy import Engine, update
+
+from keys.errors import SecretMissing
+from ledger.cosignature import Cosigner
+from ledger.database import writing
+from ledger.errors import ForkError
+from ledger.merkle import root_from
+from ledger.note import Note
+from ledger.policy import Policy, VerifiedCheckpoint
+from ledger.witness import WitnessRecord, WitnessStore
+from ledger.witness_store import SqlWitnessStore
+from node.certify import NO_CONSENT
+from node.errors import ConfigurationError, StoreError
+from node.publish import LOST, open_secret, secret_name
+from node.services import Services
+from node.store import tables
+from node.store.database import put
+from node.witnessing import own_cosigner
+from protocols.psi.voprf import public_key
+
+log = logging.getLogger("hedui.rejoin")
+
+
+def rejoin(services: Services, witness: WitnessStore) -> bool:
+    """After a replay: take up what the ledger knows and this store does not, once the fence is final.
+
+    Args:
+        services: of the node.
+        witness: the records of its witness, unguarded.
+
+    Returns:
+        Whether the node has rejoined now.
+
+    Raises:
+        ForkError: the witness's record contradicts the ledger: it stays silent.
+    """
+    memory = services.memory
+    fences = memory.found()
+    if not fences:
+        return False
+    _move_up(services, witness)
+    if "department" in services.configuration.roles:
+        _department(services)
+    if "registrar" in services.configuration.roles:
+        _registrar(services)
+    memory.settle(fences)
+    log.warning(
+        "this node was put back from a backup and has rejoined at entry %d", services.ledger.replica.size
+    )
+    return True
+
+
+def _move_up(services: Services, store: WitnessStore) -> None:
+    """The witness's record becomes the checkpoint of the own replay."""
+    replica = services.ledger.replica
+    head, note = replica.checkpoint, replica.checkpoint_note
+    if head is None or note is None or "sequencer" in services.configuration.roles:
+        return
+    origin = services.ledger.policy.origin
+    record = store.read(origin)
+    if record is not None and not _extends(services, record, head):
+        raise ForkError(
+            "this node's witness has cosigned what the ledger does not show: it stays silent; keep its home "
+            "as evidence and call the auditor"
+        )
+    cosigner = own_cosigner(services.member, services.keys.signing("witness"), services.ledger.policy)
+    new = _record(record, head, note, cosigner)
+    if record != new and not store.swap(origin, record, new):
+        raise StoreError("the witness's record changed meanwhile: this is tried again")
+
+
+def _extends(services: Services, record: WitnessRecord, head: VerifiedCheckpoint) -> bool:
+    """Whether the replayed ledger holds what the witness cosigned."""
+    if record.size > head.checkpoint.size:
+        return False
+    return root_from(record.size, services.ledger.replica.source()) == record.root
+
+
+def _record(
+    record: WitnessRecord | None, head: VerifiedCheckpoint, note: bytes, cosigner: Cosigner
+) -> WitnessRecord:
+    """The record of a checkpoint under the quorum, cosigned at the newest time known: none goes back."""
+    time = max([*head.cosigned.values(), 0 if record is None else record.time])
+    whole = Note.parse(note)
+    log_lines = tuple(line for line in whole.signatures if line.name == head.checkpoint.origin)
+    kept = Note(whole.text, (*log_lines, cosigner.cosign(whole.text, time)))
+    return WitnessRecord(head.checkpoint.size, head.checkpoint.root, time, kept.format())
+
+
+def _department(services: Services) -> None:
+    """Keys that were destroyed since the backup are destroyed again; lost ones are named."""
+    view, vault = services.view, services.keys.vault
+    kept = set(vault.names())
+    for dataset in view.datasets():
+        if dataset.partition(".")[0] != services.member:
+            continue
+        for label in view.labels(dataset):
+            key = {"dataset": dataset, "publication": label}
+            if view.retired(dataset, label):
+                with contextlib.suppress(SecretMissing):
+                    vault.delete(secret_name(dataset, label))
+                values = {"state": "destroyed", "details": ""}
+            elif not _has_key(services, kept, dataset, label):
+                log.error("the key of %s/%s is lost: publish %s again, or retire it", dataset, label, dataset)
+                values = {"state": "published", "details": LOST}
+            else:
+                continue
+            with services.store.writing() as connection:
+                put(connection, tables.own_publication, key, values)
+
+
+def _has_key(services: Services, kept: set[str], dataset: str, label: str) -> bool:
+    """Whether the vault holds the very key that was published, not one of a build that was begun again."""
+    published = services.view.publication(dataset, label)
+    if published is None or secret_name(dataset, label) not in kept:
+        return False
+    if public_key(open_secret(services, dataset, label).key).hex() == published.key:
+        return True
+    services.keys.vault.delete(secret_name(dataset, label))
+    return False
+
+
+def _registrar(services: Services) -> None:
+    """Consents that were withdrawn since the backup, as far as the ledger shows."""
+    consent = tables.consent
+    for _, entry in services.ledger.replica.of_type("consent.revoke"):
+        with services.store.writing() as connection:
+            withdrawn = consent.c.commitment == entry.body["commitment"]
+            connection.execute(update(consent).where(withdrawn).values(kind=NO_CONSENT))
+
+
+def take_up(engine: Engine, policy: Policy, note: bytes, cosigner: Cosigner) -> VerifiedCheckpoint:
+    """By hand, where no quorum is left: let a restored witness go on from this checkpoint.
+
+    Args:
+        engine: the node's database.
+        policy: the network's.
+        note: the newest checkpoint known anywhere: a mirror's, an auditor's, the public log's.
+        cosigner: the witness's key.
+
+    Raises:
+        NoteError, QuorumError: it does not verify under the policy.
+        ConfigurationError: the home was not restored, or the checkpoint is older than its witness's record.
+    """
+    verified = policy.verify_checkpoint(note)
+    store = SqlWitnessStore(engine)
+    record = store.read(policy.origin)
+    head = verified.checkpoint
+    same = record is not None and record.size == head.size and record.root != head.root
+    if record is not None and (record.size > head.size or same):
+        raise ConfigurationError(
+            "the checkpoint is older than what this witness has cosigned, or contradicts it: look for a "
+            "newer one at the auditor's mirror"
+        )
+    waiting = tables.restored.c.witness == 0
+    with writing(engine) as connection:
+        if connection.execute(update(tables.restored).where(waiting).values(witness=1)).rowcount == 0:
+            raise ConfigurationError("this home's witness waits for nothing: nothing was changed")
+    new = _record(record, verified, note, cosigner)
+    if record != new and not store.swap(policy.origin, record, new):
+        raise StoreError("the witness's record changed meanwhile: stop the node and try again")
+    return verified

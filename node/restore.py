@@ -1,0 +1,260 @@
+"""Putting a backup back: a whole home, or nothing.
+
+    file verified to its end into .HOME.restoring, beside HOME
+    → database loaded where it is no file of the home → migrations → marker → all synced → renamed to HOME
+
+HOME must not exist, or be an empty folder. Killed half way, nothing of it is in place; the next restore into
+the same HOME begins again, and takes up a database that was loaded from the same backup. The database gets a
+row in ``restored``, which the roles consult until the node has rejoined (``node.rejoin``).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import secrets
+import shutil
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from ledger.database import open_engine, writing
+from node.archive import COPY_BYTES, HOME_PREFIX, STORE, Head, Readable, read_archive
+from node.backup import sync_folder
+from node.config import store_url
+from node.errors import ConfigurationError, StoreError
+from node.home import Home, write_file
+from node.store import copying, tables
+from node.store.migrate import require_known, upgrade
+
+SPOOLED = ".database"
+SQLITE = "sqlite:///"
+_URL_LINE = re.compile(r"(?m)^url\s*=.*$")
+_STORE_SECTION = re.compile(r"(?ms)^\[store\][^\n]*\n(?P<lines>.*?)(?=^\[|\Z)")
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A backup that was read to its end.
+
+    Attributes:
+        head: what it says of itself.
+        members: number of its members.
+    """
+
+    head: Head
+    members: int
+
+
+def verify(file: Path, passphrase: bytes) -> Verified:
+    """Read a backup to its end without putting anything down.
+
+    Raises:
+        ConfigurationError: there is no such file.
+        SealedFileDamaged, WrongPassphrase, StoreError: it cannot be restored as it is.
+    """
+
+    def skip(head: Head, _name: str, data: Readable) -> None:
+        require_known(head.revision)
+        while data.read(COPY_BYTES):
+            pass
+
+    with _open(file) as source:
+        return Verified(*read_archive(source, passphrase, skip))
+
+
+def restore(file: Path, root: Path, passphrase: bytes, now: int, store: str | None = None) -> Head:
+    """Put a backup back as the home ``root``.
+
+    Args:
+        file: the backup.
+        root: must not exist, or be an empty folder.
+        passphrase: what the backup was sealed under.
+        now: seconds since 1970.
+        store: URL of another, empty database; that of node.toml when absent.
+
+    Raises:
+        ConfigurationError: the home is not empty, or node.toml cannot be given another database.
+        SealedFileDamaged, WrongPassphrase, StoreError: the file, or its database; nothing is in place.
+    """
+    root = root.resolve()
+    _require_free(root)
+    with _staging(root) as staging:
+        head = _extract(file, staging, passphrase)
+        home = Home(staging).require()
+        former = store_url(staging)
+        if store is not None:
+            write_file(home.configuration, _with_store(home.configuration.read_text("utf-8"), store))
+        _restore_store(staging, former, head, now)
+        _sync_tree(staging)
+        staging.rename(root)
+        sync_folder(root.parent)
+    return head
+
+
+def _require_free(root: Path) -> None:
+    if root.is_dir() and any(root.iterdir()):
+        raise ConfigurationError(f"{root} is not empty: a restore never replaces a home; name another folder")
+    if root.exists() and not root.is_dir():
+        raise ConfigurationError(f"{root} is a file: name a folder")
+    if os.path.ismount(root):
+        raise ConfigurationError(
+            f"{root} is the top of a mounted volume, which nothing can be renamed to: name a folder in it"
+        )
+    if not root.parent.is_dir():
+        raise ConfigurationError(f"{root.parent} is no folder: create it, or choose another")
+
+
+@contextmanager
+def _open(file: Path) -> Iterator[BinaryIO]:
+    try:
+        source = file.open("rb")
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be read: name a backup file") from error
+    with source:
+        yield source
+
+
+@contextmanager
+def _staging(root: Path) -> Iterator[Path]:
+    """The folder beside HOME that becomes it; empty, for one restore at a time, removed unless renamed."""
+    staging = root.with_name(f".{root.name}.restoring")
+    staging.mkdir(mode=0o700, exist_ok=True)
+    lock = os.open(staging, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StoreError(f"another restore into {root} runs: wait for its end") from error
+        _empty(staging)
+        try:
+            yield staging
+        except BaseException:
+            shutil.rmtree(staging, ignore_errors=True)
+            raise
+    finally:
+        os.close(lock)
+
+
+def _empty(folder: Path) -> None:
+    """What a killed restore left goes."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _extract(file: Path, staging: Path, passphrase: bytes) -> Head:
+    """Every file of the backup into the staging folder; verified when this returns."""
+
+    def put(head: Head, name: str, data: Readable) -> None:
+        require_known(head.revision)
+        inside = SPOOLED if name == STORE else name.removeprefix(HOME_PREFIX)
+        path = staging / inside
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as target:
+            while part := data.read(COPY_BYTES):
+                target.write(part)
+
+    with _open(file) as source:
+        return read_archive(source, passphrase, put)[0]
+
+
+def _with_store(text: str, url: str) -> bytes:
+    """node.toml with another database, everything else as it is.
+
+    Raises:
+        ConfigurationError: the text cannot be changed by this simple means.
+    """
+    line = f'url = "{url}"'
+    section = _STORE_SECTION.search(text)
+    if section is None:
+        changed = f"{text.rstrip()}\n\n[store]\n{line}\n"
+    else:
+        lines = section["lines"]
+        lines = (
+            _URL_LINE.sub(lambda _: line, lines, count=1) if _URL_LINE.search(lines) else f"{line}\n{lines}"
+        )
+        changed = text[: section.start("lines")] + lines + text[section.end("lines") :]
+    try:
+        expected = tomllib.loads(text)
+        expected["store"] = {**expected.get("store", {}), "url": url}
+        if tomllib.loads(changed) == expected:
+            return changed.encode()
+    except tomllib.TOMLDecodeError:
+        pass
+    raise ConfigurationError(
+        "node.toml cannot be given another database: restore without --store, then change [store] by hand"
+    )
+
+
+def _restore_store(staging: Path, former: str, head: Head, now: int) -> None:
+    """Bring the member's database to where node.toml says, upgrade and mark it: one transaction."""
+    url, spooled = store_url(staging), staging / SPOOLED
+    engine = open_engine(url)
+    try:
+        with writing(engine) as connection:
+            if not _is_loaded(connection, head):
+                if head.store:
+                    with spooled.open("rb") as lines:
+                        copying.load(connection, lines)
+                elif url != former:
+                    _move(former, connection)
+                upgrade(connection)
+                _mark(connection, head, now)
+    except SQLAlchemyError as error:
+        raise StoreError(
+            f"the database cannot be used: {copying.reason(error)}: create it, or name another with --store"
+        ) from error
+    finally:
+        engine.dispose()
+    spooled.unlink(missing_ok=True)
+    if url != former and not head.store:
+        Path(former.removeprefix(SQLITE)).unlink()
+
+
+def _move(former: str, connection: Connection) -> None:
+    """From the SQLite file of the backup into another database."""
+    old = open_engine(former)
+    try:
+        with old.connect() as source:
+            copying.load(connection, copying.dump(source))
+    finally:
+        old.dispose()
+
+
+def _is_loaded(connection: Connection, head: Head) -> bool:
+    """Whether a killed restore has loaded this very backup, and its node has not come back since."""
+    if not connection.dialect.has_table(connection, tables.restored.name):
+        return False
+    newest = connection.execute(select(tables.restored).order_by(tables.restored.c.at.desc())).first()
+    return newest is not None and newest.backup == head.id and newest.fence is None
+
+
+def _mark(connection: Connection, head: Head, now: int) -> None:
+    """The marker that ``node.memory`` reads."""
+    row = {"backup": head.id, "moment": head.moment, "size": head.size, "at": now, "witness": 0}
+    connection.execute(insert(tables.restored).values(id=secrets.token_hex(16), **row))
+
+
+def _sync_tree(folder: Path) -> None:
+    """Make every file and folder durable."""
+    for path in folder.rglob("*"):
+        if path.is_dir():
+            sync_folder(path)
+            continue
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    sync_folder(folder)

@@ -1,0 +1,121 @@
+"""A department's home is lost and put back from an older backup: it rejoins, answering no question twice."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from node.errors import ServiceUnavailable
+from node.memory import CODE
+from node.report.verify import verify_report
+from tests.e2e.bureau import Bureau, refused
+from tests.e2e.county import County, hedui, wait_until
+from tests.e2e.families import NET
+
+REJOIN_SECONDS = 15 * 60
+
+
+@pytest.fixture
+def backup(own_county: County, tmp_path: Path) -> Path:
+    """A backup of revenue, made by the command while the node runs."""
+    file = tmp_path / "revenue.backup"
+    done = hedui("node", "backup", own_county.home("revenue").root, file)
+    assert done.returncode == 0, done.stderr
+    assert hedui("node", "restore", file, "--verify", **words(own_county)).returncode == 0
+    return file
+
+
+def words(county: County) -> dict[str, str]:
+    """The drawn passphrase, which its operator has kept elsewhere."""
+    return {"HEDUI_PASSPHRASE": (county.home("revenue").keys / "passphrase").read_text("ascii").strip()}
+
+
+def answers(county: County, query: str) -> int:
+    """Answers revenue's store holds for a question."""
+    path = county.home("revenue").root / "node.db"
+    with contextlib.closing(sqlite3.connect(path, timeout=30)) as database:
+        found = database.execute("SELECT COUNT(*) FROM answer WHERE query = ?", [query]).fetchone()
+    return int(found[0])
+
+
+@contextlib.contextmanager
+def lost_and_restored(county: County, backup: Path) -> Iterator[None]:
+    """Destroy revenue's home; the block runs before its backup is put back and the node started."""
+    root, passphrase = county.home("revenue").root, words(county)
+    county.end("revenue")
+    shutil.rmtree(root)
+    yield
+    done = hedui("node", "restore", backup, root, **passphrase)
+    assert done.returncode == 0, done.stderr
+    assert "keys/passphrase" in done.stdout
+    (root / "keys" / "passphrase").write_text(passphrase["HEDUI_PASSPHRASE"], encoding="ascii")
+    county.start("revenue")
+
+
+def state(county: County) -> Any:
+    return county.clients["revenue"].status()["restored"]
+
+
+def test_a_department_put_back_rejoins_and_answers_nothing_twice(
+    own_county: County, bureau: Bureau, backup: Path, tmp_path: Path, record_property: Any
+) -> None:
+    finished = [bureau.answered(own_county.case()) for _ in range(2)]
+    held_back = bureau.logged(own_county.case())
+    for each in finished:
+        bureau.recorded(each.inquiry.query, "revenue.wages", "answered")
+    with lost_and_restored(own_county, backup):
+        began = time.monotonic()
+    wait_until(lambda: state(own_county) == "rejoined", "revenue has rejoined")
+    seconds = time.monotonic() - began
+    record_property("rejoin_seconds", round(seconds, 1))
+    print(f"restored, started and rejoined in {seconds:.1f} s")
+    assert seconds < REJOIN_SECONDS
+
+    for each in (*finished, held_back):
+        with refused(CODE):
+            bureau.send(bureau.question(each))
+        assert answers(own_county, each.inquiry.query) == 0
+    bureau.recorded(held_back.inquiry.query, "revenue.cars", f"refused:{CODE}")
+    codes = [body for body in own_county.entries("incident") if body["code"] == CODE]
+    assert len(codes) == 1
+    assert own_county.journal("revenue", "answered", finished[0].inquiry.query) == 0
+
+    case = own_county.case()
+    found = own_county.check(case, tmp_path)
+    assert (found["outcome"], found["net_fen"]) == ("dibao", NET)
+    assert verify_report((tmp_path / f"{case.case}.json").read_bytes(), own_county.policy) == []
+
+
+def test_the_office_closes_what_a_restored_department_refuses_and_asks_anew(
+    own_county: County, backup: Path, tmp_path: Path
+) -> None:
+    """The check was under way when the department was lost."""
+    case = own_county.case()
+    with lost_and_restored(own_county, backup):
+        found = own_county.check(case, tmp_path)
+        assert found["outcome"] == "incomplete"
+    wait_until(lambda: state(own_county) == "rejoined", "revenue has rejoined")
+    assert own_county.check(case, tmp_path)["outcome"] == "incomplete"
+    assert own_county.check(case, tmp_path)["outcome"] == "dibao"
+
+
+def test_a_restored_node_that_cannot_reach_the_ledger_answers_and_cosigns_nothing(
+    own_county: County, bureau: Bureau, backup: Path
+) -> None:
+    logged = bureau.logged(own_county.case())
+    request = bureau.question(logged)
+    with contextlib.ExitStack() as stack:
+        with lost_and_restored(own_county, backup):
+            stack.enter_context(own_county.without("court"))
+        assert state(own_county) == "rejoining"
+        with pytest.raises(ServiceUnavailable) as caught:
+            bureau.send(request)
+        assert caught.value.code == CODE
+    wait_until(lambda: state(own_county) == "rejoined", "revenue has rejoined")

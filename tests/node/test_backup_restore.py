@@ -1,0 +1,511 @@
+"""Backup and restore of a home: what is in the file, what is refused, what a kill leaves, both databases."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import tracemalloc
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import insert, select
+
+from keys.errors import SealedFileDamaged, WrongPassphrase
+from keys.sealedfile import SealedWriter
+from keys.vault import Vault
+from keys.wrapping import FAST_TEST
+from ledger.database import open_engine
+from ledger.tables import LOG, REPLICA
+from node import archive
+from node.archive import ArchiveWriter, Head
+from node.backup import back_up
+from node.cli import root as command
+from node.config import read_configuration
+from node.errors import ConfigurationError, StoreError
+from node.restore import restore, verify
+from node.setup import init_home
+from node.store import tables
+from node.store.database import Store, note
+from node.store.migrate import migrate
+from tests.node.ledger_in_memory import found
+
+WORDS = b"\n".join([b"0" * 64])
+NOW = 1_795_312_800
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def make_home(root: Path, store: str | None = None) -> Path:
+    """A department's home with something of everything."""
+    init_home(root, "tax", "税务局", ("department",), "127.0.0.1:7401", store=store)
+    (root / "network.json").write_bytes(network_file())
+    (root / "node.log").write_text("not to be kept")
+    (root / "openings").mkdir()
+    (root / "openings" / "2026-1.json").write_text("{}")
+    for label, name in (("2026-11.1", "set.json"), ("2026-11.2", "set.json"), ("2026-11.1", "build.db")):
+        folder = root / "publications" / "tax.owner" / label
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"x" * 300_000)
+    (root / "reports").mkdir()
+    (root / "ledger").mkdir()
+    (root / "ledger" / "checkpoint").write_text("written anew")
+    fill(read_configuration(root).store_url)
+    return root
+
+
+@cache
+def network_file() -> bytes:
+    """A network to belong to."""
+    with tempfile.TemporaryDirectory() as folder:
+        return found(Path(folder)).format()
+
+
+def fill(url: str) -> None:
+    """Rows of every kind of column."""
+    engine = open_engine(url)
+    migrate(engine)
+    store = Store(engine)
+    with store.writing() as connection:
+        connection.execute(
+            insert(tables.outbox).values(id="a", leaf=b"\0\xff" * 40, state="final", created=1)
+        )
+        note(connection, 1, "office", "", "tax.income", "refused:税务", reported=False)
+        note(connection, 2, "office", "", "tax.income", "answered", reported=True)
+        own = {"dataset": "tax.owner", "publication": "2026-11.1", "state": "published", "details": ""}
+        connection.execute(insert(tables.own_publication).values(**own))
+        head = {"name": "verified", "size": 41, "root": b"r" * 32, "note": b"n", "time": "t"}
+        connection.execute(insert(REPLICA.head).values(**head))
+        rows = [
+            {"position": n, "leaf": b"l%d" % n, "leaf_hash": bytes(32), "entry_id": None if n else "x"}
+            for n in range(1200)
+        ]
+        connection.execute(insert(LOG.entry), rows)
+    engine.dispose()
+
+
+def backed_up(home: Path, target: Path, passphrase: bytes = WORDS) -> Any:
+    return back_up(home, "tax", ("department",), target, passphrase, NOW)
+
+
+def rows_of(url: str) -> dict[str, list[tuple[Any, ...]]]:
+    """Everything in a database but the marker."""
+    engine = open_engine(url)
+    found = {}
+    with engine.connect() as connection:
+        for metadata in (tables.metadata, LOG.entry.metadata):
+            for table in metadata.sorted_tables:
+                if table is not tables.restored:
+                    found[table.name] = sorted(tuple(row) for row in connection.execute(select(table)))
+    engine.dispose()
+    return found
+
+
+def marker(url: str) -> list[Any]:
+    engine = open_engine(url)
+    with engine.connect() as connection:
+        found = list(connection.execute(select(tables.restored)))
+    engine.dispose()
+    return found
+
+
+def files_of(root: Path) -> dict[str, bytes]:
+    return {p.relative_to(root).as_posix(): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return make_home(tmp_path / "home")
+
+
+def test_what_is_backed_up_comes_back(home: Path, tmp_path: Path) -> None:
+    made = backed_up(home, tmp_path / "b")
+    assert made.left_out == ["reports"]
+    assert (made.head.member, made.head.size, made.head.network, made.head.moment) == (
+        "tax",
+        41,
+        "other",
+        NOW,
+    )
+    assert stat_mode(tmp_path / "b") == 0o600
+    assert verify(tmp_path / "b", WORDS).head == made.head
+    head = restore(tmp_path / "b", tmp_path / "new", WORDS, NOW + 5)
+    old, new = files_of(home), files_of(tmp_path / "new")
+    kept = {
+        name
+        for name in old
+        if not name.startswith(("ledger/", "reports/", "publications/tax.owner/2026-11.2/", "."))
+        and name not in {"node.log", "keys/passphrase", "publications/tax.owner/2026-11.1/build.db"}
+        and not Path(name).name.startswith(".")
+    }
+    assert set(new) == kept
+    assert {"card.json", "network.json", "node.toml", "keys/vault.json", "openings/2026-1.json"} < kept
+    assert {name for name in kept if name != "node.db" and old[name] != new[name]} == set()
+    urls = [f"sqlite:///{folder / 'node.db'}" for folder in (home, tmp_path / "new")]
+    assert rows_of(urls[0]) == rows_of(urls[1])
+    (row,) = marker(urls[1])
+    assert (row.backup, row.moment, row.size, row.at, row.fence, row.witness) == (
+        head.id, NOW, 41, NOW + 5, None, 0,
+    )  # fmt: skip
+    passphrase = (home / "keys" / "passphrase").read_bytes().strip()
+    assert Vault(tmp_path / "new" / "keys", passphrase).names() == Vault(home / "keys", passphrase).names()
+    assert not list(tmp_path.glob(".new*")), "nothing beside the home is left"
+    assert not list((home / ".backup").iterdir())
+
+
+def stat_mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+def test_a_backup_is_of_one_moment_while_the_node_writes(home: Path, tmp_path: Path) -> None:
+    """A writer adds pairs of rows in one transaction; no copy ever holds half of a pair."""
+    stop, written = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with contextlib.closing(sqlite3.connect(home / "node.db", timeout=30)) as database:
+            number = 0
+            while not stop.is_set():
+                number += 1
+                with database:
+                    for half in ("a", "b"):
+                        row = (f"pair-{number}-{half}", b"", "waiting", number)
+                        database.execute("INSERT INTO outbox VALUES (?, ?, ?, ?)", row)
+                written.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        assert written.wait(30)
+        for number in range(3):
+            backed_up(home, tmp_path / f"b{number}")
+    finally:
+        stop.set()
+        writer.join()
+    for number in range(3):
+        restore(tmp_path / f"b{number}", tmp_path / f"n{number}", WORDS, NOW)
+        with contextlib.closing(sqlite3.connect(tmp_path / f"n{number}" / "node.db")) as database:
+            (count,) = database.execute("SELECT COUNT(*) FROM outbox WHERE id LIKE 'pair-%'").fetchone()
+        assert count % 2 == 0
+        assert count > 0
+
+
+def test_what_is_refused_before_anything_is_written(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("x")
+    for target in (tmp_path / "there", home / "inside", tmp_path / "no" / "folder"):
+        with pytest.raises(ConfigurationError):
+            backed_up(home, target)
+    backed_up(home, tmp_path / "b")
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "x").write_text("x")
+    for target in (full, tmp_path / "there", tmp_path / "no" / "folder"):
+        with pytest.raises(ConfigurationError):
+            restore(tmp_path / "b", target, WORDS, NOW)
+    with pytest.raises(WrongPassphrase):
+        restore(tmp_path / "b", tmp_path / "new", b"other", NOW)
+    with pytest.raises(ConfigurationError):
+        verify(tmp_path / "absent", WORDS)
+    with pytest.raises(SealedFileDamaged):
+        verify(tmp_path / "there", WORDS)
+    (home / "keys" / "elsewhere").symlink_to(tmp_path / "there")
+    with pytest.raises(ConfigurationError, match="symbolic link"):
+        backed_up(home, tmp_path / "c")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["b", "full", "home", "there"]
+
+
+def test_a_restore_into_an_empty_folder_is_fine(home: Path, tmp_path: Path) -> None:
+    backed_up(home, tmp_path / "b")
+    (tmp_path / "new").mkdir()
+    restore(tmp_path / "b", tmp_path / "new", WORDS, NOW)
+    assert (tmp_path / "new" / "node.toml").is_file()
+
+
+# Truncated, changed, newer.
+
+
+@cache
+def small() -> bytes:
+    """A small backup's bytes, cheap to open."""
+    file = io.BytesIO()
+    head = Head("i" * 32, "tax", ("department",), "n", "g", NOW, 1, "0001", store=False, program="1")
+    with SealedWriter(file, WORDS, profile=FAST_TEST) as sealed:
+        writer = ArchiveWriter(sealed, head)
+        writer.add_bytes("home/node.toml", b"x" * 70_000)
+        writer.finish()
+    return file.getvalue()
+
+
+def read(data: bytes) -> tuple[Head, int]:
+    def take(_head: Head, _name: str, member: Any) -> None:
+        member.read()
+
+    return archive.read_archive(io.BytesIO(data), WORDS, take)
+
+
+@given(st.integers(0, len(small()) - 1))
+def test_a_backup_cut_anywhere_is_found(end: int) -> None:
+    with pytest.raises((SealedFileDamaged, StoreError)):
+        read(small()[:end])
+
+
+@given(st.integers(0, len(small()) - 1), st.integers(1, 255))
+def test_a_byte_changed_anywhere_is_found(at: int, change: int) -> None:
+    data = bytearray(small())
+    data[at] ^= change
+    with pytest.raises((SealedFileDamaged, WrongPassphrase, StoreError)):
+        read(bytes(data))
+
+
+def test_a_cut_backup_leaves_no_home(home: Path, tmp_path: Path) -> None:
+    backed_up(home, tmp_path / "b")
+    data = (tmp_path / "b").read_bytes()
+    for end in (len(data) - 1, len(data) - 70_000, len(data) // 2, 400, 0):
+        (tmp_path / "cut").write_bytes(data[:end])
+        with pytest.raises(SealedFileDamaged):
+            restore(tmp_path / "cut", tmp_path / "new", WORDS, NOW)
+        with pytest.raises(SealedFileDamaged):
+            verify(tmp_path / "cut", WORDS)
+        assert not list(tmp_path.glob("*new*"))
+
+
+def resealed(*members: tuple[str, bytes], manifest: bool = True, **changes: Any) -> bytes:
+    """An archive as somebody with the passphrase could make it."""
+    file = io.BytesIO()
+    head = Head("i" * 32, "tax", (), "n", "g", NOW, 1, "0001", store=False, program="9")
+    with SealedWriter(file, WORDS, profile=FAST_TEST) as sealed:
+        writer = ArchiveWriter(sealed, dataclasses.replace(head, **changes))
+        for name, data in members:
+            writer.add_bytes(name, data)
+        if manifest:
+            writer.finish()
+        else:
+            writer._tar.close()
+    return file.getvalue()
+
+
+def test_a_newer_format_or_revision_is_refused_with_a_remedy(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="newer"):
+        read(resealed(format=2))
+    (tmp_path / "b").write_bytes(resealed(("home/x", b""), revision="9999"))
+    for attempt in (
+        lambda: verify(tmp_path / "b", WORDS),
+        lambda: restore(tmp_path / "b", tmp_path / "n", WORDS, 1),
+    ):
+        with pytest.raises(StoreError, match="install"):
+            attempt()
+
+
+@pytest.mark.parametrize("name", ["home/../x", "home//x", "/x", "x", "home/", "home/.x", "database/other"])
+def test_no_member_leads_out_of_the_home(name: str) -> None:
+    with pytest.raises(StoreError):
+        read(resealed((name, b"x")))
+
+
+def test_a_manifest_must_be_there_and_true() -> None:
+    read(resealed(("home/x", b"x")))
+    with pytest.raises(StoreError):
+        read(resealed(("home/x", b"x"), manifest=False))
+    with pytest.raises(StoreError):
+        read(resealed(("home/x", b"x"), ("home/x", b"y")))
+    with pytest.raises(StoreError, match="manifest"):
+        read(resealed(("home/x", b"x"), (archive.MANIFEST, b'{"members": {}}'), manifest=False))
+
+
+def test_memory_is_bounded(tmp_path: Path) -> None:
+    """A member of 64 MiB passes through a few chunks."""
+    big = tmp_path / "big"
+    with big.open("wb") as file:
+        file.truncate(64 << 20)
+    head = Head("i" * 32, "tax", (), "n", "g", NOW, 1, "0001", store=False, program="9")
+    tracemalloc.start()
+    with (tmp_path / "b").open("wb") as file, SealedWriter(file, WORDS, profile=FAST_TEST) as sealed:
+        writer = ArchiveWriter(sealed, head)
+        writer.add_file("home/big", big)
+        writer.finish()
+
+    def skip(_head: Head, _name: str, member: Any) -> None:
+        while member.read(1 << 20):
+            pass
+
+    with (tmp_path / "b").open("rb") as file:
+        archive.read_archive(file, WORDS, skip)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 12 << 20
+
+
+# Kills.
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import node.backup, node.restore
+from node.store import copying
+def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
+module, name = sys.argv[1].split(":")
+setattr(getattr(node, module), name, die)
+if module == "backup":
+    node.backup.back_up(Path(sys.argv[2]), "tax", (), Path(sys.argv[3]), b"0" * 64, 1)
+else:
+    node.restore.restore(Path(sys.argv[2]), Path(sys.argv[3]), b"0" * 64, 1, *sys.argv[4:])
+"""
+
+
+def killed(*arguments: object) -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED, *map(str, arguments)], cwd=ROOT, check=False)
+    assert done.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("at", ["_read_store", "_write", "sync_folder"])
+def test_a_killed_backup_is_made_again(home: Path, tmp_path: Path, at: str) -> None:
+    killed(f"backup:{at}", home, tmp_path / "b")
+    (tmp_path / "b").unlink(missing_ok=True)
+    backed_up(home, tmp_path / "b")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["b", "home"]
+    assert verify(tmp_path / "b", WORDS).members > 5
+
+
+@pytest.mark.parametrize("at", ["_restore_store", "_mark", "_sync_tree"])
+def test_a_killed_restore_leaves_no_home_and_begins_again(home: Path, tmp_path: Path, at: str) -> None:
+    backed_up(home, tmp_path / "b")
+    killed(f"restore:{at}", tmp_path / "b", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    restore(tmp_path / "b", tmp_path / "new", WORDS, NOW)
+    assert len(marker(f"sqlite:///{tmp_path / 'new' / 'node.db'}")) == 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["b", "home", "new"]
+
+
+def test_one_backup_and_one_restore_at_a_time(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backed_up(home, tmp_path / "b")
+
+    def meanwhile(attempt: Callable[[], Any]) -> Callable[..., Any]:
+        def inner(*_: Any, **__: Any) -> None:
+            with pytest.raises(StoreError, match="another"):
+                attempt()
+            raise KeyError
+
+        return inner
+
+    monkeypatch.setattr("node.backup._plan", meanwhile(lambda: backed_up(home, tmp_path / "c")))
+    with pytest.raises(KeyError):
+        backed_up(home, tmp_path / "d")
+    again = meanwhile(lambda: restore(tmp_path / "b", tmp_path / "new", WORDS, NOW))
+    monkeypatch.setattr("node.restore._extract", again)
+    with pytest.raises(KeyError):
+        restore(tmp_path / "b", tmp_path / "new", WORDS, NOW)
+
+
+# Databases.
+
+
+def test_a_database_outside_the_home_comes_back_as_rows(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'elsewhere.db'}"
+    home = make_home(tmp_path / "home", store=url)
+    backed_up(home, tmp_path / "b")
+    before = rows_of(url)
+    with pytest.raises(StoreError, match="holds rows"):
+        restore(tmp_path / "b", tmp_path / "new", WORDS, NOW)
+    (tmp_path / "elsewhere.db").unlink()
+    restore(tmp_path / "b", tmp_path / "new", WORDS, NOW)
+    assert rows_of(url) == before
+    restore(tmp_path / "b", tmp_path / "third", WORDS, NOW, store="sqlite:///node.db")
+    assert rows_of(f"sqlite:///{tmp_path / 'third' / 'node.db'}") == before
+
+
+def test_an_absolute_path_into_the_home_is_refused(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home", store=f"sqlite:///{tmp_path / 'home' / 'own.db'}")
+    with pytest.raises(ConfigurationError, match="absolute"):
+        backed_up(home, tmp_path / "b")
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("move", [False, True])
+def test_a_node_on_postgresql(tmp_path: Path, postgres_url: str, move: bool) -> None:
+    """Back up from PostgreSQL, restore into it emptied, or into SQLite."""
+    home = make_home(tmp_path / "home", store=postgres_url)
+    backed_up(home, tmp_path / "b")
+    before = rows_of(postgres_url)
+    with pytest.raises(StoreError, match="holds rows"):
+        restore(tmp_path / "b", tmp_path / "new", WORDS, NOW)
+    engine = open_engine(postgres_url)
+    with engine.begin() as connection:
+        for metadata in (tables.metadata, LOG.entry.metadata):
+            metadata.drop_all(connection)
+        connection.exec_driver_sql("DROP TABLE alembic_version")
+    store = "sqlite:///node.db" if move else None
+    restore(tmp_path / "b", tmp_path / "new", WORDS, NOW, store=store)
+    url = read_store(tmp_path / "new")
+    assert url.startswith("sqlite" if move else "postgresql")
+    assert rows_of(url) == before
+    restored = open_engine(url)
+    with Store(restored).writing() as connection:
+        note(connection, 3, "office", "", "x", "numbers go on", reported=True)
+    restored.dispose()
+    numbers = sorted(row[0] for row in rows_of(url)["journal"])
+    assert numbers == [1, 2, 3]
+    engine.dispose()
+
+
+@pytest.mark.postgres
+def test_from_sqlite_to_postgresql_and_a_kill_after_the_database_was_loaded(
+    home: Path, tmp_path: Path, postgres_url: str
+) -> None:
+    backed_up(home, tmp_path / "b")
+    before = rows_of(f"sqlite:///{home / 'node.db'}")
+    killed("restore:_sync_tree", tmp_path / "b", tmp_path / "new", postgres_url)
+    restore(tmp_path / "b", tmp_path / "new", WORDS, NOW, store=postgres_url)
+    assert rows_of(postgres_url) == before
+    assert len(marker(postgres_url)) == 1
+    assert not (tmp_path / "new" / "node.db").exists()
+    assert read_store(tmp_path / "new") == postgres_url
+
+
+def read_store(root: Path) -> str:
+    (root / "keys" / "passphrase").write_bytes(b"x")
+    return read_configuration(root).store_url
+
+
+# The command.
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["hedui", *map(str, arguments)])
+    with pytest.raises(SystemExit) as end:
+        command.run()
+    return int(end.value.code or 0)
+
+
+def test_the_commands(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("HEDUI_PASSPHRASE", raising=False)
+    words = tmp_path / "words"
+    words.write_text("five random words of mine\n")
+    assert run(monkeypatch, "node", "backup", home, tmp_path / "b") == 0
+    assert run(monkeypatch, "node", "backup", home, tmp_path / "c", "--passphrase-file", words) == 0
+    assert "holds neither" in capsys.readouterr().out
+    assert run(monkeypatch, "node", "restore", tmp_path / "c", tmp_path / "new") == 2
+    assert run(monkeypatch, "node", "restore", tmp_path / "b", "--verify", "--passphrase-file", words) == 2
+    assert "wrong_passphrase" in capsys.readouterr().err
+    assert run(monkeypatch, "node", "restore", tmp_path / "c", "--verify", "--passphrase-file", words) == 0
+    assert "whole" in capsys.readouterr().out
+    assert run(monkeypatch, "node", "restore", tmp_path / "c", "--passphrase-file", words) == 2
+    assert (
+        run(monkeypatch, "node", "restore", tmp_path / "c", tmp_path / "new", "--passphrase-file", words) == 0
+    )
+    said = capsys.readouterr().out
+    assert "keys/passphrase" in said
+    assert "Publish again" in said
+    assert run(monkeypatch, "node", "rejoin", tmp_path / "new", words) != 0

@@ -1,0 +1,212 @@
+"""The commands of `hedui ledger`: what they print, exit statuses, a mirror run killed with SIGKILL."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from ledger.export import BYTE_ORDER_MARK, COLUMNS
+from ledger.merkle import inclusion_path
+from ledger.proof import Receipt
+from ledger.verify import verify_folder
+from node.cli.ledger import COMMANDS
+from node.cli.ledger import ledger as command
+from node.errors import exit_code
+from tests.ledger.contract_cases import answered, query_id
+from tests.ledger.log_cases import POLICY, cheap, cosigned, leaf, real_leaves, tree_of
+from tests.ledger.public_cases import Growing
+from tests.ledger.web import serving
+
+PINNED = POLICY.format()
+
+
+@pytest.fixture(autouse=True)
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Nothing is pinned, and the language is English."""
+    monkeypatch.setenv("HEDUI_CONFIG", str(tmp_path / "config"))
+    monkeypatch.setenv("HEDUI_LANGUAGE", "en")
+    (tmp_path / "pin").write_text(PINNED)
+    return tmp_path / "config"
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Growing:
+    """The log of one question, by the real contract, and a void leaf."""
+    log = Growing(tmp_path_factory.mktemp("log") / "public")
+    log.add(*real_leaves(answered()), b"no entry")
+    return log
+
+
+@pytest.fixture
+def url(asked: Growing) -> Iterator[str]:
+    with serving(asked.root) as web:
+        yield web.url
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+
+
+def lines(done: Result) -> list[str]:
+    assert done.exit_code == 0, done.output
+    return done.stdout.splitlines()
+
+
+def status(done: Result) -> int:
+    """The exit status the command line gives the error."""
+    assert isinstance(done.exception, Exception)
+    return exit_code(done.exception)
+
+
+def test_every_command_is_there_and_says_what_it_does() -> None:
+    shown = run("--help").stdout
+    for name in COMMANDS:
+        assert f"  {name} " in shown
+        assert run(name, "--help").exit_code == 0
+
+
+def test_verify_a_folder_and_a_url(asked: Growing, url: str, tmp_path: Path) -> None:
+    for place in (asked.root, url):
+        shown = lines(run("verify", place))
+        assert shown[0].startswith(f"{len(asked.leaves)} entries, root ")
+        assert shown[1] == f"entry {len(asked.leaves) - 1} is void: entry"
+        found = json.loads(run("verify", place, "--json", "--policy", tmp_path / "pin").stdout)
+        assert sorted(found) == ["root", "size", "valid", "voids"]
+        assert found["voids"] == [{"index": len(asked.leaves) - 1, "code": "entry"}]
+
+
+def test_verify_says_what_fails(asked: Growing, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(asked.root, tmp_path / "copy"))
+    (copy / "tile" / "extra").write_bytes(b"")
+    assert status(run("verify", copy)) == 1
+    (tmp_path / "pin").write_text(PINNED.replace("\n", "\n\n", 1))
+    assert status(run("verify", asked.root, "--policy", tmp_path / "pin")) == 1
+    assert status(run("verify", tmp_path / "nowhere")) == 2
+    assert status(run("verify", "http://127.0.0.1:1/log")) == 3
+
+
+def test_show_a_folder_and_a_url(asked: Growing, url: str) -> None:
+    assert lines(run("show", asked.root)) == lines(run("show", url))
+    [intent] = lines(run("show", url, "--type", "query.intent", "--json"))
+    assert json.loads(intent)["id"] == query_id(1)
+
+
+def test_search(asked: Growing, url: str, tmp_path: Path) -> None:
+    assert len(lines(run("search", url))) == len(asked.leaves)
+    assert lines(run("search", url))[-1] == f"{len(asked.leaves) - 1:6} no entry  void: entry"
+    [intent] = [json.loads(one) for one in lines(run("search", url, "--type", "query.intent", "--json"))]
+    index = intent["index"]
+    for wanted in (index, query_id(1)):
+        [shown] = lines(run("search", asked.root, "--receipt", wanted))
+        assert shown.startswith(f"{index:6} 2026-11-22T02:00:00Z query.intent         office ")
+    path = tuple(inclusion_path(index, len(asked.leaves), tree_of(asked.leaves)))
+    (tmp_path / "receipt").write_bytes(Receipt(index, path, cosigned(asked.leaves)).format())
+    assert lines(run("search", asked.root, "--receipt", tmp_path / "receipt")) == [shown]
+    together = ("--grant", intent["grants"][0], "--purpose", intent["purpose"], "--member", "tax")
+    times = ("--from", "2026-11-22", "--until", "2026-11-22")
+    assert lines(run("search", url, *together, *times, "--type", "query.answer"))
+    assert lines(run("search", url, *together, "--from", "2026-11-23")) == []
+    assert status(run("search", url, "--from", "yesterday")) == 2
+    assert status(run("search", url, "--receipt", tmp_path / "pin")) == 2
+
+
+def test_export(asked: Growing, url: str, tmp_path: Path) -> None:
+    done = run("export", url, "--format", "csv")
+    records = list(csv.DictReader(io.StringIO(done.stdout.removeprefix(BYTE_ORDER_MARK))))
+    assert len(records) == len(asked.leaves)
+    assert tuple(records[0]) == COLUMNS
+    out = tmp_path / "out.jsonl"
+    lines(run("export", asked.root, "--format", "jsonl", "--output", out, "--type", "query"))
+    found = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+    assert {one["type"] for one in found} == {"query.intent", "query.answer"}
+    assert not list(tmp_path.glob(".*.part"))
+    before = out.read_bytes()
+    assert status(run("export", "http://127.0.0.1:1/", "--format", "jsonl", "--output", out)) == 3
+    assert out.read_bytes() == before
+    assert run("export", url).exit_code == 2
+
+
+def test_mirror_without_a_policy_says_how_to_pin(asked: Growing, url: str, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    done = run("mirror", url, copy)
+    size, root = len(asked.leaves), tree_of(asked.leaves).root().hex()
+    assert lines(done) == [f"{copy}: {size} entries, {size} new, root {root}"]
+    assert POLICY.fingerprint in done.stderr
+    assert "copy" in done.stderr.replace("\n", " ")
+    done = run("mirror", url, copy, "--json")
+    assert done.stderr == ""
+    assert json.loads(done.stdout)["pinned"] is True
+    assert verify_folder(copy, policy=PINNED.encode()).size == len(asked.leaves)
+
+
+def test_mirror_in_chinese(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEDUI_LANGUAGE", "zh-CN")
+    assert f"指纹 {POLICY.fingerprint}" in run("mirror", url, tmp_path / "copy").stderr
+
+
+def test_mirror_under_a_pinned_policy(url: str, tmp_path: Path, settings: Path) -> None:
+    (settings / "policies").mkdir(parents=True)
+    (settings / "policies" / "county").write_text(PINNED)
+    done = run("mirror", url, tmp_path / "copy", "--json")
+    assert json.loads(done.stdout)["pinned"] is True
+    assert done.stderr == ""
+    given = run("mirror", url, tmp_path / "other", "--policy", tmp_path / "pin", "--json")
+    assert json.loads(given.stdout)["pinned"] is True
+    (tmp_path / "pin").write_text("no policy\n")
+    assert status(run("mirror", url, tmp_path / "third", "--policy", tmp_path / "pin")) == 2
+
+
+def test_mirror_refuses_a_rollback(tmp_path: Path) -> None:
+    log = Growing(tmp_path / "public")
+    log.add(leaf(), leaf())
+    old = shutil.copytree(log.root, tmp_path / "old")
+    log.add(leaf())
+    run("mirror", log.root, tmp_path / "copy")
+    done = run("mirror", old, tmp_path / "copy")
+    assert status(done) == 1
+    assert "rollback" in str(done.exception)
+    assert len(list((tmp_path / "copy.mirror" / "evidence").iterdir())) == 1
+
+
+def test_a_mirror_run_killed_half_way_goes_on(tmp_path: Path) -> None:
+    log = Growing(tmp_path / "public")
+    log.add(*(leaf() for _ in range(3000)))
+    copy = tmp_path / "copy"
+    arguments = ["ledger", "mirror", "--policy", str(tmp_path / "pin")]
+    with serving(log.root) as web:
+        reached, release = threading.Event(), threading.Event()
+
+        def hang(name: str, handler: BaseHTTPRequestHandler) -> bool:
+            if name == "tile/entries/010":
+                reached.set()
+                release.wait(60)
+            return False
+
+        web.fault = hang
+        process = subprocess.Popen([sys.executable, "-m", "node.cli", *arguments, web.url, str(copy)])
+        try:
+            assert reached.wait(60)
+        finally:
+            process.kill()
+            process.wait()
+            release.set()
+        assert not copy.exists()
+        web.fault = lambda name, handler: False
+        first, web.asked[:] = [name for name in web.asked if name.startswith("tile/entries")], []
+        lines(run(*arguments[1:], web.url, copy))
+    again = [name for name in web.asked if name.startswith("tile/entries")]
+    assert len(first) + len(again) < 24
+    assert "tile/entries/000" not in again
+    assert verify_folder(copy, policy=PINNED.encode(), apply=cheap).size == 3000
+    assert not copy.with_name("copy.mirror").exists()
