@@ -84,11 +84,14 @@ class SignedLog:
         """Sign the derived head where it is larger; whether it was.
 
         Raises:
+            ForkError: what was signed last is not in the derived log: the own peer shows other blocks now.
             LogError: another process signs this log.
         """
-        derived = self._derived.head
-        if derived.size <= self.head.size:
+        derived, last = self._derived.head, self.head
+        if derived.size <= last.size:
             return False
+        if self._derived.root_at(last.size) != last.root:
+            raise ForkError(f"the own peer shows another log than was signed at size {last.size}")
         checkpoint = Checkpoint(self._signer.verifier.name, derived.size, derived.root)
         note = sign_checkpoint(checkpoint, self._signer).format()
         new = Head(derived.size, derived.root, note, derived.time)

@@ -104,7 +104,7 @@ class FabricBackend:
 
         Raises:
             KeysError: the profile's identity is malformed.
-            Quarantined: a stored leaf is no longer what it was.
+            LogError: the database holds an embedded log.
         """
         self._profile = profile
         self._policy = policy

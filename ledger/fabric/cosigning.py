@@ -8,8 +8,9 @@ the checkpoint, and compares the roots:
     503                  the own peer shows fewer entries, or is not followed any more; asked again
     422                  the own peer shows another tree of this size: the peers disagree about a block
 
-So a quorum of cosignatures says that as many organisations' own peers hold exactly these entries as
-valid. A request without the log's signature is answered at once, without waiting.
+So a quorum of cosignatures says that the own peers of as many members show exactly these entries as valid
+(members of one organisation may share a peer). A request without the log's signature is answered at once,
+without waiting.
 """
 
 from __future__ import annotations

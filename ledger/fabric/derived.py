@@ -1,10 +1,11 @@
 """The log a node derives from its own peer's blocks: same tables, tiles, roots and replay as an ordered log.
 
-    take    in one transaction: leaves with their void codes, the contract's state, the position in the chain;
-            then, in a second one, tiles and root from the stored bytes, hashed anew (``ledger.ordering``)
+    take    in one transaction: leaves with their void codes, the contract's state, tiles and root (from the
+            stored bytes, read and hashed again), the position in the chain of blocks
 
-A stop between or within the two loses nothing: the position says which block comes next, and staged leaves
-are taken up by the next ``take`` or the next start. Two processes on one database fail when they write.
+A stop loses and repeats nothing: the position says which block comes next. Two processes on one database
+fail when they write. What a disk has changed is found at a start (``ledger.repair``); where entries or heads
+have changed, everything is derived anew from the first block, since nothing here is the only copy.
 
 The root at a size is a function of the blocks alone. So nodes whose peers agree have the same root, and
 those whose peers disagree about one flag have different ones from that leaf on: that is what they find out
@@ -13,21 +14,25 @@ when they cosign.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy import Connection, Engine
 
 from ledger import contract
-from ledger.errors import LogError, MerkleError
+from ledger.database import writing
+from ledger.errors import LogError, MerkleError, Quarantined
 from ledger.fabric.blocks import DerivedBlock, Position
 from ledger.merkle import leaf_hash, root_from
-from ledger.ordering import OrderedLog
+from ledger.ordering import ORDERED, STAGED, OrderedLog
 from ledger.points import Observe, Point, unobserved
 from ledger.replay import Apply
-from ledger.store import Head, Row
+from ledger.store import EMPTY_HEAD, Head, Row, TreeStore
+from ledger.tables import LOG
+from ledger.tiles import TILE_WIDTH, TileSource, TileWriter
 
 BLOCK = "block"
 """Head row of the position: size is the next block's number, root the header hash of the one before."""
@@ -36,6 +41,8 @@ _RECENT = 1 << 16
 """Leaf hashes kept in memory for those who wait for theirs."""
 
 _NO_HASH = bytes(32)
+
+log = logging.getLogger("hedui.fabric")
 
 
 class DerivedLog(OrderedLog):
@@ -50,13 +57,19 @@ class DerivedLog(OrderedLog):
             observe: told each point of the work.
 
         Raises:
-            Quarantined: entries or heads have changed on the disk.
+            LogError: the database holds an embedded log.
         """
         self._block: Head | None = None
         self._recent: OrderedDict[bytes, int] = OrderedDict()
         self._grown = threading.Condition()
         self._released = False
-        super().__init__(engine, None, apply, observe)
+        try:
+            super().__init__(engine, None, apply, observe)
+        except Quarantined as error:
+            log.warning("%s. It is derived anew from the own peer's blocks", error)
+            with writing(engine) as connection:
+                TreeStore(LOG).clear(connection, leaves=True)
+            super().__init__(engine, None, apply, observe)
         self.order()
 
     def load(self) -> None:
@@ -89,17 +102,10 @@ class DerivedLog(OrderedLog):
             LogError: another process has written this log.
             Quarantined: a stored leaf is no longer what was staged.
         """
-        leaves = [leaf for block in blocks for leaf in block.leaves]
-        after = blocks[-1].after
-        begin, new = self._staged.size, Head(after.next, after.last or _NO_HASH, b"", "")
-
-        def advance(connection: Connection) -> None:
-            self._store.swap_head(connection, BLOCK, self._block, new)
-
-        self._stage_ordered(leaves, advance)
-        self._block = new
-        self._observe(Point.STAGED)
         self.order()
+        begin, leaves = self._staged.size, [leaf for block in blocks for leaf in block.leaves]
+        after = blocks[-1].after
+        self._store_blocks(leaves, Head(after.next, after.last or _NO_HASH, b"", ""))
         self._observe(Point.ORDERED)
         with self._grown:
             for place, leaf in enumerate(leaves, begin):
@@ -108,10 +114,35 @@ class DerivedLog(OrderedLog):
                 self._recent.popitem(last=False)
             self._grown.notify_all()
 
-    def _stage_ordered(self, leaves: Sequence[bytes], also: Callable[[Connection], None]) -> None:
-        """Store leaves that are ordered already: nothing is refused, each is replayed and keeps its place."""
-        self._take_up()
+    def _store_blocks(self, leaves: Sequence[bytes], block: Head) -> None:
+        """Write leaves and position, read the leaves again, write tiles and root: all or nothing."""
+        writer = self._last_tree()
         self._is_current = False
+        rows = self._replayed(leaves)
+        heads = dict(self._heads)
+        tiles: dict[tuple[int, int], bytes] = {}
+        with writing(self._engine) as connection:
+            self._store.swap_head(connection, BLOCK, self._block, block)
+            if rows:
+                size, time = self._staged.size + len(rows), self._replay.time
+                self._store.put_rows(connection, rows)
+                self._values.write(connection)
+                self._values.seal(connection, size, time)
+                self._observe(Point.STAGING)
+                root, tiles = self._hashed(connection, writer, size)
+                for name in (STAGED, ORDERED):
+                    new = Head(size, root, b"", time)
+                    self._store.swap_head(connection, name, self._heads[name], new)
+                    heads[name] = new
+                self._store.put_tiles(connection, tiles)
+            self._observe(Point.ORDERING)
+        self._tiles.keep(tiles)
+        self._block, self._heads = block, heads
+        self._staged, self._ordered = heads[STAGED] or EMPTY_HEAD, heads[ORDERED] or EMPTY_HEAD
+        self._is_current = True
+
+    def _replayed(self, leaves: Sequence[bytes]) -> list[Row]:
+        """Rows of leaves that are ordered already: nothing is refused, each keeps its place."""
         rows: list[Row] = []
         with self._engine.connect() as connection:
             self._values.use(connection)
@@ -123,8 +154,24 @@ class DerivedLog(OrderedLog):
                     rows.append(Row(position, leaf, leaf_hash(leaf), name, kind, step.void))
             finally:
                 self._values.use(None)
-        self._write_staged(rows, (), also)
-        self._is_current = True
+        return rows
+
+    def _hashed(
+        self, connection: Connection, writer: TileWriter, size: int
+    ) -> tuple[bytes, dict[tuple[int, int], bytes]]:
+        """Root and changed tiles after the leaves just written, each read and hashed again."""
+        while writer.size < size:
+            end = min(writer.size + TILE_WIDTH, size)
+            stored = self._store.leaves(connection, writer.size, end)
+            for expected, (position, leaf, hashed) in enumerate(stored, writer.size):
+                if position != expected or leaf_hash(leaf) != hashed:
+                    raise Quarantined(f"entry {expected} is not what was just stored: check the disk")
+                writer.append(hashed)
+            if writer.size != end:
+                raise Quarantined("entries are missing that were just stored: check the disk")
+        self._observe(Point.REREAD)
+        tiles = dict(writer.take_changed())
+        return root_from(size, TileSource(writer)), tiles
 
     def root_at(self, size: int) -> bytes:
         """Root of the first ``size`` leaves.

@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from ledger.database import open_engine, writing
 from ledger.entry import parse
-from ledger.errors import LogError, MerkleError, Quarantined
+from ledger.errors import LogError, MerkleError
 from ledger.fabric.blocks import BlockStream, DerivedBlock, Position
 from ledger.fabric.derived import DerivedLog
 from ledger.fabric.follower import Follower
@@ -22,13 +22,15 @@ from ledger.fabric.gateway import Gateway
 from ledger.fabric.identity import FabricIdentity
 from ledger.fabric.profile import ConnectionProfile
 from ledger.merkle import leaf_hash, verify_inclusion
+from ledger.ordering import Candidate, OrderedLog
 from ledger.points import Point
 from ledger.tables import LOG, create_tables
 from tests.ledger.fabric.memory_fabric import CHAINCODE, CHANNEL, ORGANISATIONS, Fault, Network
+from tests.ledger.log_cases import LOG as LOG_KEY
 from tests.ledger.log_cases import cheap, leaf, tree_of
 
 OWN = ORGANISATIONS[0]
-POINTS = (Point.STAGING, Point.STAGED, Point.REREAD, Point.SIGNED, Point.ORDERING, Point.ORDERED)
+POINTS = (Point.STAGING, Point.REREAD, Point.ORDERING, Point.ORDERED)
 
 
 class Stopped(BaseException):
@@ -147,15 +149,12 @@ def test_a_failing_write_is_taken_up_again(engine: Engine) -> None:
     log = DerivedLog(engine, cheap, observe)
     groups = [[leaf()], [leaf()]]
     parts = blocks(*groups)
-    with pytest.raises(OperationalError):
-        log.take(parts[:1])
-    log.load()
-    assert log.position.next == 0
-    with pytest.raises(OperationalError):
-        log.take(parts[:1])
-    log.load()
-    log.order()
-    assert (log.position.next, log.size) == (1, 1)
+    for _ in range(2):
+        with pytest.raises(OperationalError):
+            log.take(parts[:1])
+        log.load()
+        assert (log.position.next, log.size) == (0, 0)
+    log.take(parts[:1])
     log.take(parts[1:])
     holds(log, [*groups[0], *groups[1]])
 
@@ -167,15 +166,34 @@ def test_two_processes_on_one_database_are_found_out(engine: Engine) -> None:
         other.take(blocks([leaf()]))
 
 
-def test_a_changed_leaf_is_found_before_its_root_is_made(engine: Engine) -> None:
-    def observe(reached: Point) -> None:
-        if reached == Point.STAGED:
-            with writing(engine) as connection:
-                connection.execute(update(LOG.entry).values(leaf=b"changed"))
+def test_changed_leaves_are_derived_anew(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    parts = blocks([leaf(), leaf()], [leaf()])
+    DerivedLog(engine, cheap).take(parts)
+    with writing(engine) as connection:
+        connection.execute(update(LOG.entry).where(LOG.entry.c.position == 1).values(leaf=b"changed"))
+        connection.execute(LOG.tile.delete())
+    again = DerivedLog(engine, cheap)
+    assert "derived anew" in caplog.text
+    assert (again.size, again.position) == (0, Position())
+    again.take(parts)
+    holds(again, [one for part in parts for one in part.leaves])
 
-    log = DerivedLog(engine, cheap, observe)
-    with pytest.raises(Quarantined):
-        log.take(blocks([leaf()]))
+
+def test_changed_tiles_and_state_are_made_anew(engine: Engine) -> None:
+    leaves = [leaf() for _ in range(3)]
+    DerivedLog(engine, cheap).take(blocks(leaves))
+    with writing(engine) as connection:
+        connection.execute(LOG.tile.delete())
+        connection.execute(LOG.state.delete())
+    holds(DerivedLog(engine, cheap), leaves)
+
+
+def test_an_embedded_logs_database_is_refused(engine: Engine) -> None:
+    log = OrderedLog(engine, LOG_KEY, cheap)
+    log.stage([Candidate.parse(leaf())], lambda _: None)
+    log.order()
+    with pytest.raises(LogError, match="embedded log"):
+        DerivedLog(engine, cheap)
 
 
 def test_waiting_ends_with_the_leaf_or_the_time(engine: Engine) -> None:
