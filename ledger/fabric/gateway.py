@@ -28,6 +28,9 @@ from ledger.fabric.profile import ConnectionProfile
 MESSAGE_BYTES = 100 * 1024 * 1024
 """Largest message taken, as Fabric's own clients have it: a block is one message."""
 
+KEEPALIVE_MS = 120_000
+"""Pause between pings on an idle connection. A peer ends one that pings more often than every 60 s."""
+
 AGAIN_SECONDS = 0.25
 """Pause before CommitStatus is asked again."""
 
@@ -44,7 +47,7 @@ def connect(profile: ConnectionProfile) -> grpc.Channel:
     options: list[tuple[str, Any]] = [
         ("grpc.max_receive_message_length", MESSAGE_BYTES),
         ("grpc.max_send_message_length", MESSAGE_BYTES),
-        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_time_ms", KEEPALIVE_MS),
         ("grpc.initial_reconnect_backoff_ms", 200),
         ("grpc.max_reconnect_backoff_ms", 5_000),
     ]
