@@ -2,6 +2,7 @@
 #
 #   ARGS=…        passed on to hedui demo, pytest or the bench
 #   PYTHON=…      the interpreter to make the virtual environment with
+#   DIR=…         of fabric-network: an empty folder for keys, blocks, logs, connection profiles
 #   WORKERS=…     test processes (2)
 #   SEEDS=…       seeds a fault point of `make test-long` (50)
 #   UPGRADE=1     with `make lock`: renew the pins
@@ -14,7 +15,8 @@ SEEDS := 50
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input
 LOCKED := $(PIP) --require-hashes
 
-.PHONY: help install demo test test-image test-long bench bench-check bench-ledger format proto readme lock clean \
+.PHONY: help install demo test test-fabric test-image test-long bench bench-check bench-fabric bench-ledger \
+	fabric-network format proto readme lock clean \
 	check check-format check-lint check-types check-imports check-generated
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -59,6 +61,16 @@ test-image: $(VENV)/.test ## builds the container image without an engine and ru
 
 test-long: $(VENV)/.test ## faults with many seeds: kills, damaged disks, races (SEEDS=50; hours)
 	scripts/with-postgres.sh $(BIN)/python -m pytest tests/faults -n $(WORKERS) --dist worksteal --fault-seeds $(SEEDS) $(ARGS)
+
+test-fabric: $(VENV)/.test ## the tests on a real Fabric network; its programs must be on the PATH
+	$(BIN)/python -m tests.fabric check
+	$(BIN)/python -m pytest tests/fabric $(ARGS)
+
+fabric-network: $(VENV)/.test ## a Fabric network on this machine until Ctrl-C (DIR=folder)
+	$(BIN)/python -m tests.fabric up $(DIR)
+
+bench-fabric: $(VENV)/.test ## throughput, latency and memory on a real Fabric network
+	$(BIN)/python -m tests.fabric bench $(ARGS)
 
 check: check-format check-lint check-types check-imports check-generated ## formatting, lint, types, imports, generated
 

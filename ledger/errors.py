@@ -127,6 +127,10 @@ class Refused(LedgerError):
         self.remedy = remedy
 
 
+class RefusedElsewhere(Refused):
+    """Another organisation's peer refuses what the own peer accepts: it may only be behind by a block."""
+
+
 class TimestampError(LedgerError):
     """A time-stamp, or an authority's certificates, that are malformed or do not hold."""
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -15,6 +17,8 @@ from node.operator import OperatorClient
 
 STOP_SECONDS = 10.0
 POLL_SECONDS = 0.1
+FIRST_PORT = 10_000
+PORTS = 22_000
 
 
 class NodeProcesses:
@@ -112,12 +116,17 @@ def _reap(process: subprocess.Popen[bytes]) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of the loopback that nobody listens on now, all different."""
-    sockets = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """Ports of the loopback that nobody listens on now, all different.
+
+    They lie below those that systems give to outgoing connections, so that none is taken by one before its
+    process listens, or while that process is started again.
+    """
+    with ExitStack() as held:
+        found: list[int] = []
+        while len(found) < count:
+            probe = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+            port = FIRST_PORT + secrets.randbelow(PORTS)
+            with suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                found.append(port)
+        return found

@@ -17,6 +17,8 @@ import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
+from tests.fabric.settings import missing_programs
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 POSTGRES = os.environ.get("HEDUI_TEST_POSTGRES", "")
 IMAGE_BASE = os.environ.get("HEDUI_TEST_IMAGE_BASE", "")
@@ -41,6 +43,9 @@ def missing() -> dict[str, str]:
         lacks["interop"] = (
             "python-paillier: phe is not installed; `make test` installs requirements/interop.txt"
         )
+    absent = missing_programs()
+    if absent:
+        lacks["fabric"] = f"a Fabric network: not on the PATH: {', '.join(absent)}"
     if any(importlib.util.find_spec(name) is None for name in ("tlog_scales", "proofbundle")):
         lacks["foreign"] = (
             "checkers of others: tlog-scales or proofbundle is not installed; `make test` installs "

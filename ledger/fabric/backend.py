@@ -5,11 +5,14 @@ Append, in this order:
 1. A leaf in the own derived log is there already: go to 6.
 2. A transaction that carries it and whose outcome is not known: ask about that one, see 5.
 3. Endorse. What the contract refuses is ``Refused``; ``recorded`` says that exactly this leaf counts
-   already: go to 6. Too few organisations, or no answer, is ``Unavailable``: nothing was submitted.
+   already: go to 6. What another organisation's peer alone refuses is tried again a few times: that peer
+   may be a block behind. Too few organisations, or no answer, is ``Unavailable``: nothing was submitted.
 4. Submit. An answer that does not say "not taken" leaves the outcome unknown.
 5. Ask for the outcome, with the same transaction id, until it is known or the leaf appears in the own
    log. A read conflict means that another transaction came in between: back to 3, a few times, after a
-   random pause. Unknown to the end is ``OutcomeUnknown``; the same bytes again go to 2. **Nothing is
+   random pause. Unknown to the end is ``OutcomeUnknown``; the same bytes again go to 2. An orderer that
+   dies takes with it what it had accepted and Raft had not, so after 2, 4, 8 … seconds *the same*
+   transaction is submitted again: the second of one id changes nothing (DUPLICATE_TXID). **No other is
    submitted for a leaf while a transaction that carries it may still be ordered.** After a minute of
    asking, or a restart, it may: the key ``id/<entry id>``, which every such transaction reads and writes,
    lets one of them count and no more.
@@ -23,6 +26,7 @@ fork: ``ForkError``, and both are evidence.
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 import time
@@ -36,11 +40,11 @@ from sqlalchemy import Engine
 
 from ledger import contract
 from ledger.backend import Opener
-from ledger.errors import LedgerError, LogError, OutcomeUnknown, Raced, Refused, Unavailable
+from ledger.errors import LedgerError, LogError, OutcomeUnknown, Raced, Refused, RefusedElsewhere, Unavailable
 from ledger.fabric.blocks import BlockStream
 from ledger.fabric.derived import DerivedLog
 from ledger.fabric.follower import Follower
-from ledger.fabric.gateway import AGAIN_SECONDS, VALID, Gateway, Outcome, connect
+from ledger.fabric.gateway import AGAIN_SECONDS, VALID, Gateway, Outcome, Prepared, connect
 from ledger.fabric.heads import Heads
 from ledger.fabric.identity import FabricIdentity
 from ledger.fabric.profile import ConnectionProfile
@@ -49,11 +53,19 @@ from ledger.policy import Policy, VerifiedCheckpoint
 from ledger.proof import Receipt
 from ledger.replay import Apply
 
+log = logging.getLogger("hedui.fabric")
+
 ATTEMPTS = 12
 """Endorsements of one leaf that raced with others, before its submitter is told to come back."""
 
+BEHIND_ATTEMPTS = 4
+"""How often a refusal by another organisation's peer alone is met with another try: it may be behind."""
+
 PAUSE_SECONDS = 0.15
 """Longest pause after the first race; it grows with each."""
+
+LOST_SECONDS = 2.0
+"""After this without an outcome, and then twice as long each time, a transaction is submitted again."""
 
 SETTLE_SECONDS = 60.0
 """After this, a transaction of unknown outcome no longer keeps its leaf from being endorsed anew."""
@@ -63,7 +75,7 @@ SETTLE_SECONDS = 60.0
 class _Pending:
     """A transaction whose outcome is not known."""
 
-    transaction: str
+    prepared: Prepared
     since: float
 
 
@@ -115,6 +127,7 @@ class FabricBackend:
     def stop(self) -> None:
         """Stop following; appends under way end with ``Unavailable``."""
         self._stopping.set()
+        self.derived.release()
         self._follower.stop()
         self._channel.close()
 
@@ -201,12 +214,16 @@ class FabricBackend:
         if position is not None:
             return position
         pending = self._open_transaction(candidate)
-        if pending is not None and self._settled(candidate, pending.transaction, deadline):
+        if pending is not None and self._settled(candidate, pending.prepared, deadline):
             return self._shown(candidate, deadline)
         for attempt in range(ATTEMPTS):
             try:
                 done = self._submitted(candidate, deadline)
             except Raced:
+                done = False
+            except RefusedElsewhere:
+                if attempt >= BEHIND_ATTEMPTS:
+                    raise
                 done = False
             if done:
                 return self._shown(candidate, deadline)
@@ -229,7 +246,7 @@ class FabricBackend:
             if refused.code == "recorded":
                 return True
             raise
-        self._pending[candidate.hashed] = _Pending(prepared.transaction, time.monotonic())
+        self._pending[candidate.hashed] = _Pending(prepared, time.monotonic())
         try:
             self.gateway.submit(prepared)
         except OutcomeUnknown:
@@ -237,19 +254,25 @@ class FabricBackend:
         except LedgerError:
             del self._pending[candidate.hashed]
             raise
-        return self._settled(candidate, prepared.transaction, deadline)
+        return self._settled(candidate, prepared, deadline)
 
-    def _settled(self, candidate: Candidate, transaction: str, deadline: float) -> bool:
+    def _settled(self, candidate: Candidate, prepared: Prepared, deadline: float) -> bool:
         """Ask until the outcome is known: whether the leaf counts, False after a race."""
+        pause = LOST_SECONDS
+        lost = time.monotonic() + pause
         while True:
             try:
-                outcome = self.gateway.status(transaction, _slice(deadline))
+                outcome = self.gateway.status(prepared.transaction, _slice(min(deadline, lost)))
             except OutcomeUnknown:
                 if self.derived.place(candidate.hashed) is not None:
                     outcome = Outcome(VALID, 0)
                 elif time.monotonic() > deadline or self._stopping.wait(AGAIN_SECONDS):
                     raise
                 else:
+                    if time.monotonic() > lost:
+                        pause *= 2
+                        lost = time.monotonic() + pause
+                        self._submit_again(prepared)
                     continue
             self._pending.pop(candidate.hashed, None)
             if outcome.flag == VALID:
@@ -261,6 +284,13 @@ class FabricBackend:
                 "organisations, and the chaincode's version on the peers; the same bytes may be "
                 "submitted again"
             )
+
+    def _submit_again(self, prepared: Prepared) -> None:
+        """Hand over the same transaction once more; its outcome is asked for whatever the answer is."""
+        try:
+            self.gateway.submit(prepared)
+        except LedgerError:
+            log.info("a transaction could not be submitted again; its outcome is still asked for")
 
     def _shown(self, candidate: Candidate, deadline: float) -> int:
         position = self.derived.wait_for_leaf(candidate.hashed, max(deadline - time.monotonic(), 0.0))

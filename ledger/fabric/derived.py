@@ -62,6 +62,7 @@ class DerivedLog(OrderedLog):
         self._block: Head | None = None
         self._recent: OrderedDict[bytes, int] = OrderedDict()
         self._grown = threading.Condition()
+        self._released = False
         try:
             super().__init__(engine, None, apply, observe)
         except Quarantined as error:
@@ -185,7 +186,14 @@ class DerivedLog(OrderedLog):
     def wait_for_size(self, size: int, seconds: float) -> bool:
         """Wait until that many leaves are derived; False when they are not within ``seconds``."""
         with self._grown:
-            return self._grown.wait_for(lambda: self.size >= size, seconds)
+            self._grown.wait_for(lambda: self._released or self.size >= size, seconds)
+            return self.size >= size
+
+    def release(self) -> None:
+        """Let everybody go who waits, now and later: no more blocks are taken."""
+        with self._grown:
+            self._released = True
+            self._grown.notify_all()
 
     def place(self, hashed: bytes) -> int | None:
         """Position of the first leaf with this hash under the last root, or None."""
@@ -202,7 +210,7 @@ class DerivedLog(OrderedLog):
             while found is None:
                 found = self._recent.get(hashed)
                 left = deadline - time.monotonic()
-                if found is None and (left <= 0 or not self._grown.wait(left)):
+                if found is None and (self._released or left <= 0 or not self._grown.wait(left)):
                     break
         return self.place(hashed) if found is None else found
 

@@ -7,6 +7,7 @@ mean:
 | call | status | details | error |
 |---|---|---|---|
 | Endorse, Evaluate | any | ``chaincode response <n>, <code>\|<remedy>`` | Refused(code, remedy) |
+| Endorse | any | the same, from another organisation's peers alone | RefusedElsewhere(code, remedy) |
 | Endorse | any | payloads do not match | Raced: the endorsers have different blocks yet |
 | Endorse | FAILED_PRECONDITION | | Unavailable: not enough organisations' peers are up |
 | Endorse | UNAVAILABLE, DEADLINE_EXCEEDED, ABORTED | | Unavailable: nothing was submitted, ask again |
@@ -28,7 +29,7 @@ import grpc
 from fabric_protos.gateway import gateway_pb2
 from google.protobuf.message import DecodeError
 
-from ledger.errors import LedgerError, LogError, OutcomeUnknown, Raced, Refused, Unavailable
+from ledger.errors import LedgerError, LogError, OutcomeUnknown, Raced, Refused, RefusedElsewhere, Unavailable
 from ledger.wire import rpc_status_pb2
 
 DETAILS = "grpc-status-details-bin"
@@ -65,18 +66,15 @@ def details_of(error: grpc.RpcError) -> list[Any]:
     return found
 
 
-def raise_endorse(error: grpc.RpcError) -> NoReturn:
-    """Raise what a failed Endorse or Evaluate means.
+def raise_endorse(error: grpc.RpcError, own: str) -> NoReturn:
+    """Raise what a failed Endorse or Evaluate means; ``own`` is the own organisation's MSP id.
 
     Raises:
-        Refused, Raced, Unavailable, LogError: as the module's table says.
+        Refused, RefusedElsewhere, Raced, Unavailable, LogError: as the module's table says.
     """
     details = details_of(error)
     messages = [str(detail.message) for detail in details] or [_text(error)]
-    for message in messages:
-        refusal = _REFUSAL.search(message)
-        if refusal is not None:
-            raise Refused(refusal[1], refusal[2]) from error
+    _raise_refusal(error, [(str(detail.msp_id), str(detail.message)) for detail in details], own)
     if any(_MISMATCH in message for message in messages):
         raise Raced("the endorsing peers have not the same blocks yet: endorse anew") from error
     if _code(error) is grpc.StatusCode.FAILED_PRECONDITION:
@@ -85,6 +83,17 @@ def raise_endorse(error: grpc.RpcError) -> NoReturn:
             "chaincode services the endorsement policy needs; nothing was submitted"
         ) from error
     raise _other(error, f"the endorsement failed ({_shown(messages)}); nothing was submitted") from error
+
+
+def _raise_refusal(error: grpc.RpcError, told: list[tuple[str, str]], own: str) -> None:
+    """Raise a refusal of the contract among the messages of peers, the own organisation's first."""
+    found = [(msp, _REFUSAL.search(message)) for msp, message in told or [(own, _text(error))]]
+    for msp, refusal in sorted(found, key=lambda one: one[0] != own):
+        if refusal is None:
+            continue
+        if msp in (own, "") or refusal[1] == "recorded":
+            raise Refused(refusal[1], refusal[2]) from error
+        raise RefusedElsewhere(refusal[1], refusal[2]) from error
 
 
 def raise_submit(error: grpc.RpcError, transaction: str) -> NoReturn:

@@ -28,6 +28,9 @@ from ledger.fabric.profile import ConnectionProfile
 MESSAGE_BYTES = 100 * 1024 * 1024
 """Largest message taken, as Fabric's own clients have it: a block is one message."""
 
+KEEPALIVE_MS = 120_000
+"""Pause between pings on an idle connection. A peer ends one that pings more often than every 60 s."""
+
 AGAIN_SECONDS = 0.25
 """Pause before CommitStatus is asked again."""
 
@@ -44,7 +47,7 @@ def connect(profile: ConnectionProfile) -> grpc.Channel:
     options: list[tuple[str, Any]] = [
         ("grpc.max_receive_message_length", MESSAGE_BYTES),
         ("grpc.max_send_message_length", MESSAGE_BYTES),
-        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_time_ms", KEEPALIVE_MS),
         ("grpc.initial_reconnect_backoff_ms", 200),
         ("grpc.max_reconnect_backoff_ms", 5_000),
     ]
@@ -98,7 +101,8 @@ class Gateway:
         """Have a call endorsed: the function's name and its arguments.
 
         Raises:
-            Refused: the contract on a peer refuses it.
+            Refused: the contract on a peer of the own organisation refuses it.
+            RefusedElsewhere: on another's only, which may be behind by a block.
             Raced: the endorsers do not have the same blocks yet.
             Unavailable: too few peers, or none in time; nothing was submitted.
             LogError: the peer does not accept this identity, channel or chaincode.
@@ -112,7 +116,7 @@ class Gateway:
         try:
             answer = self._stub.Endorse(request, timeout=self._profile.limits.endorse)
         except grpc.RpcError as error:
-            raise_endorse(error)
+            raise_endorse(error, self._identity.msp)
         envelope = answer.prepared_transaction
         envelope.signature = self._identity.sign(envelope.payload)
         return Prepared(proposal.transaction, envelope)
@@ -187,5 +191,5 @@ class Gateway:
         try:
             answer = self._stub.Evaluate(request, timeout=self._profile.limits.endorse)
         except grpc.RpcError as error:
-            raise_endorse(error)
+            raise_endorse(error, self._identity.msp)
         return bytes(answer.result.payload)

@@ -14,6 +14,7 @@ COMMANDS = {
     "chaincode": "node.cli.ledger_chaincode",
     "export": "node.cli.ledger_export",
     "mirror": "node.cli.ledger_mirror",
+    "package": "node.cli.ledger_package",
     "reconcile": "node.cli.ledger_reconcile",
     "recover": "node.cli.ledger_recover",
     "search": "node.cli.ledger_search",

@@ -85,6 +85,7 @@ class Fault:
     text: str = "injected"
     details: tuple[str, ...] = ()
     after: bool = False
+    msp: str = ""
 
 
 @dataclass
@@ -336,7 +337,9 @@ class Peer:
         """End a call as a peer does: status, and details in the trailer."""
         status = rpc_status_pb2.RpcStatus(code=fault.code.value[0], message=fault.text)
         for text in fault.details:
-            detail = gateway_pb2.ErrorDetail(address=self.endpoint, msp_id=self.name, message=text)
+            detail = gateway_pb2.ErrorDetail(
+                address=self.endpoint, msp_id=fault.msp or self.name, message=text
+            )
             status.details.add().Pack(detail)
         if fault.details:
             context.set_trailing_metadata(((DETAILS, status.SerializeToString()),))
@@ -366,12 +369,8 @@ class GatewayEdge:
                 text = f"chaincode response {response.status}, {response.message}"
                 if response.message.startswith("error in simulation"):
                     text = response.message
-                self._abort(
-                    context,
-                    grpc.StatusCode.ABORTED,
-                    "failed to endorse transaction, see attached details for more info",
-                    text,
-                )
+                failed = "failed to endorse transaction, see attached details for more info"
+                self.peer.fail(context, Fault(grpc.StatusCode.ABORTED, failed, (text,), msp=one.name))
             payloads.append(payload)
         if len(set(payloads)) > 1:
             self._abort(

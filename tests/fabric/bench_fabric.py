@@ -1,0 +1,146 @@
+"""What the Fabric engine reaches on this machine: ``python -m tests.fabric bench``.
+
+    commit   endorse, submit, outcome: until the own peer's block holds the entry
+    final    ``FabricBackend.append``: until a checkpoint with a quorum of cosignatures covers it
+
+``final`` runs both members, the assembler and six witnesses in this one process, beside its submitters, so it
+is a lower bound. Every submitter appends one entry after the other. Memory is resident size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from ledger.entry import draft, signed
+from ledger.errors import LedgerError
+from ledger.fabric.gateway import Gateway, connect
+from ledger.fabric.identity import FabricIdentity
+from ledger.fabric.profile import ConnectionProfile
+from tests.fabric.network import FabricNetwork
+from tests.fabric.settings import TUNED
+from tests.ledger.conformance.fabric_engine import FabricEngine
+from tests.ledger.conformance.live_net import Live, text
+from tests.ledger.contract_cases import NETWORK, signer
+
+MEBI = 1 << 20
+Append = Callable[[int, bytes], None]
+"""Appends a leaf as the submitter of this number."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Start a network, measure, print a table."""
+    parser = argparse.ArgumentParser(prog="bench-fabric", description=__doc__.splitlines()[0])
+    parser.add_argument("--submitters", default="1,8,32", help="numbers of submitters, one run each")
+    parser.add_argument("--seconds", type=float, default=8.0, help="length of a run")
+    parser.add_argument("--orderers", type=int, default=3)
+    parser.add_argument("--batch-timeout", default=TUNED.batch_timeout)
+    options = parser.parse_args(arguments)
+    counts = [int(one) for one in options.submitters.split(",")]
+    tuned = replace(TUNED, batch_timeout=options.batch_timeout)
+    with tempfile.TemporaryDirectory() as folder:
+        network = FabricNetwork(Path(folder) / "network", orderers=options.orderers, tuned=tuned)
+        begun = time.monotonic()
+        with network, running(network, Path(folder)) as (engine, ways):
+            print(f"{os.cpu_count()} cores, {options.orderers} orderers, BatchTimeout {tuned.batch_timeout}")
+            ready = time.monotonic() - begun
+            print(f"network and engine ready after {ready:.1f} s, load average {os.getloadavg()[0]:.1f}")
+            print("            submitters   entries/s   p50 ms   p99 ms   cpu ms/entry   errors")
+            for name, append in ways.items():
+                for count in counts:
+                    measure(network, engine, name, append, count, options.seconds)
+            report_memory(network)
+
+
+@contextmanager
+def running(network: FabricNetwork, folder: Path) -> Iterator[tuple[FabricEngine, dict[str, Append]]]:
+    """A founded ledger, and the two ways to append to it."""
+    home = folder / "engine"
+    home.mkdir()
+    profiles = [ConnectionProfile.read(path) for path in sorted(network.profiles.glob("*.toml"))]
+    engine = FabricEngine(home, profiles, clock)
+    Live(engine).genesis()
+    channels = [connect(profile) for profile in profiles]
+    gateways = [
+        Gateway(profile, FabricIdentity.of(profile, clock), channel)
+        for profile, channel in zip(profiles, channels, strict=True)
+    ]
+
+    def commit(number: int, leaf: bytes) -> None:
+        gateway = gateways[number % len(gateways)]
+        prepared = gateway.endorse([b"append", leaf])
+        gateway.submit(prepared)
+        outcome = gateway.outcome(prepared.transaction, 30.0)
+        if outcome.flag != "VALID":
+            raise LedgerError(outcome.flag)
+
+    def final(number: int, leaf: bytes) -> None:
+        engine.members[number % len(engine.members)].append(leaf)
+
+    yield engine, {"commit": commit, "final": final}
+    engine.close()
+    for channel in channels:
+        channel.close()
+
+
+def clock() -> int:
+    """POSIX seconds."""
+    return int(time.time())
+
+
+def measure(
+    network: FabricNetwork, engine: FabricEngine, name: str, append: Append, count: int, seconds: float
+) -> None:
+    """Run ``count`` submitters for a while and print one line."""
+    taken: list[float] = []
+    errors: list[str] = []
+    end = time.monotonic() + seconds
+
+    def submit(number: int) -> None:
+        while time.monotonic() < end:
+            body = {"code": "x", "count": 1}
+            made = draft(NETWORK, "incident", secrets.token_hex(16), text(clock()), body)
+            leaf = signed(made, signer("office")).leaf()
+            begun = time.monotonic()
+            try:
+                append(number, leaf)
+                taken.append(time.monotonic() - begun)
+            except LedgerError as error:
+                errors.append(type(error).__name__)
+
+    before, begun = cpu(network), time.monotonic()
+    threads = [threading.Thread(target=submit, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    rate = len(taken) / (time.monotonic() - begun)
+    cuts = [1000 * cut for cut in statistics.quantiles(taken, n=100)]
+    each = 1000 * (cpu(network) - before) / len(taken)
+    print(
+        f"{name:10} {count:11} {rate:11.0f} {cuts[49]:8.0f} {cuts[98]:8.0f} {each:14.1f} {len(errors):8}",
+        flush=True,
+    )
+
+
+def cpu(network: FabricNetwork) -> float:
+    """Seconds of processor time of the network and of this process."""
+    return sum(network.keeper.seconds().values()) + time.process_time()
+
+
+def report_memory(network: FabricNetwork) -> None:
+    """Print resident size by kind of process."""
+    memory = network.keeper.memory()
+    for kind in ("orderer", "peer", "chaincode"):
+        sizes = [size // MEBI for name, size in memory.items() if name.startswith(kind)]
+        print(f"memory of {kind}: {', '.join(map(str, sizes))} MiB")
+    print(f"memory of the network: {sum(memory.values()) // MEBI} MiB")
