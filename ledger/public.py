@@ -75,8 +75,7 @@ class PublicFolder:
     def close(self) -> None:
         """Remove superseded partial tiles and the folder of files being written."""
         shutil.rmtree(self._part, ignore_errors=True)
-        while self._superseded:
-            self._drop(self._superseded.popleft()[1])
+        self._drop_superseded()
 
     def checkpoint(self) -> bytes | None:
         """The published checkpoint's note, None where there is none."""
@@ -115,6 +114,16 @@ class PublicFolder:
         self._superseded = kept
 
     def _put(self, name: str, data: bytes, *, sync: bool = False) -> None:
+        """Replace a file; on a full disk what is superseded makes room at once."""
+        try:
+            self._replace(name, data, sync=sync)
+        except OSError:
+            if not self._superseded:
+                raise
+            self._drop_superseded()
+            self._replace(name, data, sync=sync)
+
+    def _replace(self, name: str, data: bytes, *, sync: bool) -> None:
         target = self._root / name
         part = self._part / "file"
         with part.open("wb") as file:
@@ -127,6 +136,10 @@ class PublicFolder:
         except FileNotFoundError:
             target.parent.mkdir(parents=True, exist_ok=True)
             part.replace(target)
+
+    def _drop_superseded(self) -> None:
+        while self._superseded:
+            self._drop(self._superseded.popleft()[1])
 
     def _drop(self, tile: Tile) -> None:
         """Remove a superseded partial tile, and its folder with the last one; one that stays does no harm."""

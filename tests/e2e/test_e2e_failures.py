@@ -204,7 +204,7 @@ def test_an_entry_the_contract_refuses_is_void_whoever_ordered_it(
     stolen = {**bureau.intent_body(second), "slots": body["slots"]}
     query = second.inquiry.query
     with monkeypatch.context() as patch:
-        patch.setattr("node.member.Sequencer", partial(Sequencer, admit=accept_all))
+        patch.setattr("node.engines.Sequencer", partial(Sequencer, admit=accept_all))
         with own_county.inside("court", Member):
             ledger = bureau.services.ledger
             leaf = ledger.compose("query.intent", query, stolen)

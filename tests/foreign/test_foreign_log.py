@@ -14,6 +14,8 @@ from ledger.database import open_engine
 from ledger.note import VerifierKey
 from ledger.policy import Policy
 from ledger.tables import create_tables
+from ledger.witness import Witness
+from ledger.witness_store import SqlWitnessStore
 from node.web.app import create_app
 from node.web.server import WebServer
 from node.witnessing import Cosigned, WitnessDesk, open_witness
@@ -76,7 +78,7 @@ class Witnessing:
         founders = [SigningKey.from_seed(bytes([number] * 32)).public for number in (1, 2)]
         keys = [VerifierKey(f"w{number}", 4, key) for number, key in enumerate([*founders, KEY.public])]
         policy = Policy.create(VerifierKey.parse(own.vkey), keys)
-        witness = open_witness("tax", KEY, policy, [log.vkey], self.engine)
+        witness = open_witness("tax", KEY, policy, [log.vkey], Witness, SqlWitnessStore(self.engine))
         self.vkey = witness.verifier.format()
         desk = WitnessDesk(witness, own.origin, Cosigned(), lambda: NOW)
         self.server = WebServer(create_app(desk, None), "127.0.0.1:0")

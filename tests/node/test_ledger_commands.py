@@ -82,7 +82,7 @@ def test_verify_a_folder_and_a_url(asked: Growing, url: str, tmp_path: Path) -> 
         assert shown[0].startswith(f"{len(asked.leaves)} entries, root ")
         assert shown[1] == f"entry {len(asked.leaves) - 1} is void: entry"
         found = json.loads(run("verify", place, "--json", "--policy", tmp_path / "pin").stdout)
-        assert sorted(found) == ["root", "size", "valid", "voids"]
+        assert sorted(found) == ["root", "size", "timestamps", "valid", "voids"]
         assert found["voids"] == [{"index": len(asked.leaves) - 1, "code": "entry"}]
 
 
