@@ -37,6 +37,7 @@ def up(folder: Path) -> None:
         sys.exit(2)
     folder.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may start us with it ignored
     with FabricNetwork(folder) as network:
         print(f"Ready. Connection profiles: {network.profiles}; logs: {network.keeper.logs}", flush=True)
         print(f"  hedui demo --ledger fabric:{network.profiles}", flush=True)

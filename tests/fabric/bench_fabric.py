@@ -29,8 +29,8 @@ from ledger.fabric.profile import ConnectionProfile
 from tests.fabric.network import FabricNetwork
 from tests.fabric.settings import TUNED
 from tests.ledger.conformance.fabric_engine import FabricEngine
-from tests.ledger.conformance.live_net import Live, text
-from tests.ledger.contract_cases import NETWORK, signer
+from tests.ledger.conformance.live_net import text
+from tests.ledger.contract_cases import NETWORK, Net, signer
 
 MEBI = 1 << 20
 Append = Callable[[int, bytes], None]
@@ -50,25 +50,22 @@ def main(arguments: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         network = FabricNetwork(Path(folder) / "network", orderers=options.orderers, tuned=tuned)
         begun = time.monotonic()
-        with network, running(network, Path(folder)) as (engine, ways):
+        with network:
             print(f"{os.cpu_count()} cores, {options.orderers} orderers, BatchTimeout {tuned.batch_timeout}")
             ready = time.monotonic() - begun
-            print(f"network and engine ready after {ready:.1f} s, load average {os.getloadavg()[0]:.1f}")
+            print(f"network ready after {ready:.1f} s, load average {os.getloadavg()[0]:.1f}")
             print("            submitters   entries/s   p50 ms   p99 ms   cpu ms/entry   errors")
-            for name, append in ways.items():
-                for count in counts:
-                    measure(network, engine, name, append, count, options.seconds)
+            for name, way in (("commit", committing), ("final", finishing)):
+                with way(network, Path(folder)) as append:
+                    for count in counts:
+                        measure(network, name, append, count, options.seconds)
             report_memory(network)
 
 
 @contextmanager
-def running(network: FabricNetwork, folder: Path) -> Iterator[tuple[FabricEngine, dict[str, Append]]]:
-    """A founded ledger, and the two ways to append to it."""
-    home = folder / "engine"
-    home.mkdir()
-    profiles = [ConnectionProfile.read(path) for path in sorted(network.profiles.glob("*.toml"))]
-    engine = FabricEngine(home, profiles, clock)
-    Live(engine).genesis()
+def committing(network: FabricNetwork, folder: Path) -> Iterator[Append]:
+    """Both organisations' Gateways, to a ledger that is founded; nothing else runs."""
+    profiles = profiles_of(network)
     channels = [connect(profile) for profile in profiles]
     gateways = [
         Gateway(profile, FabricIdentity.of(profile, clock), channel)
@@ -83,13 +80,32 @@ def running(network: FabricNetwork, folder: Path) -> Iterator[tuple[FabricEngine
         if outcome.flag != "VALID":
             raise LedgerError(outcome.flag)
 
+    founding = Net()
+    founding.now = text(clock())
+    founding.genesis()
+    commit(0, founding.entries[0][0].leaf())
+    yield commit
+    for channel in channels:
+        channel.close()
+
+
+@contextmanager
+def finishing(network: FabricNetwork, folder: Path) -> Iterator[Append]:
+    """Members, assembler and witnesses over the ledger that ``committing`` has founded."""
+    home = folder / "engine"
+    home.mkdir()
+    engine = FabricEngine(home, profiles_of(network), clock)
+
     def final(number: int, leaf: bytes) -> None:
         engine.members[number % len(engine.members)].append(leaf)
 
-    yield engine, {"commit": commit, "final": final}
+    yield final
     engine.close()
-    for channel in channels:
-        channel.close()
+
+
+def profiles_of(network: FabricNetwork) -> list[ConnectionProfile]:
+    """The connection profiles of the network's first ledger."""
+    return [ConnectionProfile.read(path) for path in sorted(network.profiles.glob("*.toml"))]
 
 
 def clock() -> int:
@@ -97,9 +113,7 @@ def clock() -> int:
     return int(time.time())
 
 
-def measure(
-    network: FabricNetwork, engine: FabricEngine, name: str, append: Append, count: int, seconds: float
-) -> None:
+def measure(network: FabricNetwork, name: str, append: Append, count: int, seconds: float) -> None:
     """Run ``count`` submitters for a while and print one line."""
     taken: list[float] = []
     errors: list[str] = []

@@ -72,7 +72,7 @@ class Layout:
         self._run("configtxgen", *options)
         for number in range(self.orderers):
             home = self.folder / f"orderer{number}"
-            _write_json(home / "orderer.yaml", orderer_config(number, home, self.crypto, self.ports))
+            _write_json(home / "orderer.yaml", orderer_config(number, home, self.crypto, self.ports, tuned))
         for each in ORGANISATIONS:
             home = self.folder / f"peer-{each}"
             _write_json(home / "core.yaml", core_config(each, home, self.crypto, self.ports, BUILDER, tuned))

@@ -35,6 +35,7 @@ class Tuned:
     batch_timeout: str = "50ms"
     batch_messages: int = 500
     raft_tick: str = "100ms"
+    orderer_rpc: str = "2s"
     gossip_reconnect: str = "2s"
     deliver_backoff: str = "2s"
 
@@ -188,7 +189,7 @@ def channel_config(crypto: Path, ports: Ports, tuned: Tuned) -> Settings:
     }
 
 
-def orderer_config(number: int, home: Path, crypto: Path, ports: Ports) -> Settings:
+def orderer_config(number: int, home: Path, crypto: Path, ports: Ports, tuned: Tuned) -> Settings:
     """``orderer.yaml`` of one orderer."""
     identity = crypto / f"ordererOrganizations/{ORDERERS}/orderers/{orderer_name(number)}"
     tls = identity / "tls"
@@ -207,6 +208,8 @@ def orderer_config(number: int, home: Path, crypto: Path, ports: Ports) -> Setti
                 "ClientCertificate": str(tls / "server.crt"),
                 "ClientPrivateKey": str(tls / "server.key"),
                 "SendBufferSize": 100,
+                "RPCTimeout": tuned.orderer_rpc,
+                "DialTimeout": tuned.orderer_rpc,
             },
             "LocalMSPDir": str(identity / "msp"),
             "LocalMSPID": "OrdererMSP",
