@@ -23,7 +23,7 @@ from ledger.proof import Receipt
 from ledger.reading import read_checkpoint, read_leaves
 from ledger.replay import Apply, Replay
 from ledger.source import MAX_POLICY_BYTES, Source
-from ledger.state import MemoryState, State
+from ledger.state import PackedState, State
 from ledger.tiles import TILE_WIDTH
 from ledger.verify import Progress
 from ledger.verify_files import check_policy
@@ -134,7 +134,7 @@ def replayed(
         TileError: the log cannot be read.
         Unavailable: the source is out of reach.
     """
-    state = MemoryState()
+    state = PackedState()
     replay = Replay(state, apply)
     size = read_checkpoint(source).size
     for index, leaf in enumerate(read_leaves(source)):

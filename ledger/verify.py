@@ -42,7 +42,7 @@ from ledger.replay import Apply, Replay, Step, proven_form
 from ledger.signatures import Keys, keys_of
 from ledger.source import FolderSource, Source
 from ledger.stamped import Stamp
-from ledger.state import MemoryState
+from ledger.state import PackedState
 from ledger.tiles import TileSource, TileWriter, tiles_of
 from ledger.timestamp import Authority
 from ledger.verify_files import LogFiles, settled, trace_root
@@ -81,7 +81,7 @@ class Verification:
     checkpoint: VerifiedCheckpoint
     policy: Policy
     time: str
-    state: MemoryState
+    state: PackedState
     absent: tuple[str, ...]
     stamps: tuple[Stamp, ...] = ()
 
@@ -184,7 +184,7 @@ class _Replayed:
     """The contract's state after the entries so far, and what is void."""
 
     def __init__(self, apply: Apply, genesis_digest: bytes | None) -> None:
-        self.state = MemoryState()
+        self.state = PackedState()
         self.voids: list[tuple[int, str]] = []
         self.side_files: set[str] = set()
         self._replay = Replay(self.state, apply, apply_proven=proven_form(apply))

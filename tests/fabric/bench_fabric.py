@@ -4,7 +4,9 @@
     final    ``FabricBackend.append``: until a checkpoint with a quorum of cosignatures covers it
 
 ``final`` runs both members, the assembler and six witnesses in this one process, beside its submitters, so it
-is a lower bound. Every submitter appends one entry after the other. Memory is resident size.
+is a lower bound. Every submitter appends one entry after the other, as fast as it can; in the last line of
+each kind all of them together begin ``--rate`` entries a second, and latency counts from when each was due.
+Memory is resident size.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="bench-fabric", description=__doc__.splitlines()[0])
     parser.add_argument("--submitters", default="1,8,32", help="numbers of submitters, one run each")
     parser.add_argument("--seconds", type=float, default=8.0, help="length of a run")
+    parser.add_argument("--rate", type=float, default=100.0, help="entries a second in the paced runs")
     parser.add_argument("--orderers", type=int, default=3)
     parser.add_argument("--batch-timeout", default=TUNED.batch_timeout)
     options = parser.parse_args(arguments)
@@ -54,11 +57,12 @@ def main(arguments: Sequence[str]) -> None:
             print(f"{os.cpu_count()} cores, {options.orderers} orderers, BatchTimeout {tuned.batch_timeout}")
             ready = time.monotonic() - begun
             print(f"network ready after {ready:.1f} s, load average {os.getloadavg()[0]:.1f}")
-            print("            submitters   entries/s   p50 ms   p99 ms   cpu ms/entry   errors")
+            print("           submitters  offered/s   entries/s   p50 ms   p99 ms   cpu ms/entry   errors")
             for name, way in (("commit", committing), ("final", finishing)):
                 with way(network, Path(folder)) as append:
                     for count in counts:
                         measure(network, name, append, count, options.seconds)
+                    measure(network, name, append, counts[-1], options.seconds, options.rate)
             report_memory(network)
 
 
@@ -113,18 +117,29 @@ def clock() -> int:
     return int(time.time())
 
 
-def measure(network: FabricNetwork, name: str, append: Append, count: int, seconds: float) -> None:
-    """Run ``count`` submitters for a while and print one line."""
+def measure(
+    network: FabricNetwork, name: str, append: Append, count: int, seconds: float, rate: float | None = None
+) -> None:
+    """Run ``count`` submitters for a while, paced where there is a rate, and print one line."""
     taken: list[float] = []
     errors: list[str] = []
-    end = time.monotonic() + seconds
+    start = time.monotonic()
+    pause = threading.Event()
+
+    def due(number: int) -> Iterator[float]:
+        """When this submitter begins each of its entries."""
+        turn = 0
+        while (now := time.monotonic()) < start + seconds:
+            at = now if rate is None else start + (turn * count + number) / rate
+            pause.wait(max(at - now, 0.0))
+            turn += 1
+            yield at
 
     def submit(number: int) -> None:
-        while time.monotonic() < end:
+        for begun in due(number):
             body = {"code": "x", "count": 1}
             made = draft(NETWORK, "incident", secrets.token_hex(16), text(clock()), body)
             leaf = signed(made, signer("office")).leaf()
-            begun = time.monotonic()
             try:
                 append(number, leaf)
                 taken.append(time.monotonic() - begun)
@@ -137,11 +152,13 @@ def measure(network: FabricNetwork, name: str, append: Append, count: int, secon
         thread.start()
     for thread in threads:
         thread.join()
-    rate = len(taken) / (time.monotonic() - begun)
+    done = len(taken) / (time.monotonic() - begun)
     cuts = [1000 * cut for cut in statistics.quantiles(taken, n=100)]
     each = 1000 * (cpu(network) - before) / len(taken)
+    offered = "-" if rate is None else f"{rate:.0f}"
     print(
-        f"{name:10} {count:11} {rate:11.0f} {cuts[49]:8.0f} {cuts[98]:8.0f} {each:14.1f} {len(errors):8}",
+        f"{name:10} {count:10} {offered:>10} {done:11.0f} {cuts[49]:8.0f} {cuts[98]:8.0f} {each:14.1f}"
+        f" {len(errors):8}",
         flush=True,
     )
 

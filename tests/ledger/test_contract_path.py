@@ -11,7 +11,7 @@ from ledger.canonical import encode
 from ledger.contract import TABLE, apply
 from ledger.errors import Refused
 from ledger.schema import SCHEMAS
-from ledger.state import MemoryState, Overlay
+from ledger.state import MemoryState, Overlay, PackedState
 from tests.ledger.contract_cases import (
     KINDS,
     NOW,
@@ -29,6 +29,22 @@ from tests.ledger.contract_cases import (
     ready,
     signer,
 )
+
+
+def test_a_packed_state_gives_back_what_it_was_given() -> None:
+    """Short and long values, many more than are kept unpacked, and the newest of each key."""
+    state, given = PackedState(), {}
+    for number in range(10_000):
+        given[f"k/{number % 7000}"] = {
+            "n": number,
+            "text": "核" * (number % 900),
+            "list": [None, True, "\x78"],
+        }
+        state.put(f"k/{number % 7000}", given[f"k/{number % 7000}"])
+    assert {key: state.get(key) for key in given} == given
+    assert state.get("k/7000") is None
+    last = state.get("k/1")
+    assert state.get("k/1") is last
 
 
 def test_every_type_has_a_schema_and_a_rule() -> None:
