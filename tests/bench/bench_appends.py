@@ -1,7 +1,8 @@
 """Append to final, and the rate sustained by many submitters, over real witness processes.
 
     one submitter       the next entry is sent when the last one is final: p50 and p99 of the wall time
-    many submitters     512 appends under way at any time for some seconds: entries a second
+    many submitters     512 appends under way at any time, each a gRPC call: entries a second
+    in its process      the same, submitted in the process of the log: what the log itself takes
 
 Entries are ``incident`` counts, signed beforehand; the log runs the whole contract. Beside the wall time
 stands the CPU time an entry, the submitter's included, which other work on the machine changes less.
@@ -72,11 +73,19 @@ def many_submitters(network: LogNetwork, count: int) -> dict[str, float]:
     log = after[SEQUENCER][0] - before[SEQUENCER][0]
     witnesses = sum(after[name][0] - before[name][0] for name in after if name != SEQUENCER)
     return {
-        "entries_per_s": count / wall,
+        "entries_per_s_over_grpc": count / wall,
         "cpu_ms_sequencer": 1000 * log / count,
         "cpu_ms_witnesses": 1000 * witnesses / count,
         "cpu_ms_submitter": 1000 * (used()[0] - own) / count,
     }
+
+
+def in_its_process(network: LogNetwork, count: int) -> dict[str, float]:
+    """Entries a second that the log takes from as many submitters in its own process."""
+    made, before = leaves(count), network.used()
+    seconds = network.append_here(made, UNDER_WAY)
+    log = network.used()[SEQUENCER][0] - before[SEQUENCER][0]
+    return {"entries_per_s": count / seconds, "cpu_ms_log": 1000 * log / count}
 
 
 def measure(counts: tuple[int, ...], single: int, many: int) -> dict[str, dict[str, float]]:
@@ -87,5 +96,9 @@ def measure(counts: tuple[int, ...], single: int, many: int) -> dict[str, dict[s
             tempfile.TemporaryDirectory() as folder,
             LogNetwork(Path(folder), witnesses, UNDER_WAY) as network,
         ):
-            found[str(witnesses)] = {**one_submitter(network, single), **many_submitters(network, many)}
+            found[str(witnesses)] = {
+                **one_submitter(network, single),
+                **many_submitters(network, many),
+                **in_its_process(network, many),
+            }
     return found

@@ -7,7 +7,7 @@
 | figure | what is measured |
 |---|---|
 | append to final | over gRPC with witness processes, the next entry when the last is final |
-| sustained | the same with 512 appends under way at any time |
+| sustained | 512 appends under way at any time, submitted beside the log; and each of them a gRPC call |
 | proof | an inclusion proof of a random entry from the database's tiles |
 | hashing | the Merkle part of a verification: bundles, leaf hashes, every tile of every level, root |
 | replay | the contract entry by entry, nothing examined ahead: what a node does live |
@@ -201,6 +201,9 @@ def measure(chosen: argparse.Namespace) -> dict[str, Any]:
         found["append_p50_ms"] = {count: one["p50_ms"] for count, one in appends.items()}
         found["append_p99_ms"] = {count: one["p99_ms"] for count, one in appends.items()}
         found["entries_per_s"] = {count: one["entries_per_s"] for count, one in appends.items()}
+        found["entries_per_s_over_grpc"] = {
+            count: one["entries_per_s_over_grpc"] for count, one in appends.items()
+        }
         found["append"] = appends
     return found
 
@@ -225,11 +228,13 @@ def _append_rows(count: str, one: dict[str, float]) -> list[tuple[str, str, str,
     witnesses = f"{count} witness{'' if count == '1' else 'es'}"
     single = f"{one['cpu_ms']:.0f} ms, all processes"
     many = f"{one['cpu_ms_sequencer']:.2f} ms sequencer, {one['cpu_ms_witnesses']:.2f} ms witnesses"
-    rate = f"{one['entries_per_s']:,.0f}/s"
+    rate = f"{one['entries_per_s_over_grpc']:,.0f}/s"
+    here = f"{one['entries_per_s']:,.0f}/s"
     return [
         (f"append to final, p50, {witnesses}", f"{one['p50_ms']:.0f} ms", single, GOALS["append_p50_ms"]),
         (f"append to final, p99, {witnesses}", f"{one['p99_ms']:.0f} ms", "", GOALS["append_p99_ms"]),
-        (f"sustained, {witnesses}", rate, many, GOALS["entries_per_s"]),
+        (f"sustained, {witnesses}", here, f"{one['cpu_ms_log']:.2f} ms sequencer", GOALS["entries_per_s"]),
+        (f"the same, each entry a gRPC call, {witnesses}", rate, many, ""),
     ]
 
 

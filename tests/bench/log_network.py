@@ -10,7 +10,8 @@ from __future__ import annotations
 import multiprocessing
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -104,11 +105,24 @@ def used() -> tuple[float, int]:
     return own.ru_utime + own.ru_stime, own.ru_maxrss * 1024
 
 
-def answer_until_told(connection: Connection) -> None:
-    """Tell what was used whenever asked, until told to end."""
+def answer_until_told(connection: Connection, sequencer: Sequencer | None = None) -> None:
+    """Tell what was used, or append what is sent, whenever asked, until told to end."""
     connection.send("ready")
-    while connection.recv() == "used":
-        connection.send(used())
+    while (told := connection.recv()) != "end":
+        if told == "used":
+            connection.send(used())
+        else:
+            assert sequencer is not None
+            connection.send(append_here(sequencer, *told))
+
+
+def append_here(sequencer: Sequencer, leaves: Sequence[bytes], under_way: int) -> float:
+    """Seconds until as many submitters in the log's own process have their receipts."""
+    with ThreadPoolExecutor(under_way) as pool:
+        began = time.perf_counter()
+        for _ in pool.map(sequencer.submit, leaves):
+            pass
+        return time.perf_counter() - began
 
 
 def run_witness(place: Place, connection: Connection) -> None:
@@ -149,7 +163,7 @@ def run_sequencer(place: Place, connection: Connection) -> None:
             sequencer.submit(entry.leaf())
     edge = LogEdge(Peers(place.directory()), LocalTransport(sequencer))
     server = place.serve(lambda made: log_pb2_grpc.add_LogServicer_to_server(edge, made))
-    answer_until_told(connection)
+    answer_until_told(connection, sequencer)
     server.stop(0).wait()
     sequencer.stop()
     channels.close()
@@ -223,6 +237,13 @@ class LogNetwork:
             connection.send("used")
             found[member] = connection.recv()
         return found
+
+    def append_here(self, leaves: Sequence[bytes], under_way: int) -> float:
+        """Seconds that the log takes for these entries, submitted in its own process."""
+        connection = self._running[SEQUENCER][1]
+        connection.send((leaves, under_way))
+        seconds: float = connection.recv()
+        return seconds
 
     def submitter(self) -> Submitter:
         """A member that appends over the wire."""
