@@ -88,17 +88,7 @@ class Builder:
         """The image from this repository's Dockerfile, as committed files and local changes are."""
         self._import(base)
         options = ["--isolation", "chroot", "--format", "docker", "--build-arg", f"BASE={BASE}"]
-        self(
-            "build",
-            *options,
-            "--env",
-            "PIP_CERT=/authorities.pem",
-            "-f",
-            "docker/Dockerfile",
-            "-t",
-            NAME,
-            ".",
-        )
+        self("build", *options, "-f", "docker/Dockerfile", "-t", NAME, ".")
         container = self("from", "--pull-never", NAME)
         found = json.loads(self("inspect", "--type", "image", NAME))
         return Image(Path(self("mount", container)), found["Docker"]["config"])
@@ -111,6 +101,7 @@ class Builder:
         if authorities is None:
             authorities = "/etc/ssl/certs/ca-certificates.crt"
         self("copy", "-q", container, Path(authorities).resolve(), "/authorities.pem")
+        self("config", "--env", "PIP_CERT=/authorities.pem", container)
         self("commit", "-q", "--rm", container, BASE)
 
     def close(self) -> None:
