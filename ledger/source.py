@@ -54,7 +54,7 @@ class Source(Protocol):
 
 
 class FolderSource:
-    """A public folder, or a copy of one. Symbolic links, pipes and devices in it are refused, not followed."""
+    """A public folder, or a copy of one; links, pipes and devices in it are refused, not followed."""
 
     def __init__(self, root: Path) -> None:
         self._root = root

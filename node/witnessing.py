@@ -92,9 +92,9 @@ class WitnessDesk:
         """Answer one request: (HTTP status, body, content type)."""
         status, answer, content_type = self._witness.add_checkpoint(body, self._clock())
         if status == OK or status in MAY_BE_ANOTHER_TREE:
-            note = AddCheckpoint.parse(body).note
-            if Checkpoint.parse(Note.parse(note).text).origin == self._origin:
-                self._take_notice(status, note)
+            note = Note.parse(AddCheckpoint.parse(body).note)
+            if Checkpoint.parse(note.text).origin == self._origin:
+                self._take_notice(status, self._witness.bare(note))
         return status, answer, content_type
 
     def _take_notice(self, status: int, note: bytes) -> None:
