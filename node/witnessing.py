@@ -155,6 +155,18 @@ def open_witness(
     return make(own_cosigner(member, key, policy), logs, store)
 
 
+def other_log(vkeys: Sequence[str], origin: str) -> VerifierKey:
+    """The key of a log of others that ``[[web.logs]]`` lists.
+
+    Raises:
+        ConfigurationError: it lists none with this origin.
+    """
+    found = [key for key in map(_log_key, vkeys) if key.name == origin]
+    if not found:
+        raise ConfigurationError(f"[[web.logs]] lists no log {origin}: add its vkey to node.toml first")
+    return found[0]
+
+
 def _log_key(vkey: str) -> VerifierKey:
     try:
         found = VerifierKey.parse(vkey)
