@@ -94,7 +94,7 @@ def _move_up(services: Services, store: WitnessStore) -> None:
             "as evidence and call the auditor"
         )
     cosigner = own_cosigner(services.member, services.keys.signing("witness"), services.ledger.policy)
-    new = _record(record, head, note, cosigner)
+    new = _record(record, head, note, cosigner, services.ledger.policy.log)
     if record != new and not store.swap(origin, record, new):
         raise StoreError("the witness's record changed meanwhile: this is tried again")
 
@@ -107,13 +107,17 @@ def _extends(services: Services, record: WitnessRecord, head: VerifiedCheckpoint
 
 
 def _record(
-    record: WitnessRecord | None, head: VerifiedCheckpoint, note: bytes, cosigner: Cosigner
+    record: WitnessRecord | None,
+    head: VerifiedCheckpoint,
+    note: bytes,
+    cosigner: Cosigner,
+    log_key: VerifierKey,
 ) -> WitnessRecord:
     """The record of a checkpoint under the quorum, cosigned at the newest time known: none goes back."""
     time = max([*head.cosigned.values(), 0 if record is None else record.time])
     whole = Note.parse(note)
-    log_lines = tuple(line for line in whole.signatures if line.name == head.checkpoint.origin)
-    kept = Note(whole.text, (*log_lines, cosigner.cosign(whole.text, time)))
+    log_line = tuple(whole.signed_by(log_key))[:1]
+    kept = Note(whole.text, (*log_line, cosigner.cosign(whole.text, time)))
     return WitnessRecord(head.checkpoint.size, head.checkpoint.root, time, kept.format())
 
 
@@ -181,7 +185,7 @@ def take_up(engine: Engine, policy: Policy, note: bytes, cosigner: Cosigner) -> 
         restores = connection.execute(waiting).scalars().all()
     if not restores:
         raise ConfigurationError(NOTHING_WAITS)
-    _replace(store, policy.origin, record, _record(record, verified, note, cosigner))
+    _replace(store, policy.origin, record, _record(record, verified, note, cosigner, policy.log))
     with writing(engine) as connection:  # after the record: a running node must not build on the old one
         connection.execute(
             update(tables.restored).where(tables.restored.c.id.in_(restores)).values(witness=1)
