@@ -89,7 +89,7 @@ class HttpSource:
                 pause *= 2
             except httpx.InvalidURL as error:
                 raise Unavailable(f"{self._prefix} is no URL ({error}): correct the address") from error
-            except httpx.HTTPError as error:
+            except (httpx.HTTPError, UnicodeError) as error:  # a redirection to a host that is no name
                 raise TileError(f"{name} of {self._prefix} cannot be read: {error}") from error
         raise AssertionError  # the last attempt returns or raises
 

@@ -42,7 +42,7 @@ def post_to(url: str, seconds: float = SECONDS) -> Post:
                         raise Unavailable(
                             f"the answer of {url} is too long or too slow for a time-stamp: check its address"
                         )
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             reason = str(error) or type(error).__name__
             raise Unavailable(
                 f"the time-stamp authority {url} is out of reach ({reason}): check address and network"

@@ -173,6 +173,13 @@ def test_a_server_that_dribbles_is_given_up(web: Web) -> None:
     source.close()
 
 
+@pytest.mark.parametrize("host", ["xn--a", "a" * 300])
+def test_a_redirection_to_no_host_is_an_error_of_ours(web: Web, source: HttpSource, host: str) -> None:
+    web.fault = lambda name, handler: answer(handler, 302, b"", Location=f"http://{host}/") is None
+    with pytest.raises((TileError, Unavailable)):
+        source.fetch("policy", 1000)
+
+
 def test_nobody_is_there() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
