@@ -19,7 +19,8 @@
 CSV is RFC 4180 in UTF-8 with a byte order mark, so that spreadsheets read Chinese right. Lists are joined by
 a space. A cell that a spreadsheet would take for a formula (it begins with ``=``, ``+``, ``-``, ``@``, a tab
 or a line break, in full width too) gets an apostrophe before it; ``body`` begins with a brace. JSON Lines
-has the same names, with lists and the body as JSON, and changes no text.
+has the same names, with lists and the body as JSON, and changes no text: what a terminal may obey (controls,
+marks of direction) and what other programs take for a line's end is escaped.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -48,6 +50,8 @@ COLUMNS = (
     "body",
 )
 BYTE_ORDER_MARK = "\ufeff"
+_UNSHOWN = re.compile("[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+"""Controls that JSON leaves as they are, invisible characters and marks of direction."""
 _FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 """What a formula begins with."""
 
@@ -77,7 +81,13 @@ def row(found: Found) -> dict[str, Any]:
 def jsonl(entries: Iterable[Found]) -> Iterator[str]:
     """JSON Lines: each line with its newline."""
     for found in entries:
-        yield json.dumps(row(found), ensure_ascii=False, separators=(",", ":")) + "\n"
+        yield json_line(row(found)) + "\n"
+
+
+def json_line(value: Any) -> str:
+    """A value as one line of JSON that a terminal shows as it is."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _UNSHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def csv_lines(entries: Iterable[Found]) -> Iterator[str]:

@@ -162,7 +162,7 @@ class Finisher:
                     self._take_published()
                     self._public.open(self._policy.format(), self.final.size, self._log.content)
                     return True
-            except (SQLAlchemyError, OSError):
+            except (SQLAlchemyError, OSError, Unavailable):
                 pass  # the database or the disk may come back; until then the gate stays shut
             self._stopping.wait(self._settings.retry)
         return False

@@ -14,7 +14,8 @@ their number.
 Only a checkpoint under the log's own signature is evidence of another tree (``ledger.cosigning``).
 
 Nothing a witness does may hurt the log: an answer is read up to ``ANSWER_BYTES``, no wait for a part of it is
-longer than ``seconds`` and its body not altogether, no redirection is followed, and the environment's proxies
+longer than ``seconds`` and its body not altogether, no redirection is followed (one to a host that is no name
+is an error of the HTTP client all the same), and the environment's proxies
 are not used. Each witness has a thread of its own, so one that dribbles holds up nobody else.
 """
 
@@ -126,7 +127,7 @@ class HttpWitness:
                     if len(data) > ANSWER_BYTES or time.monotonic() > deadline:
                         raise WitnessError(f"the witness at {self._url} answers too slowly or too much")
                 return answer.status_code, bytes(data)
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:
             raise WitnessError(f"the witness at {self._url} does not answer: {error}") from error
 
 

@@ -102,7 +102,10 @@ class Policy:
         if any(witness.key.kind != TYPE_COSIGNATURE for witness in listed):
             raise PolicyError("a witness key has type 0x04: give its cosignature key")
         _check_distinct([witness.name for witness in listed], "witness names")
-        _check_distinct([witness.key.public.raw for witness in listed], "witness keys")
+        raws = [witness.key.public.raw for witness in listed]
+        _check_distinct(raws, "witness keys")
+        if self.log.public.raw in raws:
+            raise PolicyError("the log's key is a witness's too: a log is no witness of itself")
         if any(witness.url is None for witness in self.further):
             raise PolicyError("a witness outside the group has a URL: add it, or put it into the group")
         if not 1 <= self.quorum <= len(self.witnesses):

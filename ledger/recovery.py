@@ -36,7 +36,7 @@ from ledger.entry import parse
 from ledger.errors import EntryError, ForkError, LogError
 from ledger.merkle import leaf_hash, root_from
 from ledger.mirror_tiles import CheckedTiles
-from ledger.note import Note
+from ledger.note import Note, VerifierKey
 from ledger.ordering import ORDERED, STAGED
 from ledger.policy import Policy
 from ledger.public import CHECKPOINT
@@ -121,7 +121,7 @@ def recover_log(
         staged = log.head(connection, STAGED) or EMPTY_HEAD
         own = replica.head(connection, VERIFIED) or EMPTY_HEAD
         kept = _Waiting(log.leaves(connection, ordered.size, staged.size))
-    against = _Copy(source, note, head, evidence)
+    against = _Copy(source, note, head, evidence, policy.log)
     against.must_hold("this log's signed head", ordered)
     if published is not None:
         seen = policy.verify_log(published)[1]
@@ -146,10 +146,12 @@ def recover_log(
 class _Copy:
     """The verified copy, and how what is here compares with it."""
 
-    def __init__(self, source: Source, note: Note, head: Checkpoint, evidence: Evidence) -> None:
+    def __init__(
+        self, source: Source, note: Note, head: Checkpoint, evidence: Evidence, log_key: VerifierKey
+    ) -> None:
         self.source = source
         self.head = head
-        self.note = Note(note.text, tuple(line for line in note.signatures if line.name == head.origin))
+        self.note = Note(note.text, tuple(note.signed_by(log_key))[:1])
         self._whole = note.format()
         self._tiles = CheckedTiles(source, head)
         self._evidence = evidence

@@ -8,7 +8,9 @@ goes when a larger one has taken its place.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +20,8 @@ from ledger.note import MAX_NOTE_BYTES
 from ledger.tiles import MAX_ENTRY_BYTES, Tile
 
 MAX_POLICY_BYTES = 1 << 20
+MAX_FOLDERS = 16
+"""Folders below one another; a log of 2^63 entries has ten."""
 MAX_TRACE_BYTES = 1 << 26
 """Four million tags; a question has some thousand."""
 
@@ -50,7 +54,7 @@ class Source(Protocol):
 
 
 class FolderSource:
-    """A public folder, or a copy of one; symbolic links are refused."""
+    """A public folder, or a copy of one; links, pipes and devices in it are refused, not followed."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -63,7 +67,7 @@ class FolderSource:
     def fetch(self, name: str, limit: int) -> bytes:
         """See ``Source``."""
         try:
-            with (self._root / name).open("rb") as file:
+            with open(self._root / name, "rb", opener=_regular) as file:
                 data = file.read(limit + 1)
         except FileNotFoundError:
             raise Missing(f"{self._root} has no {name}: copy or mirror the log again") from None
@@ -77,10 +81,12 @@ class FolderSource:
         """See ``Source``.
 
         Raises:
-            VerificationError: a symbolic link.
+            VerificationError: a symbolic link, or folders below one another as no log has them.
         """
         for folder, folders, files in os.walk(self._root, onerror=_but_gone):
             below = Path(folder).relative_to(self._root)
+            if len(below.parts) > MAX_FOLDERS:
+                raise VerificationError("files", below.as_posix(), "is nested too deeply: remove it")
             for one in (*folders, *files):
                 if Path(folder, one).is_symlink():
                     name = (below / one).as_posix()
@@ -90,6 +96,15 @@ class FolderSource:
 
     def close(self) -> None:
         """See ``Source``."""
+
+
+def _regular(path: str, flags: int) -> int:
+    """Open a regular file; never a symbolic link, and nothing whose opening or reading may wait for ever."""
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no regular file", path)
+    return descriptor
 
 
 def _but_gone(error: OSError) -> None:

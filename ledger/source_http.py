@@ -4,7 +4,10 @@ Rules
 - One GET a file, at ``<prefix>/<name>``; up to three redirects are followed: nothing that comes is trusted.
 - 404 and 410 are ``Missing``. 429, every 5xx, a time-out and a broken connection are tried again, three times
   in all, with a pause that doubles; what fails then is ``Unavailable``. Any other status is ``TileError``.
-- The body is streamed and given up as soon as it is longer than the limit, after decompression too.
+- The body is streamed and given up as soon as it is longer than the limit, or slower than ``SECONDS`` and a
+  second for each ``RATE`` bytes of it: a server that dribbles holds up nobody for ever.
+- It is asked for and taken as it is. A body in any content coding is refused, since a few hundred bytes that
+  were compressed twice are a gigabyte in one piece before anybody can count them.
 - Certificates are verified; the system's proxy settings count.
 """
 
@@ -22,6 +25,9 @@ ATTEMPTS = 3
 PAUSE = 0.5
 REDIRECTS = 3
 GONE = (404, 410)
+SECONDS, RATE = 60.0, 1 << 16
+"""What one body may take: seconds, and bytes a second beside them."""
+AS_IT_IS = {"Accept-Encoding": "identity"}
 
 
 class _Again(Exception):
@@ -32,7 +38,12 @@ class HttpSource:
     """See ``ledger.source.Source``; keeps its connections until ``close``."""
 
     def __init__(
-        self, prefix: str, *, client: httpx.Client | None = None, sleep: Callable[[float], None] = time.sleep
+        self,
+        prefix: str,
+        *,
+        client: httpx.Client | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """A log at ``prefix``.
 
@@ -40,11 +51,13 @@ class HttpSource:
             prefix: URL without the file's name.
             client: the HTTP client; one with this module's settings when not given.
             sleep: pauses between attempts.
+            clock: seconds that never go back.
         """
         self._prefix = prefix.rstrip("/")
         made = httpx.Client(timeout=TIMEOUT, follow_redirects=True, max_redirects=REDIRECTS)
         self._client = made if client is None else client
         self._sleep = sleep
+        self._clock = clock
 
     @property
     def place(self) -> str:
@@ -76,22 +89,29 @@ class HttpSource:
                 pause *= 2
             except httpx.InvalidURL as error:
                 raise Unavailable(f"{self._prefix} is no URL ({error}): correct the address") from error
-            except httpx.HTTPError as error:
+            except (httpx.HTTPError, UnicodeError) as error:  # a redirection to a host that is no name
                 raise TileError(f"{name} of {self._prefix} cannot be read: {error}") from error
         raise AssertionError  # the last attempt returns or raises
 
     def _get(self, name: str, limit: int) -> bytes:
-        with self._client.stream("GET", f"{self._prefix}/{name}") as response:
-            status = response.status_code
-            if status in GONE:
-                raise Missing(f"{self._prefix} has no {name}: check the address; a mirror may have it")
-            if status == 429 or status >= 500:
-                raise _Again(f"status {status}")
-            if status != 200:
-                raise TileError(f"{self._prefix} answers {name} with status {status}: check the address")
+        deadline = self._clock() + SECONDS + limit / RATE
+        with self._client.stream("GET", f"{self._prefix}/{name}", headers=AS_IT_IS) as response:
+            self._check_status(name, response.status_code)
+            if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+                raise TileError(f"{self._prefix} compresses {name}: let it serve the files as they are")
             data = bytearray()
-            for chunk in response.iter_bytes():
+            for chunk in response.iter_raw():
                 data += chunk
                 if len(data) > limit:
                     raise TileError(f"{name} of {self._prefix} has more than {limit} bytes: not read")
+                if self._clock() > deadline:
+                    raise Unavailable(f"{self._prefix} serves {name} too slowly: try again, or a mirror")
             return bytes(data)
+
+    def _check_status(self, name: str, status: int) -> None:
+        if status in GONE:
+            raise Missing(f"{self._prefix} has no {name}: check the address; a mirror may have it")
+        if status == 429 or status >= 500:
+            raise _Again(f"status {status}")
+        if status != 200:
+            raise TileError(f"{self._prefix} answers {name} with status {status}: check the address")

@@ -1,16 +1,19 @@
 """Asking a time-stamp authority over HTTP (RFC 3161, 3.4): one POST, one answer.
 
-The answer is verified by ``ledger.timestamp``; the way there needs no TLS for that, and may have it.
+The answer is verified by ``ledger.timestamp``; the way there needs no TLS for that, and may have it. It is
+taken as it is, in no content coding, and has ``SECONDS`` for each part and ``WHOLE`` altogether.
 """
 
 from __future__ import annotations
+
+import time
 
 import httpx
 
 from ledger.errors import Unavailable
 from ledger.timestamp import MAX_TOKEN_BYTES, Post
 
-SECONDS = 20.0
+SECONDS, WHOLE = 20.0, 60.0
 QUERY, REPLY = "application/timestamp-query", "application/timestamp-reply"
 
 
@@ -19,24 +22,27 @@ def post_to(url: str, seconds: float = SECONDS) -> Post:
 
     def post(request: bytes) -> bytes:
         data = bytearray()
+        deadline = time.monotonic() + WHOLE
+        headers = {"Content-Type": QUERY, "Accept-Encoding": "identity"}
         try:
             with (
                 httpx.Client(timeout=seconds, trust_env=False) as client,
-                client.stream("POST", url, content=request, headers={"Content-Type": QUERY}) as answer,
+                client.stream("POST", url, content=request, headers=headers) as answer,
             ):
                 kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
-                if answer.status_code != httpx.codes.OK or kind != REPLY:
+                is_plain = "Content-Encoding" not in answer.headers
+                if answer.status_code != httpx.codes.OK or kind != REPLY or not is_plain:
                     raise Unavailable(
                         f"the time-stamp authority {url} answers with status {answer.status_code} and type "
                         f"{kind or 'none'}: check its address"
                     )
-                for chunk in answer.iter_bytes():
+                for chunk in answer.iter_raw():
                     data += chunk
-                    if len(data) > MAX_TOKEN_BYTES:
+                    if len(data) > MAX_TOKEN_BYTES or time.monotonic() > deadline:
                         raise Unavailable(
-                            f"the answer of {url} is too long for a time-stamp: check its address"
+                            f"the answer of {url} is too long or too slow for a time-stamp: check its address"
                         )
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             reason = str(error) or type(error).__name__
             raise Unavailable(
                 f"the time-stamp authority {url} is out of reach ({reason}): check address and network"

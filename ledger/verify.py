@@ -26,6 +26,7 @@ list the files, so there ``files`` says only that none is missing.
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -136,12 +137,12 @@ def verify_source(
     replayed = _Replayed(apply, genesis_digest)
     writer = TileWriter(0, _Nothing())
     many = workers if size > FEW else None
+    stamped = deque(sorted(files.stamps.sizes - {0}))
     for leaves, found in examined(_bundles(files, size), replayed.keys, many):
-        begin = writer.size
         writer.extend(found.hashes)
-        for stamped in sorted(files.stamps.sizes):
-            if begin < stamped <= writer.size:
-                files.stamps.reached(stamped, root_from(stamped, TileSource(writer)))
+        while stamped and stamped[0] <= writer.size:
+            reached = stamped.popleft()
+            files.stamps.reached(reached, root_from(reached, TileSource(writer)))
         files.compare(writer, is_last=writer.size == size)
         replayed.take(leaves, found.proven)
         if progress is not None:

@@ -5,8 +5,9 @@ Request body: ``old <size>``, up to 63 base64 lines of a consistency proof, an e
     400  malformed, or the old size is above the checkpoint's
     404  a log this witness does not know
     403  no signature by the log's key, or a false one
-    409  the old size is not that of the last cosigned checkpoint; body ``<size>\n``, type text/x.tlog.size
-    422  the proof or the root does not fit the last cosigned checkpoint
+    409  the old size is not that of the last cosigned checkpoint, or the checkpoint has that size and another
+         root; body ``<size>\n``, type text/x.tlog.size
+    422  the proof does not fit the last cosigned checkpoint
     200  one cosignature line
 
 The checks are made in that order. The record of the last checkpoint is replaced by compare-and-swap before
@@ -176,6 +177,13 @@ class Witness:
         record = self._record(origin)
         return None if record is None else record.note
 
+    def bare(self, note: Note) -> bytes:
+        """A checkpoint of a log that is known here with the log's own line alone.
+
+        Whoever brings a checkpoint may have put a hundred lines of anything beside that one.
+        """
+        return Note(note.text, self._log_lines(note, Checkpoint.parse(note.text).origin)).format()
+
     def add_checkpoint(self, body: bytes, now: int) -> tuple[int, bytes, str]:
         """Answer one request: (HTTP status, body, content type).
 
@@ -208,7 +216,7 @@ class Witness:
     ) -> tuple[int, bytes, str]:
         record = self._record(checkpoint.origin)
         size, root, last = (0, EMPTY_ROOT, 0) if record is None else (record.size, record.root, record.time)
-        if request.old != size:
+        if request.old != size or (checkpoint.size == size and checkpoint.root != root):
             return _conflict(size)
         try:
             verify_consistency(size, checkpoint.size, root, checkpoint.root, request.path)

@@ -10,6 +10,10 @@ under an entry, that entry was final before the fence was written. Hence
   state: it is never answered again, the office asks with a new intent;
 - what is ordered after the fence was not seen by the lost node, and is treated as ever.
 
+Of logs of others (``[[web.logs]]``) no ledger tells what the lost witness cosigned after the backup. Their
+records stay locked, restore by restore, until the operator takes up the newest checkpoint of the log
+(``node.rejoin.take_up_other``): an old record would let a log have a fork of what it lost cosigned.
+
 No clock decides any of this. It holds as long as the lost node stays lost: two nodes with one key are two
 nodes. Rows are kept for good: an old intent may be renewed for a week, and another restore adds a row.
 """
@@ -34,6 +38,11 @@ CODE = "restored"
 WAITING = (
     "this node was put back from a backup and has not caught up with the ledger yet: ask again in a moment; "
     "its operator sees how far it is with `hedui node status`"
+)
+
+OTHERS = (
+    "this witness was put back from a backup and may have cosigned more of this log than it remembers: its "
+    "operator takes up the log's newest checkpoint with `hedui node rejoin`"
 )
 
 
@@ -108,14 +117,21 @@ class Memory:
             waiting.code = CODE
             raise waiting
 
-    def require_witness(self) -> None:
-        """The node's witness may cosign.
+    def require_witness(self, origin: str) -> None:
+        """The node's witness may cosign a log.
 
         Raises:
             ServiceUnavailable: ``restored``: not yet.
         """
-        if any(not row["witness"] for row in self._rows()):
-            waiting = ServiceUnavailable(WAITING)
+        restores = self._rows()
+        if origin == self._ledger.policy.origin:
+            is_back = all(row["witness"] for row in restores)
+        else:
+            is_back = all(
+                self._store.one(tables.rejoined_log, restore=row["id"], origin=origin) for row in restores
+            )
+        if not is_back:
+            waiting = ServiceUnavailable(WAITING if origin == self._ledger.policy.origin else OTHERS)
             waiting.code = CODE
             raise waiting
 
@@ -176,12 +192,12 @@ class GuardedWitnessStore:
         Raises:
             ServiceUnavailable: ``restored``: the node has not rejoined.
         """
-        self._memory.require_witness()
+        self._memory.require_witness(origin)
         return self._inner.read(origin)
 
     def swap(self, origin: str, old: WitnessRecord | None, new: WitnessRecord) -> bool:
         """See ``ledger.witness.WitnessStore``; raises as ``read`` does."""
-        self._memory.require_witness()
+        self._memory.require_witness(origin)
         return self._inner.swap(origin, old, new)
 
 

@@ -12,6 +12,9 @@ A witness whose record is larger than the checkpoint, or of another root, has se
 silent, and the log line is evidence. Where so many witnesses were restored at once that no quorum is left to
 bring the fence onto the ledger, the operator takes up the newest checkpoint known anywhere
 (``take_up``, `hedui node rejoin`): with that, its witness cosigns again, and the fence can become final.
+
+Logs of others come back by hand, each by its newest checkpoint (``take_up_other``): their operators have no
+ledger here that would tell what was cosigned after the backup.
 """
 
 from __future__ import annotations
@@ -19,14 +22,15 @@ from __future__ import annotations
 import contextlib
 import logging
 
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine, insert, select, update
 
 from keys.errors import SecretMissing
-from ledger.cosignature import Cosigner
+from ledger.checkpoint import Checkpoint, verify_signed
+from ledger.cosignature import Cosigner, cosigned_at
 from ledger.database import writing
 from ledger.errors import ForkError
 from ledger.merkle import root_from
-from ledger.note import Note
+from ledger.note import Note, VerifierKey
 from ledger.policy import Policy, VerifiedCheckpoint
 from ledger.witness import WitnessRecord, WitnessStore
 from ledger.witness_store import SqlWitnessStore
@@ -38,6 +42,8 @@ from node.store import tables
 from node.store.database import put
 from node.witnessing import own_cosigner
 from protocols.psi.voprf import public_key
+
+NOTHING_WAITS = "this home's witness waits for nothing: nothing was changed"
 
 log = logging.getLogger("hedui.rejoin")
 
@@ -68,6 +74,9 @@ def rejoin(services: Services, witness: WitnessStore) -> bool:
     log.warning(
         "this node was put back from a backup and has rejoined at entry %d", services.ledger.replica.size
     )
+    web = services.configuration.web
+    if web is not None and web.logs:
+        log.warning("logs of others are not cosigned before `hedui node rejoin` for each: see the guide")
     return True
 
 
@@ -85,7 +94,7 @@ def _move_up(services: Services, store: WitnessStore) -> None:
             "as evidence and call the auditor"
         )
     cosigner = own_cosigner(services.member, services.keys.signing("witness"), services.ledger.policy)
-    new = _record(record, head, note, cosigner)
+    new = _record(record, head, note, cosigner, services.ledger.policy.log)
     if record != new and not store.swap(origin, record, new):
         raise StoreError("the witness's record changed meanwhile: this is tried again")
 
@@ -98,13 +107,17 @@ def _extends(services: Services, record: WitnessRecord, head: VerifiedCheckpoint
 
 
 def _record(
-    record: WitnessRecord | None, head: VerifiedCheckpoint, note: bytes, cosigner: Cosigner
+    record: WitnessRecord | None,
+    head: VerifiedCheckpoint,
+    note: bytes,
+    cosigner: Cosigner,
+    log_key: VerifierKey,
 ) -> WitnessRecord:
     """The record of a checkpoint under the quorum, cosigned at the newest time known: none goes back."""
     time = max([*head.cosigned.values(), 0 if record is None else record.time])
     whole = Note.parse(note)
-    log_lines = tuple(line for line in whole.signatures if line.name == head.checkpoint.origin)
-    kept = Note(whole.text, (*log_lines, cosigner.cosign(whole.text, time)))
+    log_line = tuple(whole.signed_by(log_key))[:1]
+    kept = Note(whole.text, (*log_line, cosigner.cosign(whole.text, time)))
     return WitnessRecord(head.checkpoint.size, head.checkpoint.root, time, kept.format())
 
 
@@ -166,18 +179,66 @@ def take_up(engine: Engine, policy: Policy, note: bytes, cosigner: Cosigner) -> 
     verified = policy.verify_checkpoint(note)
     store = SqlWitnessStore(engine)
     record = store.read(policy.origin)
-    head = verified.checkpoint
+    _require_newer(record, verified.checkpoint)
+    waiting = select(tables.restored.c.id).where(tables.restored.c.witness == 0)
+    with engine.connect() as connection:
+        restores = connection.execute(waiting).scalars().all()
+    if not restores:
+        raise ConfigurationError(NOTHING_WAITS)
+    _replace(store, policy.origin, record, _record(record, verified, note, cosigner, policy.log))
+    with writing(engine) as connection:  # after the record: a running node must not build on the old one
+        connection.execute(
+            update(tables.restored).where(tables.restored.c.id.in_(restores)).values(witness=1)
+        )
+    return verified
+
+
+def take_up_other(
+    engine: Engine, log_key: VerifierKey, note: bytes, cosigner: Cosigner, now: int
+) -> Checkpoint:
+    """By hand, after every restore: let the witness go on cosigning a log of others from this checkpoint.
+
+    Args:
+        engine: the node's database.
+        log_key: of that log, as ``[[web.logs]]`` lists it.
+        note: its newest checkpoint known anywhere; the operator answers for that.
+        cosigner: the witness's key.
+        now: POSIX seconds.
+
+    Raises:
+        NoteError: it is not signed by that log.
+        ConfigurationError: no restore waits for it, or it is older than the record, or contradicts it.
+    """
+    whole = Note.parse(note)
+    head = verify_signed(whole, log_key)
+    store = SqlWitnessStore(engine)
+    record = store.read(log_key.name)
+    _require_newer(record, head)
+    taken = select(tables.rejoined_log.c.restore).where(tables.rejoined_log.c.origin == log_key.name)
+    with engine.connect() as connection:
+        waiting = select(tables.restored.c.id).where(tables.restored.c.id.not_in(taken))
+        restores = connection.execute(waiting).scalars().all()
+    if not restores:
+        raise ConfigurationError(NOTHING_WAITS)
+    times = (now, 0 if record is None else record.time, cosigned_at(whole, cosigner.verifier) or 0)
+    line = cosigner.cosign(whole.text, max(times))
+    kept = Note(whole.text, (*whole.signed_by(log_key)[:1], line)).format()
+    _replace(store, log_key.name, record, WitnessRecord(head.size, head.root, max(times), kept))
+    with writing(engine) as connection:
+        rows = [{"restore": restore, "origin": log_key.name} for restore in restores]
+        connection.execute(insert(tables.rejoined_log), rows)
+    return head
+
+
+def _require_newer(record: WitnessRecord | None, head: Checkpoint) -> None:
     same = record is not None and record.size == head.size and record.root != head.root
     if record is not None and (record.size > head.size or same):
         raise ConfigurationError(
             "the checkpoint is older than what this witness has cosigned, or contradicts it: look for a "
-            "newer one at the auditor's mirror"
+            "newer one at the auditor's mirror, or where that log is served"
         )
-    waiting = tables.restored.c.witness == 0
-    with writing(engine) as connection:
-        if connection.execute(update(tables.restored).where(waiting).values(witness=1)).rowcount == 0:
-            raise ConfigurationError("this home's witness waits for nothing: nothing was changed")
-    new = _record(record, verified, note, cosigner)
-    if record != new and not store.swap(policy.origin, record, new):
+
+
+def _replace(store: SqlWitnessStore, origin: str, record: WitnessRecord | None, new: WitnessRecord) -> None:
+    if record != new and not store.swap(origin, record, new):
         raise StoreError("the witness's record changed meanwhile: stop the node and try again")
-    return verified

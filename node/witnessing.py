@@ -92,9 +92,9 @@ class WitnessDesk:
         """Answer one request: (HTTP status, body, content type)."""
         status, answer, content_type = self._witness.add_checkpoint(body, self._clock())
         if status == OK or status in MAY_BE_ANOTHER_TREE:
-            note = AddCheckpoint.parse(body).note
-            if Checkpoint.parse(Note.parse(note).text).origin == self._origin:
-                self._take_notice(status, note)
+            note = Note.parse(AddCheckpoint.parse(body).note)
+            if Checkpoint.parse(note.text).origin == self._origin:
+                self._take_notice(status, self._witness.bare(note))
         return status, answer, content_type
 
     def _take_notice(self, status: int, note: bytes) -> None:
@@ -153,6 +153,18 @@ def open_witness(
             raise ConfigurationError(f"[[web.logs]]: the origin {further.name} is listed already: remove one")
         logs.append(further)
     return make(own_cosigner(member, key, policy), logs, store)
+
+
+def other_log(vkeys: Sequence[str], origin: str) -> VerifierKey:
+    """The key of a log of others that ``[[web.logs]]`` lists.
+
+    Raises:
+        ConfigurationError: it lists none with this origin.
+    """
+    found = [key for key in map(_log_key, vkeys) if key.name == origin]
+    if not found:
+        raise ConfigurationError(f"[[web.logs]] lists no log {origin}: add its vkey to node.toml first")
+    return found[0]
 
 
 def _log_key(vkey: str) -> VerifierKey:

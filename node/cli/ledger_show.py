@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
+from ledger.export import json_line
 from ledger.reading import read_entries
 from node.cli.ledger_options import SOURCE, opened
 
@@ -27,6 +26,6 @@ def show(source: str, kind: str | None, *, as_json: bool) -> None:
                 "time": entry.time,
                 "body": entry.body,
             }
-            click.echo(json.dumps(whole, ensure_ascii=False))
+            click.echo(json_line(whole))
         else:
             click.echo(f"{index:6} {entry.time} {entry.type:20} {entry.id}")

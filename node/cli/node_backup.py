@@ -7,7 +7,9 @@ from pathlib import Path
 
 import click
 
+from ledger.checkpoint import Checkpoint
 from ledger.database import open_engine
+from ledger.note import Note
 from node.archive import Head
 from node.backup import back_up
 from node.config import environment_passphrase, passphrase_path, read_configuration
@@ -15,12 +17,12 @@ from node.errors import ConfigurationError
 from node.home import Home
 from node.identity import open_keys
 from node.network import NetworkFile
-from node.rejoin import take_up
+from node.rejoin import take_up, take_up_other
 from node.restore import restore as put_back
 from node.restore import verify
 from node.services import system_clock
 from node.store.migrate import migrate
-from node.witnessing import own_cosigner
+from node.witnessing import other_log, own_cosigner
 
 PATH = click.Path(path_type=Path)
 EXISTING = click.Path(path_type=Path, exists=True)
@@ -76,21 +78,29 @@ def restore(
 @click.argument("home", type=EXISTING)
 @click.argument("checkpoint", type=EXISTING)
 def rejoin(home: Path, checkpoint: Path) -> None:
-    """Let the witness of the restored HOME go on from the file CHECKPOINT, where no quorum is left.
+    """Let the witness of the restored HOME go on from the file CHECKPOINT.
 
-    Only where so many nodes were restored at once that the ledger stands still. CHECKPOINT is the newest one
-    known anywhere: ask the auditor for that of the mirror.
+    For the network's own log only where so many nodes were restored at once that the ledger stands still: ask
+    the auditor for the newest checkpoint of the mirror. For a log of others ([[web.logs]]) after every
+    restore: fetch its newest checkpoint; what the lost witness cosigned of it is known to nobody here.
     """
     configuration = read_configuration(home)
     policy = NetworkFile.read(configuration.home.network).policy
     cosigner = own_cosigner(configuration.member, open_keys(configuration).signing("witness"), policy)
+    note = checkpoint.read_bytes()
+    origin = Checkpoint.parse(Note.parse(note).text).origin
     engine = open_engine(configuration.store_url)
     try:
         migrate(engine)
-        verified = take_up(engine, policy, checkpoint.read_bytes(), cosigner)
+        if origin == policy.origin:
+            size = take_up(engine, policy, note, cosigner).checkpoint.size
+        else:
+            web = configuration.web
+            other = other_log(() if web is None else web.logs, origin)
+            size = take_up_other(engine, other, note, cosigner, system_clock()).size
     finally:
         engine.dispose()
-    click.echo(f"The witness goes on from {verified.checkpoint.size} entries: see that the node runs")
+    click.echo(f"The witness goes on from {size} entries: see that the node runs")
 
 
 def _read_passphrase(path: Path) -> bytes:
@@ -119,4 +129,9 @@ def _next_steps(home: Path, head: Head) -> list[str]:
         "registrar": "Enter the papers since the backup again; questions for totals need a reason this month",
         "trustee": "Rows that may have been opened since the backup open under `hedui share except`",
     }
-    return steps + [f"   {text}" for role, text in after.items() if role in head.roles]
+    steps += [f"   {text}" for role, text in after.items() if role in head.roles]
+    if "[[web.logs]]" in Home(home).configuration.read_text("utf-8"):
+        steps.append(
+            "   Take up the newest checkpoint of each log of others: hedui node rejoin HOME CHECKPOINT"
+        )
+    return steps

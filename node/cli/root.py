@@ -55,6 +55,12 @@ def cli() -> None:
     """Departments answer a verification office's questions about a household without handing over data."""
 
 
+def plain(text: str) -> str:
+    """A message as a terminal may show it: a file's name or a server's words in it control nothing."""
+    shown = (one if one.isprintable() or one == "\n" else ascii(one)[1:-1] for one in text)
+    return "".join(shown)
+
+
 def run() -> None:
     """Run the command line and exit."""
     try:
@@ -67,6 +73,6 @@ def run() -> None:
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except KNOWN_ERRORS as error:
-        click.echo(f"hedui: {error} [{error_code(error)}]", err=True)
+        click.echo(f"hedui: {plain(str(error))} [{error_code(error)}]", err=True)
         sys.exit(exit_code(error))
     sys.exit(status if isinstance(status, int) else 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from node.errors import UsageError
@@ -75,7 +75,7 @@ def reconcile(
             raise UsageError(f"the journal of {journal.member} is one of another network: leave it out")
         if journal.member in by_member:
             raise UsageError(f"the journal of {journal.member} is given twice: give it once")
-        by_member[journal.member] = journal
+        by_member[journal.member] = _with_roles(journal, ledger)
     sides = Sides(ledger, by_member, files, as_of)
     compare_answers(sides)
     compare_incidents(sides)
@@ -87,3 +87,9 @@ def reconcile(
     return Reconciliation(
         tuple(sides.found.found), sides.found.pending, ledger.tree.size, members, len(files.reports), slots
     )
+
+
+def _with_roles(journal: Journal, ledger: LedgerSide) -> Journal:
+    """A journal with the roles that the ledger gives its member, who does not choose what is compared."""
+    member = ledger.view.member(journal.member)
+    return journal if member is None else replace(journal, roles=member.roles)

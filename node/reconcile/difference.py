@@ -41,6 +41,7 @@ CODES = (
     "release_not_in_journal",
     "release_digest",
     "slots_unused",
+    "journal_old",
 )
 """Every code, in the order they are shown."""
 

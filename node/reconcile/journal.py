@@ -118,7 +118,7 @@ class Journal:
 
     Attributes:
         network, member: whose it is.
-        roles: what the member says it is.
+        roles: what the member says it is; what is compared goes by the ledger's.
         taken: second since 1970 when it was exported; None where it was read just now.
         opened: the salts of closed questions are in it.
     """

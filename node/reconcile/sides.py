@@ -4,6 +4,9 @@ A journal is written before the ledger has the entry, clocks differ by up to two
 log or an exported journal is older than today's. So a line whose entry still waits, or that is no more
 than the tolerance of clocks older than the log's last entry, is judged only once it is a day old; an entry
 that is not older than the export of a journal is not looked for in it. Both are counted as pending.
+
+When a journal was exported is its member's own word, so it excuses nothing for long: where an entry that it
+would have to know is a day old, the journal itself is the difference (``journal_old``): ask for a new export.
 """
 
 from __future__ import annotations
@@ -68,7 +71,10 @@ class Sides:
         return pending
 
     def is_later(self, journal: Journal, at: str) -> bool:
-        """Whether an entry came when the journal was already taken; counted if so."""
-        later = journal.taken is not None and instant(at) >= journal.taken
-        self.found.pending += later
-        return later
+        """Whether an entry came when the journal was already taken; counted, and named once it is old."""
+        if journal.taken is None or instant(at) < journal.taken:
+            return False
+        self.found.pending += 1
+        if self.is_old(instant(at)):
+            self.found.add("journal_old", "", journal.member, journal=str(journal.taken))
+        return True

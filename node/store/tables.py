@@ -179,3 +179,12 @@ restored = Table(
 )
 """Each time this home was put back from a backup: which one, its moment and ledger size, when; whether its
 witness may cosign again (0, 1); index and time of the entry that says so, once final (``node.memory``)."""
+
+rejoined_log = Table(
+    "rejoined_log",
+    metadata,
+    Column("restore", String(64), nullable=False),
+    Column("origin", Text, nullable=False),
+    PrimaryKeyConstraint("restore", "origin"),
+)
+"""Logs of others whose newest checkpoint the operator has taken up after a restore (``node.rejoin``)."""

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
 
 from ledger import contract, drafts
 from ledger.database import open_engine, writing
@@ -292,6 +293,26 @@ def test_the_gate_stays_shut_until_enough_witnesses_answer(world):
     assert world.steps == []
     world.switch(1, up=True)
     log.wait_ready(5)
+
+
+def test_a_database_that_fails_at_the_gate_keeps_it_shut_and_no_more(world, monkeypatch):
+    """Quarantine is for another tree; a lost connection passes."""
+    log = world.started()
+    log.submit(leaf())
+    log.stop()
+    again = world.sequencer()
+    judge, failures = again._log.judge, iter(range(3))
+
+    def flaky(policy, note):
+        if next(failures, None) is not None:
+            raise OperationalError("SELECT", {}, OSError("the connection is lost"))
+        judge(policy, note)
+
+    monkeypatch.setattr(again._log, "judge", flaky)
+    again.start()
+    again.wait_ready(5)
+    assert again.quarantined is None
+    assert again.submit(leaf()).index == 1
 
 
 def test_a_restored_backup_is_quarantined(world):

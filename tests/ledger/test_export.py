@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -53,6 +54,17 @@ def test_csv_says_the_same(entries: list[Found]) -> None:
         assert record["index"] == str(value["index"])
         assert record["signers"] == " ".join(value["signers"])
         assert record["body"] == "" if value["body"] is None else json.loads(record["body"]) == value["body"]
+
+
+def test_json_lines_give_a_terminal_nothing_to_obey(entries: list[Found]) -> None:
+    base = next(found for found in entries if found.entry is not None)
+    assert base.entry is not None
+    wild = "\x1b[2J\x9b2J\u202e\u2028\ufeff\x7f 王"
+    found = replace(base, entry=replace(base.entry, body={"reason": wild}))
+    (line,) = jsonl([found])
+    assert line.rstrip("\n").isprintable()
+    assert "王" in line
+    assert json.loads(line)["body"] == {"reason": wild}
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "＝1", "\t=1", "\r=1"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
@@ -10,8 +12,8 @@ from keys.signing import SigningKey
 from ledger.cosignature import Cosigner
 from ledger.errors import NoteError, PolicyError, QuorumError, ReceiptError
 from ledger.merkle import inclusion_path
-from ledger.note import Note, NoteSigner, Signature
-from ledger.policy import Policy, quorum_size
+from ledger.note import TYPE_COSIGNATURE, Note, NoteSigner, Signature, VerifierKey
+from ledger.policy import Policy, WitnessKey, quorum_size
 from ledger.proof import Receipt
 from tests.ledger.log_cases import COSIGNERS, LOG, MOMENT, POLICY, cosigned, signed_head, some_leaves, tree_of
 
@@ -37,6 +39,17 @@ def test_the_canonical_text_reads_back():
     assert again.format() == TEXT
     assert again.fingerprint == POLICY.fingerprint
     assert (POLICY.quorum, len(POLICY.witnesses), POLICY.origin) == (4, 6, LOG.verifier.name)
+
+
+def test_a_log_is_no_witness_of_itself():
+    """One key that is counted twice would be a quorum of fewer parties than it says."""
+    own = VerifierKey("w-log", TYPE_COSIGNATURE, LOG.verifier.public)
+    for more in (
+        {"witnesses": (*POLICY.witnesses, WitnessKey("w-log", own))},
+        {"further": (WitnessKey("w-log", own, "https://w"),)},
+    ):
+        with pytest.raises(PolicyError, match="no witness of itself"):
+            replace(POLICY, **more)
 
 
 def test_the_specifications_freedoms_are_read():

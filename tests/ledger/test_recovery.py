@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from ledger.database import open_engine
 from ledger.errors import ForkError, LogError, Quarantined, VerificationError
 from ledger.mirror import update_mirror
+from ledger.note import Signature
 from ledger.ordering import Candidate, OrderedLog
 from ledger.recovery import Recovered, recover_log
 from ledger.replica import Replica
@@ -96,6 +98,32 @@ def test_backup_restored_quarantine_recovery_and_the_log_goes_on(world: World) -
     assert again.read(0, 1000) == leaves + more
     again.submit(leaves[0]).verify(POLICY, leaves[0])
     world.close()
+
+
+class Swapping(FolderSource):
+    """Gives the checkpoint with a line of somebody else beside it once it has been verified."""
+
+    asked = 0
+
+    def fetch(self, name: str, limit: int) -> bytes:
+        data = super().fetch(name, limit)
+        self.asked += name == "checkpoint"
+        line = Signature(POLICY.origin, b"\0\0\0\1", bytes(64)).line().encode()
+        return data.replace(b"\n\n", b"\n\n" + line, 1) if name == "checkpoint" and self.asked > 1 else data
+
+
+def test_lines_put_beside_the_logs_while_it_is_read_are_not_published(world: World) -> None:
+    """A log that published them would verify nowhere."""
+    restored(world, 3, 2)
+    recover_log(world.engine("old"), Swapping(world.folder / "mirror"), POLICY, Kept(), apply=cheap)
+    (world.public / "checkpoint").unlink()
+    world.started("old")
+    end = time.monotonic() + 5
+    while not (world.public / "checkpoint").is_file():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    world.close()
+    assert verify_folder(world.public, policy=PINNED, apply=cheap).size == 5
 
 
 def test_the_tables_are_those_the_log_had(world: World) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import itertools
 import socket
+import time
+import tracemalloc
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -127,14 +131,53 @@ def test_a_body_that_breaks_off_is_tried_again(web: Web, source: HttpSource) -> 
     assert source.fetch("policy", 10_000) == PINNED
 
 
-def test_too_much_is_not_read_compressed_or_not(web: Web, source: HttpSource) -> None:
+def test_too_much_is_not_read(web: Web, source: HttpSource) -> None:
     web.fault = lambda name, handler: answer(handler, 200, bytes(1000)) is None
     with pytest.raises(TileError, match="more than 999 bytes"):
         source.fetch("policy", 999)
-    packed = gzip.compress(bytes(10_000_000))
-    web.fault = lambda name, handler: answer(handler, 200, packed, Content_Encoding="gzip") is None
-    with pytest.raises(TileError, match="more than 999 bytes"):
-        source.fetch("policy", 999)
+
+
+def test_a_coded_body_is_refused_before_it_is_unpacked(web: Web, source: HttpSource) -> None:
+    packed = gzip.compress(gzip.compress(bytes(100_000_000), 1), 1)
+    coding = {"Content_Encoding": "gzip, gzip"}
+    web.fault = lambda name, handler: answer(handler, 200, packed, **coding) is None
+    tracemalloc.start()
+    try:
+        with pytest.raises(TileError, match="compresses"):
+            source.fetch("policy", 1_000_000)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_server_that_dribbles_is_given_up(web: Web) -> None:
+    moments = itertools.count(step=40)
+    source = HttpSource(web.url, clock=lambda: next(moments))
+
+    def dribble(name: str, handler: BaseHTTPRequestHandler) -> bool:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "1000")
+        handler.end_headers()
+        with contextlib.suppress(OSError):
+            for _ in range(20):
+                handler.wfile.write(b"a")
+                handler.wfile.flush()
+                time.sleep(0.01)
+        handler.close_connection = True
+        return True
+
+    web.fault = dribble
+    with pytest.raises(Unavailable, match="too slowly"):
+        source.fetch("policy", 1000)
+    assert len(web.asked) == 1
+    source.close()
+
+
+@pytest.mark.parametrize("host", ["xn--a", "a" * 300])
+def test_a_redirection_to_no_host_is_an_error_of_ours(web: Web, source: HttpSource, host: str) -> None:
+    web.fault = lambda name, handler: answer(handler, 302, b"", Location=f"http://{host}/") is None
+    with pytest.raises((TileError, Unavailable)):
+        source.fetch("policy", 1000)
 
 
 def test_nobody_is_there() -> None:

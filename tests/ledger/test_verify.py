@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import shutil
 from pathlib import Path
@@ -10,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from ledger.entry import draft, signed
-from ledger.errors import QuorumError, VerificationError
+from ledger.errors import QuorumError, TileError, VerificationError
 from ledger.note import Note, NoteSigner
 from ledger.policy import Policy
 from ledger.public import PublicFolder
+from ledger.source import FolderSource
 from ledger.tiles import TILE_WIDTH, Tile, encode_bundle
 from ledger.verify import failure, trace_root, verify_folder
 from tests.ledger.contract_cases import NETWORK, NOW, founded, ready, signer
@@ -166,6 +168,27 @@ def test_superseded_partial_tiles_may_stay_and_are_checked(good, copy):
                 check(copy)
         file.write_bytes(data)
     check(copy)
+
+
+@pytest.mark.parametrize("name", ["checkpoint", "tile/0/000"])
+def test_a_pipe_is_not_waited_for(copy, name):
+    (copy / name).unlink()
+    os.mkfifo(copy / name)
+    with pytest.raises(VerificationError, match="regular file"):
+        check(copy)
+
+
+def test_a_link_is_followed_by_no_reader(copy):
+    moved = copy.parent / "elsewhere"
+    (copy / "policy").rename(moved)
+    (copy / "policy").symlink_to(moved)
+    with pytest.raises(TileError):
+        FolderSource(copy).fetch("policy", 10_000)
+
+
+def test_folders_nested_without_end_fail(copy):
+    (copy / "tile" / "/".join("x" * 300)).mkdir(parents=True)
+    fails(copy, "files")
 
 
 def test_a_symbolic_link_fails(copy):

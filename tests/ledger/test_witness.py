@@ -62,7 +62,7 @@ def test_growing_trees_are_cosigned(witness):
 def test_the_empty_tree_is_cosigned_once_its_root_is_right(witness):
     good = sign_checkpoint(Checkpoint(LOG.verifier.name, 0, EMPTY_ROOT), LOG).format()
     bad = sign_checkpoint(Checkpoint(LOG.verifier.name, 0, leaf_hash(b"")), LOG).format()
-    assert witness.add_checkpoint(AddCheckpoint(0, (), bad).format(), MOMENT)[0] == 422
+    assert witness.add_checkpoint(AddCheckpoint(0, (), bad).format(), MOMENT)[0] == 409
     assert cosign(witness, AddCheckpoint(0, (), good).format()) == MOMENT
 
 
@@ -107,7 +107,7 @@ def test_trees_that_do_not_extend_are_not_cosigned(witness):
     cosign(witness, body(0, 8))
     fork = [b"fork", *LEAVES[1:]]
     assert witness.add_checkpoint(body(8, 9, leaves=fork), MOMENT)[0] == 422
-    assert witness.add_checkpoint(body(8, 8, leaves=fork), MOMENT)[0] == 422
+    assert witness.add_checkpoint(body(8, 8, leaves=fork), MOMENT)[0] == 409
     extra = AddCheckpoint(8, (leaf_hash(b""),), signed_head(LEAVES[:8]).format())
     assert witness.add_checkpoint(extra.format(), MOMENT)[0] == 422
     cosign(witness, body(8, 20))

@@ -180,6 +180,13 @@ def test_a_size_above_ones_own_is_a_claim_without_evidence(told: bytes) -> None:
     server.stop()
 
 
+def test_a_redirection_to_no_host_ends_no_thread(serve) -> None:
+    asked = client(serve(answer("302 Found\r\nLocation: http://xn--a/", b"")))
+    with pytest.raises(WitnessError):
+        asked.add_checkpoint(b"x")
+    asked.close()
+
+
 def test_what_is_answered_is_passed_on(serve) -> None:
     asked = client(serve(answer("422 Unprocessable Entity", b"no\n")))
     assert asked.add_checkpoint(b"old 0\n\nx\n\n\xe2\x80\x94 ") == (422, b"no\n")

@@ -71,6 +71,27 @@ def test_an_export_is_not_asked_for_what_came_after_it(history: History, tmp_pat
     assert codes(reconcile(ledger, [late], CaseFiles(), history.net.now)) == ["answer_not_in_journal"] * 2
 
 
+def test_roles_left_out_hide_nothing(history: History, tmp_path: Path) -> None:
+    """Which comparisons a journal is put to is the ledger's word, not its own."""
+    ledger = history.ledger()
+    with without(history.services("tax").store, tables.journal, query=history.queries["late"]):
+        kept = replace(history.journal("tax"), roles=())
+    (tmp_path / "tax").write_bytes(export(kept, history.net.key("tax"), history.net.now + 1, opened=True))
+    found_now = reconcile(ledger, [read_file(tmp_path / "tax", ledger.view)], CaseFiles(), history.net.now)
+    assert codes(found_now) == ["answer_not_in_journal"] * 2
+
+
+def test_an_export_set_back_in_time_hides_nothing_for_long(history: History, tmp_path: Path) -> None:
+    ledger = history.ledger()
+    with without(history.services("tax").store, tables.journal, query=history.queries["late"]):
+        journal = read_file(exported(history, "tax", tmp_path / "tax", later=-10_000_000), ledger.view)
+    assert codes(reconcile(ledger, [journal], CaseFiles(), history.net.now)) == []
+    late = reconcile(ledger, [journal], CaseFiles(), history.net.now + 200_000)
+    assert [(one.code, one.who) for one in late.differences if one.code == "journal_old"] == [
+        ("journal_old", "tax")
+    ]
+
+
 def test_without_the_closing_salts(history: History, tmp_path: Path) -> None:
     """Reports cannot be opened then, and nothing is said to differ for it."""
     ledger = history.ledger()

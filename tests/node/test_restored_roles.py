@@ -16,8 +16,8 @@ from sqlalchemy import delete, insert
 from keys.errors import SecretMissing
 from ledger.checkpoint import Checkpoint
 from ledger.cosignature import Cosigner
-from ledger.errors import ForkError
-from ledger.note import Note
+from ledger.errors import ForkError, NoteError
+from ledger.note import Note, VerifierKey
 from ledger.tables import WITNESS
 from ledger.witness import AddCheckpoint, Witness, WitnessRecord
 from ledger.witness_store import SqlWitnessStore
@@ -26,12 +26,13 @@ from node.errors import ConfigurationError, Refusal, ServiceUnavailable
 from node.memory import CODE, GuardedWitnessStore, Memory
 from node.outbox import Outbox
 from node.publish import secret_name
-from node.rejoin import rejoin, take_up
+from node.rejoin import rejoin, take_up, take_up_other
 from node.services import Services
 from node.store import tables
 from node.store.database import put
 from node.witnessing import own_cosigner
 from tests.node.ledger_in_memory import ANNA, DENG, FANG, SOURCES, Network, stranger
+from tests.node.plain_log import PlainLog
 from tests.node.questions import check, hold, refused, send
 
 
@@ -49,6 +50,7 @@ def net(network: Network) -> Iterator[Network]:
     for services in network.services.values():
         with services.store.writing() as connection:
             connection.execute(delete(tables.restored))
+            connection.execute(delete(tables.rejoined_log))
             connection.execute(delete(WITNESS))
         services.__dict__.pop("memory", None)
     network.trustee._lost = network.registrar.subjects._lost = None
@@ -327,12 +329,45 @@ def test_without_a_quorum_an_operator_takes_up_the_newest_checkpoint(net: Networ
         tax.memory.require()
 
 
+def test_a_log_of_others_waits_for_its_newest_checkpoint(net: Network) -> None:
+    """The backup knew size 4, the lost witness had cosigned 9: nobody gets a fork of 9 cosigned."""
+    tax, other = net.services["tax"], PlainLog.of("elsewhere.example/log", 2)
+    policy, engine, key = tax.ledger.policy, tax.store.engine, VerifierKey.parse(other.vkey)
+    cosigner = own_cosigner("tax", tax.keys.signing("witness"), policy)
+    store = SqlWitnessStore(engine)
+    assert Witness(cosigner, [key], store).add_checkpoint(other.request(0, 4), net.now)[0] == 200
+    with pytest.raises(ConfigurationError, match="waits for nothing"):
+        take_up_other(engine, key, other.note(9).encode(), cosigner, net.now)
+    set_back(tax)
+    come_back(tax)
+    witness = Witness(cosigner, [key], GuardedWitnessStore(store, tax.memory))
+    fork = PlainLog(other.origin, other.key, (*other.leaves[:4], b"forked", *other.leaves[5:]))
+    for ask in (fork.request(4, 9), other.request(4, 12)):
+        with pytest.raises(ServiceUnavailable, match="rejoin"):
+            witness.add_checkpoint(ask, net.now)
+    for wrong, error in ((fork.note(3), ConfigurationError), (other.forked().note(4), ConfigurationError)):
+        with pytest.raises(error, match="older"):
+            take_up_other(engine, key, wrong.encode(), cosigner, net.now)
+    stranger_signed = PlainLog.of(other.origin, 3).note(9)
+    with pytest.raises(NoteError):
+        take_up_other(engine, key, stranger_signed.encode(), cosigner, net.now)
+    assert take_up_other(engine, key, other.note(9).encode(), cosigner, net.now).size == 9
+    assert witness.add_checkpoint(fork.request(4, 9), net.now)[0] == 409
+    assert witness.add_checkpoint(fork.request(9, 12), net.now)[0] == 422
+    assert witness.add_checkpoint(other.request(9, 12), net.now)[0] == 200
+    set_back(tax)
+    come_back(tax)
+    witness = Witness(cosigner, [key], GuardedWitnessStore(store, tax.memory))
+    with pytest.raises(ServiceUnavailable):
+        witness.add_checkpoint(other.request(12, 14), net.now)
+
+
 def test_a_node_never_restored_is_as_ever(net: Network) -> None:
     tax = net.services["tax"]
     memory = Memory(tax.store, tax.ledger, Outbox(tax.store, tax.ledger))
     assert not memory.begin(net.now)
     memory.require()
-    memory.require_witness()
+    memory.require_witness(tax.ledger.policy.origin)
     assert (memory.state(), memory.fence, memory.found()) == ("", None, {})
     with pytest.raises(Refusal, match="in_use"):
         retire.retire(tax, "tax.owner", "2026-11.1")

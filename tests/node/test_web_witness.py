@@ -152,15 +152,30 @@ def test_409_tells_the_size_of_the_last_cosigned_tree(edge: Edge) -> None:
         assert answer.body == b"%d\n" % expected
 
 
-def test_422_trees_that_do_not_fit(edge: Edge) -> None:
+def test_what_a_stranger_puts_beside_the_logs_line_is_not_remembered(edge: Edge) -> None:
+    text = OWN.text(4)
+    impostor = PlainLog.of(OWN.origin, 9).line(text)
+    junk = "".join(f"— junk{number} {'QUJD' * 100}\n" for number in range(90))
+    assert edge.caller.post(request(0, [], f"{text}\n{impostor}{junk}{OWN.line(text)}")).status == 200
+    assert edge.cosigned.notes() == {4: OWN.note(4).encode()}
+
+
+def test_409_another_root_of_the_very_size(edge: Edge) -> None:
     wrong_empty = OTHER.text(0).replace(OTHER.text(0).split("\n")[2], "A" * 43 + "=")
-    is_refusal(edge.caller.post(request(0, [], f"{wrong_empty}\n{OTHER.line(wrong_empty)}")), 422)
+    refused = [edge.caller.post(request(0, [], f"{wrong_empty}\n{OTHER.line(wrong_empty)}"))]
+    assert edge.caller.post(OTHER.request(0, 8)).status == 200
+    refused.append(edge.caller.post(OTHER.forked().request(8, 8)))
+    for answer, size in zip(refused, (b"0\n", b"8\n"), strict=True):
+        assert (answer.status, answer.body) == (409, size)
+        assert answer.headers["content-type"] == "text/x.tlog.size"
+
+
+def test_422_trees_that_do_not_fit(edge: Edge) -> None:
     is_refusal(edge.caller.post(request(0, [bytes(32)], OTHER.note(4))), 422)
     assert edge.caller.post(OTHER.request(0, 8)).status == 200
     fork = OTHER.forked()
     for bad in (
         fork.request(8, 12),
-        fork.request(8, 8),
         request(8, [], OTHER.note(12)),
         request(8, [bytes(32)], OTHER.note(8)),
         OTHER.request(8, 13, OTHER.note(12)),
