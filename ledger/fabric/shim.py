@@ -70,11 +70,13 @@ class Call:
     Attributes:
         args: the function's name and its arguments.
         seconds: the transaction's time stamp, set by its submitter, POSIX seconds.
-        direct: whether a client called this function itself, and not another chaincode on its behalf.
+        target: name of the chaincode that the client called: another one's where that one has called this.
+        direct: whether these are the arguments and the channel of the client's own call.
     """
 
     args: tuple[bytes, ...]
     seconds: int
+    target: str
     direct: bool
 
 
@@ -233,8 +235,9 @@ def read_call(message: Any) -> Call:
     channel = common_pb2.ChannelHeader.FromString(header.channel_header)
     payload = proposal_pb2.ChaincodeProposalPayload.FromString(proposal.payload)
     invocation = chaincode_pb2.ChaincodeInvocationSpec.FromString(payload.input)
-    direct = tuple(invocation.chaincode_spec.input.args) == args
-    return Call(args, int(channel.timestamp.seconds), direct)
+    target = proposal_pb2.ChaincodeHeaderExtension.FromString(channel.extension).chaincode_id.name
+    direct = channel.channel_id == message.channel_id and tuple(invocation.chaincode_spec.input.args) == args
+    return Call(args, int(channel.timestamp.seconds), target, direct)
 
 
 def _response(status: int, text: str, payload: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import grpc
 import pytest
@@ -208,3 +209,15 @@ def test_certificate_and_key_belong_together(profile: ConnectionProfile) -> None
         FabricIdentity("Org1MSP", other, profile.key, lambda: 0)
     with pytest.raises(MalformedKey):
         FabricIdentity("Org1MSP", profile.certificate, b"no key", lambda: 0)
+
+
+def test_a_proxy_that_passes_the_clients_arguments_on_is_refused(
+    fabric: Network, profile: ConnectionProfile, channel: grpc.Channel, gateway: Gateway
+) -> None:
+    """The state would hold the entry, and no node's log: the transaction is the other chaincode's."""
+    data = leaf()
+    identity = FabricIdentity.of(profile, fabric.clock)
+    with pytest.raises(Refused) as error:
+        Gateway(replace(profile, chaincode="proxy"), identity, channel).endorse([b"append", data])
+    assert error.value.code == "not_direct"
+    assert append(gateway, data).flag == "VALID"
