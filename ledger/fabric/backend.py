@@ -45,7 +45,7 @@ from ledger.fabric.blocks import BlockStream
 from ledger.fabric.derived import DerivedLog
 from ledger.fabric.follower import Follower
 from ledger.fabric.gateway import AGAIN_SECONDS, VALID, Gateway, Outcome, Prepared, connect
-from ledger.fabric.heads import Heads
+from ledger.fabric.heads import Heads, size_of
 from ledger.fabric.identity import FabricIdentity
 from ledger.fabric.profile import ConnectionProfile
 from ledger.ordering import Candidate
@@ -153,8 +153,7 @@ class FabricBackend:
         void = self.derived.void_code(position)
         if void is not None:
             raise Refused(void, "the entry is on the ledger but void by replay: sign a new one with a new id")
-        size = self._heads.size_of(note)
-        return Receipt(position, self.derived.inclusion_paths([position], size)[0], note)
+        return Receipt(position, self.derived.inclusion_paths([position], size_of(note))[0], note)
 
     def verify(self, receipt: Receipt, leaf: bytes) -> VerifiedCheckpoint:
         """See ``ledger.backend.Backend``."""

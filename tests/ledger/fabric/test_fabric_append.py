@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -238,6 +239,26 @@ def test_a_lagging_peer_is_waited_for_and_then_said(
     other.lag = False
     hurry(engine.members[1], 10)
     assert engine.members[1].append(one).index == 1
+
+
+def test_nobody_waits_for_the_others_behind_a_lagging_peer(
+    network: MemoryNetwork, engine: FabricEngine, backend: FabricBackend
+) -> None:
+    """Each caller has its own time, however many ask for a checkpoint that the own peer cannot judge yet."""
+    engine.append(leaf())
+    clock = network.network.clock
+    behind = FabricBackend(backend._profile, engine._database("behind"), POLICY, engine._head, clock)
+    hurry(behind, 0.5)
+
+    def ask(_: int) -> float:
+        begun = time.monotonic()
+        with pytest.raises(Unavailable):
+            behind.head()
+        return time.monotonic() - begun
+
+    with ThreadPoolExecutor(8) as pool:
+        assert max(pool.map(ask, range(8))) < 2.0
+    behind.stop()
 
 
 def test_a_quorum_that_is_missing_holds_receipts_and_nothing_else(engine: FabricEngine) -> None:
