@@ -202,9 +202,15 @@ class BlockStream:
         raise Unavailable("the own peer ended its blocks")
 
     def _refusal(self, status: int) -> LogError:
-        name = common_pb2.Status.Name(status)
+        known = status in common_pb2.Status.values()
+        name = common_pb2.Status.Name(status) if known else f"status {status}"
         if status == common_pb2.SERVICE_UNAVAILABLE:
             return Unavailable(f"the own peer does not deliver blocks now ({name})")
+        if status == common_pb2.NOT_FOUND:
+            return LogError(
+                f"the own peer has not the blocks asked for ({name}): see that it has joined the channel of "
+                "the connection profile, and not from a snapshot, which lacks the blocks before it"
+            )
         return LogError(
             f"the own peer does not deliver this channel's blocks ({name}): compare channel and client "
             "certificate of the connection profile, and see that the peer has joined the channel"

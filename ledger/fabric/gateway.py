@@ -89,6 +89,12 @@ class Outcome:
         return self.flag in RACES
 
 
+def _flag(code: int) -> str:
+    """Name of a validation code; its number where a newer peer has one that is not known here."""
+    known = code in transaction_pb2.TxValidationCode.values()
+    return str(transaction_pb2.TxValidationCode.Name(code)) if known else f"code {code}"
+
+
 class Gateway:
     """The Gateway service of the profile's peer; safe for threads."""
 
@@ -156,7 +162,7 @@ class Gateway:
             answer = self._stub.CommitStatus(signed, timeout=seconds)
         except grpc.RpcError as error:
             raise_status(error, transaction)
-        return Outcome(str(transaction_pb2.TxValidationCode.Name(answer.result)), int(answer.block_number))
+        return Outcome(_flag(answer.result), int(answer.block_number))
 
     def outcome(self, transaction: str, seconds: float, stopping: threading.Event | None = None) -> Outcome:
         """Ask, with the same id again and again, until the outcome is known.

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
+from fabric_protos.common import common_pb2
+from fabric_protos.peer import events_pb2
 from sqlalchemy import Engine, update
 from sqlalchemy.exc import OperationalError
 
@@ -260,3 +264,63 @@ def test_a_peer_with_another_ledger_stops_the_follower_for_good(
     assert second.fault is not None
     assert "does not follow" in str(second.fault)
     assert again.size == 1
+
+
+class Faulty:
+    """A stream that ends with an error of this program, such as a bug would raise."""
+
+    def __init__(self) -> None:
+        self.ended = threading.Event()
+
+    def open(self, first: int) -> Faulty:
+        del first
+        return self
+
+    def cancel(self) -> None:
+        """Nothing is under way."""
+
+    def blocks(self, call: Faulty) -> Iterator[Any]:
+        del call
+        self.ended.set()
+        raise KeyError("bug")
+        yield
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_stream_that_fails_in_this_program_is_tried_again_and_can_be_stopped(engine: Engine) -> None:
+    stream = Faulty()
+    follower = Follower(DerivedLog(engine, cheap), stream, CHANNEL, CHAINCODE)  # type: ignore[arg-type]
+    follower.start()
+    for _ in range(2):
+        assert stream.ended.wait(5)
+        stream.ended.clear()
+    stopping = threading.Thread(target=follower.stop, daemon=True)
+    stopping.start()
+    stopping.join(5)
+    assert not stopping.is_alive()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_failure_of_this_program_is_a_fault(
+    engine: Engine, gateway: Gateway, follow: Callable[[DerivedLog], Follower]
+) -> None:
+    def bug(*_: Any) -> None:
+        raise KeyError("bug")
+
+    follower = follow(DerivedLog(engine, bug))
+    append(gateway)
+    follower._thread.join(10)
+    assert "not read any more" in str(follower.fault)
+
+
+@pytest.mark.parametrize(
+    ("status", "remedy"),
+    [(common_pb2.NOT_FOUND, "snapshot"), (common_pb2.FORBIDDEN, "client certificate"), (999, "status 999")],
+)
+def test_a_peer_that_does_not_deliver_says_why(
+    fabric: Network, profile: ConnectionProfile, channel: grpc.Channel, status: int, remedy: str
+) -> None:
+    stream = BlockStream(profile, FabricIdentity.of(profile, fabric.clock), channel)
+    answer = events_pb2.DeliverResponse(status=status)
+    with pytest.raises(LogError, match=remedy):
+        next(stream.blocks(iter([answer])))
