@@ -20,6 +20,7 @@ from ledger.database import open_engine, writing
 from ledger.entry import parse
 from ledger.errors import LogError, MerkleError
 from ledger.fabric.blocks import BlockStream, DerivedBlock, Position
+from ledger.fabric.cosigning import DerivedWitness
 from ledger.fabric.derived import DerivedLog
 from ledger.fabric.follower import Follower
 from ledger.fabric.gateway import Gateway
@@ -29,9 +30,10 @@ from ledger.merkle import leaf_hash, verify_inclusion
 from ledger.ordering import Candidate, OrderedLog
 from ledger.points import Point
 from ledger.tables import LOG, create_tables
+from ledger.witness import MemoryWitnessStore
 from tests.ledger.fabric.memory_fabric import CHAINCODE, CHANNEL, ORGANISATIONS, Fault, Network
+from tests.ledger.log_cases import COSIGNERS, MOMENT, cheap, leaf, signed_head, tree_of
 from tests.ledger.log_cases import LOG as LOG_KEY
-from tests.ledger.log_cases import cheap, leaf, tree_of
 
 OWN = ORGANISATIONS[0]
 POINTS = (Point.STAGING, Point.REREAD, Point.ORDERING, Point.ORDERED)
@@ -324,3 +326,25 @@ def test_a_peer_that_does_not_deliver_says_why(
     answer = events_pb2.DeliverResponse(status=status)
     with pytest.raises(LogError, match=remedy):
         next(stream.blocks(iter([answer])))
+
+
+def test_a_disk_that_has_changed_a_tile_accuses_nobody(engine: Engine) -> None:
+    leaves = [leaf() for _ in range(3)]
+    DerivedLog(engine, cheap).take(blocks(leaves))
+    log = DerivedLog(engine, cheap)
+    with writing(engine) as connection:
+        tile = connection.execute(LOG.tile.select()).one()
+        connection.execute(update(LOG.tile).values(hashes=b"\0" * len(tile.hashes)))
+    log._tiles._kept.clear()
+    with pytest.raises(LogError):
+        log.root_at(2)
+    witness = DerivedWitness(
+        COSIGNERS[0],
+        [LOG_KEY.verifier],
+        MemoryWitnessStore(),
+        own=LOG_KEY.verifier,
+        derived=log,
+        fault=lambda: None,
+    )
+    status, _, _ = witness.add_checkpoint(b"old 0\n\n" + signed_head(leaves[:2]).format(), MOMENT)
+    assert status == 503
