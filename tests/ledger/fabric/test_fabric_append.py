@@ -12,13 +12,14 @@ import grpc
 import pytest
 from fabric_protos.peer import transaction_pb2
 
+from keys.signing import SigningKey
 from ledger.backend import open_backend
-from ledger.checkpoint import Checkpoint
+from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.database import open_engine
 from ledger.errors import LogError, OutcomeUnknown, Quarantined, QuorumError, Refused, Unavailable
 from ledger.fabric.backend import FabricBackend, opener
 from ledger.merkle import leaf_hash
-from ledger.note import Note
+from ledger.note import Note, NoteSigner
 from ledger.tables import create_tables
 from ledger.verify import verify_folder
 from ledger.witness import Witness
@@ -314,6 +315,29 @@ def test_the_assembler_signs_nothing_when_a_witness_has_seen_another_tree(
     with pytest.raises(Quarantined, match="another tree"):
         engine.start()
     assert isinstance(engine.assembler.quarantined, Quarantined)
+
+
+def test_the_start_gate_does_not_wait_for_a_published_head_of_another_log(
+    engine: FabricEngine,
+) -> None:
+    engine.append(leaf())
+    engine.stop()
+    other = Checkpoint("another.example/log", 9, bytes(32))
+    signed = sign_checkpoint(other, NoteSigner(other.origin, SigningKey.generate()))
+    (engine.public / "checkpoint").write_bytes(signed.format())
+    engine.start()
+    assert engine.append(leaf()).index == 1
+
+
+def test_the_start_gate_says_why_the_own_peer_is_not_followed(engine: FabricEngine, peer: Peer) -> None:
+    engine.append(leaf())
+    engine.assembler.stop()
+    engine.assembler = engine.new_assembler("further")
+    for block in peer.blocks:
+        block.header.number += 1
+    engine.assembler.start()
+    with pytest.raises(LogError, match="does not follow"):
+        engine.assembler.wait_ready(1.0)
 
 
 def test_the_engine_is_opened_by_its_uri(
