@@ -16,7 +16,8 @@ peer, and why checkpoints over the derived log are compared between nodes.
 1. the own peer flagged VALID, in the metadata TRANSACTIONS_FILTER,
 2. is an ENDORSER_TRANSACTION of this channel with exactly one action, calling this chaincode by its header
    extension and by its endorsed action,
-3. calls ``append`` with exactly one argument of at most 61,440 bytes, the most an entry may have,
+3. calls ``append`` with exactly one argument of at most 61,440 bytes, the most an entry may have, and not
+   as an initialisation, for which the chaincode does nothing,
 4. is bound to that argument: the endorsed proposal hash is SHA-256(channel header ‖ signature header ‖
    payload).
 
@@ -163,8 +164,9 @@ def _leaf_of(envelope: bytes, channel: str, chaincode: str) -> bytes | None:
         log.error("the own peer flags a transaction VALID whose argument was not endorsed: check the peer")
         return None
     spec = proposal_pb2.ChaincodeProposalPayload.FromString(proposed)
-    args = chaincode_pb2.ChaincodeInvocationSpec.FromString(spec.input).chaincode_spec.input.args
-    if len(args) != 2 or args[0] != APPEND or len(args[1]) > MAX_BYTES:
+    called = chaincode_pb2.ChaincodeInvocationSpec.FromString(spec.input).chaincode_spec.input
+    args = called.args
+    if called.is_init or len(args) != 2 or args[0] != APPEND or len(args[1]) > MAX_BYTES:
         return None
     return bytes(args[1])
 

@@ -54,6 +54,12 @@ _VALUE_BYTES = 1 << 24
 _VALUE_DEPTH = 16
 
 
+class InvalidKey(LogError):
+    """A key that Fabric does not take."""
+
+    code = "invalid_key"
+
+
 class ChaincodeState:
     """The contract's state in one transaction: reads once, holds writes back, sees its own writes."""
 
@@ -85,11 +91,11 @@ def checked_key(key: str) -> str:
     """``key``, if a peer on LevelDB or CouchDB takes it.
 
     Raises:
-        LogError: empty, begins with an underscore, or holds U+0000 or U+10FFFF, which Fabric keeps for
-        itself.
+        InvalidKey: empty, begins with an underscore, or holds U+0000 or U+10FFFF, which Fabric keeps for
+            itself.
     """
     if not key or key.startswith("_") or "\x00" in key or "\U0010ffff" in key:
-        raise LogError("a key of the contract is not valid on Fabric: name the record otherwise")
+        raise InvalidKey("a key of the contract is not valid on Fabric: name the record otherwise")
     return key
 
 
@@ -161,6 +167,8 @@ class Chaincode:
 def _find(state: ChaincodeState, name: bytes) -> bytes:
     try:
         found = state.get(f"id/{name.decode('utf-8')}")
-    except UnicodeDecodeError as error:
-        raise Refused("arguments", "an id is text in UTF-8") from error
+    except (UnicodeDecodeError, InvalidKey) as error:
+        raise Refused(
+            "arguments", "an id is text in UTF-8, of the characters an entry's id may have"
+        ) from error
     return b"" if found is None else encode(found)

@@ -55,6 +55,7 @@ def test_a_refusal_carries_code_and_remedy(gateway: Gateway) -> None:
     [
         ([b"append", b"no entry"], "entry"),
         ([b"append"], "arguments"),
+        ([b"find", b"\x00"], "arguments"),
         ([b"append", b"{}", b"{}"], "arguments"),
         ([b"remove", b"{}"], "unknown_function"),
         ([], "unknown_function"),
