@@ -148,7 +148,12 @@ class FabricBackend:
         """
         candidate = Candidate.parse(leaf)
         deadline = time.monotonic() + self._profile.limits.commit
-        position = self._joined(candidate, deadline)
+        try:
+            position = self._joined(candidate, deadline)
+        except ValueError as error:  # what grpc raises for a call on a closed channel
+            if not self._stopping.is_set():
+                raise
+            raise Unavailable("this node has stopped: submit the same bytes again when it runs") from error
         note = self._heads.covering(position, deadline)
         void = self.derived.void_code(position)
         if void is not None:
@@ -230,12 +235,13 @@ class FabricBackend:
         raise Unavailable("other transactions came in between every time: submit the same bytes again later")
 
     def _open_transaction(self, candidate: Candidate) -> _Pending | None:
-        """The transaction that carries this leaf and may still be ordered."""
-        pending = self._pending.get(candidate.hashed)
-        if pending is not None and time.monotonic() - pending.since > SETTLE_SECONDS:
-            del self._pending[candidate.hashed]
-            return None
-        return pending
+        """The transaction of this leaf that may still be ordered; old ones of any leaf are dropped."""
+        settled = time.monotonic() - SETTLE_SECONDS
+        with self._lock:
+            for hashed in [one for one, pending in self._pending.items() if pending.since < settled]:
+                if hashed == candidate.hashed or hashed not in self._under_way:
+                    del self._pending[hashed]
+            return self._pending.get(candidate.hashed)
 
     def _submitted(self, candidate: Candidate, deadline: float) -> bool:
         """Endorse and submit once; whether the leaf counts now, False after a race."""
@@ -245,13 +251,14 @@ class FabricBackend:
             if refused.code == "recorded":
                 return True
             raise
-        self._pending[candidate.hashed] = _Pending(prepared, time.monotonic())
+        with self._lock:
+            self._pending[candidate.hashed] = _Pending(prepared, time.monotonic())
         try:
             self.gateway.submit(prepared)
         except OutcomeUnknown:
             pass  # the transaction may be ordered: its outcome is asked for like any other's
         except LedgerError:
-            del self._pending[candidate.hashed]
+            self._drop(candidate)
             raise
         return self._settled(candidate, prepared, deadline)
 
@@ -273,7 +280,7 @@ class FabricBackend:
                         lost = time.monotonic() + pause
                         self._submit_again(prepared)
                     continue
-            self._pending.pop(candidate.hashed, None)
+            self._drop(candidate)
             if outcome.flag == VALID:
                 return True
             if outcome.raced:
@@ -283,6 +290,11 @@ class FabricBackend:
                 "organisations, and the chaincode's version on the peers; the same bytes may be "
                 "submitted again"
             )
+
+    def _drop(self, candidate: Candidate) -> None:
+        """Forget the transaction of a leaf: its outcome is known."""
+        with self._lock:
+            self._pending.pop(candidate.hashed, None)
 
     def _submit_again(self, prepared: Prepared) -> None:
         """Hand over the same transaction once more; its outcome is asked for whatever the answer is."""
@@ -297,8 +309,7 @@ class FabricBackend:
         if position is None:
             raise Unavailable(
                 "the entry is committed, but the own peer's blocks do not show it yet: see that the "
-                "peer runs; "
-                "submit the same bytes again later"
+                "peer runs; submit the same bytes again later"
             )
         return position
 

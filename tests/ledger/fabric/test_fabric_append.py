@@ -130,6 +130,28 @@ def test_a_transaction_that_never_arrived_is_endorsed_anew_after_its_time(
     assert backend.read(0, 10) == [one]
 
 
+def test_transactions_that_nobody_asks_about_any_more_are_forgotten(
+    network: MemoryNetwork, backend: FabricBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network.network.hold(held=True)
+    hurry(backend, 0.3)
+    for _ in range(3):
+        with pytest.raises(OutcomeUnknown):
+            backend.append(leaf())
+    assert len(backend._pending) == 3
+    monkeypatch.setattr("ledger.fabric.backend.SETTLE_SECONDS", 0.0)
+    with pytest.raises(OutcomeUnknown):
+        backend.append(leaf())
+    assert len(backend._pending) == 1
+
+
+def test_a_stopped_engine_is_unavailable(engine: FabricEngine, backend: FabricBackend) -> None:
+    one = leaf()
+    backend.stop()
+    with pytest.raises(Unavailable, match="stopped"):
+        backend.append(one)
+
+
 def test_after_a_restart_a_leaf_under_way_counts_once(
     network: MemoryNetwork, engine: FabricEngine, peer: Peer
 ) -> None:
