@@ -10,7 +10,6 @@ Only an answer of CommitStatus is an outcome. ``ledger.fabric.failures`` says wh
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -165,22 +164,22 @@ class Gateway:
             raise_status(error, transaction)
         return Outcome(_flag(answer.result), int(answer.block_number))
 
-    def outcome(self, transaction: str, seconds: float, stopping: threading.Event | None = None) -> Outcome:
+    def outcome(self, transaction: str, seconds: float) -> Outcome:
         """Ask, with the same id again and again, until the outcome is known.
 
         Raises:
-            OutcomeUnknown: not within ``seconds``, or ``stopping`` was set.
+            OutcomeUnknown: not within ``seconds``.
             LogError: the peer does not accept this identity or channel.
         """
-        pause = threading.Event() if stopping is None else stopping
         deadline = time.monotonic() + seconds
         while True:
             left = deadline - time.monotonic()
             try:
                 return self.status(transaction, min(max(left, AGAIN_SECONDS), ASK_SECONDS))
             except OutcomeUnknown:
-                if time.monotonic() + AGAIN_SECONDS > deadline or pause.wait(AGAIN_SECONDS):
+                if time.monotonic() + AGAIN_SECONDS > deadline:
                     raise
+                time.sleep(AGAIN_SECONDS)
 
     def evaluate(self, args: Sequence[bytes]) -> bytes:
         """Call a function on a peer of the own organisation, without a transaction; its result.
