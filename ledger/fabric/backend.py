@@ -15,7 +15,9 @@ Append, in this order:
    transaction is submitted again: the second of one id changes nothing (DUPLICATE_TXID). **No other is
    submitted for a leaf while a transaction that carries it may still be ordered.** After a minute of
    asking, or a restart, it may: the key ``id/<entry id>``, which every such transaction reads and writes,
-   lets one of them count and no more.
+   lets one of them count and no more. Where the leaf has become too old to be endorsed anew, the old
+   transaction is submitted again instead, since an orderer may keep it for long: ``clock`` is said only
+   when it is known not to count, or after a restart.
 6. Wait until the own peer shows the leaf, and until a cosigned checkpoint covers it; its root must be
    that of the own log. The receipt's path comes from the own log.
 
@@ -71,12 +73,21 @@ SETTLE_SECONDS = 60.0
 """After this, a transaction of unknown outcome no longer keeps its leaf from being endorsed anew."""
 
 
+KEPT_SECONDS = 3600.0
+"""After this, a transaction of unknown outcome that nobody has asked about is forgotten."""
+
+
 @dataclass(frozen=True)
 class _Pending:
     """A transaction whose outcome is not known."""
 
     prepared: Prepared
     since: float
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was submitted first."""
+        return time.monotonic() - self.since
 
 
 class FabricBackend:
@@ -218,28 +229,38 @@ class FabricBackend:
         if position is not None:
             return position
         pending = self._open_transaction(candidate)
-        if pending is not None and self._settled(candidate, pending.prepared, deadline):
+        young = pending is not None and pending.age <= SETTLE_SECONDS
+        if pending is not None and young and self._settled(candidate, pending.prepared, deadline):
             return self._shown(candidate, deadline)
         for attempt in range(ATTEMPTS):
-            try:
-                done = self._submitted(candidate, deadline)
-            except Raced:
-                done = False
-            except RefusedElsewhere:
-                if attempt >= BEHIND_ATTEMPTS:
-                    raise
-                done = False
-            if done:
+            if self._tried(candidate, attempt, None if young else pending, deadline):
                 return self._shown(candidate, deadline)
             self._pause(attempt, deadline)
         raise Unavailable("other transactions came in between every time: submit the same bytes again later")
 
+    def _tried(self, candidate: Candidate, attempt: int, old: _Pending | None, deadline: float) -> bool:
+        """Endorse anew, or submit the old transaction where it is too late for that; False to try again."""
+        try:
+            return self._submitted(candidate, deadline)
+        except Raced:
+            return False
+        except RefusedElsewhere:
+            if attempt >= BEHIND_ATTEMPTS:
+                raise
+            return False
+        except Refused as refused:
+            if refused.code != "clock" or old is None:
+                raise
+            self._submit_again(old.prepared)
+            if not self._settled(candidate, old.prepared, deadline):
+                raise
+            return True
+
     def _open_transaction(self, candidate: Candidate) -> _Pending | None:
-        """The transaction of this leaf that may still be ordered; old ones of any leaf are dropped."""
-        settled = time.monotonic() - SETTLE_SECONDS
+        """The transaction of this leaf that may still be ordered; forgotten ones of others are dropped."""
         with self._lock:
-            for hashed in [one for one, pending in self._pending.items() if pending.since < settled]:
-                if hashed == candidate.hashed or hashed not in self._under_way:
+            for hashed in [one for one, pending in self._pending.items() if pending.age > KEPT_SECONDS]:
+                if hashed not in self._under_way:
                     del self._pending[hashed]
             return self._pending.get(candidate.hashed)
 

@@ -130,6 +130,44 @@ def test_a_transaction_that_never_arrived_is_endorsed_anew_after_its_time(
     assert backend.read(0, 10) == [one]
 
 
+def test_a_leaf_too_old_to_be_endorsed_anew_is_not_refused_while_it_may_be_ordered(
+    network: MemoryNetwork, backend: FabricBackend, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An orderer takes the transaction and orders it five minutes later, as after a power cut."""
+    network.network.hold(held=True)
+    hurry(backend, 0.5)
+    one = leaf()
+    with pytest.raises(OutcomeUnknown):
+        backend.append(one)
+    monkeypatch.setattr("ledger.fabric.backend.SETTLE_SECONDS", 0.0)
+    network.network.now += 300
+    with pytest.raises(OutcomeUnknown):
+        backend.append(one)
+    network.network.hold(held=False)
+    hurry(backend, 10)
+    backend.append(one).verify(POLICY, one)
+    assert backend.read(0, 10) == [one]
+
+
+def test_a_leaf_too_old_is_refused_once_its_transaction_is_known_not_to_count(
+    network: MemoryNetwork, backend: FabricBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network.network.hold(held=True)
+    hurry(backend, 0.5)
+    one, other = leaf(id="one"), leaf("other", id="one")
+    for each in (other, one):
+        with pytest.raises(OutcomeUnknown):
+            backend.append(each)
+    monkeypatch.setattr("ledger.fabric.backend.SETTLE_SECONDS", 0.0)
+    network.network.now += 300
+    network.network.hold(held=False)
+    hurry(backend, 10)
+    with pytest.raises(Refused) as refused:
+        backend.append(one)
+    assert refused.value.code in {"clock", "id_used"}
+    assert backend.append(other).index == 0
+
+
 def test_transactions_that_nobody_asks_about_any_more_are_forgotten(
     network: MemoryNetwork, backend: FabricBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,7 +177,7 @@ def test_transactions_that_nobody_asks_about_any_more_are_forgotten(
         with pytest.raises(OutcomeUnknown):
             backend.append(leaf())
     assert len(backend._pending) == 3
-    monkeypatch.setattr("ledger.fabric.backend.SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr("ledger.fabric.backend.KEPT_SECONDS", 0.0)
     with pytest.raises(OutcomeUnknown):
         backend.append(leaf())
     assert len(backend._pending) == 1
