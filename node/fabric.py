@@ -110,14 +110,22 @@ def open_fabric(parts: Parts) -> Engine:
 
 
 def head_of(transport: Transport) -> Callable[[], bytes | None]:
-    """The newest note of another member's log, for ``FabricBackend``; None where it does not answer."""
+    """The newest note of another member's log, for ``FabricBackend``; None where it does not answer.
+
+    Who waits asks many times a second: each reason is said once, until there is an answer or another reason.
+    """
+    said = [""]
 
     def head() -> bytes | None:
         try:
-            return transport.head()
+            note = transport.head()
         except (NodeError, LedgerError) as error:
-            log.info("the assembler gives no checkpoint: %s", error)
+            if str(error) != said[0]:
+                log.info("the assembler gives no checkpoint: %s", error)
+            said[0] = str(error)
             return None
+        said[0] = ""
+        return note
 
     return head
 

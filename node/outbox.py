@@ -131,7 +131,7 @@ class Outbox:
         return f"refused:{refusal.code}"[:STATE_CHARACTERS]
 
     def _recompose(self, row: dict[str, Any]) -> None:
-        """Sign the entry anew with the present time: the old bytes were never ordered."""
+        """Sign the entry anew with the present time; old bytes that are ordered yet hold the id."""
         old = entries.parse(bytes(row["leaf"]))
         leaf = self._ledger.compose(old.type, old.id, old.body)
         with self._store.writing() as connection:

@@ -37,7 +37,7 @@ from ledger.fabric.backend import FabricBackend
 from ledger.fabric.derived import DerivedLog
 from ledger.fabric.profile import ConnectionProfile
 from ledger.finishing import Finisher, Settings
-from ledger.note import Note, NoteSigner
+from ledger.note import NoteSigner
 from ledger.points import Point
 from ledger.policy import Policy
 from ledger.proof import Receipt
@@ -54,8 +54,7 @@ SIGNED = "signed"
 
 REMEDY = (
     "The log is in quarantine and signs nothing. Compare the validation flags of the members' peers, "
-    "and see that "
-    "nobody else holds the log key; then start this node again"
+    "and see that nobody else holds the log key; then start this node again"
 )
 
 
@@ -174,6 +173,7 @@ class Assembler:
         self._settings = Settings() if settings is None else settings
         self.backend = FabricBackend(profile, engine, policy, lambda: self.head, now, apply=admit)
         self._log = SignedLog(engine, self.backend.derived, signer)
+        self._policy = policy
         self._public = PublicFolder(public)
         self._finisher = Finisher(self._log, policy, witnesses, public, Submissions(), self._settings)
         self._stopping = threading.Event()
@@ -208,16 +208,18 @@ class Assembler:
 
         Raises:
             Quarantined: it showed another tree.
+            LogError: the own peer is not followed any more.
             Unavailable: too few witnesses have answered, or the own peer lags behind what they saw.
         """
         self._ready.wait(seconds)
         if self._fatal is not None:
             raise self._fatal
+        if self.backend.fault is not None:
+            raise self.backend.fault
         if not self._ready.is_set():
             raise Unavailable(
                 "too few witnesses have answered after the start, or the own peer has not caught up "
-                "with what they "
-                "saw: start their nodes and the peer"
+                "with what they saw or this node has published: start their nodes and the peer"
             )
 
     def submit(self, leaf: bytes) -> Receipt:
@@ -279,10 +281,10 @@ class Assembler:
             self._finisher.work()
 
     def _published_size(self) -> int:
-        """Size of the checkpoint in the public folder; 0 where there is none that can be read."""
+        """Size of the checkpoint in the public folder; 0 where there is none signed by this log."""
         note = self._public.checkpoint()
         try:
-            return 0 if note is None else Checkpoint.parse(Note.parse(note).text).size
+            return 0 if note is None else self._policy.verify_log(note)[1].size
         except NoteError:
             return 0
 

@@ -15,7 +15,9 @@ Append, in this order:
    transaction is submitted again: the second of one id changes nothing (DUPLICATE_TXID). **No other is
    submitted for a leaf while a transaction that carries it may still be ordered.** After a minute of
    asking, or a restart, it may: the key ``id/<entry id>``, which every such transaction reads and writes,
-   lets one of them count and no more.
+   lets one of them count and no more. Where the leaf has become too old to be endorsed anew, the old
+   transaction is submitted again instead, since an orderer may keep it for long: ``clock`` is said only
+   when it is known not to count, or after a restart.
 6. Wait until the own peer shows the leaf, and until a cosigned checkpoint covers it; its root must be
    that of the own log. The receipt's path comes from the own log.
 
@@ -45,7 +47,7 @@ from ledger.fabric.blocks import BlockStream
 from ledger.fabric.derived import DerivedLog
 from ledger.fabric.follower import Follower
 from ledger.fabric.gateway import AGAIN_SECONDS, VALID, Gateway, Outcome, Prepared, connect
-from ledger.fabric.heads import Heads
+from ledger.fabric.heads import Heads, size_of
 from ledger.fabric.identity import FabricIdentity
 from ledger.fabric.profile import ConnectionProfile
 from ledger.ordering import Candidate
@@ -71,12 +73,21 @@ SETTLE_SECONDS = 60.0
 """After this, a transaction of unknown outcome no longer keeps its leaf from being endorsed anew."""
 
 
+KEPT_SECONDS = 3600.0
+"""After this, a transaction of unknown outcome that nobody has asked about is forgotten."""
+
+
 @dataclass(frozen=True)
 class _Pending:
     """A transaction whose outcome is not known."""
 
     prepared: Prepared
     since: float
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was submitted first."""
+        return time.monotonic() - self.since
 
 
 class FabricBackend:
@@ -148,13 +159,17 @@ class FabricBackend:
         """
         candidate = Candidate.parse(leaf)
         deadline = time.monotonic() + self._profile.limits.commit
-        position = self._joined(candidate, deadline)
+        try:
+            position = self._joined(candidate, deadline)
+        except ValueError as error:  # what grpc raises for a call on a closed channel
+            if not self._stopping.is_set():
+                raise
+            raise Unavailable("this node has stopped: submit the same bytes again when it runs") from error
         note = self._heads.covering(position, deadline)
         void = self.derived.void_code(position)
         if void is not None:
             raise Refused(void, "the entry is on the ledger but void by replay: sign a new one with a new id")
-        size = self._heads.size_of(note)
-        return Receipt(position, self.derived.inclusion_paths([position], size)[0], note)
+        return Receipt(position, self.derived.inclusion_paths([position], size_of(note))[0], note)
 
     def verify(self, receipt: Receipt, leaf: bytes) -> VerifiedCheckpoint:
         """See ``ledger.backend.Backend``."""
@@ -214,29 +229,40 @@ class FabricBackend:
         if position is not None:
             return position
         pending = self._open_transaction(candidate)
-        if pending is not None and self._settled(candidate, pending.prepared, deadline):
+        young = pending is not None and pending.age <= SETTLE_SECONDS
+        if pending is not None and young and self._settled(candidate, pending.prepared, deadline):
             return self._shown(candidate, deadline)
         for attempt in range(ATTEMPTS):
-            try:
-                done = self._submitted(candidate, deadline)
-            except Raced:
-                done = False
-            except RefusedElsewhere:
-                if attempt >= BEHIND_ATTEMPTS:
-                    raise
-                done = False
-            if done:
+            if self._tried(candidate, attempt, None if young else pending, deadline):
                 return self._shown(candidate, deadline)
             self._pause(attempt, deadline)
         raise Unavailable("other transactions came in between every time: submit the same bytes again later")
 
+    def _tried(self, candidate: Candidate, attempt: int, old: _Pending | None, deadline: float) -> bool:
+        """Endorse anew, or submit the old transaction where it is too late for that; False to try again."""
+        try:
+            return self._submitted(candidate, deadline)
+        except Raced:
+            return False
+        except RefusedElsewhere:
+            if attempt >= BEHIND_ATTEMPTS:
+                raise
+            return False
+        except Refused as refused:
+            if refused.code != "clock" or old is None:
+                raise
+            self._submit_again(old.prepared)
+            if not self._settled(candidate, old.prepared, deadline):
+                raise
+            return True
+
     def _open_transaction(self, candidate: Candidate) -> _Pending | None:
-        """The transaction that carries this leaf and may still be ordered."""
-        pending = self._pending.get(candidate.hashed)
-        if pending is not None and time.monotonic() - pending.since > SETTLE_SECONDS:
-            del self._pending[candidate.hashed]
-            return None
-        return pending
+        """The transaction of this leaf that may still be ordered; forgotten ones of others are dropped."""
+        with self._lock:
+            for hashed in [one for one, pending in self._pending.items() if pending.age > KEPT_SECONDS]:
+                if hashed not in self._under_way:
+                    del self._pending[hashed]
+            return self._pending.get(candidate.hashed)
 
     def _submitted(self, candidate: Candidate, deadline: float) -> bool:
         """Endorse and submit once; whether the leaf counts now, False after a race."""
@@ -246,13 +272,14 @@ class FabricBackend:
             if refused.code == "recorded":
                 return True
             raise
-        self._pending[candidate.hashed] = _Pending(prepared, time.monotonic())
+        with self._lock:
+            self._pending[candidate.hashed] = _Pending(prepared, time.monotonic())
         try:
             self.gateway.submit(prepared)
         except OutcomeUnknown:
             pass  # the transaction may be ordered: its outcome is asked for like any other's
         except LedgerError:
-            del self._pending[candidate.hashed]
+            self._drop(candidate)
             raise
         return self._settled(candidate, prepared, deadline)
 
@@ -274,7 +301,7 @@ class FabricBackend:
                         lost = time.monotonic() + pause
                         self._submit_again(prepared)
                     continue
-            self._pending.pop(candidate.hashed, None)
+            self._drop(candidate)
             if outcome.flag == VALID:
                 return True
             if outcome.raced:
@@ -284,6 +311,11 @@ class FabricBackend:
                 "organisations, and the chaincode's version on the peers; the same bytes may be "
                 "submitted again"
             )
+
+    def _drop(self, candidate: Candidate) -> None:
+        """Forget the transaction of a leaf: its outcome is known."""
+        with self._lock:
+            self._pending.pop(candidate.hashed, None)
 
     def _submit_again(self, prepared: Prepared) -> None:
         """Hand over the same transaction once more; its outcome is asked for whatever the answer is."""
@@ -298,8 +330,7 @@ class FabricBackend:
         if position is None:
             raise Unavailable(
                 "the entry is committed, but the own peer's blocks do not show it yet: see that the "
-                "peer runs; "
-                "submit the same bytes again later"
+                "peer runs; submit the same bytes again later"
             )
         return position
 

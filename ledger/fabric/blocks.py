@@ -16,7 +16,8 @@ peer, and why checkpoints over the derived log are compared between nodes.
 1. the own peer flagged VALID, in the metadata TRANSACTIONS_FILTER,
 2. is an ENDORSER_TRANSACTION of this channel with exactly one action, calling this chaincode by its header
    extension and by its endorsed action,
-3. calls ``append`` with exactly one argument of at most 61,440 bytes, the most an entry may have,
+3. calls ``append`` with exactly one argument of at most 61,440 bytes, the most an entry may have, and not
+   as an initialisation, for which the chaincode does nothing,
 4. is bound to that argument: the endorsed proposal hash is SHA-256(channel header ‖ signature header ‖
    payload).
 
@@ -163,8 +164,9 @@ def _leaf_of(envelope: bytes, channel: str, chaincode: str) -> bytes | None:
         log.error("the own peer flags a transaction VALID whose argument was not endorsed: check the peer")
         return None
     spec = proposal_pb2.ChaincodeProposalPayload.FromString(proposed)
-    args = chaincode_pb2.ChaincodeInvocationSpec.FromString(spec.input).chaincode_spec.input.args
-    if len(args) != 2 or args[0] != APPEND or len(args[1]) > MAX_BYTES:
+    called = chaincode_pb2.ChaincodeInvocationSpec.FromString(spec.input).chaincode_spec.input
+    args = called.args
+    if called.is_init or len(args) != 2 or args[0] != APPEND or len(args[1]) > MAX_BYTES:
         return None
     return bytes(args[1])
 
@@ -202,9 +204,15 @@ class BlockStream:
         raise Unavailable("the own peer ended its blocks")
 
     def _refusal(self, status: int) -> LogError:
-        name = common_pb2.Status.Name(status)
+        known = status in common_pb2.Status.values()
+        name = common_pb2.Status.Name(status) if known else f"status {status}"
         if status == common_pb2.SERVICE_UNAVAILABLE:
             return Unavailable(f"the own peer does not deliver blocks now ({name})")
+        if status == common_pb2.NOT_FOUND:
+            return LogError(
+                f"the own peer has not the blocks asked for ({name}): see that it has joined the channel of "
+                "the connection profile, and not from a snapshot, which lacks the blocks before it"
+            )
         return LogError(
             f"the own peer does not deliver this channel's blocks ({name}): compare channel and client "
             "certificate of the connection profile, and see that the peer has joined the channel"

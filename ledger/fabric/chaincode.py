@@ -9,7 +9,9 @@
 - ``recorded``: exactly this leaf was accepted before; its submitter takes its receipt from its own log;
 - ``entry``: the argument is no entry; ``arguments``, ``unknown_function``, ``not_direct``: called otherwise
   than by a client with one leaf. A call from another chaincode would change the state with no leaf to show
-  for it.
+  for it. The client's proposal names the chaincode it called, and a peer does not say under which name it
+  runs this one: so the server is told its names, and a proxy that passes the client's very arguments on is
+  found by the name of the proxy.
 
 Keys are the contract's (``ledger.state``), values canonical JSON; ``id/<entry id>`` carries the leaf's
 digest too. Every key read is in the transaction's read set, so two transactions that both count have not
@@ -33,7 +35,7 @@ depends on a void entry is void as well.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from ledger import contract
@@ -45,8 +47,17 @@ from ledger.periods import check_time
 from ledger.replay import Apply
 
 CLOCK_SECONDS = 120
+NAMES = ("hedui",)
+"""Names under which a channel knows this chaincode, where the operator gives no others."""
+
 _VALUE_BYTES = 1 << 24
 _VALUE_DEPTH = 16
+
+
+class InvalidKey(LogError):
+    """A key that Fabric does not take."""
+
+    code = "invalid_key"
 
 
 class ChaincodeState:
@@ -80,21 +91,30 @@ def checked_key(key: str) -> str:
     """``key``, if a peer on LevelDB or CouchDB takes it.
 
     Raises:
-        LogError: empty, begins with an underscore, or holds U+0000 or U+10FFFF, which Fabric keeps for
-        itself.
+        InvalidKey: empty, begins with an underscore, or holds U+0000 or U+10FFFF, which Fabric keeps for
+            itself.
     """
     if not key or key.startswith("_") or "\x00" in key or "\U0010ffff" in key:
-        raise LogError("a key of the contract is not valid on Fabric: name the record otherwise")
+        raise InvalidKey("a key of the contract is not valid on Fabric: name the record otherwise")
     return key
 
 
 class Chaincode:
     """What the chaincode server calls for each transaction."""
 
-    def __init__(self, now: Callable[[], int], apply: Apply = contract.apply) -> None:
-        """Args: ``now`` is this host's clock, POSIX seconds; ``apply`` the contract."""
+    def __init__(
+        self, now: Callable[[], int], apply: Apply = contract.apply, names: Collection[str] = NAMES
+    ) -> None:
+        """A chaincode.
+
+        Args:
+            now: this host's clock, POSIX seconds.
+            apply: the contract.
+            names: of the committed definitions that this server works for.
+        """
         self._now = now
         self._apply = apply
+        self._names = frozenset(names)
 
     def __call__(self, call: Call, stub: Stub) -> bytes:
         """Work on one transaction.
@@ -104,8 +124,12 @@ class Chaincode:
             PeerError: the peer does not answer a request.
         """
         name, args = function(call)
-        if not call.direct:
-            raise Refused("not_direct", "call this chaincode as a client, not from another chaincode")
+        if not call.direct or call.target not in self._names:
+            raise Refused(
+                "not_direct",
+                "call this chaincode as a client, not from another chaincode; where its definition has "
+                "another name, start its server with --name",
+            )
         if name not in ("append", "find"):
             raise Refused("unknown_function", "call append or find")
         if len(args) != 1:
@@ -143,6 +167,8 @@ class Chaincode:
 def _find(state: ChaincodeState, name: bytes) -> bytes:
     try:
         found = state.get(f"id/{name.decode('utf-8')}")
-    except UnicodeDecodeError as error:
-        raise Refused("arguments", "an id is text in UTF-8") from error
+    except (UnicodeDecodeError, InvalidKey) as error:
+        raise Refused(
+            "arguments", "an id is text in UTF-8, of the characters an entry's id may have"
+        ) from error
     return b"" if found is None else encode(found)

@@ -5,7 +5,8 @@ more, since its own peer has every block. It waits a little until its own deriva
 the checkpoint, and compares the roots:
 
     200 and the others   as tlog-witness says, after the roots are found equal
-    503                  the own peer shows fewer entries, or is not followed any more; asked again
+    503                  the own peer shows fewer entries, or is not followed any more, or the own disk has
+                         changed what is compared; asked again
     422                  the own peer shows another tree of this size: the peers disagree about a block
 
 So a quorum of cosignatures says that the own peers of as many members show exactly these entries as valid
@@ -20,7 +21,7 @@ from collections.abc import Callable, Iterable
 
 from ledger.checkpoint import Checkpoint, verify_signed
 from ledger.cosignature import Cosigner
-from ledger.errors import LedgerError, NoteError, WitnessError
+from ledger.errors import LedgerError, LogError, NoteError, WitnessError
 from ledger.fabric.derived import DerivedLog
 from ledger.note import Note, VerifierKey
 from ledger.points import Observe, unobserved
@@ -91,10 +92,13 @@ class DerivedWitness(Witness):
         if not self._derived.wait_for_size(head.size, self._wait):
             shown = self._derived.size
             return 503, f"the own peer shows {shown} entries, the checkpoint has {head.size}: ask again later"
-        if self._derived.root_at(head.size) != head.root:
+        try:
+            root = self._derived.root_at(head.size)
+        except LogError as error:
+            return 503, str(error)
+        if root != head.root:
             return 422, (
                 f"the own peer shows something else than the checkpoint of size {head.size}: keep the "
-                "checkpoint, "
-                "compare the validation flags of the members' peers and call the auditor"
+                "checkpoint, compare the validation flags of the members' peers and call the auditor"
             )
         return None

@@ -29,6 +29,7 @@ from ledger.fabric.blocks import DerivedBlock, Position
 from ledger.merkle import leaf_hash, root_from
 from ledger.ordering import ORDERED, STAGED, OrderedLog
 from ledger.points import Observe, Point, unobserved
+from ledger.repair import root_at
 from ledger.replay import Apply
 from ledger.store import EMPTY_HEAD, Head, Row, TreeStore
 from ledger.tables import LOG
@@ -178,10 +179,12 @@ class DerivedLog(OrderedLog):
 
         Raises:
             MerkleError: there are not so many yet.
+            LogError: the tiles are not those of the last root: nobody is accused by what a disk has changed.
         """
-        if size > self.size:
-            raise MerkleError(f"only {self.size} entries are derived here yet, not {size}")
-        return root_from(size, self._tiles.source())
+        head = self.head
+        if size > head.size:
+            raise MerkleError(f"only {head.size} entries are derived here yet, not {size}")
+        return root_at(size, head, self._tiles.source())
 
     def wait_for_size(self, size: int, seconds: float) -> bool:
         """Wait until that many leaves are derived; False when they are not within ``seconds``."""

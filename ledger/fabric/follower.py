@@ -3,7 +3,7 @@
 A stream that ends, a peer that is down or a database that fails is tried again from the next block the log
 wants. A block that does not follow the blocks before it, or stored bytes that have changed, ends the
 following for good: ``fault`` says why, and the node must not cosign or answer until its operator has
-looked.
+looked. So does a failure of this program, whose trace is in the node's output.
 
 While the node catches up, blocks are fetched ahead and taken many at a time.
 """
@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from ledger.errors import ForkError, LedgerError, LogError, Quarantined
+from ledger.errors import ForkError, LedgerError, LogError, Quarantined, Unavailable
 from ledger.fabric.blocks import BlockStream, DerivedBlock, derive
 from ledger.fabric.derived import DerivedLog
 
@@ -42,6 +42,7 @@ class Follower:
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="fabric-follower", daemon=True)
+        self._said = ""
         self.fault: LedgerError | None = None
 
     def start(self) -> None:
@@ -58,18 +59,34 @@ class Follower:
             self._thread.join()
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                self._follow()
-            except (ForkError, Quarantined) as error:
-                self.fault = error
-                log.critical("the derived log has stopped: %s", error)
+        try:
+            while not self._stopping.is_set():
+                self._try()
+                self._stopping.wait(RETRY_SECONDS)
+                self._load()
+        except (ForkError, Quarantined) as error:
+            self.fault = error
+            log.critical("the derived log has stopped: %s", error)
+        finally:
+            if not self._stopping.is_set() and self.fault is None:
+                self.fault = LogError(
+                    "the own peer's blocks are not read any more: keep the trace in this node's output, and "
+                    "start it again"
+                )
+
+    def _try(self) -> None:
+        """Follow until the stream ends, for a reason that may pass; say each reason once."""
+        try:
+            self._follow()
+        except (ForkError, Quarantined):
+            raise
+        except (LedgerError, SQLAlchemyError, OSError) as error:
+            if self._stopping.is_set() or str(error) == self._said:
                 return
-            except (LedgerError, SQLAlchemyError, OSError) as error:
-                if not self._stopping.is_set():
-                    log.info("the own peer is followed again soon: %s", error)
-            self._stopping.wait(RETRY_SECONDS)
-            self._load()
+            self._said = str(error)
+            set_up = isinstance(error, LogError) and not isinstance(error, Unavailable)
+            level = logging.WARNING if set_up else logging.INFO
+            log.log(level, "the own peer is followed again soon: %s", error)
 
     def _load(self) -> None:
         """Take up what is stored: nobody knows what a failed write has kept."""
@@ -106,6 +123,7 @@ class Follower:
         finally:
             if good:
                 self._log.take(good)
+                self._said = ""
 
 
 class _Ahead:
@@ -115,7 +133,9 @@ class _Ahead:
         self._items = items
         self._queue: queue.Queue[Any] = queue.Queue(AHEAD)
         self._open = True
-        self._end: LedgerError | None = None
+        self._end: LedgerError = LogError(
+            "a block of the own peer could not be read: its trace is in this node's output"
+        )
         self._thread = threading.Thread(target=self._read, name="fabric-blocks", daemon=True)
         self._thread.start()
 
@@ -132,7 +152,6 @@ class _Ahead:
             found.pop()
             self._queue.put(None)
         if not found:
-            assert self._end is not None
             raise self._end
         return found
 
@@ -154,4 +173,5 @@ class _Ahead:
                     break
         except LedgerError as error:
             self._end = error
-        self._queue.put(None)
+        finally:
+            self._queue.put(None)

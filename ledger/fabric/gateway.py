@@ -10,7 +10,6 @@ Only an answer of CommitStatus is an outcome. ``ledger.fabric.failures`` says wh
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,6 +47,7 @@ def connect(profile: ConnectionProfile) -> grpc.Channel:
         ("grpc.max_receive_message_length", MESSAGE_BYTES),
         ("grpc.max_send_message_length", MESSAGE_BYTES),
         ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+        ("grpc.http2.max_pings_without_data", 0),
         ("grpc.initial_reconnect_backoff_ms", 200),
         ("grpc.max_reconnect_backoff_ms", 5_000),
     ]
@@ -87,6 +87,12 @@ class Outcome:
     def raced(self) -> bool:
         """Whether another transaction came in between; this one changed nothing."""
         return self.flag in RACES
+
+
+def _flag(code: int) -> str:
+    """Name of a validation code; its number where a newer peer has one that is not known here."""
+    known = code in transaction_pb2.TxValidationCode.values()
+    return str(transaction_pb2.TxValidationCode.Name(code)) if known else f"code {code}"
 
 
 class Gateway:
@@ -156,24 +162,24 @@ class Gateway:
             answer = self._stub.CommitStatus(signed, timeout=seconds)
         except grpc.RpcError as error:
             raise_status(error, transaction)
-        return Outcome(str(transaction_pb2.TxValidationCode.Name(answer.result)), int(answer.block_number))
+        return Outcome(_flag(answer.result), int(answer.block_number))
 
-    def outcome(self, transaction: str, seconds: float, stopping: threading.Event | None = None) -> Outcome:
+    def outcome(self, transaction: str, seconds: float) -> Outcome:
         """Ask, with the same id again and again, until the outcome is known.
 
         Raises:
-            OutcomeUnknown: not within ``seconds``, or ``stopping`` was set.
+            OutcomeUnknown: not within ``seconds``.
             LogError: the peer does not accept this identity or channel.
         """
-        pause = threading.Event() if stopping is None else stopping
         deadline = time.monotonic() + seconds
         while True:
             left = deadline - time.monotonic()
             try:
                 return self.status(transaction, min(max(left, AGAIN_SECONDS), ASK_SECONDS))
             except OutcomeUnknown:
-                if time.monotonic() + AGAIN_SECONDS > deadline or pause.wait(AGAIN_SECONDS):
+                if time.monotonic() + AGAIN_SECONDS > deadline:
                     raise
+                time.sleep(AGAIN_SECONDS)
 
     def evaluate(self, args: Sequence[bytes]) -> bytes:
         """Call a function on a peer of the own organisation, without a transaction; its result.

@@ -1,7 +1,8 @@
 """Cosigned checkpoints of the assembler, each taken only when the own derived log agrees with it.
 
 The assembler is not trusted here: a checkpoint counts when it carries the policy's quorum and its root is
-that of the own log at its size. Those who wait for one share one request at a time.
+that of the own log at its size. Those who wait for one share one request at a time, and nobody waits longer
+for the others than for the answer.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ import threading
 import time
 from collections.abc import Callable
 
+from ledger.checkpoint import Checkpoint
 from ledger.errors import ForkError, Unavailable
 from ledger.fabric.derived import DerivedLog
+from ledger.note import Note
 from ledger.policy import Policy
 
 POLL_SECONDS = 0.01
@@ -34,7 +37,6 @@ class Heads:
         self._stopping = stopping
         self._lock = threading.Lock()
         self._note: bytes | None = None
-        self._sizes: dict[bytes, int] = {}
         self._asked = float("-inf")
         self.final = 0
 
@@ -46,14 +48,22 @@ class Heads:
             Unavailable: the own peer does not show its entries within ``seconds``.
             ForkError: the own log has another root at its size.
         """
-        with self._lock:
+        deadline = time.monotonic() + seconds
+        if not self._lock.acquire(timeout=max(seconds, 0.0)):
+            raise Unavailable(
+                "the newest checkpoint is not compared with the own peer's entries yet: see that the peer "
+                "runs and catches up"
+            )
+        try:
             if time.monotonic() - self._asked < POLL_SECONDS:
                 return self._note
             note = self._fetch()
             if note is not None and note != self._note:
-                self._agree(note, seconds)
+                self._agree(note, max(deadline - time.monotonic(), 0.0))
             self._asked = time.monotonic()
             return self._note
+        finally:
+            self._lock.release()
 
     def covering(self, position: int, deadline: float) -> bytes:
         """The newest checkpoint, as soon as it holds the leaf at ``position``.
@@ -63,18 +73,13 @@ class Heads:
         """
         while True:
             note = self.newest(max(deadline - time.monotonic(), 0.0))
-            if note is not None and self.size_of(note) > position:
+            if note is not None and size_of(note) > position:
                 return note
             if time.monotonic() > deadline or self._stopping.wait(POLL_SECONDS):
                 raise Unavailable(
                     "the entry is ordered, but no cosigned checkpoint covers it yet: see that the "
-                    "assembler and "
-                    "a quorum of witnesses run; submit the same bytes again later"
+                    "assembler and a quorum of witnesses run; submit the same bytes again later"
                 )
-
-    def size_of(self, note: bytes) -> int:
-        """Size of a checkpoint that was agreed with."""
-        return self._sizes[note]
 
     def _agree(self, note: bytes, seconds: float) -> None:
         head = self._policy.verify_checkpoint(note).checkpoint
@@ -86,9 +91,12 @@ class Heads:
         if self._derived.root_at(head.size) != head.root:
             raise ForkError(
                 f"the own peer shows another log than the cosigned checkpoint of size {head.size}: keep "
-                "both and "
-                "call the auditor"
+                "both and call the auditor"
             )
         if head.size >= self.final:
             self._note, self.final = note, head.size
-            self._sizes = {**dict(list(self._sizes.items())[-64:]), note: head.size}
+
+
+def size_of(note: bytes) -> int:
+    """Size of a checkpoint that was agreed with."""
+    return Checkpoint.parse(Note.parse(note).text).size

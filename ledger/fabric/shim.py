@@ -16,10 +16,12 @@ Rules
   transactions; one queue holds what is to be written, and gRPC's one writer takes from it.
 - Every ERROR of a peer is raised in the transaction that asked, and ends it; it is never taken for data.
 - When the stream ends, every transaction under way on it ends with an error, and nothing is committed by it.
+  So does one whose request is not answered in time. A connection that died without a word is found by pings.
+- No more than ``STREAMS`` are open; a further one is refused, and does not wait.
 - Neither arguments nor values nor results are logged.
 - A handler is called with the arguments and a ``Stub``; what it returns is the result, ``Refused`` is a
-  refusal. Any other exception is a fault: it is logged with its trace and the peer gets an error without
-  text.
+  refusal. Any other exception is a fault: its type and the places it went through are logged, not its text,
+  which may hold a value. The peer gets an error without text.
 
 The chaincode never ends a transaction twice, and holds none after COMPLETED.
 """
@@ -29,6 +31,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 from dataclasses import dataclass
@@ -47,6 +50,12 @@ WORKERS = 32
 
 STREAMS = 16
 """Peers that may be connected at once."""
+
+ANSWER_SECONDS = 60.0
+"""How long a peer may take for one request: twice what it gives a transaction by default."""
+
+PING_MS = 30_000
+"""Pause between pings on an idle connection."""
 
 OK = 200
 REFUSED = 500
@@ -70,11 +79,13 @@ class Call:
     Attributes:
         args: the function's name and its arguments.
         seconds: the transaction's time stamp, set by its submitter, POSIX seconds.
-        direct: whether a client called this function itself, and not another chaincode on its behalf.
+        target: name of the chaincode that the client called: another one's where that one has called this.
+        direct: whether these are the arguments and the channel of the client's own call.
     """
 
     args: tuple[bytes, ...]
     seconds: int
+    target: str
     direct: bool
 
 
@@ -104,7 +115,10 @@ class Stub:
 
     def _ask(self, kind: int, message: Any) -> bytes:
         self._stream.send(kind, message.SerializeToString(), self._key)
-        answer = self.answers.get()
+        try:
+            answer = self.answers.get(timeout=ANSWER_SECONDS)
+        except queue.Empty:
+            raise PeerError("the peer does not answer a request: see that it runs") from None
         if answer is None:
             raise PeerError("the peer closed the stream: it asks again on the next one")
         if answer.type == _Kind.ERROR:
@@ -205,7 +219,8 @@ class _Stream:
         kind, payload = _Kind.ERROR, b"the chaincode failed: its trace is in its own output"
         fault = None if done.cancelled() else done.exception()
         if fault is not None:
-            log.error("a transaction failed", exc_info=fault)
+            places = "".join(traceback.format_tb(fault.__traceback__))
+            log.error("a transaction failed: %s at\n%s", type(fault).__name__, places)
         elif not done.cancelled():
             kind, payload = done.result()
         with self._lock:
@@ -233,8 +248,9 @@ def read_call(message: Any) -> Call:
     channel = common_pb2.ChannelHeader.FromString(header.channel_header)
     payload = proposal_pb2.ChaincodeProposalPayload.FromString(proposal.payload)
     invocation = chaincode_pb2.ChaincodeInvocationSpec.FromString(payload.input)
-    direct = tuple(invocation.chaincode_spec.input.args) == args
-    return Call(args, int(channel.timestamp.seconds), direct)
+    target = proposal_pb2.ChaincodeHeaderExtension.FromString(channel.extension).chaincode_id.name
+    direct = channel.channel_id == message.channel_id and tuple(invocation.chaincode_spec.input.args) == args
+    return Call(args, int(channel.timestamp.seconds), target, direct)
 
 
 def _response(status: int, text: str, payload: bytes) -> bytes:
@@ -263,9 +279,11 @@ class ChaincodeServer:
             ("grpc.max_send_message_length", MESSAGE_BYTES),
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+            ("grpc.http2.max_pings_without_data", 0),
+            ("grpc.keepalive_time_ms", PING_MS),
             ("grpc.so_reuseport", 0),
         ]
-        self._server = grpc.server(self._streams, options=options)
+        self._server = grpc.server(self._streams, options=options, maximum_concurrent_rpcs=STREAMS)
         connect = grpc.stream_stream_rpc_method_handler(
             self._connect,
             request_deserializer=_Kind.FromString,

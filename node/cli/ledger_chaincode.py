@@ -11,7 +11,7 @@ import click
 import grpc
 
 from ledger.errors import LogError
-from ledger.fabric.chaincode import Chaincode
+from ledger.fabric.chaincode import NAMES, Chaincode
 from ledger.fabric.shim import WORKERS, ChaincodeServer
 from node.errors import UsageError
 
@@ -21,6 +21,14 @@ FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.command("chaincode")
 @click.option("--listen", metavar="HOST:PORT", required=True, help="Where peers connect.")
 @click.option("--id", "package", metavar="PACKAGE-ID", required=True, help="Package id the peers installed.")
+@click.option(
+    "--name",
+    "names",
+    multiple=True,
+    default=NAMES,
+    show_default=True,
+    help="Name of the committed chaincode definition; may be given several times.",
+)
 @click.option("--tls-cert", type=FILE, help="Certificate chain of this server, PEM.")
 @click.option("--tls-key", type=FILE, help="Its key, PEM.")
 @click.option("--client-ca", type=FILE, help="Only peers with a certificate of this authority, PEM.")
@@ -28,6 +36,7 @@ FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 def chaincode(
     listen: str,
     package: str,
+    names: tuple[str, ...],
     tls_cert: Path | None,
     tls_key: Path | None,
     client_ca: Path | None,
@@ -36,7 +45,7 @@ def chaincode(
     """Run the ledger's contract as a Fabric chaincode service."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     credentials = _credentials(tls_cert, tls_key, client_ca)
-    server = ChaincodeServer(Chaincode(lambda: int(time.time())), package, workers)
+    server = ChaincodeServer(Chaincode(lambda: int(time.time()), names=names), package, workers)
     port = server.start(listen, credentials)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.end())

@@ -20,7 +20,7 @@ def main() -> None:
     def admit(*_: Any) -> None:
         return None
 
-    ledger_chaincode.Chaincode = lambda now: Chaincode(now, admit)  # type: ignore[assignment,misc]
+    ledger_chaincode.Chaincode = lambda now, names: Chaincode(now, admit, names)  # type: ignore[assignment,misc]
     ledger_chaincode.chaincode()
 
 

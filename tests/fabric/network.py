@@ -34,6 +34,9 @@ LOG_FORMAT = "%{time:2006-01-02 15:04:05.000} %{level:.4s} [%{module}] %{message
 LOG_SPEC = "info:grpc=error:gateway=warn:endorser=warn:comm.grpc.server=warn"
 """Without the three lines a transaction that are on by default."""
 
+LEDGERS = 40
+"""Definitions that the chaincode servers work for, besides the first."""
+
 WAIT_SECONDS = 60.0
 POLL_SECONDS = 0.1
 
@@ -129,6 +132,8 @@ class FabricNetwork:
             command = [sys.executable, "-m", *contract.split(), "--listen", package.address]
             command += ["--id", package.id, "--tls-cert", "server.pem", "--tls-key", "server.key"]
             command += ["--client-ca", "ca.pem"]
+            for ledger in (CHAINCODE, *(f"{CHAINCODE}{number}" for number in range(1, LEDGERS + 1))):
+                command += ["--name", ledger]
             env |= {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
         self.keeper.start(name, command, env, home)
 

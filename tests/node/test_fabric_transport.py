@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +33,15 @@ def engine(network: MemoryNetwork, tmp_path: Path) -> Iterator[FabricEngine]:
     made = network.engine(tmp_path, cheap)
     yield made
     made.close()
+
+
+def test_an_assembler_without_an_answer_is_named_once(
+    engine: FabricEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "hedui.fabric")
+    head = head_of(FabricTransport(engine.members[1]))
+    assert [head() for _ in range(20)] == [None] * 20
+    assert caplog.text.count("gives no checkpoint") == 1
 
 
 def test_a_node_appends_reads_and_replays(engine: FabricEngine, tmp_path: Path) -> None:

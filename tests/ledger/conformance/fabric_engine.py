@@ -96,9 +96,17 @@ class FabricEngine:
             cosigner.verifier.name: self._witness(cosigner, self.members[number % len(self.members)], number)
             for number, cosigner in enumerate(COSIGNERS)
         }
-        self.assembler = Assembler(
+        self.assembler = self.new_assembler("assembler")
+        for member in self.members:
+            member.start()
+        self.assembler.start()
+        self.assembler.wait_ready(20)
+
+    def new_assembler(self, database: str) -> Assembler:
+        """An assembler on a database of the folder, for the first profile's peer."""
+        return Assembler(
             self._profiles[0],
-            self._database("assembler"),
+            self._database(database),
             LOG,
             POLICY,
             self.witnesses,
@@ -107,10 +115,6 @@ class FabricEngine:
             admit=self._apply,
             settings=Settings(round=3.0, retry=0.05),
         )
-        for member in self.members:
-            member.start()
-        self.assembler.start()
-        self.assembler.wait_ready(20)
 
     def now(self) -> str:
         return text(self._clock())

@@ -154,5 +154,27 @@ def test_another_channel_chaincode_or_argument_is_no_leaf(gateway: Gateway) -> N
     assert leaf_of(b"\xff\xff", CHANNEL, CHAINCODE) is None
 
 
+def test_an_initialisation_is_no_leaf(gateway: Gateway) -> None:
+    """The peer sends it as INIT, which changes no state: a leaf would count in the replays alone."""
+    whole = common_pb2.Envelope.FromString(envelope(gateway, [b"append", b"{}"]))
+    payload = common_pb2.Payload.FromString(whole.payload)
+    transaction = transaction_pb2.Transaction.FromString(payload.data)
+    action = transaction_pb2.ChaincodeActionPayload.FromString(transaction.actions[0].payload)
+    proposed = proposal_pb2.ChaincodeProposalPayload.FromString(action.chaincode_proposal_payload)
+    spec = chaincode_pb2.ChaincodeInvocationSpec.FromString(proposed.input)
+    spec.chaincode_spec.input.is_init = True
+    proposed.input = spec.SerializeToString()
+    action.chaincode_proposal_payload = proposed.SerializeToString()
+    answer = proposal_response_pb2.ProposalResponsePayload.FromString(action.action.proposal_response_payload)
+    answer.proposal_hash = hashlib.sha256(
+        payload.header.channel_header + payload.header.signature_header + action.chaincode_proposal_payload
+    ).digest()
+    action.action.proposal_response_payload = answer.SerializeToString()
+    transaction.actions[0].payload = action.SerializeToString()
+    payload.data = transaction.SerializeToString()
+    made = common_pb2.Envelope(payload=payload.SerializeToString()).SerializeToString()
+    assert leaf_of(made, CHANNEL, CHAINCODE) is None
+
+
 def test_the_data_hash_is_that_of_the_envelopes_joined() -> None:
     assert data_hash([b"ab", b"", b"c"]) == hashlib.sha256(b"abc").digest()

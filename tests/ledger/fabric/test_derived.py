@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
+from fabric_protos.common import common_pb2
+from fabric_protos.peer import events_pb2
 from sqlalchemy import Engine, update
 from sqlalchemy.exc import OperationalError
 
@@ -16,6 +20,7 @@ from ledger.database import open_engine, writing
 from ledger.entry import parse
 from ledger.errors import LogError, MerkleError
 from ledger.fabric.blocks import BlockStream, DerivedBlock, Position
+from ledger.fabric.cosigning import DerivedWitness
 from ledger.fabric.derived import DerivedLog
 from ledger.fabric.follower import Follower
 from ledger.fabric.gateway import Gateway
@@ -25,9 +30,10 @@ from ledger.merkle import leaf_hash, verify_inclusion
 from ledger.ordering import Candidate, OrderedLog
 from ledger.points import Point
 from ledger.tables import LOG, create_tables
+from ledger.witness import MemoryWitnessStore
 from tests.ledger.fabric.memory_fabric import CHAINCODE, CHANNEL, ORGANISATIONS, Fault, Network
+from tests.ledger.log_cases import COSIGNERS, MOMENT, cheap, leaf, signed_head, tree_of
 from tests.ledger.log_cases import LOG as LOG_KEY
-from tests.ledger.log_cases import cheap, leaf, tree_of
 
 OWN = ORGANISATIONS[0]
 POINTS = (Point.STAGING, Point.REREAD, Point.ORDERING, Point.ORDERED)
@@ -260,3 +266,85 @@ def test_a_peer_with_another_ledger_stops_the_follower_for_good(
     assert second.fault is not None
     assert "does not follow" in str(second.fault)
     assert again.size == 1
+
+
+class Faulty:
+    """A stream that ends with an error of this program, such as a bug would raise."""
+
+    def __init__(self) -> None:
+        self.ended = threading.Event()
+
+    def open(self, first: int) -> Faulty:
+        del first
+        return self
+
+    def cancel(self) -> None:
+        """Nothing is under way."""
+
+    def blocks(self, call: Faulty) -> Iterator[Any]:
+        del call
+        self.ended.set()
+        raise KeyError("bug")
+        yield
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_stream_that_fails_in_this_program_is_tried_again_and_can_be_stopped(engine: Engine) -> None:
+    stream = Faulty()
+    follower = Follower(DerivedLog(engine, cheap), stream, CHANNEL, CHAINCODE)  # type: ignore[arg-type]
+    follower.start()
+    for _ in range(2):
+        assert stream.ended.wait(5)
+        stream.ended.clear()
+    stopping = threading.Thread(target=follower.stop, daemon=True)
+    stopping.start()
+    stopping.join(5)
+    assert not stopping.is_alive()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_failure_of_this_program_is_a_fault(
+    engine: Engine, gateway: Gateway, follow: Callable[[DerivedLog], Follower]
+) -> None:
+    def bug(*_: Any) -> None:
+        raise KeyError("bug")
+
+    follower = follow(DerivedLog(engine, bug))
+    append(gateway)
+    follower._thread.join(10)
+    assert "not read any more" in str(follower.fault)
+
+
+@pytest.mark.parametrize(
+    ("status", "remedy"),
+    [(common_pb2.NOT_FOUND, "snapshot"), (common_pb2.FORBIDDEN, "client certificate"), (999, "status 999")],
+)
+def test_a_peer_that_does_not_deliver_says_why(
+    fabric: Network, profile: ConnectionProfile, channel: grpc.Channel, status: int, remedy: str
+) -> None:
+    stream = BlockStream(profile, FabricIdentity.of(profile, fabric.clock), channel)
+    answer = events_pb2.DeliverResponse(status=status)
+    with pytest.raises(LogError, match=remedy):
+        next(stream.blocks(iter([answer])))
+
+
+def test_a_disk_that_has_changed_a_tile_accuses_nobody(engine: Engine) -> None:
+    leaves = [leaf() for _ in range(3)]
+    DerivedLog(engine, cheap).take(blocks(leaves))
+    log = DerivedLog(engine, cheap)
+    with writing(engine) as connection:
+        tile = connection.execute(LOG.tile.select()).one()
+        connection.execute(update(LOG.tile).values(hashes=b"\0" * len(tile.hashes)))
+    log._tiles._kept.clear()
+    with pytest.raises(LogError):
+        log.root_at(2)
+    witness = DerivedWitness(
+        COSIGNERS[0],
+        [LOG_KEY.verifier],
+        MemoryWitnessStore(),
+        own=LOG_KEY.verifier,
+        derived=log,
+        fault=lambda: None,
+    )
+    status, _, _ = witness.add_checkpoint(b"old 0\n\n" + signed_head(leaves[:2]).format(), MOMENT)
+    assert status == 503

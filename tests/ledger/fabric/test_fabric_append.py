@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -11,13 +12,14 @@ import grpc
 import pytest
 from fabric_protos.peer import transaction_pb2
 
+from keys.signing import SigningKey
 from ledger.backend import open_backend
-from ledger.checkpoint import Checkpoint
+from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.database import open_engine
 from ledger.errors import LogError, OutcomeUnknown, Quarantined, QuorumError, Refused, Unavailable
 from ledger.fabric.backend import FabricBackend, opener
 from ledger.merkle import leaf_hash
-from ledger.note import Note
+from ledger.note import Note, NoteSigner
 from ledger.tables import create_tables
 from ledger.verify import verify_folder
 from ledger.witness import Witness
@@ -126,6 +128,66 @@ def test_a_transaction_that_never_arrived_is_endorsed_anew_after_its_time(
     receipt = backend.append(one)
     receipt.verify(POLICY, one)
     assert backend.read(0, 10) == [one]
+
+
+def test_a_leaf_too_old_to_be_endorsed_anew_is_not_refused_while_it_may_be_ordered(
+    network: MemoryNetwork, backend: FabricBackend, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An orderer takes the transaction and orders it five minutes later, as after a power cut."""
+    network.network.hold(held=True)
+    hurry(backend, 0.5)
+    one = leaf()
+    with pytest.raises(OutcomeUnknown):
+        backend.append(one)
+    monkeypatch.setattr("ledger.fabric.backend.SETTLE_SECONDS", 0.0)
+    network.network.now += 300
+    with pytest.raises(OutcomeUnknown):
+        backend.append(one)
+    network.network.hold(held=False)
+    hurry(backend, 10)
+    backend.append(one).verify(POLICY, one)
+    assert backend.read(0, 10) == [one]
+
+
+def test_a_leaf_too_old_is_refused_once_its_transaction_is_known_not_to_count(
+    network: MemoryNetwork, backend: FabricBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network.network.hold(held=True)
+    hurry(backend, 0.5)
+    one, other = leaf(id="one"), leaf("other", id="one")
+    for each in (other, one):
+        with pytest.raises(OutcomeUnknown):
+            backend.append(each)
+    monkeypatch.setattr("ledger.fabric.backend.SETTLE_SECONDS", 0.0)
+    network.network.now += 300
+    network.network.hold(held=False)
+    hurry(backend, 10)
+    with pytest.raises(Refused) as refused:
+        backend.append(one)
+    assert refused.value.code in {"clock", "id_used"}
+    assert backend.append(other).index == 0
+
+
+def test_transactions_that_nobody_asks_about_any_more_are_forgotten(
+    network: MemoryNetwork, backend: FabricBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network.network.hold(held=True)
+    hurry(backend, 0.3)
+    for _ in range(3):
+        with pytest.raises(OutcomeUnknown):
+            backend.append(leaf())
+    assert len(backend._pending) == 3
+    monkeypatch.setattr("ledger.fabric.backend.KEPT_SECONDS", 0.0)
+    with pytest.raises(OutcomeUnknown):
+        backend.append(leaf())
+    assert len(backend._pending) == 1
+
+
+def test_a_stopped_engine_is_unavailable(engine: FabricEngine, backend: FabricBackend) -> None:
+    one = leaf()
+    backend.stop()
+    with pytest.raises(Unavailable, match="stopped"):
+        backend.append(one)
 
 
 def test_after_a_restart_a_leaf_under_way_counts_once(
@@ -240,6 +302,26 @@ def test_a_lagging_peer_is_waited_for_and_then_said(
     assert engine.members[1].append(one).index == 1
 
 
+def test_nobody_waits_for_the_others_behind_a_lagging_peer(
+    network: MemoryNetwork, engine: FabricEngine, backend: FabricBackend
+) -> None:
+    """Each caller has its own time, however many ask for a checkpoint that the own peer cannot judge yet."""
+    engine.append(leaf())
+    clock = network.network.clock
+    behind = FabricBackend(backend._profile, engine._database("behind"), POLICY, engine._head, clock)
+    hurry(behind, 0.5)
+
+    def ask(_: int) -> float:
+        begun = time.monotonic()
+        with pytest.raises(Unavailable):
+            behind.head()
+        return time.monotonic() - begun
+
+    with ThreadPoolExecutor(8) as pool:
+        assert max(pool.map(ask, range(8))) < 2.0
+    behind.stop()
+
+
 def test_a_quorum_that_is_missing_holds_receipts_and_nothing_else(engine: FabricEngine) -> None:
     kept = dict(engine.witnesses)
     for name in list(kept)[:3]:
@@ -293,6 +375,29 @@ def test_the_assembler_signs_nothing_when_a_witness_has_seen_another_tree(
     with pytest.raises(Quarantined, match="another tree"):
         engine.start()
     assert isinstance(engine.assembler.quarantined, Quarantined)
+
+
+def test_the_start_gate_does_not_wait_for_a_published_head_of_another_log(
+    engine: FabricEngine,
+) -> None:
+    engine.append(leaf())
+    engine.stop()
+    other = Checkpoint("another.example/log", 9, bytes(32))
+    signed = sign_checkpoint(other, NoteSigner(other.origin, SigningKey.generate()))
+    (engine.public / "checkpoint").write_bytes(signed.format())
+    engine.start()
+    assert engine.append(leaf()).index == 1
+
+
+def test_the_start_gate_says_why_the_own_peer_is_not_followed(engine: FabricEngine, peer: Peer) -> None:
+    engine.append(leaf())
+    engine.assembler.stop()
+    engine.assembler = engine.new_assembler("further")
+    for block in peer.blocks:
+        block.header.number += 1
+    engine.assembler.start()
+    with pytest.raises(LogError, match="does not follow"):
+        engine.assembler.wait_ready(1.0)
 
 
 def test_the_engine_is_opened_by_its_uri(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import grpc
 import pytest
@@ -54,6 +55,7 @@ def test_a_refusal_carries_code_and_remedy(gateway: Gateway) -> None:
     [
         ([b"append", b"no entry"], "entry"),
         ([b"append"], "arguments"),
+        ([b"find", b"\x00"], "arguments"),
         ([b"append", b"{}", b"{}"], "arguments"),
         ([b"remove", b"{}"], "unknown_function"),
         ([], "unknown_function"),
@@ -208,3 +210,21 @@ def test_certificate_and_key_belong_together(profile: ConnectionProfile) -> None
         FabricIdentity("Org1MSP", other, profile.key, lambda: 0)
     with pytest.raises(MalformedKey):
         FabricIdentity("Org1MSP", profile.certificate, b"no key", lambda: 0)
+
+
+def test_a_proxy_that_passes_the_clients_arguments_on_is_refused(
+    fabric: Network, profile: ConnectionProfile, channel: grpc.Channel, gateway: Gateway
+) -> None:
+    """The state would hold the entry, and no node's log: the transaction is the other chaincode's."""
+    data = leaf()
+    identity = FabricIdentity.of(profile, fabric.clock)
+    with pytest.raises(Refused) as error:
+        Gateway(replace(profile, chaincode="proxy"), identity, channel).endorse([b"append", data])
+    assert error.value.code == "not_direct"
+    assert append(gateway, data).flag == "VALID"
+
+
+def test_a_flag_of_a_newer_peer_is_no_fault(fabric: Network, gateway: Gateway) -> None:
+    for peer in fabric.peers.values():
+        peer.deviate = lambda txid, code: 77 if txid else code
+    assert append(gateway, leaf()).flag == "code 77"

@@ -19,7 +19,7 @@ from fabric_protos.peer import (
 )
 
 from ledger.errors import LogError, Refused
-from ledger.fabric.shim import Call, ChaincodeServer, Stub
+from ledger.fabric.shim import STREAMS, Call, ChaincodeServer, Stub
 
 Kind: Any = chaincode_shim_pb2.ChaincodeMessage
 ROUNDS = 8
@@ -185,6 +185,37 @@ def test_stopping_ends_every_transaction() -> None:
     peers[0].close()
 
 
+def test_a_peer_that_never_answers_holds_no_worker_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ledger.fabric.shim.ANSWER_SECONDS", 0.2)
+    server = ChaincodeServer(handler, "package:1", workers=1)
+    peer = Peer(server.start("127.0.0.1:0")).ready()
+    peer.call("a", "t1")
+    assert peer.next().type == Kind.GET_STATE
+    peer.call("refuse", "t2")
+    ended = [peer.next() for _ in range(2)]
+    assert [(one.txid, one.type) for one in ended] == [("t1", Kind.ERROR), ("t2", Kind.COMPLETED)]
+    peer.send(Kind.RESPONSE, b"late", "t1", "c")
+    peer.call("refuse", "t3")
+    assert peer.next().txid == "t3"
+    peer.close()
+    server.stop()
+
+
+def test_one_stream_too_many_is_refused_at_once(port: int) -> None:
+    peers = [Peer(port).ready() for _ in range(STREAMS)]
+    further = Peer(port)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(further.next)
+        try:
+            with pytest.raises(grpc.RpcError) as error:
+                first.result(5)
+        finally:
+            further.close()
+    assert error.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    for one in peers:
+        one.close()
+
+
 def test_two_servers_cannot_have_one_port(port: int) -> None:
     other = ChaincodeServer(handler, "package:1")
     with pytest.raises(LogError, match="port"):
@@ -204,5 +235,9 @@ def test_nothing_of_a_transaction_is_logged(peer: Peer, caplog: pytest.LogCaptur
     peer.next()
     peer.send(Kind.ERROR, b"denied", "t2", "c")
     peer.next()
+    peer.call("fault", "t3")
+    assert peer.next().txid == "t3"
+    assert "KeyError" in caplog.text
+    assert "'fault'" not in caplog.text
     assert "secret" not in caplog.text
     assert "hidden" not in caplog.text
