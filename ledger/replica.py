@@ -309,7 +309,7 @@ class Replica:
                 self._values.use(connection)
                 while chunk := list(itertools.islice(leaves, TILE_WIDTH)):
                     changed |= self._add(connection, writer, chunk, head.size)
-                self._check_root(writer, head, note)
+                self._check_root(writer, head)
                 if self._is_new:
                     self._check_before(connection, head, note)
                 new = Head(head.size, head.root, note, self._replay.time)
@@ -349,7 +349,7 @@ class Replica:
         self._values.write(connection)
         return changed
 
-    def _check_root(self, writer: TileWriter, head: Checkpoint, note: bytes) -> None:
+    def _check_root(self, writer: TileWriter, head: Checkpoint) -> None:
         if writer.size != head.size:
             raise LogError(
                 f"the checkpoint has {head.size} entries, {writer.size} are here: ask for the rest"
@@ -357,8 +357,8 @@ class Replica:
         if root_from(head.size, TileSource(writer)) != head.root:
             own = self._head
             root_at(own.size, own, TileSource(TileCache(self._engine, self._store)))
+            # Wrong entries under a genuine checkpoint look the same: the two notes alone accuse nobody.
             raise ForkError(
                 f"the root of these entries is not that of the cosigned checkpoint of size {head.size}: "
-                "ask another node for them; where that fails too, call the auditor",
-                (own.note, note) if own.size else (),
+                "ask another node for them; where that fails too, call the auditor"
             )

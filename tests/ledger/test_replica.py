@@ -155,6 +155,15 @@ def test_void_entries_keep_their_place_and_change_nothing(tmp_path):
     replica.receipt(1).verify(POLICY, b"no entry")
 
 
+def test_wrong_entries_under_a_genuine_checkpoint_accuse_nobody(replica):
+    """Whoever hands out the entries could make evidence of two honest checkpoints otherwise."""
+    replica.extend(LEAVES[:3], cosigned(LEAVES[:3]))
+    with pytest.raises(ForkError) as caught:
+        replica.extend([LEAVES[3], leaf()], cosigned(LEAVES[:5]))
+    assert caught.value.notes == ()
+    assert replica.extend(LEAVES[3:5], cosigned(LEAVES[:5])).checkpoint.size == 5
+
+
 def test_another_genesis_is_refused(tmp_path):
     pinned = hashlib.sha256(LEAVES[0]).digest()
     replica = make(tmp_path, pinned)
