@@ -22,7 +22,7 @@ LOCKED := $(PIP) --require-hashes
 .DELETE_ON_ERROR:
 
 help:
-	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-21s %s\n", $$1, $$2 }'
 
 # The virtual environment, in layers; a stamp file each, so that what is there is not installed again.
 $(BIN)/python:

@@ -32,7 +32,7 @@ done <members
 cards=""
 for member in $(members); do cards="$cards --card /exchange/$member.json"; done
 # shellcheck disable=SC2086  options are words
-in_member $SEQUENCER network create /exchange/proposal.json --network "$NETWORK" --epoch "$EPOCH" --suite "$SUITE" $cards
+in_member $SEQUENCER network create /exchange/proposal.json --network "$NETWORK" --epoch "$EPOCH" --suite "$SUITE" --pilot $cards
 for member in $(members); do in_member "$member" network sign $HOME_IN /exchange/proposal.json; done
 in_member $SEQUENCER network seal $HOME_IN /exchange/proposal.json /exchange/network.json
 for member in $(members); do

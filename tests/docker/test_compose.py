@@ -70,7 +70,7 @@ def test_every_reference_is_there(name: str) -> None:
     for service, value in whole["services"].items():
         for mount in value.get("volumes", []):
             source = mount.split(":")[0]
-            written = source.startswith("./fabric/crypto")
+            written = source.startswith(("./fabric/crypto", "./fabric/chaincode-org"))
             found = source in volumes or (source.startswith("./") and (DOCKER / source).exists())
             assert found or written, f"{service}: {mount}"
         for secret in value.get("secrets", []):
