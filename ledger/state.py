@@ -53,7 +53,7 @@ _LONG = 1024
 """Bytes from which a packed value is compressed."""
 _ZLIB = b"\x78"
 """First byte of what zlib writes; JSON never begins with it."""
-_RECENT = 4096
+_RECENT = 1024
 """Values kept unpacked."""
 
 

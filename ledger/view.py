@@ -33,7 +33,7 @@ from ledger.records import (
 from ledger.state import State
 
 T = TypeVar("T")
-_REMEMBERED = 8192
+_REMEMBERED = 1024
 
 
 class Remembered:
