@@ -125,8 +125,22 @@ def read_configuration(root: Path) -> Configuration:
         ConfigurationError: a file or field is missing or wrong; says which and what to do.
     """
     home = Home(root.resolve()).require()
+    return read_settings(home, home.configuration.read_bytes())
+
+
+def read_settings(home: Home, text: bytes, passphrase: bytes | None = None) -> Configuration:
+    """Settings from the text of a ``node.toml``, whether it is in the home yet or not.
+
+    Args:
+        home: what paths are relative to.
+        text: TOML, UTF-8.
+        passphrase: opens the secrets; read from where the settings say when None.
+
+    Raises:
+        ConfigurationError: as ``read_configuration``.
+    """
     try:
-        document = tomllib.loads(home.configuration.read_text("utf-8"))
+        document = tomllib.loads(text.decode("utf-8"))
         member, listen = document["member"], document["listen"]
         store, work = document.get("store", {}), document.get("work", {})
         return Configuration(
@@ -140,7 +154,7 @@ def read_configuration(root: Path) -> Configuration:
             ledger=_ledger(home, str(document.get("ledger", {}).get("uri", EMBEDDED))),
             threads=int(work.get("threads", 16)),
             processes=int(work.get("processes", 0)),
-            passphrase=_passphrase(home, document.get("keys", {})),
+            passphrase=_passphrase(home, document.get("keys", {})) if passphrase is None else passphrase,
             web=_web(document.get("web")),
             timestamps=_timestamps(home, document.get("timestamps")),
         )
