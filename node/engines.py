@@ -24,7 +24,7 @@ from sqlalchemy import Engine as Database
 from ledger import canonical
 from ledger.cosigning import WitnessClient
 from ledger.embedded import Sequencer
-from ledger.errors import LedgerError, LogError, Refused
+from ledger.errors import LedgerError, LogError, QuorumError, Refused
 from ledger.finishing import Settings
 from ledger.http_witness import HttpWitness
 from ledger.note import NoteSigner
@@ -70,6 +70,14 @@ class OwnLog(Protocol):
     @property
     def size(self) -> int:
         """Number of final entries."""
+
+    @property
+    def short(self) -> QuorumError | None:
+        """Why nothing becomes final now, or None."""
+
+    @property
+    def quarantined(self) -> LogError | None:
+        """Why the log signs nothing, or None."""
 
     def read(self, begin: int, end: int) -> Sequence[bytes]:
         """Final leaves of a range."""
@@ -222,6 +230,11 @@ class Engine:
         self.own = own
         self._genesis = genesis
         self._stopping = threading.Event()
+
+    @property
+    def quarantined(self) -> LedgerError | None:
+        """Why this node's ledger may not go on without a person, or None."""
+        return None if self.own is None else self.own.quarantined
 
     def start(self) -> None:
         """Start what runs here; after the port, so that the witnesses find each other."""

@@ -49,6 +49,7 @@ from node.rpc.ledger_edge import LogEdge, WitnessEdge
 from node.rpc.operator_edge import OperatorEdge
 from node.rpc.server import Peers, start_server
 from node.services import Services, system_clock
+from node.standing import Standing, standing_of
 from node.store.database import Store, check_database
 from node.store.migrate import migrate
 from node.surviving import Surviving
@@ -216,8 +217,13 @@ class Member:
             check_pb2_grpc.add_DepartmentServicer_to_server(department, server)
         if "trustee" in roles:
             check_pb2_grpc.add_TrusteeServicer_to_server(TrusteeEdge(peers, Trustee(services)), server)
-        operator = OperatorEdge(peers, services, Publisher(services), Office(services))
+        operator = OperatorEdge(peers, services, Publisher(services), Office(services), self._standing)
         operator_pb2_grpc.add_OperatorServicer_to_server(operator, server)
+
+    def _standing(self) -> Standing:
+        """How the ledger stands here."""
+        policy, replica = self._network.policy, self._replica
+        return standing_of(self._engine, policy, replica.checkpoint, self.services.clock())
 
     def _open_desk(self) -> WitnessDesk:
         """This member's witness."""
