@@ -37,6 +37,7 @@ from node.errors import NodeError, Refusal, ServiceUnavailable
 from node.identity import MemberKeys
 from node.ledger_client import RemoteTransport, Transport
 from node.network import NetworkFile, witness_names
+from node.repeated import Repeated
 from node.rpc.channel import Channels
 from node.services import system_clock
 
@@ -229,6 +230,7 @@ class Engine:
         self._foreign = [witness for witness in witnesses if isinstance(witness, HttpWitness)]
         self.own = own
         self._genesis = genesis
+        self._repeated = Repeated(log)
         self._stopping = threading.Event()
 
     @property
@@ -260,7 +262,7 @@ class Engine:
                 if self.own.size == 0:
                     self.own.submit(self._genesis)
             except LedgerError as error:
-                log.warning("the ledger does not start yet: %s", error)
+                self._repeated.warning(f"the ledger does not start yet: {error}")
                 self._stopping.wait(RETRY_SECONDS)
             else:
                 return

@@ -41,6 +41,7 @@ from node.outbox import Outbox
 from node.publish import Publisher
 from node.rejoin import rejoin
 from node.release import Trustee
+from node.repeated import Repeated
 from node.retire import retire_due
 from node.rpc.channel import Channels
 from node.rpc.check_edge import DepartmentEdge, RegistrarEdge, TrusteeEdge
@@ -125,6 +126,7 @@ class Member:
         self._stamper = self._make_stamper(clock)
         self._server: grpc.Server | None = None
         self._web: WebServer | None = None
+        self._repeated = Repeated(log)
         self._stopping = threading.Event()
         self._follower = threading.Thread(target=self._follow, name="follower", daemon=True)
         self.stopped = threading.Event()
@@ -265,7 +267,7 @@ class Member:
                         retire_due(self.services)
                     gossip.compare_next()
                 except (NodeError, LedgerError) as error:
-                    log.info("the ledger cannot be followed: %s", error)
+                    self._repeated.info(f"the ledger cannot be followed: {error}")
                     pause = FIRST_FOLLOW_SECONDS if self._replica.size == 0 else FOLLOW_SECONDS
             self._stopping.wait(pause)
 
@@ -276,7 +278,7 @@ class Member:
             try:
                 rejoin(self.services, self._witnessed)
             except ForkError as error:
-                log.error("this node cannot rejoin: %s", error)  # noqa: TRY400  the trace says no more
+                self._repeated.error(f"this node cannot rejoin: {error}")
         return FIRST_FOLLOW_SECONDS if memory.state() == "rejoining" else pause
 
 
