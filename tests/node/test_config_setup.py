@@ -82,6 +82,14 @@ uri = "fabric:fabric/org1.toml"
         (GOOD + "[ledger]\nuri = 'fabric:'\n", "embedded: or fabric:<connection profile>"),
         (GOOD + "[ledger]\nuri = 'sawtooth:x'\n", "embedded: or fabric:<connection profile>"),
         ("member = 1\nlisten = 2\n", "cannot be read"),
+        (GOOD + "[timestamp]\nurl = 'x'\n", "timestamp is no section: those known are member, .*timestamps"),
+        (GOOD + "[store]\nbogus = 1\n", r"bogus is no key of \[store\]: those known are url"),
+        (GOOD + "enpoint = 'x:1'\n", r"enpoint is no key of \[listen\]: those known are address, endpoint"),
+        (
+            GOOD + "[web]\naddress = 'h:1'\n[[web.logs]]\nkey = 'x'\n",
+            r"key is no key of \[\[web.logs\]\]: those known are vkey",
+        ),
+        (GOOD + "[web]\naddress = 'h:1'\nlogs = [1]\n", "cannot be read"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, text: str, message: str) -> None:
