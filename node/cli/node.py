@@ -17,8 +17,10 @@ import click
 from node.cli import node_journal
 from node.config import ROLES, read_configuration
 from node.errors import EXIT_INVALID
+from node.network import read_card
 from node.operator import OperatorClient
 from node.setup import init_home
+from node.shown import card_digest
 
 HOME = click.argument("home", type=click.Path(path_type=Path))
 
@@ -72,8 +74,9 @@ def init(  # noqa: PLR0913  one argument an option
     ledger: str | None,
 ) -> None:
     """Create HOME with its keys, its configuration and its public card."""
-    init_home(home, member, name, roles, listen, endpoint, passphrase_file, store, ledger=ledger)
+    made = init_home(home, member, name, roles, listen, endpoint, passphrase_file, store, ledger=ledger)
     click.echo(f"{home}: give {home / 'card.json'} to whoever founds or extends the network")
+    click.echo(f"Tell them its digest by telephone: {card_digest(read_card(made.home.card))}")
     if passphrase_file is None:
         click.echo(f"The passphrase is in {home / 'keys' / 'passphrase'}: keep a copy elsewhere")
 
