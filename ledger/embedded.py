@@ -32,7 +32,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ledger import contract
 from ledger.cosigning import WitnessClient
-from ledger.errors import ForkError, LedgerError, LogError, Quarantined, Refused, Unavailable
+from ledger.errors import ForkError, LedgerError, LogError, Quarantined, QuorumError, Refused, Unavailable
 from ledger.finishing import Finisher, Settings
 from ledger.note import NoteSigner
 from ledger.ordering import Candidate, OrderedLog, Refusal
@@ -165,6 +165,11 @@ class Sequencer:
     def state(self) -> State:
         """The contract's state after the last ordered entry, for ``ledger.view``."""
         return self._log.state
+
+    @property
+    def short(self) -> QuorumError | None:
+        """Why nothing becomes final now, at the start gate or later; None while a quorum cosigns."""
+        return self._finisher.awaited if self._finisher.short is None else self._finisher.short
 
     @property
     def quarantined(self) -> LogError | None:

@@ -126,6 +126,8 @@ class Finisher:
         self._stopping = threading.Event()
         self.final = EMPTY_HEAD
         self.short: QuorumError | None = None
+        self.awaited: QuorumError | None = None
+        """Whom the start gate waits for, while it is shut."""
 
     @property
     def idle(self) -> bool:
@@ -158,7 +160,9 @@ class Finisher:
         """
         while not self._stopping.is_set():
             try:
-                if not gate(self._cosigners, self._policy, self._judge, self._settings.round):
+                waiting = gate(self._cosigners, self._policy, self._judge, self._settings.round)
+                self.awaited = QuorumError("the start gate waits for witnesses", waiting) if waiting else None
+                if not waiting:
                     self._take_published()
                     self._public.open(self._policy.format(), self.final.size, self._log.content)
                     return True

@@ -17,6 +17,8 @@
                every = 3600                    seconds between two stamps
                policy = "1.2.3"                the authority's policy wanted; any when absent
 
+An unknown section or key is refused: what is misspelt would be left out without a word.
+
 This is the only module that reads the environment: HEDUI_PASSPHRASE, HEDUI_LANGUAGE, HEDUI_CONFIG (the folder
 where a user pins trust policies), LANG.
 """
@@ -25,6 +27,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +41,17 @@ from node.home import Home
 
 EMBEDDED = "embedded:"
 FABRIC = "fabric:"
+KNOWN = {
+    "member": ("id", "name", "roles"),
+    "listen": ("address", "endpoint"),
+    "store": ("url",),
+    "ledger": ("uri",),
+    "work": ("threads", "processes"),
+    "web": ("address", "logs"),
+    "keys": ("passphrase_file",),
+    "timestamps": ("url", "ca", "every", "policy"),
+}
+"""Sections of node.toml and their keys."""
 ROLES = ("department", "office", "registrar", "trustee", "sequencer", "auditor")
 
 
@@ -125,8 +139,23 @@ def read_configuration(root: Path) -> Configuration:
         ConfigurationError: a file or field is missing or wrong; says which and what to do.
     """
     home = Home(root.resolve()).require()
+    return read_settings(home, home.configuration.read_bytes())
+
+
+def read_settings(home: Home, text: bytes, passphrase: bytes | None = None) -> Configuration:
+    """Settings from the text of a ``node.toml``, whether it is in the home yet or not.
+
+    Args:
+        home: what paths are relative to.
+        text: TOML, UTF-8.
+        passphrase: opens the secrets; read from where the settings say when None.
+
+    Raises:
+        ConfigurationError: as ``read_configuration``.
+    """
     try:
-        document = tomllib.loads(home.configuration.read_text("utf-8"))
+        document = tomllib.loads(text.decode("utf-8"))
+        _require_known(document)
         member, listen = document["member"], document["listen"]
         store, work = document.get("store", {}), document.get("work", {})
         return Configuration(
@@ -140,7 +169,7 @@ def read_configuration(root: Path) -> Configuration:
             ledger=_ledger(home, str(document.get("ledger", {}).get("uri", EMBEDDED))),
             threads=int(work.get("threads", 16)),
             processes=int(work.get("processes", 0)),
-            passphrase=_passphrase(home, document.get("keys", {})),
+            passphrase=_passphrase(home, document.get("keys", {})) if passphrase is None else passphrase,
             web=_web(document.get("web")),
             timestamps=_timestamps(home, document.get("timestamps")),
         )
@@ -181,6 +210,24 @@ def environment_passphrase() -> bytes | None:
     """HEDUI_PASSPHRASE, or None."""
     text = os.environ.get("HEDUI_PASSPHRASE")
     return text.encode() if text else None
+
+
+def _require_known(document: dict[str, Any]) -> None:
+    """Every section and key of node.toml is one that is read."""
+    _among("section", document, KNOWN)
+    for section, keys in KNOWN.items():
+        table = document.get(section, {})
+        if not isinstance(table, dict):
+            raise TypeError(f"[{section}] is a table of {', '.join(keys)}")
+        _among(f"key of [{section}]", table, keys)
+    for each in document.get("web", {}).get("logs", ()):
+        _among("key of [[web.logs]]", each, ("vkey",))
+
+
+def _among(what: str, found: Iterable[str], known: Iterable[str]) -> None:
+    unknown = [name for name in found if name not in known]
+    if unknown:
+        raise ValueError(f"{', '.join(unknown)} is no {what}: those known are {', '.join(known)}")
 
 
 def _roles(value: Any) -> tuple[str, ...]:

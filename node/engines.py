@@ -24,7 +24,7 @@ from sqlalchemy import Engine as Database
 from ledger import canonical
 from ledger.cosigning import WitnessClient
 from ledger.embedded import Sequencer
-from ledger.errors import LedgerError, LogError, Refused
+from ledger.errors import LedgerError, LogError, QuorumError, Refused
 from ledger.finishing import Settings
 from ledger.http_witness import HttpWitness
 from ledger.note import NoteSigner
@@ -37,6 +37,7 @@ from node.errors import NodeError, Refusal, ServiceUnavailable
 from node.identity import MemberKeys
 from node.ledger_client import RemoteTransport, Transport
 from node.network import NetworkFile, witness_names
+from node.repeated import Repeated
 from node.rpc.channel import Channels
 from node.services import system_clock
 
@@ -70,6 +71,14 @@ class OwnLog(Protocol):
     @property
     def size(self) -> int:
         """Number of final entries."""
+
+    @property
+    def short(self) -> QuorumError | None:
+        """Why nothing becomes final now, or None."""
+
+    @property
+    def quarantined(self) -> LogError | None:
+        """Why the log signs nothing, or None."""
 
     def read(self, begin: int, end: int) -> Sequence[bytes]:
         """Final leaves of a range."""
@@ -221,7 +230,13 @@ class Engine:
         self._foreign = [witness for witness in witnesses if isinstance(witness, HttpWitness)]
         self.own = own
         self._genesis = genesis
+        self._repeated = Repeated(log)
         self._stopping = threading.Event()
+
+    @property
+    def quarantined(self) -> LedgerError | None:
+        """Why this node's ledger may not go on without a person, or None."""
+        return None if self.own is None else self.own.quarantined
 
     def start(self) -> None:
         """Start what runs here; after the port, so that the witnesses find each other."""
@@ -247,7 +262,7 @@ class Engine:
                 if self.own.size == 0:
                     self.own.submit(self._genesis)
             except LedgerError as error:
-                log.warning("the ledger does not start yet: %s", error)
+                self._repeated.warning(f"the ledger does not start yet: {error}")
                 self._stopping.wait(RETRY_SECONDS)
             else:
                 return

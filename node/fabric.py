@@ -79,6 +79,11 @@ class FabricEngine(Engine):
             fault=lambda: backend.fault,
         )
 
+    @property
+    def quarantined(self) -> LedgerError | None:
+        """See ``Engine``: the own peer shows what cannot be followed."""
+        return self._backend.fault
+
     def start(self) -> None:
         """See ``Engine``."""
         self._backend.start()

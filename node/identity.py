@@ -140,8 +140,11 @@ def signature(key: SigningKey, message: bytes) -> dict[str, str]:
     return {"key": key.public.id, "alg": key.public.alg, "sig": key.sign(message).hex()}
 
 
-def save_passphrase(home: Home) -> bytes:
-    """Draw a passphrase into the home's own file, for a node that starts unattended."""
-    passphrase = secrets.token_hex(32).encode()
+def draw_passphrase() -> bytes:
+    """A passphrase of 256 bits, for a node that starts unattended."""
+    return secrets.token_hex(32).encode()
+
+
+def save_passphrase(home: Home, passphrase: bytes) -> None:
+    """Put a drawn passphrase into the home's own file."""
     write_file(home.keys / "passphrase", passphrase + b"\n", 0o600)
-    return passphrase

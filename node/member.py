@@ -41,6 +41,7 @@ from node.outbox import Outbox
 from node.publish import Publisher
 from node.rejoin import rejoin
 from node.release import Trustee
+from node.repeated import Repeated
 from node.retire import retire_due
 from node.rpc.channel import Channels
 from node.rpc.check_edge import DepartmentEdge, RegistrarEdge, TrusteeEdge
@@ -49,6 +50,7 @@ from node.rpc.ledger_edge import LogEdge, WitnessEdge
 from node.rpc.operator_edge import OperatorEdge
 from node.rpc.server import Peers, start_server
 from node.services import Services, system_clock
+from node.standing import Standing, standing_of
 from node.store.database import Store, check_database
 from node.store.migrate import migrate
 from node.surviving import Surviving
@@ -124,6 +126,7 @@ class Member:
         self._stamper = self._make_stamper(clock)
         self._server: grpc.Server | None = None
         self._web: WebServer | None = None
+        self._repeated = Repeated(log)
         self._stopping = threading.Event()
         self._follower = threading.Thread(target=self._follow, name="follower", daemon=True)
         self.stopped = threading.Event()
@@ -216,8 +219,13 @@ class Member:
             check_pb2_grpc.add_DepartmentServicer_to_server(department, server)
         if "trustee" in roles:
             check_pb2_grpc.add_TrusteeServicer_to_server(TrusteeEdge(peers, Trustee(services)), server)
-        operator = OperatorEdge(peers, services, Publisher(services), Office(services))
+        operator = OperatorEdge(peers, services, Publisher(services), Office(services), self._standing)
         operator_pb2_grpc.add_OperatorServicer_to_server(operator, server)
+
+    def _standing(self) -> Standing:
+        """How the ledger stands here."""
+        policy, replica = self._network.policy, self._replica
+        return standing_of(self._engine, policy, replica.checkpoint, self.services.clock())
 
     def _open_desk(self) -> WitnessDesk:
         """This member's witness."""
@@ -259,7 +267,7 @@ class Member:
                         retire_due(self.services)
                     gossip.compare_next()
                 except (NodeError, LedgerError) as error:
-                    log.info("the ledger cannot be followed: %s", error)
+                    self._repeated.info(f"the ledger cannot be followed: {error}")
                     pause = FIRST_FOLLOW_SECONDS if self._replica.size == 0 else FOLLOW_SECONDS
             self._stopping.wait(pause)
 
@@ -270,7 +278,7 @@ class Member:
             try:
                 rejoin(self.services, self._witnessed)
             except ForkError as error:
-                log.error("this node cannot rejoin: %s", error)  # noqa: TRY400  the trace says no more
+                self._repeated.error(f"this node cannot rejoin: {error}")
         return FIRST_FOLLOW_SECONDS if memory.state() == "rejoining" else pause
 
 

@@ -21,6 +21,7 @@ from ledger.errors import LedgerError
 from ledger.points import Observe, Point, unobserved
 from node.errors import NodeError, Refusal
 from node.ledger_client import LedgerClient
+from node.repeated import Repeated
 from node.store import tables
 from node.store.database import Store
 from node.surviving import Surviving
@@ -41,6 +42,7 @@ class Outbox:
         self._observe = observe
         self._store = store
         self._ledger = ledger
+        self._repeated = Repeated(log)
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
@@ -109,7 +111,7 @@ class Outbox:
             if state == "waiting":
                 return
         except (NodeError, LedgerError) as error:
-            log.info("entry %s waits: %s", identifier, error)
+            self._repeated.info(f"an entry ({_what(identifier)}) waits: {error}")
             return
         with self._store.writing() as connection:
             connection.execute(
@@ -123,8 +125,9 @@ class Outbox:
         if self._ledger.holds(leaf):
             return "final"
         if not self._ledger.would_refuse(leaf):
-            log.error(
-                "the log refuses %s (%s), this node's replay does not: it waits", row["id"], refusal.code
+            what = _what(row["id"])
+            self._repeated.error(
+                f"the log refuses an entry ({what}: {refusal.code}), this node's replay does not: it waits"
             )
             return "waiting"
         log.warning("entry %s refused by the contract: %s", row["id"], refusal.code)
@@ -137,3 +140,8 @@ class Outbox:
         with self._store.writing() as connection:
             connection.execute(update(tables.outbox).where(tables.outbox.c.id == row["id"]).values(leaf=leaf))
         self._wake.set()
+
+
+def _what(name: str) -> str:
+    """What an entry records, without the ids: such as ``answer``."""
+    return name.partition("/")[0]

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import secrets
+import shutil
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 
-from node.config import Configuration, read_configuration
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from ledger import schema
+from ledger.errors import Refused
+from node.config import Configuration, read_configuration, read_settings
 from node.errors import ConfigurationError
 from node.home import Home, write_file
-from node.identity import create_keys, make_card, open_keys, save_passphrase
+from node.identity import create_keys, draw_passphrase, make_card, open_keys, save_passphrase
+
+DRIVERS = ("sqlite", "postgresql+psycopg")
+MAX_PORT = 65535
 
 
 def init_home(  # noqa: PLR0913  one argument an option of `hedui node init`
@@ -38,23 +54,92 @@ def init_home(  # noqa: PLR0913  one argument an option of `hedui node init`
         ledger: engine URI of the ledger; the embedded log when absent.
 
     Raises:
-        ConfigurationError: the folder holds a node already, or an argument cannot be used.
+        ConfigurationError: the folder holds a node already, or an argument cannot be used: nothing is
+            written.
+        KeysError: the passphrase is empty; nothing is left behind.
     """
     home = Home(root.resolve())
     if home.configuration.exists():
         raise ConfigurationError(f"{root} holds a node already: choose another folder")
-    document = _document(member, name, roles, listen, endpoint or listen, passphrase_file, store)
+    if home.keys.exists():
+        raise ConfigurationError(
+            f"{home.keys} is there without a node: move it away, or choose another folder"
+        )
+    endpoint = listen if endpoint is None else endpoint
+    document = _document(member, name, roles, listen, endpoint, passphrase_file, store)
     if ledger is not None:
         document += f"\n[ledger]\nuri = {_quoted(ledger)}\n"
-    home.root.mkdir(parents=True, exist_ok=True)
-    home.keys.mkdir(mode=0o700, exist_ok=True)
-    passphrase = save_passphrase(home) if passphrase_file is None else passphrase_file.read_bytes().strip()
-    create_keys(home, passphrase, member, roles)
-    write_file(home.configuration, document.encode())
-    configuration = read_configuration(root)
-    card = make_card(configuration, open_keys(configuration))
-    write_file(home.card, json.dumps(card, indent=1, ensure_ascii=False).encode() + b"\n")
-    return configuration
+    drawn = draw_passphrase() if passphrase_file is None else None
+    configuration = read_settings(home, document.encode(), drawn)
+    _check(configuration)
+    with _making(home.root) as making:
+        if drawn is not None:
+            save_passphrase(making, drawn)
+        create_keys(making, configuration.passphrase, member, roles)
+        card = make_card(configuration, open_keys(replace(configuration, home=making)))
+        write_file(making.card, json.dumps(card, indent=1, ensure_ascii=False).encode() + b"\n")
+        write_file(making.configuration, document.encode())
+    return read_configuration(root)
+
+
+@contextmanager
+def _making(root: Path) -> Iterator[Home]:
+    """A folder in which a home is made; at the end of the block it becomes ``root``, or is removed.
+
+    It lies beside ``root``. Where that folder holds other files, or is a mount, it lies within, and its parts
+    are moved out of it, node.toml last: without that file there is no node.
+    """
+    root.parent.mkdir(parents=True, exist_ok=True)
+    within = root.is_dir() and (any(root.iterdir()) or root.is_mount() or not os.access(root.parent, os.W_OK))
+    making = (root if within else root.parent) / f".{root.name}.{secrets.token_hex(4)}"
+    making.mkdir()
+    try:
+        (making / "keys").mkdir(mode=0o700)
+        home = Home(making)
+        yield home
+        if not within:
+            making.rename(root)
+        else:
+            for part in (home.keys, home.card, home.configuration):
+                part.rename(root / part.name)
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+
+
+def _check(configuration: Configuration) -> None:
+    """What other members and the ledger will ask of a new home, before anything is written.
+
+    Raises:
+        ConfigurationError: an id, name, address, endpoint or database URL that cannot be used.
+    """
+    _split(configuration.listen, "--listen")
+    try:
+        schema.MEMBER_ID(configuration.member, "--id")
+        schema.text(64)(configuration.name, "--name")
+        schema.ENDPOINT(configuration.endpoint, "--endpoint")
+    except Refused as refused:
+        raise ConfigurationError(refused.remedy) from refused
+    host = _split(configuration.endpoint, "--endpoint")
+    with contextlib.suppress(ValueError):
+        if ip_address(host).is_unspecified:
+            raise ConfigurationError(
+                f"{configuration.endpoint} is an address to listen on, and no other member reaches this node "
+                "there: give --endpoint"
+            )
+    try:
+        driver = make_url(configuration.store_url).drivername
+    except ArgumentError as error:
+        raise ConfigurationError("--store is no database URL: give postgresql+psycopg://…") from error
+    if driver not in DRIVERS:
+        raise ConfigurationError(f"--store is one of {', '.join(DRIVERS)}; got {driver}")
+
+
+def _split(address: str, option: str) -> str:
+    """The host of ``host:port``."""
+    host, colon, port = address.rpartition(":")
+    if not (colon and host and port.isascii() and port.isdigit() and int(port) <= MAX_PORT):
+        raise ConfigurationError(f"{option} is HOST:PORT, with a port up to {MAX_PORT}; got {address!r}")
+    return host.removeprefix("[").removesuffix("]")
 
 
 def _document(

@@ -32,7 +32,7 @@ from ledger import contract
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.cosigning import WitnessClient
 from ledger.database import writing
-from ledger.errors import ForkError, LedgerError, LogError, NoteError, Quarantined, Unavailable
+from ledger.errors import ForkError, LedgerError, LogError, NoteError, Quarantined, QuorumError, Unavailable
 from ledger.fabric.backend import FabricBackend
 from ledger.fabric.derived import DerivedLog
 from ledger.fabric.profile import ConnectionProfile
@@ -250,6 +250,11 @@ class Assembler:
     def state(self) -> State:
         """The contract's state after the last derived leaf, for ``ledger.view``."""
         return self._log.state
+
+    @property
+    def short(self) -> QuorumError | None:
+        """Why nothing becomes final now, at the start gate or later; None while a quorum cosigns."""
+        return self._finisher.awaited if self._finisher.short is None else self._finisher.short
 
     @property
     def quarantined(self) -> LogError | None:

@@ -17,6 +17,7 @@ from node.home import Home, write_file
 from node.identity import open_keys
 from node.network import NetworkFile, join, propose, read_card, seal, sign_proposal
 from node.operator import OperatorClient
+from node.shown import admission_lines, admission_signed, proposal_lines, proposal_signed
 from protocols.profiles import PAILLIER_3072, PAILLIER_PROFILES
 
 FILE = click.Path(path_type=Path)
@@ -66,11 +67,13 @@ def create(
 @click.argument("home", type=EXISTING)
 @click.argument("proposal", type=EXISTING)
 def sign(home: Path, proposal: Path) -> None:
-    """Sign PROPOSAL as a founder, after comparing one's own card in it."""
+    """Show PROPOSAL and sign it as a founder, after comparing one's own card in it."""
     configuration = read_configuration(home)
     found = _read(proposal)
+    _show(proposal_lines(found))
     sign_proposal(found, read_card(configuration.home.card), open_keys(configuration).node)
     _write(proposal, found)
+    click.echo(proposal_signed(found))
 
 
 @network.command("seal")
@@ -122,12 +125,17 @@ def admit_draft(home: Path, card: Path, draft: Path, version: int) -> None:
 @click.argument("home", type=EXISTING)
 @click.argument("draft", type=EXISTING)
 def admit_sign(home: Path, draft: Path) -> None:
-    """Sign DRAFT as a founder."""
+    """Show DRAFT and sign it as a founder."""
     found = _read(draft)
+    network_file = NetworkFile.read(Home(home.resolve()).require().network)
+    _show(admission_lines(found))
     keys = open_keys(read_configuration(home))
     message = entries.body_message(found["network"], "member.admit", found["id"], found["body"])
-    found["sigs"].append(entries.sign_message(keys.node, message).to_json())
+    signed = entries.sign_message(keys.node, message).to_json()
+    if signed not in found["sigs"]:
+        found["sigs"].append(signed)
     _write(draft, found)
+    click.echo(admission_signed(found, network_file))
 
 
 @network.command("admit")
@@ -140,6 +148,11 @@ def admit(home: Path, draft: Path) -> None:
     client.submit("member.admit", found["body"], found["id"], found["sigs"])
     client.close()
     click.echo(f"{found['body']['member']['id']} is a member")
+
+
+def _show(lines: list[str]) -> None:
+    for line in lines:
+        click.echo(line)
 
 
 def _read(path: Path) -> dict[str, Any]:

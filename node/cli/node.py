@@ -10,13 +10,17 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import click
 
 from node.cli import node_journal
 from node.config import ROLES, read_configuration
+from node.errors import EXIT_INVALID
+from node.network import read_card
 from node.operator import OperatorClient
 from node.setup import init_home
+from node.shown import card_digest
 
 HOME = click.argument("home", type=click.Path(path_type=Path))
 
@@ -70,8 +74,9 @@ def init(  # noqa: PLR0913  one argument an option
     ledger: str | None,
 ) -> None:
     """Create HOME with its keys, its configuration and its public card."""
-    init_home(home, member, name, roles, listen, endpoint, passphrase_file, store, ledger=ledger)
+    made = init_home(home, member, name, roles, listen, endpoint, passphrase_file, store, ledger=ledger)
     click.echo(f"{home}: give {home / 'card.json'} to whoever founds or extends the network")
+    click.echo(f"Tell them its digest by telephone: {card_digest(read_card(made.home.card))}")
     if passphrase_file is None:
         click.echo(f"The passphrase is in {home / 'keys' / 'passphrase'}: keep a copy elsewhere")
 
@@ -104,16 +109,30 @@ def run(home: Path, with_parent: bool) -> None:
 @HOME
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(home: Path, as_json: bool) -> None:
-    """Say what the running node of HOME is and how far it has replayed the ledger."""
+    """Say what the running node of HOME is, how far it has replayed the ledger, and how the ledger stands.
+
+    Exit status 1: the log is in quarantine, or there is evidence of two histories. A ledger that is out of
+    reach for a while is neither.
+    """
     client = OperatorClient(home)
     found = client.status()
     client.close()
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
-        return
-    for name, value in found.items():
-        shown = ", ".join(map(str, value)) if isinstance(value, list) else value
-        click.echo(f"{name:10} {shown}")
+    else:
+        for name, value in found.items():
+            click.echo(f"{name:10} {_shown(value)}")
+    if not found.get("healthy", True):
+        sys.exit(EXIT_INVALID)
+
+
+def _shown(value: Any) -> str:
+    """One value of a status for people; ``-`` where there is nothing."""
+    if value is None or value in ("", [], {}):
+        return "-"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_shown(item)}" for name, item in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _end_with_parent(ended: threading.Event) -> None:

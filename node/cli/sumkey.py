@@ -13,6 +13,7 @@ from node.home import write_file
 from node.identity import open_keys
 from node.network import read_card
 from node.operator import OperatorClient
+from node.sumkeys import recorded_modulus
 from protocols.profiles import PAILLIER_3072, PAILLIER_PROFILES
 
 EXISTING = click.Path(path_type=Path, exists=True)
@@ -39,6 +40,7 @@ def deal(out: Path, network: str, office: Path, trustees: tuple[Path, ...], suit
     click.echo("Searching two safe primes", err=True)
     result = ceremony.run(network, suite, read_card(office), [read_card(trustee) for trustee in trustees])
     write_file(out, json.dumps(result, indent=1).encode() + b"\n")
+    click.echo(f"fingerprint of n: {ceremony.fingerprint(result['body']['modulus'])}")
     click.echo(f"{out}: holders install it; trustees sign it; the office publishes it. Wipe this machine")
 
 
@@ -48,7 +50,10 @@ def deal(out: Path, network: str, office: Path, trustees: tuple[Path, ...], suit
 def install(home: Path, file: Path) -> None:
     """At a holder: open and check the own share, keep it in the vault."""
     configuration = read_configuration(home)
-    ceremony.install(ceremony.read_file(file), configuration.member, open_keys(configuration).vault)
+    recorded = recorded_modulus(configuration.store_url)
+    vault = open_keys(configuration).vault
+    shown = ceremony.install(ceremony.read_file(file), configuration.member, vault, recorded)
+    click.echo(f"fingerprint of n: {shown}")
 
 
 @sumkey.command("sign")
@@ -58,8 +63,12 @@ def sign(home: Path, file: Path) -> None:
     """At a trustee: sign the public key for the ledger."""
     found = ceremony.read_file(file)
     client = OperatorClient(home)
-    found["sigs"].append(client.sign_body("sumkey.publish", found["record"]["salt"][:32], found["body"]))
+    ceremony.require_trustee(found, client.member)
+    signed = client.sign_body("sumkey.publish", found["record"]["salt"][:32], found["body"])
     client.close()
+    if signed not in found["sigs"]:
+        found["sigs"].append(signed)
+    click.echo(f"fingerprint of n: {ceremony.fingerprint(found['body']['modulus'])}")
     write_file(file, json.dumps(found, indent=1).encode() + b"\n")
 
 

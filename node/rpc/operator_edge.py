@@ -29,6 +29,7 @@ from node.rpc.server import Peers
 from node.scenario.load import load_cases, read_case
 from node.services import Services
 from node.sets import verify_publications
+from node.standing import Standing
 from node.subjects import SubjectIndex
 from node.wire import operator_pb2, operator_pb2_grpc
 
@@ -38,8 +39,19 @@ Emit = Callable[[operator_pb2.Progress], None]
 class OperatorEdge(operator_pb2_grpc.OperatorServicer):
     """The operator's service of one node."""
 
-    def __init__(self, peers: Peers, services: Services, publisher: Publisher, office: Office) -> None:
-        """Args: the roles behind this edge; a role the member does not hold refuses by itself."""
+    def __init__(
+        self,
+        peers: Peers,
+        services: Services,
+        publisher: Publisher,
+        office: Office,
+        standing: Callable[[], Standing],
+    ) -> None:
+        """Args: the roles behind this edge; a role the member does not hold refuses by itself.
+
+        ``standing`` says how the ledger stands at this node.
+        """
+        self._standing = standing
         self._peers = peers
         self._services = services
         self._publisher = publisher
@@ -51,16 +63,20 @@ class OperatorEdge(operator_pb2_grpc.OperatorServicer):
         """What this node is and how far it has come."""
         self._require_own(context)
         services = self._services
-        checkpoint = services.ledger.replica.checkpoint
+        checkpoint, standing = services.ledger.replica.checkpoint, self._standing()
+        evidence = services.ledger.evidence
         status = {
             "member": services.member,
             "roles": list(services.configuration.roles),
             "network": services.network,
             "replayed": services.ledger.replica.size,
+            "ledger": standing.ledger,
+            "final_age": standing.final_age,
+            "healthy": not standing.quarantined and not evidence,
             "cosigned": 0 if checkpoint is None else len(checkpoint.cosigned),
             "quorum": services.ledger.policy.quorum,
             "waiting": services.outbox.waiting(),
-            "evidence": services.ledger.evidence,
+            "evidence": evidence,
             "restored": services.memory.state(),
             "spent": services.stopwatch.read(),
             "sumkey": services.view.sumkey() is not None,

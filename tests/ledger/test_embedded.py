@@ -173,6 +173,8 @@ def test_a_missing_quorum_is_named_and_made_up_for(world):
     with pytest.raises(QuorumError) as caught:
         log.submit(one)
     assert list(caught.value.missing) == down
+    assert log.short is not None
+    assert list(log.short.missing) == down
     assert log.size == 1
     for again in (one, two):
         with pytest.raises(QuorumError):
@@ -181,6 +183,7 @@ def test_a_missing_quorum_is_named_and_made_up_for(world):
     wait_for(lambda: log.size == 2)
     assert log.submit(one).index == 1
     assert log.submit(two).index == 2
+    assert log.short is None
     assert verify_folder(world.public, apply=cheap).size == 3
 
 
@@ -291,8 +294,10 @@ def test_the_gate_stays_shut_until_enough_witnesses_answer(world):
     with pytest.raises(Unavailable):
         log.wait_ready(0.3)
     assert world.steps == []
+    wait_for(lambda: log.short is not None)
     world.switch(1, up=True)
     log.wait_ready(5)
+    assert log.short is None
 
 
 def test_a_database_that_fails_at_the_gate_keeps_it_shut_and_no_more(world, monkeypatch):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy.engine import make_url
@@ -80,6 +82,14 @@ uri = "fabric:fabric/org1.toml"
         (GOOD + "[ledger]\nuri = 'fabric:'\n", "embedded: or fabric:<connection profile>"),
         (GOOD + "[ledger]\nuri = 'sawtooth:x'\n", "embedded: or fabric:<connection profile>"),
         ("member = 1\nlisten = 2\n", "cannot be read"),
+        (GOOD + "[timestamp]\nurl = 'x'\n", "timestamp is no section: those known are member, .*timestamps"),
+        (GOOD + "[store]\nbogus = 1\n", r"bogus is no key of \[store\]: those known are url"),
+        (GOOD + "enpoint = 'x:1'\n", r"enpoint is no key of \[listen\]: those known are address, endpoint"),
+        (
+            GOOD + "[web]\naddress = 'h:1'\n[[web.logs]]\nkey = 'x'\n",
+            r"key is no key of \[\[web.logs\]\]: those known are vkey",
+        ),
+        (GOOD + "[web]\naddress = 'h:1'\nlogs = [1]\n", "cannot be read"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, text: str, message: str) -> None:
@@ -156,6 +166,53 @@ def test_names_that_toml_cannot_hold(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot hold"):
         init_home(tmp_path / "h", "a", "\x7f", ("office",), "127.0.0.1:0")
     assert not (tmp_path / "h").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"member": "Tax Office"}, "--id must be a member id"),
+        ({"name": ""}, "--name must be printable"),
+        ({"listen": "127.0.0.1"}, "--listen is HOST:PORT"),
+        ({"listen": "127.0.0.1:99999"}, "--listen is HOST:PORT"),
+        ({"listen": ":7401"}, "--listen is HOST:PORT"),
+        ({"listen": "0.0.0.0:7401"}, "give --endpoint"),
+        ({"listen": "[::]:7401"}, "give --endpoint"),
+        ({"endpoint": "[::0]:7401"}, "give --endpoint"),
+        ({"endpoint": "tax.example:70000"}, "--endpoint is HOST:PORT"),
+        ({"store": "mysql://x"}, "--store is one of sqlite"),
+        ({"store": "nonsense"}, "no database URL"),
+        ({"ledger": "sawtooth:x"}, "fabric:<connection profile>"),
+        ({"passphrase_file": Path("absent")}, "cannot be read"),
+    ],
+)
+def test_what_cannot_be_used_leaves_nothing(tmp_path: Path, values: dict[str, Any], message: str) -> None:
+    good = {"member": "tax", "name": "t", "roles": ("department",), "listen": "127.0.0.1:7401"}
+    with pytest.raises(ConfigurationError, match=re.escape(message)):
+        init_home(tmp_path / "h", **(good | values))
+    assert not list(tmp_path.iterdir())
+    init_home(tmp_path / "h", **(good | {"listen": "0.0.0.0:7401", "endpoint": "tax.example:7401"}))
+
+
+@pytest.mark.parametrize("other", [None, "connection.toml"])
+def test_a_home_appears_whole_or_not_at_all(tmp_path: Path, other: str | None) -> None:
+    root, empty = tmp_path / "h", tmp_path / "empty"
+    root.mkdir()
+    empty.touch()
+    if other is not None:
+        (root / other).touch()
+    kept = sorted(tmp_path.rglob("*"))
+    with pytest.raises(WrongPassphrase):
+        init_home(root, "tax", "t", ("department",), "127.0.0.1:1", passphrase_file=empty)
+    assert sorted(tmp_path.rglob("*")) == kept
+    init_home(root, "tax", "t", ("department",), "127.0.0.1:1")
+    open_keys(read_configuration(root))
+    parts = {"card.json", "keys", "node.toml"} | ({other} if other else set())
+    assert {path.name for path in root.iterdir()} == parts
+    assert stat.S_IMODE((root / "keys").stat().st_mode) == 0o700
+    (root / "node.toml").unlink()
+    with pytest.raises(ConfigurationError, match="is there without a node"):
+        init_home(root, "tax", "t", ("department",), "127.0.0.1:1")
 
 
 def test_the_web_edge_is_off_until_it_is_asked_for(tmp_path: Path) -> None:

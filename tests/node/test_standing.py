@@ -1,0 +1,118 @@
+"""How the ledger stands at a node, and what the command and its exit status say of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from keys.signing import SigningKey
+from ledger.checkpoint import Checkpoint, sign_checkpoint
+from ledger.cosignature import Cosigner
+from ledger.errors import LogError, QuorumError
+from ledger.note import Note, NoteSigner
+from ledger.policy import Policy
+from node.cli import node as commands
+from node.engines import Engine
+from node.standing import standing_of
+
+NOW = 1_700_000_000
+SIGNER = NoteSigner("log.example", SigningKey.from_seed(b"\x01" * 32))
+COSIGNERS = [Cosigner(name, SigningKey.from_seed(name.encode() * 32)) for name in "abcd"]
+POLICY = Policy.create(SIGNER.verifier, [cosigner.verifier for cosigner in COSIGNERS], [])
+
+
+def cosigned(at: int) -> bytes:
+    """A checkpoint that every witness cosigned at a time."""
+    note = sign_checkpoint(Checkpoint("log.example", 3, b"\x05" * 32), SIGNER)
+    lines = tuple(cosigner.cosign(note.text, at) for cosigner in COSIGNERS)
+    return Note(note.text, note.signatures + lines).format()
+
+
+@dataclass
+class Log:
+    """What a log that runs here says of itself."""
+
+    head: bytes | None = None
+    short: QuorumError | None = None
+    quarantined: LogError | None = None
+
+
+def engine(log: Log | None) -> Engine:
+    own: Any = log
+    return Engine(own, own)
+
+
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        (Log(cosigned(NOW - 7)), ("final", 7, False)),
+        (Log(), ("no final checkpoint yet", None, False)),
+        (
+            Log(cosigned(NOW - 90), short=QuorumError("x", ["a", "b", "c", "d"])),
+            (f"quorum 0 of {POLICY.quorum}, missing a, b, c, d", 90, False),
+        ),
+        (
+            Log(short=QuorumError("x", ["b", "c"])),
+            (f"quorum 2 of {POLICY.quorum}, missing b, c", None, False),
+        ),
+        (Log(short=QuorumError("the disk is full")), ("the disk is full", None, False)),
+        (Log(cosigned(NOW - 5), quarantined=LogError("another tree")), ("quarantine: another tree", 5, True)),
+    ],
+)
+def test_the_member_with_the_log_knows_why(log: Log, said: tuple[str, int | None, bool]) -> None:
+    found = standing_of(engine(log), POLICY, None, NOW)
+    assert (found.ledger, found.final_age, found.quarantined) == said
+
+
+@pytest.mark.parametrize(
+    ("age", "said"),
+    [(None, "no final checkpoint yet"), (60, "final"), (61, "the newest checkpoint is 61 s old")],
+)
+def test_the_others_know_the_age(age: int | None, said: str) -> None:
+    newest = None if age is None else POLICY.verify_checkpoint(cosigned(NOW - age))
+    found = standing_of(engine(None), POLICY, newest, NOW)
+    assert found.ledger.startswith(said)
+    assert (found.final_age, found.quarantined) == (age, False)
+
+
+@pytest.mark.parametrize(("healthy", "status"), [(True, 0), (False, 1)])
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_the_exit_status_says_whether_a_person_is_needed(
+    monkeypatch: pytest.MonkeyPatch, healthy: bool, status: int, options: list[str]
+) -> None:
+    values = {
+        "ledger": "final",
+        "final_age": None,
+        "healthy": healthy,
+        "evidence": [],
+        "spent": {},
+        "waiting": 0,
+    }
+
+    class Client:
+        def __init__(self, _home: object) -> None:
+            """Of any home."""
+
+        def status(self) -> dict[str, Any]:
+            return values
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    monkeypatch.setattr(commands, "OperatorClient", Client)
+    done = CliRunner().invoke(commands.node, ["status", "home", *options])
+    assert done.exit_code == status
+    if options:
+        assert json.loads(done.output) == values
+    else:
+        shown = dict(line.split(maxsplit=1) for line in done.output.splitlines())
+        assert (shown["final_age"], shown["evidence"], shown["spent"], shown["waiting"]) == (
+            "-",
+            "-",
+            "-",
+            "0",
+        )
