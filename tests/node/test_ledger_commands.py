@@ -82,8 +82,41 @@ def test_verify_a_folder_and_a_url(asked: Growing, url: str, tmp_path: Path) -> 
         assert shown[0].startswith(f"{len(asked.leaves)} entries, root ")
         assert shown[1] == f"entry {len(asked.leaves) - 1} is void: entry"
         found = json.loads(run("verify", place, "--json", "--policy", tmp_path / "pin").stdout)
-        assert sorted(found) == ["root", "size", "timestamps", "valid", "voids"]
+        names = ["fingerprint", "policy", "root", "size", "timestamps", "valid", "voids"]
+        assert sorted(found) == names
         assert found["voids"] == [{"index": len(asked.leaves) - 1, "code": "entry"}]
+
+
+def test_verify_says_whose_policy_it_was(asked: Growing, url: str, tmp_path: Path, settings: Path) -> None:
+    for place in (asked.root, url):
+        done = run("verify", place, "--json")
+        assert f"fingerprint {POLICY.fingerprint}" in done.stderr
+        assert f"copy {str(place).rstrip('/')}/policy into" in done.stderr
+        found = json.loads(done.stdout)
+        assert (found["policy"], found["fingerprint"]) == ("own", POLICY.fingerprint)
+    done = run("verify", url, "--json", "--policy", tmp_path / "pin")
+    assert (done.stderr, json.loads(done.stdout)["policy"]) == ("", "pinned")
+    (settings / "policies").mkdir(parents=True)
+    (settings / "policies" / "county").write_text(PINNED)
+    done = run("verify", url, "--json")
+    assert (done.stderr, json.loads(done.stdout)["policy"]) == ("", "pinned")
+
+
+def test_verify_in_chinese_says_whose_policy_it_was(asked: Growing, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEDUI_LANGUAGE", "zh-CN")
+    assert f"指纹 {POLICY.fingerprint}" in run("verify", asked.root).stderr
+
+
+def test_verify_says_what_fails_as_json(asked: Growing, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(asked.root, tmp_path / "copy"))
+    (copy / "tile" / "extra").write_bytes(b"")
+    done = run("verify", copy, "--json")
+    assert done.exit_code == 1
+    found = json.loads(done.stdout)
+    [failed] = found.pop("failures")
+    assert found == {"valid": False}
+    assert sorted(failed) == ["check", "place", "reason"]
+    assert (failed["check"], failed["place"]) == ("files", "tile/extra")
 
 
 def test_verify_says_what_fails(asked: Growing, tmp_path: Path) -> None:
