@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -84,6 +88,17 @@ def trusted_bytes(given: Path | None, source: Source) -> bytes | None:
         return None
     found = [policy for policy in pinned_policies(user_folder()) if policy.fingerprint == named]
     return found[0].format().encode() if found else None
+
+
+@contextlib.contextmanager
+def quiet_pipe() -> Iterator[None]:
+    """End a command at once, with exit status 0, when whoever reads its output wants no more, as `head`."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        click.get_current_context().exit()
 
 
 def say_fingerprint(shown: Reporter, policy: Policy, copy: str) -> None:

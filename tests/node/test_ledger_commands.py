@@ -165,9 +165,52 @@ def test_export(asked: Growing, url: str, tmp_path: Path) -> None:
     assert {one["type"] for one in found} == {"query.intent", "query.answer"}
     assert not list(tmp_path.glob(".*.part"))
     before = out.read_bytes()
-    assert status(run("export", "http://127.0.0.1:1/", "--format", "jsonl", "--output", out)) == 3
+    again = ("--format", "jsonl", "--output", out)
+    assert status(run("export", asked.root, *again)) == 2
+    assert status(run("export", "http://127.0.0.1:1/", *again, "--force")) == 3
     assert out.read_bytes() == before
+    done = run("export", asked.root, *again, "--force")
+    assert done.stderr == f"{len(asked.leaves)} of {len(asked.leaves)} entries match\n"
+    assert len(out.read_text("utf-8").splitlines()) == len(asked.leaves)
     assert run("export", url).exit_code == 2
+
+
+def test_a_search_says_how_many_match(asked: Growing) -> None:
+    size = len(asked.leaves)
+    for more, matched in (((), size), (("--type", "query.intent"), 1), (("--from", "2026-11-23"), 0)):
+        assert run("search", asked.root, *more).stderr == f"{matched} of {size} entries match\n"
+
+
+def test_a_search_that_cannot_match_is_an_error(asked: Growing, tmp_path: Path) -> None:
+    size = len(asked.leaves)
+    for arguments, told in (
+        (("--receipt", tmp_path / "none.txt"), "no file, and no entry has this id"),
+        (("--receipt", "f" * 32), "no file, and no entry has this id"),
+        (("--receipt", size), f"the log has {size} entries, 0 to {size - 1}"),
+        (("--member", "nobody"), "in no entry"),
+        (("--type", "query.nothing"), "is no type"),
+        (("--from", "2026-11-23", "--until", "2026-11-22"), "before --from"),
+    ):
+        done = run("search", asked.root, *arguments)
+        assert status(done) == 2
+        assert told in str(done.exception)
+    assert status(run("show", asked.root, "--type", "query.nothing")) == 2
+    assert lines(run("show", asked.root, "--type", "query"))
+
+
+@pytest.mark.parametrize("command", [("search",), ("show",), ("export", "--format", "jsonl")])
+def test_a_reader_that_wants_no_more_ends_it_quietly(tmp_path: Path, command: tuple[str, ...]) -> None:
+    log = Growing(tmp_path / "public")
+    log.add(*(leaf() for _ in range(3000)))
+    arguments = [sys.executable, "-m", "node.cli", "ledger", *command, str(log.root)]
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait() == 0
 
 
 def test_mirror_without_a_policy_says_how_to_pin(asked: Growing, url: str, tmp_path: Path) -> None:
