@@ -22,7 +22,7 @@ from ledger.proof import Receipt
 from ledger.verify import verify_folder
 from node.cli.ledger import COMMANDS
 from node.cli.ledger import ledger as command
-from node.errors import exit_code
+from node.errors import error_code, exit_code
 from tests.ledger.contract_cases import answered, query_id
 from tests.ledger.log_cases import POLICY, cheap, cosigned, leaf, real_leaves, tree_of
 from tests.ledger.public_cases import Growing
@@ -251,8 +251,23 @@ def test_mirror_refuses_a_rollback(tmp_path: Path) -> None:
     run("mirror", log.root, tmp_path / "copy")
     done = run("mirror", old, tmp_path / "copy")
     assert status(done) == 1
-    assert "rollback" in str(done.exception)
+    assert error_code(done.exception) == "rollback"  # type: ignore[arg-type]
+    assert "a replica that lags: ask the source itself first" in str(done.exception)
     assert len(list((tmp_path / "copy.mirror" / "evidence").iterdir())) == 1
+
+
+def test_mirror_leaves_another_folder_alone(asked: Growing, tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "one.txt").write_text("mine")
+    done = run("mirror", asked.root, tmp_path / "thesis")
+    assert status(done) == 2
+    assert "no mirror and not empty: give a new or an empty folder" in str(done.exception)
+
+
+def test_a_url_is_not_stamped(url: str, tmp_path: Path) -> None:
+    done = run("timestamp", url, "--url", "http://127.0.0.1:1/", "--ca", tmp_path / "pin")
+    assert status(done) == 2
+    assert str(done.exception).startswith("give the folder: a URL cannot be stamped in place")
 
 
 def test_a_mirror_run_killed_half_way_goes_on(tmp_path: Path) -> None:
