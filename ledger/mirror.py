@@ -16,6 +16,8 @@ last, when everything it covers is on the disk.
 - A checkpoint that is older than the mirror's is a *rollback*, one that is not consistent with it a *fork*:
   the mirror stays as it is, both signed notes go into ``evidence``, and ``Rollback`` or ``ForkError`` names
   the folder.
+- Time-stamps of this history come along from a source that is a folder (``ledger.mirror_stamps``); over HTTP
+  nobody can list them. A stamped checkpoint that the source's log does not continue is a fork.
 - Memory holds some bundles and open tiles, however long the log.
 - One run at a time: a lock on ``DIR.mirror/lock``.
 
@@ -48,6 +50,7 @@ from ledger.errors import (
 )
 from ledger.merkle import HASH_BYTES, root_from
 from ledger.mirror_files import MirrorFiles, OwnTiles
+from ledger.mirror_stamps import new_stamps, read_stamp
 from ledger.mirror_tiles import CheckedTiles
 from ledger.policy import Policy, VerifiedCheckpoint
 from ledger.public import CHECKPOINT, POLICY, TRACE
@@ -71,7 +74,7 @@ class Mirrored:
         before: entries the mirror had.
         policy: what it was verified under.
         is_pinned: whether that was given, or pinned by an earlier run; else it is the source's own.
-        absent: side files that the source has not, or not whole.
+        absent: side files that the source has not, or not whole, and time-stamps that are not whole.
     """
 
     head: VerifiedCheckpoint
@@ -158,7 +161,7 @@ class _Run:
         if size > self._size:
             self._files.begin(note)
             names += self._copy(checked, size)
-        absent = self._copy_traces(names)
+        absent = self._copy_traces(names) + self._copy_stamps(checked, note, size)
         self._place(head, note)
         return Mirrored(head, self._size, self._policy, self._is_pinned, absent)
 
@@ -252,6 +255,20 @@ class _Run:
                 continue
             self._files.put(name, data)
         self._files.note_absent(absent)
+        return tuple(absent)
+
+    def _copy_stamps(self, checked: CheckedTiles, note: bytes, size: int) -> tuple[str, ...]:
+        """Copy the time-stamps of this tree that a folder has; returns the names of those not whole."""
+        absent: list[str] = []
+        for stem in new_stamps(self._source, self._files.has):
+            offered = read_stamp(self._source, self._policy, stem)
+            if offered is None:
+                absent.append(stem)
+            elif offered.size <= size:
+                if checked.root(offered.size) != offered.root:
+                    self._refuse("fork", offered.note, note)
+                for name, data in offered.files():
+                    self._files.put(name, data)
         return tuple(absent)
 
     def _place(self, head: VerifiedCheckpoint, note: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,15 +59,23 @@ def verify(source: str, policy: Path | None, *, tsa_ca: Path | None, as_json: bo
     if as_json:
         click.echo(json.dumps(_whole(found, "own" if pinned is None else "pinned")))
         return
-    click.echo(f"{found.size} entries, root {found.root.hex()}: valid")
+    for line in _lines(found, wants_stamps=tsa_ca is not None):
+        click.echo(line)
+
+
+def _lines(found: Verification, *, wants_stamps: bool) -> Iterator[str]:
+    """What was found, for people."""
+    yield f"{found.size} entries, root {found.root.hex()}: valid"
     for index, code in found.voids:
-        click.echo(f"entry {index} is void: {code}")
+        yield f"entry {index} is void: {code}"
     for name in found.absent:
-        click.echo(f"{name} is not there: the tags of one large question")
+        yield f"{name} is not there: the tags of one large question"
+    if wants_stamps and not found.stamps:
+        yield "0 time-stamps here: nothing was checked with --tsa-ca"
     for stamp in found.stamps:
         item = _stamp(stamp)
         told = "verified" if item["verified"] else "its authority not verified: give --tsa-ca"
-        click.echo(f"{item['size']} entries stamped {item['time'] or 'not yet'} ({told})")
+        yield f"{item['size']} entries stamped {item['time'] or 'not yet'} ({told})"
 
 
 def _verified(log: Source, pinned: bytes | None, tsa_ca: Path | None, shown: Progress) -> Verification:

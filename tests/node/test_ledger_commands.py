@@ -23,6 +23,7 @@ from ledger.verify import verify_folder
 from node.cli.ledger import COMMANDS
 from node.cli.ledger import ledger as command
 from node.errors import error_code, exit_code
+from tests.ledger.authority import OPENSSL, WITHOUT, Authority
 from tests.ledger.contract_cases import answered, query_id
 from tests.ledger.log_cases import POLICY, cheap, cosigned, leaf, real_leaves, tree_of
 from tests.ledger.public_cases import Growing
@@ -105,6 +106,13 @@ def test_verify_says_whose_policy_it_was(asked: Growing, url: str, tmp_path: Pat
 def test_verify_in_chinese_says_whose_policy_it_was(asked: Growing, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEDUI_LANGUAGE", "zh-CN")
     assert f"指纹 {POLICY.fingerprint}" in run("verify", asked.root).stderr
+
+
+@pytest.mark.skipif(OPENSSL is None, reason=WITHOUT)
+def test_verify_says_that_nothing_is_stamped(asked: Growing, tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_bytes(Authority(tmp_path / "authority").root)
+    shown = lines(run("verify", asked.root, "--policy", tmp_path / "pin", "--tsa-ca", tmp_path / "ca.pem"))
+    assert "0 time-stamps here: nothing was checked with --tsa-ca" in shown
 
 
 def test_verify_says_what_fails_as_json(asked: Growing, tmp_path: Path) -> None:
