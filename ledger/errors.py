@@ -151,7 +151,7 @@ class VerificationError(LedgerError):
     code = "verification"
 
     def __init__(self, check: str, place: str, reason: str) -> None:
-        super().__init__(f"{check} at {place}: {reason}")
+        super().__init__(f"{place}: {reason}" if check == place else f"{check} at {place}: {reason}")
         self.check = check
         self.place = place
         self.reason = reason
