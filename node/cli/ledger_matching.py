@@ -12,6 +12,7 @@ from ledger.reading import read_checkpoint
 from ledger.search import Found, Wanted, matches
 from ledger.search import search as search_log
 from ledger.source import Source
+from ledger.tiles import TILE_WIDTH
 from node.cli.ledger_options import opened, progress_of, reporter
 from node.errors import UsageError
 
@@ -55,9 +56,12 @@ def matching(place: str, wanted: Wanted) -> Iterator[Found]:
     log, shown = opened(place), reporter()
     _check_index(log, wanted)
     tally, matched = _Tally(wanted), 0
-    for found in search_log(log, wanted, progress_of(shown, "ledger.reading"), seen=tally.see):
+    progress = progress_of(shown, "ledger.reading")
+    for found in search_log(log, wanted, progress, seen=tally.see):
         matched += 1
         yield found
+    if tally.entries % TILE_WIDTH:
+        progress(tally.entries, tally.entries)
     tally.check()
     shown.stage("ledger.matched", matched=matched, entries=tally.entries)
 

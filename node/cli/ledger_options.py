@@ -28,6 +28,8 @@ POLICY = click.option(
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Pinned trust policy; the log's own must be the same.",
 )
+FEW = 2048
+"""Logs of fewer entries are read without a count on the terminal."""
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -64,7 +66,7 @@ def reporter() -> Reporter:
 def progress_of(shown: Reporter, stage: str) -> Progress:
     """Progress of long work on a terminal; ``stage`` is a message id that names it."""
     name = shown.messages.text(stage)
-    return lambda done, total: shown.progress(stage, {"dataset": name}, done, total)
+    return lambda done, total: shown.progress(stage, {"dataset": name}, done, total, least=FEW)
 
 
 def trusted_bytes(given: Path | None, source: Source) -> bytes | None:

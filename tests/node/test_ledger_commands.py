@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from ledger.export import BYTE_ORDER_MARK, COLUMNS
 from ledger.merkle import inclusion_path
@@ -22,7 +23,10 @@ from ledger.proof import Receipt
 from ledger.verify import verify_folder
 from node.cli.ledger import COMMANDS
 from node.cli.ledger import ledger as command
+from node.cli.ledger_options import progress_of
 from node.errors import error_code, exit_code
+from node.messages import Messages
+from node.progress import Reporter
 from tests.ledger.authority import OPENSSL, WITHOUT, Authority
 from tests.ledger.contract_cases import answered, query_id
 from tests.ledger.log_cases import POLICY, cheap, cosigned, leaf, real_leaves, tree_of
@@ -187,6 +191,19 @@ def test_a_search_says_how_many_match(asked: Growing) -> None:
     size = len(asked.leaves)
     for more, matched in (((), size), (("--type", "query.intent"), 1), (("--from", "2026-11-23"), 0)):
         assert run("search", asked.root, *more).stderr == f"{matched} of {size} entries match\n"
+
+
+@pytest.mark.parametrize(
+    ("total", "shown"), [(2047, ""), (4000, "  read: 256 / 4,000\r  read: 4,000 / 4,000\n")]
+)
+def test_a_terminal_is_told_how_far_a_long_log_is(total: int, shown: str) -> None:
+    for is_terminal in (False, True):
+        console = Console(file=io.StringIO(), force_terminal=is_terminal, width=80)
+        progress = progress_of(Reporter(console, Messages("en")), "ledger.reading")
+        progress(256, total)
+        progress(total, total)
+        assert isinstance(console.file, io.StringIO)
+        assert console.file.getvalue() == (shown if is_terminal else "")
 
 
 def test_a_search_that_cannot_match_is_an_error(asked: Growing, tmp_path: Path) -> None:
