@@ -18,6 +18,8 @@
     ├── ProfileError         a Fabric connection profile that cannot be used
     └── LogError             the log itself
         ├── ForkError        two different trees, or a genesis entry that is not the pinned one
+        ├── Rollback         a source offers an older checkpoint than one seen before
+        ├── NoMirror         a folder that holds something else than a mirror
         ├── Quarantined      a start was refused: a witness knows a larger or different tree
         ├── Raced            another transaction came in between: endorse anew
         └── Unavailable      the log cannot answer now; asking again later is safe
@@ -149,7 +151,7 @@ class VerificationError(LedgerError):
     code = "verification"
 
     def __init__(self, check: str, place: str, reason: str) -> None:
-        super().__init__(f"{check} at {place}: {reason}")
+        super().__init__(f"{place}: {reason}" if check == place else f"{check} at {place}: {reason}")
         self.check = check
         self.place = place
         self.reason = reason
@@ -180,6 +182,18 @@ class ForkError(LogError):
     def __init__(self, message: str, notes: tuple[bytes, ...] = ()) -> None:
         super().__init__(message)
         self.notes = notes
+
+
+class Rollback(LogError):
+    """A source offers an older checkpoint of the same history than one that was seen before."""
+
+    code = "rollback"
+
+
+class NoMirror(LogError):
+    """A folder that is to become a mirror, and holds something else."""
+
+    code = "no_mirror"
 
 
 class Quarantined(LogError):

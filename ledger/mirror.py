@@ -14,7 +14,10 @@ last, when everything it covers is on the disk.
 - *Resumable*: a run killed at any moment loses at most the bundle at hand. What is pending is checked again
   by the next run; where it was whole already, the next run moves it into place before it asks the source.
 - A checkpoint that is older than the mirror's is a *rollback*, one that is not consistent with it a *fork*:
-  the mirror stays as it is, both signed notes go into ``evidence``, and ``ForkError`` names the folder.
+  the mirror stays as it is, both signed notes go into ``evidence``, and ``Rollback`` or ``ForkError`` names
+  the folder.
+- Time-stamps of this history come along from a source that is a folder (``ledger.mirror_stamps``); over HTTP
+  nobody can list them. A stamped checkpoint that the source's log does not continue is a fork.
 - Memory holds some bundles and open tiles, however long the log.
 - One run at a time: a lock on ``DIR.mirror/lock``.
 
@@ -35,9 +38,19 @@ from typing import NoReturn
 
 from ledger.checkpoint import Checkpoint
 from ledger.entry import parse
-from ledger.errors import EntryError, ForkError, LogError, Missing, QuorumError, TileError, VerificationError
+from ledger.errors import (
+    EntryError,
+    ForkError,
+    LogError,
+    Missing,
+    QuorumError,
+    Rollback,
+    TileError,
+    VerificationError,
+)
 from ledger.merkle import HASH_BYTES, root_from
 from ledger.mirror_files import MirrorFiles, OwnTiles
+from ledger.mirror_stamps import new_stamps, read_stamp
 from ledger.mirror_tiles import CheckedTiles
 from ledger.policy import Policy, VerifiedCheckpoint
 from ledger.public import CHECKPOINT, POLICY, TRACE
@@ -61,7 +74,7 @@ class Mirrored:
         before: entries the mirror had.
         policy: what it was verified under.
         is_pinned: whether that was given, or pinned by an earlier run; else it is the source's own.
-        absent: side files that the source has not, or not whole.
+        absent: side files that the source has not, or not whole, and time-stamps that are not whole.
     """
 
     head: VerifiedCheckpoint
@@ -82,9 +95,10 @@ def update_mirror(
 
     Raises:
         VerificationError: policy, checkpoint, signature or quorum of the source do not hold.
-        ForkError: rollback or fork; both notes are kept.
+        Rollback, ForkError: see above; both notes are kept.
         TileError: the source's files do not fit its checkpoint, or the mirror's own are damaged.
-        LogError: the folder is something else, or another run is at work.
+        NoMirror: the folder is something else.
+        LogError: another run is at work.
         Unavailable: the source is out of reach; what has been fetched is kept for the next run.
     """
     files = MirrorFiles(root)
@@ -147,7 +161,7 @@ class _Run:
         if size > self._size:
             self._files.begin(note)
             names += self._copy(checked, size)
-        absent = self._copy_traces(names)
+        absent = self._copy_traces(names) + self._copy_stamps(checked, note, size)
         self._place(head, note)
         return Mirrored(head, self._size, self._policy, self._is_pinned, absent)
 
@@ -164,14 +178,14 @@ class _Run:
         """Keep both notes and give up.
 
         Raises:
-            ForkError: always.
+            Rollback, ForkError: always one of them.
         """
         sizes = [self._policy.verify_log(note)[1].size for note in (kept, offered)]
         folder = self._files.keep_evidence(_WHAT[what], self._source.place, self._raw, kept, offered)
-        raise ForkError(
-            f"{what}: {self._source.place} offers a checkpoint of {sizes[1]} entries that does not extend "
-            f"the one of {sizes[0]} seen before. The mirror stays as it is; both signed notes are in "
-            f"{folder}: show them to the other members"
+        raise (Rollback if what == "rollback" else ForkError)(
+            f"{what}: {self._source.place} offers a checkpoint of {sizes[1]} entries, {_SAID[what][0]} "
+            f"of {sizes[0]} seen before. The mirror stays as it is; both signed notes are in {folder}: "
+            f"{_SAID[what][1]}"
         )
 
     def _copy(self, checked: CheckedTiles, size: int) -> list[str]:
@@ -243,6 +257,20 @@ class _Run:
         self._files.note_absent(absent)
         return tuple(absent)
 
+    def _copy_stamps(self, checked: CheckedTiles, note: bytes, size: int) -> tuple[str, ...]:
+        """Copy the time-stamps of this tree that a folder has; returns the names of those not whole."""
+        absent: list[str] = []
+        for stem in new_stamps(self._source, self._files.has):
+            offered = read_stamp(self._source, self._policy, stem)
+            if offered is None:
+                absent.append(stem)
+            elif offered.size <= size:
+                if checked.root(offered.size) != offered.root:
+                    self._refuse("fork", offered.note, note)
+                for name, data in offered.files():
+                    self._files.put(name, data)
+        return tuple(absent)
+
     def _place(self, head: VerifiedCheckpoint, note: bytes) -> None:
         """Put everything in place; the cosignatures never go back in time."""
         if self._files.policy() != self._raw:
@@ -264,6 +292,21 @@ _WHAT = {
     "fork": "Two checkpoints of one log that do not extend one another: the log showed two histories.",
     "rollback": "A checkpoint that is older than the one seen before: a copy out of date, or a log set back.",
 }
+
+_SAID = {
+    "fork": (
+        "which does not extend the one",
+        "the log has shown two histories, show both notes to the other members",
+    ),
+    "rollback": (
+        "fewer than the one",
+        (
+            "an old copy or a replica that lags: ask the source itself first; if it persists, both notes "
+            "are evidence"
+        ),
+    ),
+}
+"""How a refused checkpoint relates to the one seen before, and what to do about it."""
 
 
 def side_files(leaves: Sequence[bytes]) -> list[str]:

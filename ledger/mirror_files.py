@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ledger.checkpoint import Checkpoint
-from ledger.errors import LogError, Missing
+from ledger.errors import LogError, Missing, NoMirror
 from ledger.note import Note
 from ledger.public import CHECKPOINT
 from ledger.reading import read_tile
@@ -43,11 +43,12 @@ class MirrorFiles:
         """Keep every other run out; finish what an earlier one had ready; leave nothing that is not needed.
 
         Raises:
-            LogError: another run is at work, or the folder holds something else than a mirror.
+            LogError: another run is at work.
+            NoMirror: the folder holds something else.
         """
         is_used = self.root.is_dir() and any(self.root.iterdir())
         if is_used and self.checkpoint() is None and not self._beside.is_dir():
-            raise LogError(f"{self.root} is no mirror and not empty: give a new folder")
+            raise NoMirror(f"{self.root} is no mirror and not empty: give a new or an empty folder")
         self._beside.mkdir(parents=True, exist_ok=True)
         lock = self._beside / "lock"
         with lock.open("ab") as file:

@@ -17,6 +17,8 @@ from ledger.reading import read_tile
 from ledger.source import Source
 from ledger.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, TileSource, fold
 
+OTHER_SOURCE = "give another source of the same log, such as a member's folder or another mirror"
+"""What to do about a source whose files do not fit."""
 _KEPT = 64
 """Checked tiles kept in memory, 8 KiB each."""
 
@@ -44,7 +46,8 @@ class CheckedTiles:
         }
         if root_from(head.size, TileSource(_Given(self._last))) != head.root:
             raise TileError(
-                f"the tiles of {source.place} do not have the root its checkpoint says: copy it elsewhere"
+                f"the tiles of {source.place} do not have the root that its checkpoint says: "
+                f"nothing of them was taken; {OTHER_SOURCE}"
             )
 
     def tile(self, level: int, index: int, width: int) -> bytes:
@@ -77,7 +80,8 @@ class CheckedTiles:
         if above[place * HASH_BYTES : (place + 1) * HASH_BYTES] != root:
             name = Tile(level, index, TILE_WIDTH).path
             raise TileError(
-                f"{self._source.place} has another {name} than its checkpoint covers: copy it elsewhere"
+                f"{self._source.place} has another {name} than its checkpoint covers: not taken; "
+                f"{OTHER_SOURCE}"
             )
 
     def check_bundle(self, bundle: Tile, leaves: list[bytes]) -> list[bytes]:
@@ -91,7 +95,8 @@ class CheckedTiles:
             self.check_full(0, bundle.index, fold(b"".join(hashes)))
         elif self._last.get((0, bundle.index)) != b"".join(hashes):
             raise TileError(
-                f"{self._source.place} has another {bundle.path} than its checkpoint covers: copy elsewhere"
+                f"{self._source.place} has another {bundle.path} than its checkpoint covers: not "
+                f"taken; {OTHER_SOURCE}"
             )
         return hashes
 

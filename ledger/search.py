@@ -10,7 +10,7 @@ Nothing is verified here: use ``ledger.verify`` on the same copy first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from typing import Any
@@ -97,12 +97,18 @@ def moment(text: str, *, is_end: bool = False) -> str:
 
 
 def search(
-    source: Source, wanted: Wanted, progress: Progress | None = None, *, apply: Apply = contract.apply
+    source: Source,
+    wanted: Wanted,
+    progress: Progress | None = None,
+    *,
+    seen: Callable[[Found], None] | None = None,
+    apply: Apply = contract.apply,
 ) -> Iterator[Found]:
     """The entries of a log that match, in order; streamed.
 
     Args:
-        source: the log. wanted: what is looked for. progress: told how far reading is. apply: the contract.
+        source: the log. wanted: what is looked for. progress: told how far reading is. seen: given every
+        entry, whether it matches or not. apply: the contract.
 
     Raises:
         ReceiptError: the receipt does not prove the entry at its index, or the log is too short for it.
@@ -114,6 +120,8 @@ def search(
         policy = check_policy(source.fetch("policy", MAX_POLICY_BYTES), None)
     has_receipt = False
     for found in replayed(source, progress, apply=apply):
+        if seen is not None:
+            seen(found)
         if wanted.receipt is not None and policy is not None:
             if found.index != wanted.receipt.index:
                 continue

@@ -88,7 +88,7 @@ class LogFiles:
                 continue
             kept = self._partial.get(tile)
             if kept is not None and b"".join(kept) != hashes:
-                raise _differs(tile, "tile")
+                raise _differs(tile, "tile", b"".join(kept), hashes)
             if kept is None:
                 self._compare(tile, hashes, "tile", needed=True)
             for older in self._superseded.pop((level, index), ()):
@@ -161,9 +161,11 @@ class LogFiles:
         except TileError as error:
             raise VerificationError(check, tile.path, str(error)) from error
         if found != wanted:
-            raise _differs(tile, check)
+            raise _differs(tile, check, found, wanted)
 
 
+AGAIN = "get the folder again from the member that publishes it, or from another mirror"
+"""What to do about a copy that was changed."""
 _STRANGER = "does not belong to a log of this size: remove it"
 
 
@@ -278,6 +280,19 @@ def _fetch(source: Source, name: str, limit: int) -> bytes:
         raise VerificationError(name, name, str(error)) from error
 
 
-def _differs(tile: Tile, check: str) -> VerificationError:
-    what = "entries" if tile.level < 0 else "hashes of the entries"
-    return VerificationError(check, tile.path, f"does not hold the {what} below it")
+def _differs(tile: Tile, check: str, found: bytes, wanted: bytes) -> VerificationError:
+    """What differs between a file and what the entries give, by the entries where a tile names them."""
+    changed = [
+        tile.index * TILE_WIDTH + place // HASH_BYTES
+        for place in range(0, min(len(found), len(wanted)), HASH_BYTES)
+        if found[place : place + HASH_BYTES] != wanted[place : place + HASH_BYTES]
+    ]
+    if tile.level == 0 and changed:
+        more = "" if len(changed) == 1 else f" and {len(changed) - 1} more"
+        bundle = Tile(-1, tile.index, tile.width).path
+        reason = f"entry {changed[0]}{more} in {bundle} does not have the hash that stands here"
+    elif tile.level < 0:
+        reason = "does not hold the entries of the newer bundle of its place"
+    else:
+        reason = "does not hold the hashes of the entries below it"
+    return VerificationError(check, tile.path, f"{reason}: {AGAIN}")

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from adapters.errors import AdapterError
 from keys.errors import KeysError
-from ledger.errors import ForkError, LedgerError, LogError, QuorumError, Refused
+from ledger.errors import ForkError, LedgerError, LogError, NoMirror, QuorumError, Refused, Rollback
 from protocols.errors import ProtocolError
 
 EXIT_OK, EXIT_INVALID, EXIT_USAGE, EXIT_UNAVAILABLE = 0, 1, 2, 3
@@ -84,6 +84,8 @@ _STATUS: tuple[tuple[type[Exception], str, int], ...] = (
     (Refused, "FAILED_PRECONDITION", EXIT_INVALID),
     (QuorumError, "UNAVAILABLE", EXIT_UNAVAILABLE),
     (ForkError, "UNAVAILABLE", EXIT_INVALID),
+    (Rollback, "UNAVAILABLE", EXIT_INVALID),
+    (NoMirror, "FAILED_PRECONDITION", EXIT_USAGE),
     (LogError, "UNAVAILABLE", EXIT_UNAVAILABLE),
     (LedgerError, "INVALID_ARGUMENT", EXIT_INVALID),
     (ProtocolError, "INVALID_ARGUMENT", EXIT_INVALID),

@@ -9,6 +9,9 @@ from rich.console import Console
 
 from node.messages import Messages
 
+LEAST = 20_000
+"""Totals below this are no long work."""
+
 
 class Reporter:
     """Shows stages of a job in the user's language; safe for several threads."""
@@ -25,10 +28,16 @@ class Reporter:
         with self._lock:
             self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def progress(self, stage: str, values: dict[str, Any], done: int, total: int) -> None:
-        """Show how far a long stage has come; silent for short ones."""
-        if total < 20_000 or not self.console.is_terminal:
+    def progress(
+        self, stage: str, values: dict[str, Any], done: int, total: int, *, least: int = LEAST
+    ) -> None:
+        """Show how far a long stage has come; silent for those of fewer than ``least``, and off a terminal.
+
+        The next count takes the place of each; the last one stays.
+        """
+        if total < least or not self.console.is_terminal:
             return
         name = str(values.get("dataset", stage))
         with self._lock:
-            self.console.print(f"  {name}: {done:,} / {total:,}", markup=False, highlight=False, end="\r")
+            end = "\r" if done < total else "\n"
+            self.console.print(f"  {name}: {done:,} / {total:,}", markup=False, highlight=False, end=end)

@@ -9,28 +9,32 @@ import click
 
 from ledger.export import FORMATS
 from ledger.search import Wanted
-from ledger.search import search as search_log
 from node.cli.ledger_filters import filters
-from node.cli.ledger_options import SOURCE, opened, progress_of, reporter
+from node.cli.ledger_matching import matching
+from node.cli.ledger_options import SOURCE, quiet_pipe
+from node.errors import UsageError
 
 
 @click.command()
 @SOURCE
 @click.option("--format", "form", required=True, type=click.Choice(sorted(FORMATS)), help="What to write.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="File; else standard output.")
+@click.option("--force", is_flag=True, help="Replace the file where there is one.")
 @filters
-def export(source: str, form: str, output: Path | None, wanted: Wanted) -> None:
+def export(source: str, form: str, output: Path | None, wanted: Wanted, *, force: bool) -> None:
     """Write the entries of the public log in a folder or under a URL as rows.
 
     The conditions are those of `hedui ledger search`. The columns are listed in ledger/export.py. CSV is
-    UTF-8; a cell that a spreadsheet would compute gets an apostrophe before it.
+    UTF-8; a cell that a spreadsheet would compute gets an apostrophe before it. How many rows were written is
+    said on standard error.
     """
-    entries = search_log(opened(source), wanted, progress_of(reporter(), "ledger.reading"))
-    lines = FORMATS[form](entries)
+    if output is not None and output.exists() and not force:
+        raise UsageError(f"{output} is there already: give another name, or --force to replace it")
+    lines = FORMATS[form](matching(source, wanted))
     if output is None:
-        for line in lines:
-            sys.stdout.buffer.write(line.encode())
-        sys.stdout.buffer.flush()
+        with quiet_pipe():
+            for line in lines:
+                sys.stdout.buffer.write(line.encode())
         return
     part = output.with_name(f".{output.name}.part")
     try:

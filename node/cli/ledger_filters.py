@@ -12,8 +12,25 @@ import click
 from ledger.errors import ReceiptError
 from ledger.note import MAX_NOTE_BYTES
 from ledger.proof import Receipt
+from ledger.schema import SCHEMAS
 from ledger.search import Wanted, moment
 from node.errors import UsageError
+
+TYPES = frozenset(SCHEMAS) | {kind.partition(".")[0] for kind in SCHEMAS}
+"""What ``--type`` may say."""
+
+
+def known_type(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """Click's callback of ``--type``.
+
+    Raises:
+        UsageError: no entry is of this type.
+    """
+    del context, option
+    if value is not None and value not in TYPES:
+        raise UsageError(f"--type {value} is no type of an entry: one of {', '.join(sorted(SCHEMAS))}")
+    return value
+
 
 _OPTIONS = (
     click.option("--from", "since", metavar="TIME", help="Not before: YYYY-MM-DD (UTC+8) or RFC 3339 UTC."),
@@ -21,7 +38,7 @@ _OPTIONS = (
     click.option("--member", help="Signed by this member, or naming it."),
     click.option("--grant", help="About this grant, or about a question under it."),
     click.option("--purpose", help="About a question or grant of this purpose."),
-    click.option("--type", "kind", help="Of this type; query means every query.… type."),
+    click.option("--type", "kind", callback=known_type, help="Of this type; query means every query.… type."),
     click.option("--receipt", metavar="FILE|ID|INDEX", help="The entry of a receipt, an id or a place."),
 )
 
@@ -41,9 +58,12 @@ def filters(command: Callable[..., Any]) -> Callable[..., Any]:
         receipt: str | None,
         **more: Any,
     ) -> Any:
+        begin, end = _bound(since, is_end=False), _bound(until, is_end=True)
+        if begin is not None and end is not None and end < begin:
+            raise UsageError(f"--until {until} is before --from {since}: no entry can match")
         wanted = Wanted(
-            since=_bound(since, is_end=False),
-            until=_bound(until, is_end=True),
+            since=begin,
+            until=end,
             member=member,
             grant=grant,
             purpose=purpose,

@@ -30,7 +30,7 @@ def mirror(source: str, folder: Path, policy: Path | None, *, as_json: bool) -> 
 
     Only what is new is read, and checked before it is kept. A rollback or fork is refused; both signed
     checkpoints are kept in DIR.mirror/evidence. The same command goes on where an earlier one was stopped.
-    A node's home stands for its replica.
+    A node's home stands for its replica. Time-stamps come along from a folder, not from a URL.
     """
     log, shown = opened(source), reporter()
     pinned = None if policy is None and (folder / "policy").exists() else trusted_bytes(policy, log)
@@ -51,4 +51,4 @@ def mirror(source: str, folder: Path, policy: Path | None, *, as_json: bool) -> 
         return
     click.echo(f"{folder}: {head.size} entries, {head.size - found.before} new, root {head.root.hex()}")
     for name in found.absent:
-        click.echo(f"{name} is not at the source")
+        click.echo(f"{name} is not at the source, or not whole")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -24,6 +28,8 @@ POLICY = click.option(
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Pinned trust policy; the log's own must be the same.",
 )
+FEW = 2048
+"""Logs of fewer entries are read without a count on the terminal."""
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -60,7 +66,7 @@ def reporter() -> Reporter:
 def progress_of(shown: Reporter, stage: str) -> Progress:
     """Progress of long work on a terminal; ``stage`` is a message id that names it."""
     name = shown.messages.text(stage)
-    return lambda done, total: shown.progress(stage, {"dataset": name}, done, total)
+    return lambda done, total: shown.progress(stage, {"dataset": name}, done, total, least=FEW)
 
 
 def trusted_bytes(given: Path | None, source: Source) -> bytes | None:
@@ -84,6 +90,17 @@ def trusted_bytes(given: Path | None, source: Source) -> bytes | None:
         return None
     found = [policy for policy in pinned_policies(user_folder()) if policy.fingerprint == named]
     return found[0].format().encode() if found else None
+
+
+@contextlib.contextmanager
+def quiet_pipe() -> Iterator[None]:
+    """End a command at once, with exit status 0, when whoever reads its output wants no more, as `head`."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        click.get_current_context().exit()
 
 
 def say_fingerprint(shown: Reporter, policy: Policy, copy: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ledger.periods import check_time
+from ledger.search import moment
 from node.cli.ledger_options import JSON, SOURCE, opened
 from node.config import Configuration, preferred_language, read_configuration
 from node.errors import EXIT_DIFFERENT, EXIT_OK, UsageError
@@ -18,7 +18,7 @@ from node.reconcile.difference import Difference
 from node.reconcile.journal import read_home
 from node.reconcile.journal_file import read_file
 from node.reconcile.ledger_side import read_ledger
-from node.services import system_clock
+from node.services import instant, system_clock
 
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -32,7 +32,11 @@ FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--journal", "files", multiple=True, type=FILE, help="A journal a member exported; repeatable.")
 @click.option("--reports", type=FOLDER, help="The office's reports.")
 @click.option("--openings", type=FOLDER, help="The office's openings; else those of a home given.")
-@click.option("--as-of", metavar="TIME", help="Count ages at this UTC time, 2026-11-22T02:00:00Z; else now.")
+@click.option(
+    "--as-of",
+    metavar="TIME",
+    help="Count ages then: YYYY-MM-DD (UTC+8), at its end, or RFC 3339 UTC; else now.",
+)
 @JSON
 @click.option("--language", type=click.Choice(LANGUAGES), help="Language; else the environment's.")
 def reconcile(
@@ -51,6 +55,8 @@ def reconcile(
     Verify the log first with `hedui ledger verify`. Exit status: 0 nothing differs, 4 something does, else an
     error.
     """
+    if not (homes or files) and reports is None:
+        raise UsageError("give at least one --home, --journal or --reports to compare the log with")
     ledger = read_ledger(opened(source))
     configurations = [read_configuration(home) for home in homes]
     journals = [read_home(configuration) for configuration in configurations]
@@ -75,18 +81,27 @@ def shown(found: compare.Reconciliation, messages: Messages) -> list[str]:
             reports=found.reports,
         )
     ]
+    if found.missing:
+        lines.append(messages.text("reconcile.not_compared", members=", ".join(found.missing)))
     for one in found.differences:
         lines += _difference(one, messages)
     for slot in found.slots:
         lines.append(
             messages.text(
-                "reconcile.slots", grant=slot.grant, period=slot.period, taken=slot.taken, used=slot.used
+                "reconcile.slots",
+                grant=slot.grant,
+                owner=slot.owner,
+                period=slot.period,
+                taken=slot.taken,
+                used=slot.used,
             )
         )
     if found.pending:
         lines.append(messages.text("reconcile.pending", count=found.pending))
-    end = "reconcile.differs" if found.differences else "reconcile.agrees"
-    return [*lines, messages.text(end, count=len(found.differences))]
+    count = len(found.differences)
+    if count > 1:
+        return [*lines, messages.text("reconcile.differs", count=count)]
+    return [*lines, messages.text("reconcile.differs_once" if count else "reconcile.agrees")]
 
 
 def _difference(one: Difference, messages: Messages) -> list[str]:
@@ -108,11 +123,11 @@ def _moment(text: str | None) -> int:
     """Seconds since 1970 of ``--as-of``, or now.
 
     Raises:
-        UsageError: not a UTC time.
+        UsageError: neither a date nor a UTC time.
     """
     if text is None:
         return system_clock()
     try:
-        return int(check_time(text).timestamp())
+        return instant(moment(text, is_end=True))
     except ValueError as error:
-        raise UsageError(f"--as-of: {error}") from error
+        raise UsageError(f"--as-of {text}: write YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ") from error

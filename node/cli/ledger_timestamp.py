@@ -33,6 +33,8 @@ def timestamp(
     folder: Path, *, url: str, ca: Path, tsa_policy: str | None, policy: Path | None, as_json: bool
 ) -> None:
     """Have the checkpoint of the public log or mirror in DIR stamped, and keep note and token beside it."""
+    if str(folder).startswith(("http:/", "https:/")):
+        raise UsageError("give the folder: a URL cannot be stamped in place; mirror it first")
     source = opened(str(folder))
     if not isinstance(source, FolderSource):
         raise UsageError(

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ledger.errors import VerificationError
+from ledger.source import Source
 from ledger.stamped import Stamp
-from ledger.verify import verify_source
-from node.cli.ledger_options import JSON, POLICY, SOURCE, opened, progress_of, reporter
+from ledger.verify import Progress, Verification, failure, verify_source
+from node.cli.ledger_options import (
+    JSON,
+    POLICY,
+    SOURCE,
+    opened,
+    progress_of,
+    reporter,
+    say_fingerprint,
+    trusted_bytes,
+)
+from node.errors import EXIT_INVALID
 from node.services import instant_text
 from node.timestamps import read_authority
 from node.workers import worker_pool
@@ -27,27 +40,62 @@ TSA_HELP = "Certificates of the time-stamp authority, PEM: its tokens are verifi
 def verify(source: str, policy: Path | None, *, tsa_ca: Path | None, as_json: bool) -> None:
     """Verify the public log in a folder or under a URL.
 
-    Roots, tiles, signatures, cosignatures, and every entry replayed from the first.
+    Roots, tiles, signatures, cosignatures, and every entry replayed from the first. Without --policy, and
+    with none pinned for this log, only that the log agrees with itself: anybody can make such a log.
     """
-    pinned = None if policy is None else policy.read_bytes()
-    authority = None if tsa_ca is None else read_authority(tsa_ca)
-    shown = progress_of(reporter(), "ledger.verifying")
-    with worker_pool(os.cpu_count() or 1) as workers:
-        found = verify_source(opened(source), shown, policy=pinned, authority=authority, workers=workers)
-    voids = [{"index": index, "code": code} for index, code in found.voids]
+    log, shown = opened(source), reporter()
+    pinned = trusted_bytes(None, log) if policy is None else policy.read_bytes()
+    try:
+        found = _verified(log, pinned, tsa_ca, progress_of(shown, "ledger.verifying"))
+    except VerificationError as error:
+        if not as_json:
+            raise
+        names = ("check", "place", "reason")
+        failed = dict(zip(names, failure(error), strict=True))
+        click.echo(json.dumps({"valid": False, "failures": [failed]}, ensure_ascii=False))
+        click.get_current_context().exit(EXIT_INVALID)
+    if pinned is None:
+        say_fingerprint(shown, found.policy, f"{log.place}/policy")
     if as_json:
-        whole = {"valid": True, "size": found.size, "root": found.root.hex(), "voids": voids}
-        click.echo(json.dumps({**whole, "timestamps": [_stamp(stamp) for stamp in found.stamps]}))
+        click.echo(json.dumps(_whole(found, "own" if pinned is None else "pinned")))
         return
-    click.echo(f"{found.size} entries, root {found.root.hex()}: valid")
-    for item in voids:
-        click.echo(f"entry {item['index']} is void: {item['code']}")
+    for line in _lines(found, wants_stamps=tsa_ca is not None):
+        click.echo(line)
+
+
+def _lines(found: Verification, *, wants_stamps: bool) -> Iterator[str]:
+    """What was found, for people."""
+    yield f"{found.size} entries, root {found.root.hex()}: valid"
+    for index, code in found.voids:
+        yield f"entry {index} is void: {code}"
     for name in found.absent:
-        click.echo(f"{name} is not there: the tags of one large question")
+        yield f"{name} is not there: the tags of one large question"
+    if wants_stamps and not found.stamps:
+        yield "0 time-stamps here: nothing was checked with --tsa-ca"
     for stamp in found.stamps:
         item = _stamp(stamp)
         told = "verified" if item["verified"] else "its authority not verified: give --tsa-ca"
-        click.echo(f"{item['size']} entries stamped {item['time'] or 'not yet'} ({told})")
+        yield f"{item['size']} entries stamped {item['time'] or 'not yet'} ({told})"
+
+
+def _verified(log: Source, pinned: bytes | None, tsa_ca: Path | None, shown: Progress) -> Verification:
+    """Verify with a worker a core."""
+    authority = None if tsa_ca is None else read_authority(tsa_ca)
+    with worker_pool(os.cpu_count() or 1) as workers:
+        return verify_source(log, shown, policy=pinned, authority=authority, workers=workers)
+
+
+def _whole(found: Verification, whose: str) -> dict[str, Any]:
+    """What was found as JSON; ``whose`` policy it was verified under, and that policy's fingerprint."""
+    return {
+        "valid": True,
+        "size": found.size,
+        "root": found.root.hex(),
+        "policy": whose,
+        "fingerprint": found.policy.fingerprint,
+        "voids": [{"index": index, "code": code} for index, code in found.voids],
+        "timestamps": [_stamp(stamp) for stamp in found.stamps],
+    }
 
 
 def _stamp(stamp: Stamp) -> dict[str, Any]:

@@ -19,6 +19,9 @@ from node.reconcile.reports import compare_reports
 from node.reconcile.sides import Sides
 from node.reconcile.slots import SlotCount, compare_slots
 
+ROLES = frozenset({"department", "office", "registrar", "trustee"})
+"""Roles whose journals speak of questions."""
+
 
 @dataclass(frozen=True)
 class Reconciliation:
@@ -29,6 +32,7 @@ class Reconciliation:
         pending: how much was too young to be judged.
         entries: size of the log.
         members: whose journals were compared.
+        missing: members with a part in questions whose journals were not.
         reports: number of reports compared.
         slots: slots taken and used by grant and period.
     """
@@ -37,6 +41,7 @@ class Reconciliation:
     pending: int
     entries: int
     members: tuple[str, ...]
+    missing: tuple[str, ...]
     reports: int
     slots: tuple[SlotCount, ...]
 
@@ -49,6 +54,7 @@ class Reconciliation:
             "compared": {
                 "entries": self.entries,
                 "journals": list(self.members),
+                "not_compared": list(self.missing),
                 "reports": self.reports,
             },
             "slots": [asdict(slot) for slot in self.slots],
@@ -83,9 +89,15 @@ def reconcile(
     compare_reports(sides)
     compare_releases(sides)
     slots = compare_slots(sides)
-    members = tuple(sorted(by_member))
+    missing = {one.id for one in ledger.view.members() if one.active and ROLES.intersection(one.roles)}
     return Reconciliation(
-        tuple(sides.found.found), sides.found.pending, ledger.tree.size, members, len(files.reports), slots
+        tuple(sides.found.found),
+        sides.found.pending,
+        ledger.tree.size,
+        tuple(sorted(by_member)),
+        tuple(sorted(missing - by_member.keys())),
+        len(files.reports),
+        slots,
     )
 
 

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from node.reconcile.ledger_side import LedgerSide
 from node.reconcile.sides import Sides
 from node.services import instant
 
 
 @dataclass(frozen=True)
 class SlotCount:
-    """Slots of one grant in one period: taken by intents, and used by those that were answered or refused."""
+    """Slots of one grant in one period: taken by intents, and used by those that were answered or refused.
+
+    Attributes:
+        grant: its id. owner: member that gave it. period: label. taken, used: slots.
+    """
 
     grant: str
+    owner: str
     period: str
     taken: int
     used: int
@@ -37,4 +43,13 @@ def compare_slots(sides: Sides) -> tuple[SlotCount, ...]:
                 taken = sum(slot.grant == grant for slot in intent.slots)
                 word = f"taken:{taken},used:0"
                 sides.found.add("slots_unused", intent.query, intent.office, grant, ledger=word)
-    return tuple(SlotCount(*key, *count) for key, count in sorted(counts.items()))
+    return tuple(
+        SlotCount(grant, _owner(ledger, grant), period, *count)
+        for (grant, period), count in sorted(counts.items())
+    )
+
+
+def _owner(ledger: LedgerSide, grant: str) -> str:
+    """The member that gave a grant."""
+    found = ledger.view.grant(grant)
+    return "" if found is None else found.owner

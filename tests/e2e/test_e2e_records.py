@@ -146,9 +146,10 @@ def test_what_cannot_be_compared_is_an_error(messier_run: Path, generated_run: P
     home = next((generated_run / "members").iterdir())
     log = messier_run / "ledger"
     for status, arguments in (
-        (USAGE, (tmp_path,)),
+        (USAGE, (tmp_path, "--reports", tmp_path)),
+        (USAGE, (log,)),
         (USAGE, (log, "--home", home)),
-        (USAGE, (log, "--as-of", "yesterday")),
+        (USAGE, (log, "--reports", messier_run / "reports", "--as-of", "yesterday")),
         (INVALID, (log, "--reports", tmp_path)),
     ):
         done = quickly("ledger", "reconcile", *arguments)

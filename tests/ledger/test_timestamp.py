@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.errors import TimestampError, Unavailable, VerificationError
+from ledger.errors import ForkError, TimestampError, Unavailable, VerificationError
 from ledger.mirror import update_mirror
 from ledger.public import CHECKPOINT
 from ledger.source import FolderSource
@@ -220,6 +220,40 @@ def test_a_mirror_keeps_its_own_stamps(
     found = verify_folder(mirror, authority=trusted, apply=cheap).stamps
     assert [(one.size, one.is_verified) for one in found] == [(4, True), (5, True)]
     assert not verify_folder(growing.root, apply=cheap).stamps
+
+
+def test_a_mirror_brings_stamps_along(
+    growing: Growing, authority: Authority, trusted: Trusted, tmp_path: Path
+) -> None:
+    """Those of its own history, old and new, also when nothing else is new; none that are not whole."""
+    mirror, source = tmp_path / "mirror", FolderSource(growing.root)
+    first = stamped(growing, authority, trusted)
+    growing.add(*(leaf() for _ in range(300)))
+    assert update_mirror(source, mirror).absent == ()
+    second = stamped(growing, authority, trusted)
+    assert update_mirror(source, mirror).absent == ()
+    found = verify_folder(mirror, authority=trusted, apply=cheap).stamps
+    assert [stem_of(one.size, one.root) for one in found] == [first, second]
+    assert all(one.is_verified for one in found)
+    for name in (first, second):
+        (mirror / f"{name}.tsr").unlink()
+        token = (growing.root / f"{name}.tsr").read_bytes()
+        (growing.root / f"{name}.tsr").write_bytes(token[:-1])
+    assert update_mirror(source, mirror).absent == tuple(sorted((first, second)))
+    assert not list((mirror / "timestamps").glob("*.tsr"))
+
+
+def test_a_stamp_of_another_history_is_a_fork(
+    growing: Growing, authority: Authority, trusted: Trusted, tmp_path: Path
+) -> None:
+    other = Growing(tmp_path / "other")
+    other.add(leaf(), leaf())
+    name = stamped(other, authority, trusted)
+    shutil.copytree(other.root / "timestamps", growing.root / "timestamps")
+    with pytest.raises(ForkError, match="fork"):
+        update_mirror(FolderSource(growing.root), tmp_path / "mirror")
+    [kept] = (tmp_path / "mirror.mirror" / "evidence").glob("*/kept.note")
+    assert kept.read_bytes() == (other.root / f"{name}.note").read_bytes()
 
 
 def fails(growing: Growing, trusted: Trusted | None, reason: str, check: str = "timestamp") -> None:

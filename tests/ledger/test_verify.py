@@ -111,6 +111,31 @@ def test_one_changed_byte_in_any_file_fails(copy):
     check(copy)
 
 
+@pytest.mark.parametrize(("name", "index"), [("000", 7), ("000", 255), ("001", 300), ("002.p/3", 513)])
+def test_a_changed_entry_is_named_by_its_index(good, copy, name, index):
+    """In a full bundle and in a partial one; two of them as one and one more."""
+    bundle, begin = copy / "tile/entries" / name, index // TILE_WIDTH * TILE_WIDTH
+    leaves = good[1][begin : begin + TILE_WIDTH]
+    leaves[index - begin] = leaf("made up")
+    bundle.write_bytes(encode_bundle(leaves))
+    with pytest.raises(VerificationError) as caught:
+        check(copy)
+    assert (caught.value.check, caught.value.place) == ("tile", f"tile/0/{name}")
+    assert caught.value.reason.startswith(f"entry {index} in tile/entries/{name} does not have the hash")
+    assert "get the folder again" in caught.value.reason
+    leaves[0] = leaf("made up")
+    bundle.write_bytes(encode_bundle(leaves))
+    with pytest.raises(VerificationError, match=f"entry {begin} and 1 more in"):
+        check(copy)
+
+
+def test_a_check_of_the_same_name_as_its_file_is_named_once(copy):
+    (copy / "policy").write_text(PINNED.decode().replace("\n", "\n\n", 1))
+    with pytest.raises(VerificationError) as caught:
+        check(copy, policy=PINNED)
+    assert str(caught.value).startswith("policy: differs from the pinned policy")
+
+
 def test_a_missing_file_fails_and_is_named(copy):
     for file in files(copy):
         data = file.read_bytes()

@@ -18,7 +18,7 @@ import node
 import protocols
 from adapters.errors import AdapterError
 from keys.errors import KeysError, SecretMissing
-from ledger.errors import ForkError, LedgerError, QuorumError, Refused
+from ledger.errors import ForkError, LedgerError, NoMirror, QuorumError, Refused, Rollback
 from node import errors
 from node.errors import NodeError, Refusal, ServiceUnavailable
 from node.rpc.status import MAX_DETAILS, grpc_status, raise_from_wire, wire_text
@@ -98,6 +98,8 @@ def test_codes_are_each_one_class_of_its_package() -> None:
         (Refused("slot_taken", "x"), 1),
         (QuorumError("x"), 3),
         (ForkError("x"), 1),
+        (Rollback("x"), 1),
+        (NoMirror("x"), 2),
         (SecretMissing("x"), 2),
         (ProtocolError("x"), 1),
     ],

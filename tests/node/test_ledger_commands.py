@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from ledger.export import BYTE_ORDER_MARK, COLUMNS
 from ledger.merkle import inclusion_path
@@ -23,7 +24,11 @@ from ledger.verify import verify_folder
 from node.cli import root
 from node.cli.ledger import COMMANDS
 from node.cli.ledger import ledger as command
-from node.errors import exit_code
+from node.cli.ledger_options import progress_of
+from node.errors import error_code, exit_code
+from node.messages import Messages
+from node.progress import Reporter
+from tests.ledger.authority import OPENSSL, WITHOUT, Authority
 from tests.ledger.contract_cases import answered, query_id
 from tests.ledger.log_cases import POLICY, cheap, cosigned, leaf, real_leaves, tree_of
 from tests.ledger.public_cases import Growing
@@ -83,8 +88,48 @@ def test_verify_a_folder_and_a_url(asked: Growing, url: str, tmp_path: Path) -> 
         assert shown[0].startswith(f"{len(asked.leaves)} entries, root ")
         assert shown[1] == f"entry {len(asked.leaves) - 1} is void: entry"
         found = json.loads(run("verify", place, "--json", "--policy", tmp_path / "pin").stdout)
-        assert sorted(found) == ["root", "size", "timestamps", "valid", "voids"]
+        names = ["fingerprint", "policy", "root", "size", "timestamps", "valid", "voids"]
+        assert sorted(found) == names
         assert found["voids"] == [{"index": len(asked.leaves) - 1, "code": "entry"}]
+
+
+def test_verify_says_whose_policy_it_was(asked: Growing, url: str, tmp_path: Path, settings: Path) -> None:
+    for place in (asked.root, url):
+        done = run("verify", place, "--json")
+        assert f"fingerprint {POLICY.fingerprint}" in done.stderr
+        assert f"copy {str(place).rstrip('/')}/policy into" in done.stderr
+        found = json.loads(done.stdout)
+        assert (found["policy"], found["fingerprint"]) == ("own", POLICY.fingerprint)
+    done = run("verify", url, "--json", "--policy", tmp_path / "pin")
+    assert (done.stderr, json.loads(done.stdout)["policy"]) == ("", "pinned")
+    (settings / "policies").mkdir(parents=True)
+    (settings / "policies" / "county").write_text(PINNED)
+    done = run("verify", url, "--json")
+    assert (done.stderr, json.loads(done.stdout)["policy"]) == ("", "pinned")
+
+
+def test_verify_in_chinese_says_whose_policy_it_was(asked: Growing, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEDUI_LANGUAGE", "zh-CN")
+    assert f"指纹 {POLICY.fingerprint}" in run("verify", asked.root).stderr
+
+
+@pytest.mark.skipif(OPENSSL is None, reason=WITHOUT)
+def test_verify_says_that_nothing_is_stamped(asked: Growing, tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_bytes(Authority(tmp_path / "authority").root)
+    shown = lines(run("verify", asked.root, "--policy", tmp_path / "pin", "--tsa-ca", tmp_path / "ca.pem"))
+    assert "0 time-stamps here: nothing was checked with --tsa-ca" in shown
+
+
+def test_verify_says_what_fails_as_json(asked: Growing, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(asked.root, tmp_path / "copy"))
+    (copy / "tile" / "extra").write_bytes(b"")
+    done = run("verify", copy, "--json")
+    assert done.exit_code == 1
+    found = json.loads(done.stdout)
+    [failed] = found.pop("failures")
+    assert found == {"valid": False}
+    assert sorted(failed) == ["check", "place", "reason"]
+    assert (failed["check"], failed["place"]) == ("files", "tile/extra")
 
 
 def test_verify_says_what_fails(asked: Growing, tmp_path: Path) -> None:
@@ -133,9 +178,65 @@ def test_export(asked: Growing, url: str, tmp_path: Path) -> None:
     assert {one["type"] for one in found} == {"query.intent", "query.answer"}
     assert not list(tmp_path.glob(".*.part"))
     before = out.read_bytes()
-    assert status(run("export", "http://127.0.0.1:1/", "--format", "jsonl", "--output", out)) == 3
+    again = ("--format", "jsonl", "--output", out)
+    assert status(run("export", asked.root, *again)) == 2
+    assert status(run("export", "http://127.0.0.1:1/", *again, "--force")) == 3
     assert out.read_bytes() == before
+    done = run("export", asked.root, *again, "--force")
+    assert done.stderr == f"{len(asked.leaves)} of {len(asked.leaves)} entries match\n"
+    assert len(out.read_text("utf-8").splitlines()) == len(asked.leaves)
     assert run("export", url).exit_code == 2
+
+
+def test_a_search_says_how_many_match(asked: Growing) -> None:
+    size = len(asked.leaves)
+    for more, matched in (((), size), (("--type", "query.intent"), 1), (("--from", "2026-11-23"), 0)):
+        assert run("search", asked.root, *more).stderr == f"{matched} of {size} entries match\n"
+
+
+@pytest.mark.parametrize(
+    ("total", "shown"), [(2047, ""), (4000, "  read: 256 / 4,000\r  read: 4,000 / 4,000\n")]
+)
+def test_a_terminal_is_told_how_far_a_long_log_is(total: int, shown: str) -> None:
+    for is_terminal in (False, True):
+        console = Console(file=io.StringIO(), force_terminal=is_terminal, width=80)
+        progress = progress_of(Reporter(console, Messages("en")), "ledger.reading")
+        progress(256, total)
+        progress(total, total)
+        assert isinstance(console.file, io.StringIO)
+        assert console.file.getvalue() == (shown if is_terminal else "")
+
+
+def test_a_search_that_cannot_match_is_an_error(asked: Growing, tmp_path: Path) -> None:
+    size = len(asked.leaves)
+    for arguments, told in (
+        (("--receipt", tmp_path / "none.txt"), "no file, and no entry has this id"),
+        (("--receipt", "f" * 32), "no file, and no entry has this id"),
+        (("--receipt", size), f"the log has {size} entries, 0 to {size - 1}"),
+        (("--member", "nobody"), "in no entry"),
+        (("--type", "query.nothing"), "is no type"),
+        (("--from", "2026-11-23", "--until", "2026-11-22"), "before --from"),
+    ):
+        done = run("search", asked.root, *arguments)
+        assert status(done) == 2
+        assert told in str(done.exception)
+    assert status(run("show", asked.root, "--type", "query.nothing")) == 2
+    assert lines(run("show", asked.root, "--type", "query"))
+
+
+@pytest.mark.parametrize("command", [("search",), ("show",), ("export", "--format", "jsonl")])
+def test_a_reader_that_wants_no_more_ends_it_quietly(tmp_path: Path, command: tuple[str, ...]) -> None:
+    log = Growing(tmp_path / "public")
+    log.add(*(leaf() for _ in range(3000)))
+    arguments = [sys.executable, "-m", "node.cli", "ledger", *command, str(log.root)]
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait() == 0
 
 
 def test_mirror_without_a_policy_says_how_to_pin(asked: Growing, url: str, tmp_path: Path) -> None:
@@ -176,8 +277,23 @@ def test_mirror_refuses_a_rollback(tmp_path: Path) -> None:
     run("mirror", log.root, tmp_path / "copy")
     done = run("mirror", old, tmp_path / "copy")
     assert status(done) == 1
-    assert "rollback" in str(done.exception)
+    assert error_code(done.exception) == "rollback"  # type: ignore[arg-type]
+    assert "a replica that lags: ask the source itself first" in str(done.exception)
     assert len(list((tmp_path / "copy.mirror" / "evidence").iterdir())) == 1
+
+
+def test_mirror_leaves_another_folder_alone(asked: Growing, tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "one.txt").write_text("mine")
+    done = run("mirror", asked.root, tmp_path / "thesis")
+    assert status(done) == 2
+    assert "no mirror and not empty: give a new or an empty folder" in str(done.exception)
+
+
+def test_a_url_is_not_stamped(url: str, tmp_path: Path) -> None:
+    done = run("timestamp", url, "--url", "http://127.0.0.1:1/", "--ca", tmp_path / "pin")
+    assert status(done) == 2
+    assert str(done.exception).startswith("give the folder: a URL cannot be stamped in place")
 
 
 def test_a_mirror_run_killed_half_way_goes_on(tmp_path: Path) -> None:
