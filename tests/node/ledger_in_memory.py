@@ -358,8 +358,9 @@ def found(folder: Path) -> NetworkFile:
 
 
 @cache
-def shared() -> Network:
-    """The network of this process, closed when it ends."""
+def shared(purpose: str = "") -> Network:
+    """The network of this process, closed when it ends; another for each ``purpose`` that breaks things."""
+    del purpose
     folder = Path(tempfile.mkdtemp(prefix="network-"))
     made = Network(folder)
 

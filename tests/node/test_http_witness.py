@@ -47,7 +47,10 @@ class Port:
         try:
             asked = connection.recv(65536)
             while asked.startswith(b"POST") and b"\n\xe2\x80\x94 " not in asked:
-                asked += connection.recv(65536)
+                more = connection.recv(65536)
+                if not more:
+                    return
+                asked += more
             connection.sendall(self._answer)
             while self._endless:
                 connection.sendall(bytes(65536))
