@@ -6,9 +6,9 @@ command under the command's own name.
 
 from __future__ import annotations
 
-import importlib
-
 import click
+
+from node.cli.lazy import LazyGroup
 
 COMMANDS = {
     "chaincode": "node.cli.ledger_chaincode",
@@ -25,26 +25,6 @@ COMMANDS = {
 """Module by command."""
 
 
-class LedgerCommands(click.Group):
-    """The commands of ``COMMANDS``."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's interface
-        """Every command's name."""
-        return sorted(COMMANDS)
-
-    def get_command(
-        self,
-        ctx: click.Context,  # noqa: ARG002  click's interface
-        cmd_name: str,
-    ) -> click.Command | None:
-        """One command, imported now."""
-        module = COMMANDS.get(cmd_name)
-        if module is None:
-            return None
-        found: click.Command = getattr(importlib.import_module(module), cmd_name)
-        return found
-
-
-@click.group(cls=LedgerCommands)
+@click.group(cls=LazyGroup, modules=COMMANDS)
 def ledger() -> None:
     """The public log."""

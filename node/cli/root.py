@@ -6,11 +6,11 @@ needs.
 
 from __future__ import annotations
 
-import importlib
 import sys
 
 import click
 
+from node.cli.lazy import LazyGroup
 from node.errors import EXIT_USAGE, KNOWN_ERRORS, error_code, exit_code
 
 INTERRUPTED = 130
@@ -30,26 +30,11 @@ COMMANDS = (
 )
 
 
-class Commands(click.Group):
-    """Commands by name, each from its own module of ``node.cli``."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's interface
-        """Every command's name."""
-        return list(COMMANDS)
-
-    def get_command(
-        self,
-        ctx: click.Context,  # noqa: ARG002  click's interface
-        cmd_name: str,
-    ) -> click.Command | None:
-        """One command, imported now."""
-        if cmd_name not in COMMANDS:
-            return None
-        found: click.Command = getattr(importlib.import_module(f"node.cli.{cmd_name}"), cmd_name)
-        return found
-
-
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=LazyGroup,
+    modules={name: f"node.cli.{name}" for name in COMMANDS},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(package_name="hedui")
 def cli() -> None:
     """Departments answer a verification office's questions about a household without handing over data."""
