@@ -86,7 +86,10 @@ def _configure(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None
         "synchronous=FULL",
         "foreign_keys=ON",
     ):
-        cursor.execute(f"PRAGMA {pragma}")
+        try:
+            cursor.execute(f"PRAGMA {pragma}")
+        except UnicodeDecodeError as error:  # of SQLite's own message, which quotes a damaged schema
+            raise sqlite3.DatabaseError("malformed database schema: restore the database") from error
     cursor.close()
 
 

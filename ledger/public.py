@@ -56,6 +56,7 @@ class PublicFolder:
         self._grace = grace
         self._clock = clock
         self._written = 0
+        self._begun: set[Tile] = set()
         self._partial: set[Tile] = set()
         self._replaced: set[Tile] = set()
         self._superseded: deque[tuple[float, Tile]] = deque()
@@ -67,7 +68,7 @@ class PublicFolder:
         self._part.mkdir()
         self._put(POLICY, policy.encode("utf-8"))
         self._written = max(0, size // TILE_WIDTH - 1) * TILE_WIDTH
-        self._partial, self._replaced = set(), set()
+        self._begun, self._partial, self._replaced = set(), set(), set()
         self._superseded.clear()
         self.write(size, content)
         self._sweep()
@@ -85,12 +86,18 @@ class PublicFolder:
             return None
 
     def write(self, size: int, content: Content) -> None:
-        """Write the tiles that a tree of ``size`` has and the last written one had not."""
+        """Write the tiles that a tree of ``size`` has and the last written one had not.
+
+        Where a full disk has ended that, the next call goes on with the first tile that is missing.
+        """
         partial = set(partial_tiles(size))
         self._replaced |= self._partial - partial
         self._partial = partial
         for tile in tiles_of(size, self._written):
-            self._put(tile.path, content(tile), sync=tile.width == TILE_WIDTH)
+            if tile not in self._begun:
+                self._put(tile.path, content(tile), sync=tile.width == TILE_WIDTH)
+                self._begun.add(tile)
+        self._begun.clear()
         self._written = size
 
     def publish(self, note: bytes, size: int) -> None:
@@ -126,11 +133,15 @@ class PublicFolder:
     def _replace(self, name: str, data: bytes, *, sync: bool) -> None:
         target = self._root / name
         part = self._part / "file"
-        with part.open("wb") as file:
-            file.write(data)
-            if sync:
-                file.flush()
-                os.fsync(file.fileno())
+        try:
+            with part.open("wb") as file:
+                file.write(data)
+                if sync:
+                    file.flush()
+                    os.fsync(file.fileno())
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
         try:
             part.replace(target)
         except FileNotFoundError:

@@ -79,5 +79,5 @@ class ReplicaSource:
             raise Missing(f"the replica of {self._place} holds no {name}")
         with self._engine.connect() as connection:
             if tile.level < 0:
-                return encode_bundle([leaf for _, leaf, _ in self._store.leaves(connection, begin, end)])
+                return encode_bundle([leaf for _, leaf in self._store.whole_leaves(connection, begin, end)])
             return self._store.tile(connection, tile.level, tile.index)[: tile.width * HASH_BYTES]

@@ -138,15 +138,17 @@ class TreeStore:
         return [(row.position, stored_bytes(row.leaf), stored_bytes(row.leaf_hash)) for row in rows]
 
     def whole_leaves(self, connection: Connection, begin: int, end: int) -> list[tuple[int, bytes]]:
-        """(position, leaf) of positions begin … end − 1 that exist, each hashed anew.
+        """(position, leaf) of every position begin … end − 1, each hashed anew.
 
         Raises:
-            LogError: a leaf is not what was stored.
+            LogError: a leaf is not what was stored, or is not found: a damaged page hides whole rows.
         """
         found = self.leaves(connection, begin, end)
-        for position, leaf, hashed in found:
-            if leaf_hash(leaf) != hashed:
-                raise LogError(f"{damaged(f'entry {position}')}")
+        for expected, (position, leaf, hashed) in enumerate(found, begin):
+            if position != expected or leaf_hash(leaf) != hashed:
+                raise LogError(damaged(f"entry {expected}"))
+        if begin + len(found) < end:
+            raise LogError(damaged(f"entry {begin + len(found)}"))
         return [(position, leaf) for position, leaf, _ in found]
 
     def length(self, connection: Connection) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, Row, Table, select, update
 
 from ledger.database import writing
 from ledger.errors import WitnessError
@@ -18,10 +19,14 @@ class SqlWitnessStore:
 
     The last record is kept in memory: ``swap`` compares with the database in any case, and what another
     process wrote makes it fail, whereupon it is read again.
+
+    A witness that has lost its record would cosign any tree as if it were the first. So the whole table is
+    read, not only what the index shows, and no row may have an origin that its own note does not have.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, table: Table = WITNESS) -> None:
         self._engine = engine
+        self._table = table
         self._kept: dict[str, WitnessRecord] = {}
         self._swapping = threading.Lock()
 
@@ -31,14 +36,16 @@ class SqlWitnessStore:
         return self._stored(origin) if kept is None else kept
 
     def _stored(self, origin: str) -> WitnessRecord | None:
+        by_origin = select(self._table).where(self._table.c.origin == origin)
         with self._engine.connect() as connection:
-            row = connection.execute(select(WITNESS).where(WITNESS.c.origin == origin)).one_or_none()
-        if row is None:
-            return None
-        types = (int, bytes, int, bytes)
-        if not all(isinstance(value, kind) for value, kind in zip(tuple(row)[1:], types, strict=True)):
+            rows = connection.execute(select(self._table)).all()
+            found = connection.execute(by_origin).one_or_none()
+        if not all(_is_whole(row) for row in rows):
             raise WitnessError(DAMAGED)
-        return WitnessRecord(row.size, row.root, row.time, row.note)
+        known = [row for row in rows if row.origin == origin]
+        if known != ([] if found is None else [found]):
+            raise WitnessError(DAMAGED)
+        return None if found is None else WitnessRecord(found.size, found.root, found.time, found.note)
 
     def swap(self, origin: str, old: WitnessRecord | None, new: WitnessRecord) -> bool:
         """See ``WitnessStore``."""
@@ -53,9 +60,20 @@ class SqlWitnessStore:
         values = {"size": new.size, "root": new.root, "time": new.time, "note": new.note}
         with writing(self._engine) as connection:
             if old is None:
-                return insert_new(connection, WITNESS, "origin", {"origin": origin, **values})
-            same = (WITNESS.c.origin == origin, WITNESS.c.size == old.size, WITNESS.c.root == old.root)
+                return insert_new(connection, self._table, "origin", {"origin": origin, **values})
+            column = self._table.c
+            same = (column.origin == origin, column.size == old.size, column.root == old.root)
             done = connection.execute(
-                update(WITNESS).where(*same, WITNESS.c.time == old.time).values(**values)
+                update(self._table).where(*same, column.time == old.time).values(**values)
             )
             return done.rowcount == 1
+
+
+def _is_whole(row: Row[Any]) -> bool:
+    """Whether a row holds what a row can hold, its note that of its origin; which root, its reader checks."""
+    types = (str, int, bytes, int, bytes)
+    if not all(isinstance(value, kind) for value, kind in zip(tuple(row), types, strict=True)):
+        return False
+    name: str = row.origin
+    note: bytes = row.note
+    return note.startswith(name.encode("utf-8") + b"\n")

@@ -17,6 +17,9 @@ Keys are the contract's (``ledger.state``), values canonical JSON; ``id/<entry i
 digest too. Every key read is in the transaction's read set, so two transactions that both count have not
 seen different states: who comes second is flagged MVCC_READ_CONFLICT, and is endorsed anew.
 
+What an accepted entry surely reads is asked for at once (``ledger.contract.foreseen``), since every question
+to a peer costs a way there and back; an intent would have some forty.
+
 **Hot keys.** An intent, an answer, a release or a close writes only keys that hold its own query id, slot
 or entry id, and reads only those and what rare entries write (members, publications, rules, grants). So any
 number of them run at once; ``tests/ledger/fabric/test_hot_keys.py`` finds that out from the contract
@@ -35,11 +38,12 @@ depends on a void entry is void as well.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from ledger import contract
 from ledger.canonical import decode, encode
+from ledger.contract import foreseen
 from ledger.entry import Entry, parse
 from ledger.errors import EntryError, LogError, Refused
 from ledger.fabric.shim import Call, Stub, function
@@ -71,9 +75,7 @@ class ChaincodeState:
     def get(self, key: str) -> Any:
         """See ``ledger.state.State``."""
         if key not in self._values:
-            found = self._stub.get_state(checked_key(key))
-            value = decode(found, max_bytes=_VALUE_BYTES, max_depth=_VALUE_DEPTH) if found else None
-            self._values[key] = value
+            self._values[key] = _value(self._stub.get_state(checked_key(key)))
         return self._values[key]
 
     def put(self, key: str, value: Any) -> None:
@@ -81,10 +83,19 @@ class ChaincodeState:
         self._values[checked_key(key)] = value
         self._changed.add(key)
 
+    def ahead(self, keys: Iterable[str]) -> None:
+        """Read these keys now, together; ``get`` has them then."""
+        wanted = sorted({checked_key(key) for key in keys} - self._values.keys())
+        for key, found in zip(wanted, self._stub.get_states(wanted), strict=True):
+            self._values[key] = _value(found)
+
     def write(self) -> None:
-        """Hand what was put to the peer, in sorted order of keys."""
-        for key in sorted(self._changed):
-            self._stub.put_state(key, encode(self._values[key]))
+        """Hand what was put to the peer."""
+        self._stub.put_states({key: encode(self._values[key]) for key in self._changed})
+
+
+def _value(found: bytes) -> Any:
+    return decode(found, max_bytes=_VALUE_BYTES, max_depth=_VALUE_DEPTH) if found else None
 
 
 def checked_key(key: str) -> str:
@@ -146,6 +157,7 @@ class Chaincode:
             entry = parse(leaf)
         except EntryError as error:
             raise Refused(error.code, str(error)) from error
+        foresee(state, entry)
         digest = hashlib.sha256(leaf).hexdigest()
         place = f"id/{entry.id}"
         known = state.get(place)
@@ -162,6 +174,14 @@ class Chaincode:
                 raise Refused(
                     "clock", f"the entry's time is more than {CLOCK_SECONDS} s off: set the clock, sign again"
                 )
+
+
+def foresee(state: ChaincodeState, entry: Entry) -> None:
+    """Read what the contract is going to: what the entry names, then the members whose keys have signed."""
+    keys = foreseen.signer_keys(entry)
+    state.ahead([*foreseen.place(entry), *keys, *foreseen.named(entry)])
+    records = (state.get(key) for key in keys)
+    state.ahead(f"member/{record['member']}" for record in records if record is not None)
 
 
 def _find(state: ChaincodeState, name: bytes) -> bytes:

@@ -3,9 +3,10 @@
 The peer calls ``protos.Chaincode/Connect`` and both sides send ChaincodeMessage:
 
     chaincode → peer   REGISTER {ChaincodeID: the package id}
-    peer → chaincode   REGISTERED, then READY
+    peer → chaincode   REGISTERED, then READY {ChaincodeAdditionalParams: how many keys a message may have}
     peer → chaincode   TRANSACTION or INIT {ChaincodeInput}, with transaction id, channel and signed proposal
     chaincode → peer   GET_STATE, PUT_STATE {…}        answered by RESPONSE {value} or ERROR {text}
+    chaincode → peer   GET_STATE_MULTIPLE, WRITE_BATCH_STATE {…}   the same, to a peer that offers it
     chaincode → peer   COMPLETED {Response} or ERROR {text}: the end of that transaction
     peer → chaincode   KEEPALIVE                       sent back as it came
 
@@ -14,6 +15,8 @@ Rules
   each has one request under way at most, so an answer needs no number.
 - One thread reads the stream and never waits for anything but the stream; a bounded pool works on
   transactions; one queue holds what is to be written, and gRPC's one writer takes from it.
+- Fabric's peers take many keys in one message since 3.1, where ``chaincode.runtimeParams`` allows it; to an
+  older one each key goes by itself. What is read and written is the same.
 - Every ERROR of a peer is raised in the transaction that asked, and ends it; it is never taken for data.
 - When the stream ends, every transaction under way on it ends with an error, and nothing is committed by it.
   So does one whose request is not answered in time. A connection that died without a word is found by pings.
@@ -32,7 +35,7 @@ import logging
 import queue
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent import futures
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -63,6 +66,7 @@ REFUSED = 500
 log = logging.getLogger("hedui.chaincode")
 
 _Kind: Any = chaincode_shim_pb2.ChaincodeMessage
+_Record: Any = chaincode_shim_pb2.WriteRecord
 _Key: TypeAlias = tuple[str, str]
 
 
@@ -89,6 +93,27 @@ class Call:
     direct: bool
 
 
+@dataclass(frozen=True)
+class Batches:
+    """How many keys a peer takes in one message, for reading and for writing; 1: each by itself."""
+
+    reads: int = 1
+    writes: int = 1
+
+    @classmethod
+    def offered(cls, payload: bytes) -> Batches:
+        """What a READY message offers.
+
+        Raises:
+            DecodeError: it is malformed.
+        """
+        offer = chaincode_pb2.ChaincodeAdditionalParams.FromString(payload)
+        return cls(
+            max(offer.max_size_get_multiple_keys, 1) if offer.use_get_multiple_keys else 1,
+            max(offer.max_size_write_batch, 1) if offer.use_write_batch else 1,
+        )
+
+
 class Stub:
     """One transaction's way to the peer's state; belongs to one thread."""
 
@@ -105,13 +130,42 @@ class Stub:
         """
         return self._ask(_Kind.GET_STATE, chaincode_shim_pb2.GetState(key=key))
 
-    def put_state(self, key: str, value: bytes) -> None:
-        """Write ``value`` when the transaction commits.
+    def get_states(self, keys: Sequence[str]) -> list[bytes]:
+        """``get_state`` of each key, in as few messages as the peer allows.
+
+        Raises:
+            PeerError: the peer refuses, is gone, or gives another number of values.
+        """
+        size = self._stream.batches.reads
+        found: list[bytes] = []
+        for part in _parts(keys, size):
+            found += [self.get_state(part[0])] if len(part) == 1 else self._get_many(part)
+        return found
+
+    def put_states(self, values: Mapping[str, bytes]) -> None:
+        """Write every value when the transaction commits, in sorted order of keys.
 
         Raises:
             PeerError: the peer refuses, or is gone.
         """
-        self._ask(_Kind.PUT_STATE, chaincode_shim_pb2.PutState(key=key, value=value))
+        size = self._stream.batches.writes
+        for part in _parts(sorted(values), size):
+            if len(part) == 1:
+                put = chaincode_shim_pb2.PutState(key=part[0], value=values[part[0]])
+                self._ask(_Kind.PUT_STATE, put)
+                continue
+            records = [_Record(type=_Record.PUT_STATE, key=key, value=values[key]) for key in part]
+            self._ask(_Kind.WRITE_BATCH_STATE, chaincode_shim_pb2.WriteBatchState(rec=records))
+
+    def _get_many(self, keys: Sequence[str]) -> list[bytes]:
+        answer = self._ask(_Kind.GET_STATE_MULTIPLE, chaincode_shim_pb2.GetStateMultiple(keys=keys))
+        try:
+            values = list(chaincode_shim_pb2.GetStateMultipleResult.FromString(answer).values)
+        except DecodeError:
+            values = []
+        if len(values) != len(keys):
+            raise PeerError("the peer gives another number of values than keys: connect a supported version")
+        return values
 
     def _ask(self, kind: int, message: Any) -> bytes:
         self._stream.send(kind, message.SerializeToString(), self._key)
@@ -141,6 +195,7 @@ class _Stream:
         self._outgoing: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._running: dict[_Key, Stub] = {}
         self._lock = threading.Lock()
+        self.batches = Batches()
         identity = chaincode_pb2.ChaincodeID(name=package)
         self.send(_Kind.REGISTER, identity.SerializeToString(), ("", ""))
 
@@ -188,9 +243,16 @@ class _Stream:
         elif kind == _Kind.KEEPALIVE:
             self._outgoing.put(message)
         elif kind == _Kind.READY:
-            log.info("a peer is ready")
+            self._ready(message.payload)
         elif kind != _Kind.REGISTERED:
             log.warning("a peer sent a message of a kind that is not known here")
+
+    def _ready(self, payload: bytes) -> None:
+        try:
+            self.batches = Batches.offered(payload)
+        except DecodeError:
+            log.warning("a peer offers what is not known here: each key goes to it by itself")
+        log.info("a peer is ready")
 
     def _begin(self, message: Any) -> None:
         key = (message.channel_id, message.txid)
@@ -234,6 +296,10 @@ class _Stream:
             return _response(OK, "", self._handler(read_call(message), stub))
         except Refused as refused:
             return _response(REFUSED, f"{refused.code}|{refused.remedy}", b"")
+
+
+def _parts(keys: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    return (keys[begin : begin + size] for begin in range(0, len(keys), size))
 
 
 def read_call(message: Any) -> Call:

@@ -5,8 +5,8 @@
 
 ``final`` runs both members, the assembler and six witnesses in this one process, beside its submitters, so it
 is a lower bound. Every submitter appends one entry after the other, as fast as it can; in the last line of
-each kind all of them together begin ``--rate`` entries a second, and latency counts from when each was due.
-Memory is resident size.
+each kind all of them together begin ``--rate`` or ``--final-rate`` entries a second, and latency counts from
+when each was due. Below each line: processor time an entry by process. Memory is resident size.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -45,6 +45,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--submitters", default="1,8,32", help="numbers of submitters, one run each")
     parser.add_argument("--seconds", type=float, default=8.0, help="length of a run")
     parser.add_argument("--rate", type=float, default=100.0, help="entries a second in the paced runs")
+    parser.add_argument("--final-rate", type=float, default=20.0, help="the same for final")
     parser.add_argument("--orderers", type=int, default=3)
     parser.add_argument("--batch-timeout", default=TUNED.batch_timeout)
     options = parser.parse_args(arguments)
@@ -58,11 +59,12 @@ def main(arguments: Sequence[str]) -> None:
             ready = time.monotonic() - begun
             print(f"network ready after {ready:.1f} s, load average {os.getloadavg()[0]:.1f}")
             print("           submitters  offered/s   entries/s   p50 ms   p99 ms   cpu ms/entry   errors")
-            for name, way in (("commit", committing), ("final", finishing)):
+            ways = (("commit", committing, options.rate), ("final", finishing, options.final_rate))
+            for name, way, rate in ways:
                 with way(network, Path(folder)) as append:
                     for count in counts:
                         measure(network, name, append, count, options.seconds)
-                    measure(network, name, append, counts[-1], options.seconds, options.rate)
+                    measure(network, name, append, counts[-1], options.seconds, rate)
             report_memory(network)
 
 
@@ -103,6 +105,8 @@ def finishing(network: FabricNetwork, folder: Path) -> Iterator[Append]:
     def final(number: int, leaf: bytes) -> None:
         engine.members[number % len(engine.members)].append(leaf)
 
+    for number in range(len(engine.members)):
+        final(number, fresh_leaf())  # each has taken up by then what was committed before
     yield final
     engine.close()
 
@@ -137,16 +141,13 @@ def measure(
 
     def submit(number: int) -> None:
         for begun in due(number):
-            body = {"code": "x", "count": 1}
-            made = draft(NETWORK, "incident", secrets.token_hex(16), text(clock()), body)
-            leaf = signed(made, signer("office")).leaf()
             try:
-                append(number, leaf)
+                append(number, fresh_leaf())
                 taken.append(time.monotonic() - begun)
             except LedgerError as error:
                 errors.append(type(error).__name__)
 
-    before, begun = cpu(network), time.monotonic()
+    before, begun = spent(network), time.monotonic()
     threads = [threading.Thread(target=submit, args=(number,)) for number in range(count)]
     for thread in threads:
         thread.start()
@@ -154,18 +155,32 @@ def measure(
         thread.join()
     done = len(taken) / (time.monotonic() - begun)
     cuts = [1000 * cut for cut in statistics.quantiles(taken, n=100)]
-    each = 1000 * (cpu(network) - before) / len(taken)
+    each = 1000 * (sum(spent(network).values()) - sum(before.values())) / len(taken)
     offered = "-" if rate is None else f"{rate:.0f}"
     print(
         f"{name:10} {count:10} {offered:>10} {done:11.0f} {cuts[49]:8.0f} {cuts[98]:8.0f} {each:14.1f}"
         f" {len(errors):8}",
         flush=True,
     )
+    print(f"           ms: {shares(spent(network), before, len(taken))}", flush=True)
 
 
-def cpu(network: FabricNetwork) -> float:
-    """Seconds of processor time of the network and of this process."""
-    return sum(network.keeper.seconds().values()) + time.process_time()
+def fresh_leaf() -> bytes:
+    """An entry that is not on the ledger yet."""
+    body = {"code": "x", "count": 1}
+    return signed(
+        draft(NETWORK, "incident", secrets.token_hex(16), text(clock()), body), signer("office")
+    ).leaf()
+
+
+def spent(network: FabricNetwork) -> dict[str, float]:
+    """Seconds of processor time of each process of the network, and of this one."""
+    return {**network.keeper.seconds(), "here": time.process_time()}
+
+
+def shares(after: Mapping[str, float], before: Mapping[str, float], entries: int) -> str:
+    """Milliseconds of processor time an entry, by process."""
+    return ", ".join(f"{name} {1000 * (after[name] - before[name]) / entries:.1f}" for name in after)
 
 
 def report_memory(network: FabricNetwork) -> None:

@@ -300,6 +300,7 @@ def core_config(
             "executetimeout": "30s",
             "system": {"_lifecycle": "enable", "cscc": "enable", "lscc": "enable", "qscc": "enable"},
             "logging": {"level": "info", "shim": "warning"},
+            "runtimeParams": {"useWriteBatch": True, "useGetMultipleKeys": True},
         },
         "ledger": {
             "state": {"stateDatabase": "goleveldb"},

@@ -24,11 +24,10 @@ from ledger.proof import Receipt
 from ledger.replica import Replica
 from ledger.tables import create_tables
 from ledger.witness import AddCheckpoint, Witness
-from ledger.witness_store import SqlWitnessStore
 from tests.faults.nursery import killer
 from tests.ledger.contract_cases import NETWORK
 from tests.ledger.log_cases import COSIGNERS, LOG, POLICY, World, cheap, leaf
-from tests.ledger.test_log_kill import Share
+from tests.ledger.test_log_kill import own_store
 
 
 class Recorded:
@@ -66,11 +65,11 @@ class Place:
         self.world = World(folder)
         self.world.engine = self.engine
         self._engines: list[Engine] = []
-        store = SqlWitnessStore(self.engine("witnesses"))
+        engine = self.engine("witnesses")
         for cosigner in COSIGNERS:
             name = cosigner.verifier.name
             client = self.world.clients[name]
-            client.witness = Witness(cosigner, [LOG.verifier], Share(store, cosigner), observe)
+            client.witness = Witness(cosigner, [LOG.verifier], own_store(engine, cosigner), observe)
             self.world.clients[name] = Recorded(client, folder / "shown")
         self._extending = threading.Lock()
         self._replica: Replica | None = None

@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import MetaData
 
+from ledger.tables import WITNESS
 from ledger.verify import verify_folder
 from ledger.witness import Witness
 from ledger.witness_store import SqlWitnessStore
@@ -43,26 +45,18 @@ for line in sys.stdin:
 def kept_world(folder: Path) -> World:
     """A world whose witnesses keep their records in a database of the folder."""
     world = World(folder)
-    store = SqlWitnessStore(world.engine("witnesses"))
+    engine = world.engine("witnesses")
     for cosigner in COSIGNERS:
-        world.clients[cosigner.verifier.name].witness = Witness(
-            cosigner, [LOG.verifier], Share(store, cosigner)
-        )
+        store = own_store(engine, cosigner)
+        world.clients[cosigner.verifier.name].witness = Witness(cosigner, [LOG.verifier], store)
     return world
 
 
-class Share:
-    """One witness's share of a store that all witnesses of a test use."""
-
-    def __init__(self, store, cosigner):
-        self._store = store
-        self._name = cosigner.verifier.name
-
-    def read(self, origin):
-        return self._store.read(f"{self._name} {origin}")
-
-    def swap(self, origin, old, new):
-        return self._store.swap(f"{self._name} {origin}", old, new)
+def own_store(engine, cosigner):
+    """The store of one witness, in a table of its own in the database all witnesses of a test use."""
+    table = WITNESS.to_metadata(MetaData(), name=f"witness of {cosigner.verifier.name}")
+    table.create(engine, checkfirst=True)
+    return SqlWitnessStore(engine, table)
 
 
 @pytest.mark.parametrize("step", STEPS)

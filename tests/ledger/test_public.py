@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
 
 from ledger.errors import LogError
 from ledger.public import GRACE, PublicFolder
+from ledger.tiles import Tile
 from ledger.verify import verify_folder
 from tests.ledger.log_cases import POLICY, cheap, leaf
 from tests.ledger.public_cases import Growing
@@ -74,3 +76,22 @@ def test_after_a_kill_the_next_start_removes_all_but_the_newest(log: Growing) ->
 def test_a_checkpoint_before_its_tiles_is_refused(log: Growing) -> None:
     with pytest.raises(LogError):
         log.folder.publish(b"", 1)
+
+
+def test_after_a_full_disk_it_goes_on_with_the_tile_that_is_missing(tmp_path: Path) -> None:
+    """What was written needs no room a second time, and no half of a file stays in the way."""
+    folder = PublicFolder(tmp_path / "public")
+    asked: list[str] = []
+
+    def content(tile: Tile) -> bytes:
+        asked.append(tile.path)
+        if tile.level == 0 and len(asked) < 3:
+            raise OSError(errno.ENOSPC, "no room")
+        return b"bytes"
+
+    folder.open("policy", 0, content)
+    with pytest.raises(OSError, match="no room"):
+        folder.write(1, content)
+    folder.write(1, content)
+    folder.publish(b"", 1)
+    assert sorted(asked) == ["tile/0/000.p/1", "tile/0/000.p/1", "tile/entries/000.p/1"]

@@ -9,7 +9,7 @@ import pytest
 from keys.signing import SigningKey
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.cosignature import verify_cosignature
-from ledger.database import open_engine
+from ledger.database import check, open_engine, writing
 from ledger.errors import WitnessError
 from ledger.merkle import EMPTY_ROOT, consistency_path, leaf_hash
 from ledger.note import Note, NoteSigner, Signature
@@ -159,8 +159,8 @@ def test_of_many_requests_at_once_exactly_one_passes(witness):
 
 
 def test_a_store_swaps_only_what_is_current(store):
-    first = WitnessRecord(1, leaf_hash(b"1"), 5, b"note")
-    second = WitnessRecord(2, leaf_hash(b"2"), 6, b"note 2")
+    first = WitnessRecord(1, leaf_hash(b"1"), 5, b"log\nnote")
+    second = WitnessRecord(2, leaf_hash(b"2"), 6, b"log\nnote 2")
     assert store.read("log") is None
     assert not store.swap("log", first, second)
     assert store.swap("log", None, first)
@@ -169,3 +169,34 @@ def test_a_store_swaps_only_what_is_current(store):
     assert not store.swap("log", first, second)
     assert store.read("log") == second
     assert store.read("other") is None
+
+
+def test_a_record_that_the_disk_has_hidden_is_not_taken_for_none(tmp_path):
+    """It would cosign any tree of that log as if it were the first."""
+    engine = open_engine(f"sqlite:///{tmp_path / 'witness.db'}")
+    create_tables(engine)
+    records = {name: WitnessRecord(1, leaf_hash(b"1"), 5, f"{name}\nnote".encode()) for name in ("a", "b")}
+    store = SqlWitnessStore(engine)
+    assert all(store.swap(name, None, record) for name, record in records.items())
+    assert SqlWitnessStore(engine).read("a") == records["a"]
+    with writing(engine) as connection:
+        connection.exec_driver_sql("UPDATE ledger_witness SET origin = 'c' WHERE origin = 'a'")
+    for name in ("a", "b", "c"):
+        with pytest.raises(WitnessError, match="changed on the disk"):
+            SqlWitnessStore(engine).read(name)
+
+
+def test_a_record_that_the_index_does_not_show_is_not_taken_for_none(tmp_path):
+    path = tmp_path / "witness.db"
+    engine = open_engine(f"sqlite:///{path}")
+    create_tables(engine)
+    store = SqlWitnessStore(engine)
+    name = "an-origin-that-is-nowhere-else"
+    assert store.swap(name, None, WitnessRecord(1, leaf_hash(b"1"), 5, f"{name}\nnote".encode()))
+    engine.dispose()
+    data = bytearray(path.read_bytes())
+    data[data.rindex(name.encode())] ^= 1  # in the page of the index, which comes after that of the table
+    path.write_bytes(data)
+    assert check(engine) is None
+    with pytest.raises(WitnessError, match="changed on the disk"):
+        SqlWitnessStore(engine).read(name)

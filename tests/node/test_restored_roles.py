@@ -291,7 +291,8 @@ def test_a_witness_that_saw_another_history_stays_silent(net: Network) -> None:
     tax = net.services["tax"]
     origin, head = tax.ledger.policy.origin, tax.ledger.replica.size
     set_back(tax)
-    SqlWitnessStore(tax.store.engine).swap(origin, None, WitnessRecord(head, b"\1" * 32, net.now, b"note"))
+    note = f"{origin}\n".encode()
+    SqlWitnessStore(tax.store.engine).swap(origin, None, WitnessRecord(head, b"\1" * 32, net.now, note))
     tax.memory.begin(net.now)
     tax.outbox.wake()
     assert tax.ledger.wait_for(lambda _: bool(tax.memory.found()), 10)
@@ -310,7 +311,8 @@ def test_without_a_quorum_an_operator_takes_up_the_newest_checkpoint(net: Networ
     with pytest.raises(ConfigurationError, match="waits for nothing"):
         take_up(engine, policy, note, own_cosigner("tax", tax.keys.signing("witness"), policy))
     set_back(tax)
-    record = {"origin": policy.origin, "size": size + 1, "root": b"\1" * 32, "time": 1, "note": b""}
+    text = f"{policy.origin}\n".encode()
+    record = {"origin": policy.origin, "size": size + 1, "root": b"\1" * 32, "time": 1, "note": text}
     with tax.store.writing() as connection:
         connection.execute(insert(WITNESS).values(**record))
     with pytest.raises(ConfigurationError, match="older"):

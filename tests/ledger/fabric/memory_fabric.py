@@ -56,6 +56,12 @@ ORGANISATIONS = ("Org1MSP", "Org2MSP")
 BATCH_SECONDS = 0.01
 Kind: Any = chaincode_shim_pb2.ChaincodeMessage
 Code: Any = transaction_pb2.TxValidationCode
+OFFER: Any = chaincode_pb2.ChaincodeAdditionalParams(
+    use_write_batch=True, max_size_write_batch=7, use_get_multiple_keys=True, max_size_get_multiple_keys=7
+)
+"""What a peer of 3.1 takes at once; small, so that an intent needs several messages."""
+OLD_OFFER: Any = chaincode_pb2.ChaincodeAdditionalParams()
+"""What an older peer says: each key by itself."""
 
 
 def issue(name: str) -> tuple[bytes, bytes]:
@@ -132,7 +138,8 @@ class Chaincodes:
         if message.type == Kind.REGISTER:
             assert chaincode_pb2.ChaincodeID.FromString(message.payload).name == PACKAGE
             self.outgoing.put(Kind(type=Kind.REGISTERED))
-            self.outgoing.put(Kind(type=Kind.READY))
+            offer = self.peer.offer.SerializeToString()
+            self.outgoing.put(Kind(type=Kind.READY, payload=offer))
             self.outgoing.put(Kind(type=Kind.KEEPALIVE))
             return
         if message.type == Kind.KEEPALIVE:
@@ -199,7 +206,7 @@ class Parts:
 class Peer:
     """One organisation's peer."""
 
-    def __init__(self, network: Network, name: str) -> None:
+    def __init__(self, network: Network, name: str, offer: Any = OFFER) -> None:
         self.network = network
         self.name = name
         self.up = True
@@ -210,6 +217,7 @@ class Peer:
         self.blocks: list[Any] = []
         self.flags: dict[str, tuple[int, int]] = {}
         self.refuse_put: set[str] = set()
+        self.offer = offer
         self.deviate: Callable[[str, int], int] = lambda _txid, code: code
         self.changed = threading.Condition(threading.RLock())
         self.chaincodes: Chaincodes | None = None
@@ -248,18 +256,31 @@ class Peer:
             self.changed.notify_all()
 
     def request(self, one: Simulation, message: Any) -> tuple[int, bytes]:
-        """Answer GET_STATE and PUT_STATE."""
+        """Answer a message that reads or writes."""
+        shim = chaincode_shim_pb2
         if message.type == Kind.GET_STATE:
-            key = chaincode_shim_pb2.GetState.FromString(message.payload).key
-            with self.changed:
-                value, version = self.state.get(key, (b"", None))
-            one.reads.setdefault(key, version)
-            return Kind.RESPONSE, value
-        put = chaincode_shim_pb2.PutState.FromString(message.payload)
-        if put.key in self.refuse_put:
-            return Kind.ERROR, b"PUT_STATE failed: ledger: injected"
-        one.writes[put.key] = put.value
+            return Kind.RESPONSE, self.read(one, shim.GetState.FromString(message.payload).key)
+        if message.type == Kind.GET_STATE_MULTIPLE:
+            keys = shim.GetStateMultiple.FromString(message.payload).keys
+            values = [self.read(one, key) for key in keys]
+            return Kind.RESPONSE, shim.GetStateMultipleResult(values=values).SerializeToString()
+        if message.type == Kind.WRITE_BATCH_STATE:
+            puts = list(shim.WriteBatchState.FromString(message.payload).rec)
+            assert all(put.type == shim.WriteRecord.PUT_STATE for put in puts)
+        else:
+            puts = [shim.PutState.FromString(message.payload)]
+        for put in puts:
+            if put.key in self.refuse_put:
+                return Kind.ERROR, b"PUT_STATE failed: ledger: injected"
+            one.writes[put.key] = put.value
         return Kind.RESPONSE, b""
+
+    def read(self, one: Simulation, key: str) -> bytes:
+        """The value of a key, noted in the read set."""
+        with self.changed:
+            value, version = self.state.get(key, (b"", None))
+        one.reads.setdefault(key, version)
+        return value
 
     def endorse(self, signed: Any) -> tuple[Any, bytes]:
         """Response and payload of one endorsement."""
@@ -317,7 +338,7 @@ class Peer:
         if {one.endorser.decode() for one in endorsed.endorsements} != set(self.network.peers):
             return txid, Code.ENDORSEMENT_POLICY_FAILURE, {}
         results = proposal_pb2.ChaincodeAction.FromString(answer.extension).results
-        reads, writes = parseread_write_set(results)
+        reads, writes = parse_read_write_set(results)
         for key, version in reads.items():
             if self.state.get(key, (b"", None))[1] != version:
                 return txid, Code.MVCC_READ_CONFLICT, {}
@@ -477,13 +498,13 @@ class Network:
     def __init__(
         self, clock: Callable[[], int] | None = None, organisations: tuple[str, ...] = ORGANISATIONS
     ) -> None:
-        """Start it; its time stands at ``now`` where no clock is given."""
+        """Start it; its time stands at ``now`` where no clock is given. The second peer is an older one."""
         self._clock = clock
         self.held = False
         self.now = MOMENT
         self.peers: dict[str, Peer] = {}
-        for name in organisations:
-            self.peers[name] = Peer(self, name)
+        for place, name in enumerate(organisations):
+            self.peers[name] = Peer(self, name, OLD_OFFER if place == 1 else OFFER)
         self._height = 0
         self._last = b""
         self._waiting: list[bytes] = []
@@ -572,7 +593,7 @@ def read_write_set(one: Simulation) -> bytes:
     return data
 
 
-def parseread_write_set(data: bytes) -> tuple[dict[str, tuple[int, int] | None], dict[str, bytes]]:
+def parse_read_write_set(data: bytes) -> tuple[dict[str, tuple[int, int] | None], dict[str, bytes]]:
     inner = kv_rwset_pb2.KVRWSet.FromString(rwset_pb2.TxReadWriteSet.FromString(data).ns_rwset[0].rwset)
     reads = {
         read.key: (read.version.block_num, read.version.tx_num) if read.HasField("version") else None

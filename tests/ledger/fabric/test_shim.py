@@ -33,8 +33,11 @@ def handler(call: Call, stub: Stub) -> bytes:
     if word == "fault":
         raise KeyError(word)
     if word == "write":
-        stub.put_state("key", b"value")
+        stub.put_states({"key": b"value"})
         return b""
+    if word == "many":
+        stub.put_states({key: key.encode() for key in "edcba"})
+        return b",".join(stub.get_states(list("abcde")))
     return b",".join(stub.get_state(f"{word}/{number}") for number in range(ROUNDS))
 
 
@@ -57,10 +60,10 @@ class Peer:
     def next(self) -> Any:
         return next(self.stream)
 
-    def ready(self) -> Peer:
+    def ready(self, offer: bytes = b"") -> Peer:
         assert self.next().type == Kind.REGISTER
         self.send(Kind.REGISTERED)
-        self.send(Kind.READY)
+        self.send(Kind.READY, offer)
         return self
 
     def close(self) -> None:
@@ -122,6 +125,76 @@ def test_a_peers_error_is_raised_and_never_taken_for_data(peer: Peer) -> None:
     answer = peer.next()
     assert answer.type == Kind.ERROR
     assert b"no such channel" in answer.payload
+
+
+def served(peer: Peer) -> tuple[list[list[str]], list[list[str]], Any]:
+    """Serve a transaction ``many``: the keys of each message that writes, of each that reads, and its end."""
+    shim, puts, gets = chaincode_shim_pb2, [], []
+    while True:
+        message = peer.next()
+        payload, answer = message.payload, b""
+        if message.type == Kind.PUT_STATE:
+            puts.append([shim.PutState.FromString(payload).key])
+        elif message.type == Kind.WRITE_BATCH_STATE:
+            records = shim.WriteBatchState.FromString(payload).rec
+            assert {record.type for record in records} == {shim.WriteRecord.PUT_STATE}
+            assert all(record.value == record.key.encode() for record in records)
+            puts.append([record.key for record in records])
+        elif message.type == Kind.GET_STATE:
+            gets.append([shim.GetState.FromString(payload).key])
+            answer = gets[-1][0].encode()
+        elif message.type == Kind.GET_STATE_MULTIPLE:
+            gets.append(list(shim.GetStateMultiple.FromString(payload).keys))
+            values = [key.encode() for key in gets[-1]]
+            answer = shim.GetStateMultipleResult(values=values).SerializeToString()
+        else:
+            return puts, gets, message
+        peer.send(Kind.RESPONSE, answer, message.txid, "c")
+
+
+def offered(reads: int, writes: int, *, use: bool = True) -> bytes:
+    offer = chaincode_pb2.ChaincodeAdditionalParams(
+        use_write_batch=use,
+        max_size_write_batch=writes,
+        use_get_multiple_keys=use,
+        max_size_get_multiple_keys=reads,
+    )
+    data: bytes = offer.SerializeToString()
+    return data
+
+
+SINGLE = [["a"], ["b"], ["c"], ["d"], ["e"]]
+
+
+@pytest.mark.parametrize(
+    ("offer", "puts", "gets"),
+    [
+        (b"", SINGLE, SINGLE),
+        (offered(9, 9, use=False), SINGLE, SINGLE),
+        (offered(0, 1), SINGLE, SINGLE),
+        (b"\xff", SINGLE, SINGLE),
+        (offered(2, 3), [["a", "b", "c"], ["d", "e"]], [["a", "b"], ["c", "d"], ["e"]]),
+        (offered(5, 1000), [["a", "b", "c", "d", "e"]], [["a", "b", "c", "d", "e"]]),
+    ],
+)
+def test_many_keys_go_as_the_peer_offers(
+    peer: Peer, offer: bytes, puts: list[list[str]], gets: list[list[str]]
+) -> None:
+    peer.ready(offer).call("many", "t1")
+    written, read, end = served(peer)
+    assert (written, read) == (puts, gets)
+    assert response(end) == (200, "", b"a,b,c,d,e")
+
+
+@pytest.mark.parametrize("answer", [b"", b"\xff", b"\x0a\x01a"])
+def test_another_number_of_values_is_never_taken_for_data(peer: Peer, answer: bytes) -> None:
+    peer.ready(offered(5, 5)).call("many", "t1")
+    assert peer.next().type == Kind.WRITE_BATCH_STATE
+    peer.send(Kind.RESPONSE, b"", "t1", "c")
+    assert peer.next().type == Kind.GET_STATE_MULTIPLE
+    peer.send(Kind.RESPONSE, answer, "t1", "c")
+    end = peer.next()
+    assert (end.type, b"number of values" in end.payload) == (Kind.ERROR, True)
 
 
 def test_malformed_transactions_and_repeated_ids(peer: Peer) -> None:

@@ -1,0 +1,92 @@
+"""Which keys the contract is going to read, as far as an entry names them itself.
+
+For an engine on which every reading is a question to somebody else, so that it asks for many at once. It
+decides nothing: the contract reads what it reads. **Every key named here is one that the contract reads on
+the way to accepting such an entry**, so a transaction that counts has the same read set with this as
+without; ``tests/ledger/fabric/test_foreseen.py`` compares them. An entry that is refused writes nothing,
+whatever was read for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from ledger.entry import Entry
+from ledger.errors import Refused
+from ledger.schema import check_body
+from ledger.view import dataset_owner
+
+
+def place(entry: Entry) -> tuple[str, ...]:
+    """What is read of every entry: the network, and whether the id is used."""
+    return "network", f"id/{entry.id}"
+
+
+def signer_keys(entry: Entry) -> tuple[str, ...]:
+    """The keys under which the signers' keys lie, once each."""
+    return tuple(dict.fromkeys(f"key/{signature.key}" for signature in entry.sigs))
+
+
+def named(entry: Entry) -> tuple[str, ...]:
+    """What the body names; nothing for a type that is rare, or a body of another form."""
+    keys = _NAMED.get(entry.type)
+    if keys is None:
+        return ()
+    try:
+        check_body(entry.type, entry.body)
+    except Refused:
+        return ()
+    return tuple(keys(entry.body))
+
+
+def _intent(body: Mapping[str, Any]) -> Iterator[str]:
+    certificate = body["certificate"]
+    rules = f"{certificate['rules']['id']}/{certificate['rules']['version']}"
+    yield f"certificate-revoked/{body['digest']}"
+    yield f"rules/{rules}"
+    yield f"audit-approval/{rules}"
+    yield f"member/{certificate['registrar']}"
+    for line in certificate["datasets"]:
+        dataset, grant = line["dataset"], line["grant"]
+        label = f"{dataset}/{line['publication']}"
+        yield f"dataset/{dataset}"
+        yield f"verified/{label}/{certificate['office']}"
+        yield f"audited/{label}"
+        yield f"retired/{label}"
+        yield f"publication/{label}"
+        yield f"grant/{grant}"
+        yield f"grant-decision/{grant}"
+        yield f"grant-revoked/{grant}"
+        yield f"member/{dataset_owner(dataset)}"
+    for slot in body["slots"]:
+        yield f"slot/{slot['grant']}/{slot['period']}/{slot['slot']}"
+
+
+def _answer(body: Mapping[str, Any]) -> Iterator[str]:
+    yield f"intent/{body['query']}"
+    yield f"answer/{body['query']}/{body['dataset']}"
+    yield f"member/{dataset_owner(body['dataset'])}"
+
+
+def _release(body: Mapping[str, Any]) -> Iterator[str]:
+    yield f"intent/{body['query']}"
+
+
+def _close(body: Mapping[str, Any]) -> Iterator[str]:
+    yield f"intent/{body['query']}"
+    yield f"close/{body['query']}"
+
+
+def _consents(body: Mapping[str, Any]) -> Iterator[str]:
+    for commitment in body["commitments"]:
+        yield f"consent/{commitment}"
+
+
+_NAMED: Mapping[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
+    "consent.commit": _consents,
+    "query.intent": _intent,
+    "query.answer": _answer,
+    "query.close": _close,
+    "share.release": _release,
+}

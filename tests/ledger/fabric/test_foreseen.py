@@ -1,0 +1,97 @@
+"""What is read ahead for an entry is what the contract reads to accept it, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from ledger.canonical import encode
+from ledger.contract import foreseen
+from ledger.entry import Entry
+from ledger.errors import Refused
+from ledger.fabric.chaincode import Chaincode
+from ledger.fabric.shim import Call
+from ledger.periods import check_time
+from tests.ledger.contract_cases import Net, ready
+from tests.ledger.fabric.test_hot_keys import everyday, keys_of
+
+BUSY = {"consent.commit": 4, "query.intent": 30, "query.answer": 6, "query.close": 5, "share.release": 4}
+"""Fewest keys that are read together for the entries of a question."""
+
+
+def ahead(entry: Entry) -> set[str]:
+    return {*foreseen.place(entry), *foreseen.signer_keys(entry), *foreseen.named(entry)}
+
+
+def life() -> Iterator[tuple[Net, Entry]]:
+    """The entries of a network's founding and of a busy day, each with the network it came to."""
+    founded = ready()
+    grown = Net()
+    for entry, now in founded.entries:
+        grown.now = now
+        yield grown, entry
+        grown.apply(entry)
+    for entry in everyday(founded):
+        yield founded, entry
+
+
+class Peer:
+    """A peer's state that counts the ways there and back: what ``Chaincode`` sees as its stub."""
+
+    def __init__(self, net: Net) -> None:
+        self.values = {key: encode(value) for key, value in net.state.values.items()}
+        self.reads: set[str] = set()
+        self.together: list[int] = []
+
+    def get_state(self, key: str) -> bytes:
+        return self.get_states([key])[0]
+
+    def get_states(self, keys: list[str]) -> list[bytes]:
+        self.reads.update(keys)
+        self.together.append(len(keys))
+        return [self.values.get(key, b"") for key in keys]
+
+    def put_states(self, values: dict[str, bytes]) -> None:
+        self.values.update(values)
+
+
+def append(net: Net, entry: Entry) -> Peer:
+    peer = Peer(net)
+    seconds = int(check_time(entry.time).timestamp())
+    call = Call((b"append", entry.leaf()), seconds, "hedui", direct=True)
+    Chaincode(lambda: seconds)(call, peer)  # type: ignore[arg-type]
+    return peer
+
+
+def test_the_read_set_of_an_accepted_entry_is_the_contracts() -> None:
+    seen = set()
+    for net, entry in life():
+        noted = keys_of(net, entry)
+        assert append(net, entry).reads == noted.reads | {f"id/{entry.id}"}, entry.type
+        seen.add(entry.type)
+    assert seen >= {"network.genesis", "dataset.publish", "grant.decide", "sumkey.publish", *BUSY}
+
+
+def test_the_entries_of_a_question_are_read_for_together() -> None:
+    for net, entry in life():
+        if entry.type in BUSY:
+            assert append(net, entry).together[0] >= BUSY[entry.type], entry.type
+
+
+@pytest.mark.parametrize("body", [{}, {"certificate": 1}, {"query": ["x"], "dataset": None}])
+@pytest.mark.parametrize("type", [*BUSY, "nothing"])
+def test_a_body_of_another_form_names_nothing(type: str, body: dict[str, object]) -> None:
+    net = ready()
+    entry = replace(next(entry for entry in everyday(net)), type=type, body=body)
+    assert foreseen.named(entry) == ()
+
+
+def test_what_is_refused_is_refused_as_ever() -> None:
+    net = ready()
+    entry = net.intent(1)
+    net.apply(entry)
+    other = net.intent(2)
+    with pytest.raises(Refused, match="slot_taken"):
+        append(net, other)
