@@ -105,9 +105,8 @@ format: $(VENV)/.dev ## ruff's formatter and safe fixes
 proto: $(VENV)/.dev ## gRPC stubs, beside each .proto
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/proto.sh $(BIN)/python
 
-readme: $(VENV)/.runtime ## the README's --help blocks
-	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/help-blocks.sh README.md > README.md.new
-	mv README.md.new README.md
+readme: $(VENV)/.runtime ## every command's help: docs/commands.md, and the README's block
+	$(BIN)/python scripts/commands.py
 
 lock: $(VENV)/.dev ## requirements/*.txt from pyproject.toml
 	scripts/lock.sh $(BIN)/uv $(if $(UPGRADE),--upgrade)

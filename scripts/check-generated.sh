@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fails when a generated file is not what its source gives: gRPC stubs, and the README's --help blocks.
+# Fails when a generated file is not what its source gives: gRPC stubs, and the commands' help.
 # Usage: scripts/check-generated.sh BIN      BIN: the virtual environment's bin folder
 set -eu
 bin=$1
@@ -21,10 +21,7 @@ while read -r name; do
     fi
 done <"$tmp/names"
 
-if [ -f README.md ] && grep -q -- '--help:begin -->' README.md; then
-    scripts/help-blocks.sh README.md >"$tmp/README.md"
-    if ! diff -u README.md "$tmp/README.md"; then echo "README.md: --help is not current"; stale=1; fi
-fi
+if ! "$bin/python" scripts/commands.py --check; then stale=1; fi
 if [ $stale -ne 0 ]; then
     echo "Generated files are not current: run 'make proto' (stubs) or 'make readme' (help texts), and commit." >&2
     exit 1

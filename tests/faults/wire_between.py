@@ -6,6 +6,7 @@ A frame is JSON: ``{"member", "method", "leaf", "request"}`` one way, ``{"answer
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterator
@@ -58,13 +59,18 @@ class Bridge:
         self._listener.close()
 
     def _answer(self, connection: Any) -> None:
+        """Answer one call; a caller that is killed meanwhile hears nothing."""
         with connection:
-            asked = json.loads(connection.recv_bytes())
+            try:
+                asked = json.loads(connection.recv_bytes())
+            except (EOFError, ConnectionError):
+                return
             try:
                 answer: Any = {"answers": [message.hex() for message in self._call(asked)]}
             except WireError as error:
                 answer = {"status": error.code().name, "text": error.details()}
-            connection.send_bytes(json.dumps(answer).encode())
+            with contextlib.suppress(ConnectionError):
+                connection.send_bytes(json.dumps(answer).encode())
 
     def _call(self, asked: Any) -> list[bytes]:
         handler, message = self._wire.open(asked["member"], asked["method"], bytes.fromhex(asked["request"]))
