@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="bench-fabric", description=__doc__.splitlines()[0])
     parser.add_argument("--submitters", default="1,8,32", help="numbers of submitters, one run each")
     parser.add_argument("--seconds", type=float, default=8.0, help="length of a run")
-    parser.add_argument("--rate", type=float, default=100.0, help="entries a second in the paced runs")
+    parser.add_argument("--rate", type=float, default=110.0, help="entries a second in the paced runs")
     parser.add_argument("--final-rate", type=float, default=20.0, help="the same for final")
     parser.add_argument("--orderers", type=int, default=3)
     parser.add_argument("--batch-timeout", default=TUNED.batch_timeout)
