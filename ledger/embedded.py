@@ -32,7 +32,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ledger import contract
 from ledger.cosigning import WitnessClient
-from ledger.errors import ForkError, LedgerError, LogError, Quarantined, QuorumError, Refused, Unavailable
+from ledger.errors import LedgerError, LogError, Refused, Unavailable
+from ledger.finished import FinishedLog
 from ledger.finishing import Finisher, Settings
 from ledger.note import NoteSigner
 from ledger.ordering import Candidate, OrderedLog, Refusal
@@ -41,7 +42,6 @@ from ledger.points import Point
 from ledger.policy import Policy
 from ledger.proof import Receipt
 from ledger.replay import Apply
-from ledger.state import State
 from ledger.submissions import Submission, Submissions
 
 REMEDY = (
@@ -50,7 +50,7 @@ REMEDY = (
 )
 
 
-class Sequencer:
+class Sequencer(FinishedLog[OrderedLog]):
     """The one writer of an embedded log. ``start`` it, ``submit`` from any number of threads, ``stop`` it."""
 
     def __init__(
@@ -85,14 +85,12 @@ class Sequencer:
         if signer.verifier != policy.log:
             raise LogError("the log key is not the one the policy names: give the key of this network's log")
         self._now = now
-        self._settings = Settings() if settings is None else settings
-        self._log = OrderedLog(engine, signer, admit, self._settings.observe)
+        chosen = Settings() if settings is None else settings
+        log = OrderedLog(engine, signer, admit, chosen.observe)
         self._submissions = Submissions()
-        self._finisher = Finisher(self._log, policy, witnesses, public, self._submissions, self._settings)
+        finisher = Finisher(log, policy, witnesses, public, self._submissions, chosen)
+        super().__init__(log, finisher, chosen, REMEDY)
         self._last_refusal = float("-inf")
-        self._stopping = threading.Event()
-        self._ready = threading.Event()
-        self._fatal: LogError | None = None
         self._threads = [
             threading.Thread(target=self._order_loop, name="sequencer-order", daemon=True),
             threading.Thread(target=self._finish_loop, name="sequencer-finish", daemon=True),
@@ -145,49 +143,6 @@ class Sequencer:
         except FutureTimeout:
             raise Unavailable("the entry is not final yet: submit the same bytes again later") from None
 
-    @property
-    def head(self) -> bytes | None:
-        """Note of the last final checkpoint; None before the first."""
-        final = self._finisher.final
-        return final.note if final.size else None
-
-    @property
-    def size(self) -> int:
-        """Number of final entries."""
-        return self._finisher.final.size
-
-    @property
-    def ordered(self) -> int:
-        """Number of entries under a signed head, final or not."""
-        return self._log.head.size
-
-    @property
-    def state(self) -> State:
-        """The contract's state after the last ordered entry, for ``ledger.view``."""
-        return self._log.state
-
-    @property
-    def short(self) -> QuorumError | None:
-        """Why nothing becomes final now, at the start gate or later; None while a quorum cosigns."""
-        return self._finisher.awaited if self._finisher.short is None else self._finisher.short
-
-    @property
-    def quarantined(self) -> LogError | None:
-        """Why the log signs nothing, or None."""
-        return self._fatal
-
-    def read(self, begin: int, end: int) -> list[bytes]:
-        """Leaves begin … end − 1 as far as they are final; ask for some thousand at a time at most."""
-        return self._log.leaves(begin, min(end, self.size))
-
-    def receipt(self, index: int) -> Receipt:
-        """The receipt of a final entry under the last checkpoint.
-
-        Raises:
-            MerkleError: no such final entry.
-        """
-        return self._finisher.receipts([index], self._finisher.final)[0]
-
     # Finishing thread.
 
     def _finish_loop(self) -> None:
@@ -221,9 +176,6 @@ class Sequencer:
                 self._lost(batch, error)
             except LedgerError as error:
                 self._quarantine(error)
-
-    def _is_running(self) -> bool:
-        return not self._stopping.is_set() and self._fatal is None
 
     def _order(self, batch: Sequence[Submission]) -> None:
         """Stage a batch and bring whatever is staged under a signed head."""
@@ -298,10 +250,7 @@ class Sequencer:
         if self._is_running():
             self._quarantine(LogError("a thread of the log has failed; its trace is in this node's output"))
 
-    def _quarantine(self, error: LedgerError) -> None:
-        self._fatal = Quarantined(f"{error}. {REMEDY}")
-        if isinstance(error, ForkError) and error.notes:
-            self._settings.evidence(*error.notes)
-        self._ready.set()
-        self._submissions.close(self._fatal)
-        self._finisher.stop()
+    def _quarantine(self, error: LedgerError) -> LogError:
+        fatal = super()._quarantine(error)
+        self._submissions.close(fatal)
+        return fatal

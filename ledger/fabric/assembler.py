@@ -32,10 +32,11 @@ from ledger import contract
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.cosigning import WitnessClient
 from ledger.database import writing
-from ledger.errors import ForkError, LedgerError, LogError, NoteError, Quarantined, QuorumError, Unavailable
+from ledger.errors import ForkError, LedgerError, LogError, NoteError, Unavailable
 from ledger.fabric.backend import FabricBackend
 from ledger.fabric.derived import DerivedLog
 from ledger.fabric.profile import ConnectionProfile
+from ledger.finished import FinishedLog
 from ledger.finishing import Finisher, Settings
 from ledger.note import NoteSigner
 from ledger.points import Point
@@ -141,7 +142,7 @@ class SignedLog:
             raise ForkError(text, (self.head.note, note))
 
 
-class Assembler:
+class Assembler(FinishedLog[SignedLog]):
     """The log of a network on Fabric, at the member with its key; of the shape of ``embedded.Sequencer``."""
 
     def __init__(  # noqa: PLR0913  those of embedded.Sequencer, and the profile
@@ -170,15 +171,13 @@ class Assembler:
         """
         if signer.verifier != policy.log:
             raise LogError("the log key is not the one the policy names: give the key of this network's log")
-        self._settings = Settings() if settings is None else settings
+        chosen = Settings() if settings is None else settings
         self.backend = FabricBackend(profile, engine, policy, lambda: self.head, now, apply=admit)
-        self._log = SignedLog(engine, self.backend.derived, signer)
+        log = SignedLog(engine, self.backend.derived, signer)
+        finisher = Finisher(log, policy, witnesses, public, Submissions(), chosen)
+        super().__init__(log, finisher, chosen, REMEDY)
         self._policy = policy
         self._public = PublicFolder(public)
-        self._finisher = Finisher(self._log, policy, witnesses, public, Submissions(), self._settings)
-        self._stopping = threading.Event()
-        self._ready = threading.Event()
-        self._fatal: LogError | None = None
         self._threads = [
             threading.Thread(
                 target=self._guarded, args=(self._finish,), name="assembler-finish", daemon=True
@@ -230,49 +229,6 @@ class Assembler:
             raise self._finisher.short
         return self.backend.append(leaf)
 
-    @property
-    def head(self) -> bytes | None:
-        """Note of the last final checkpoint; None before the first."""
-        final = self._finisher.final
-        return final.note if final.size else None
-
-    @property
-    def size(self) -> int:
-        """Number of final entries."""
-        return self._finisher.final.size
-
-    @property
-    def ordered(self) -> int:
-        """Number of entries under a signed head, final or not."""
-        return self._log.head.size
-
-    @property
-    def state(self) -> State:
-        """The contract's state after the last derived leaf, for ``ledger.view``."""
-        return self._log.state
-
-    @property
-    def short(self) -> QuorumError | None:
-        """Why nothing becomes final now, at the start gate or later; None while a quorum cosigns."""
-        return self._finisher.awaited if self._finisher.short is None else self._finisher.short
-
-    @property
-    def quarantined(self) -> LogError | None:
-        """Why the log signs nothing, or None."""
-        return self._fatal
-
-    def read(self, begin: int, end: int) -> list[bytes]:
-        """Leaves begin … end − 1 as far as they are final; ask for some thousand at a time at most."""
-        return self._log.leaves(begin, min(end, self.size))
-
-    def receipt(self, index: int) -> Receipt:
-        """The receipt of a final entry under the last checkpoint.
-
-        Raises:
-            MerkleError: no such final entry.
-        """
-        return self._finisher.receipts([index], self._finisher.final)[0]
-
     def _finish(self) -> None:
         """Wait until the published log is derived here too, pass the gate, then work."""
         published = self._published_size()
@@ -308,9 +264,6 @@ class Assembler:
                 self._stopping.wait(self._settings.retry)
             self._log.wait_for(self._log.head.size + 1, 0.5)
 
-    def _is_running(self) -> bool:
-        return not self._stopping.is_set() and self._fatal is None
-
     def _guarded(self, work: Callable[[], None]) -> None:
         """Run a thread's work; one that ends without being told to leaves the log in quarantine."""
         error: LedgerError = LogError("a thread of the log has failed; its trace is in this node's output")
@@ -320,8 +273,4 @@ class Assembler:
             error = fault
         finally:
             if self._is_running():
-                self._fatal = Quarantined(f"{error}. {REMEDY}")
-                if isinstance(error, ForkError) and error.notes:
-                    self._settings.evidence(*error.notes)
-                self._ready.set()
-                self._finisher.stop()
+                self._quarantine(error)
