@@ -17,7 +17,7 @@ from node.fabric import FabricTransport, head_of
 from tests.ledger.conformance.fabric_engine import FabricEngine
 from tests.ledger.conformance.memory_engine import MemoryNetwork
 from tests.ledger.contract_cases import NETWORK
-from tests.ledger.fabric.memory_fabric import ORGANISATIONS
+from tests.ledger.fabric.memory_messages import ORGANISATIONS
 from tests.ledger.log_cases import POLICY, cheap, leaf
 
 

@@ -13,7 +13,8 @@ from ledger.fabric.shim import ChaincodeServer
 from ledger.replay import Apply
 from ledger.state import State
 from tests.ledger.conformance.fabric_engine import FabricEngine
-from tests.ledger.fabric.memory_fabric import PACKAGE, Network
+from tests.ledger.fabric.memory_fabric import Network
+from tests.ledger.fabric.memory_messages import PACKAGE
 
 
 class MemoryNetwork:

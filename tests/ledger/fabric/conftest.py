@@ -13,7 +13,8 @@ from ledger.fabric.gateway import Gateway, connect
 from ledger.fabric.identity import FabricIdentity
 from ledger.fabric.profile import ConnectionProfile
 from ledger.fabric.shim import ChaincodeServer
-from tests.ledger.fabric.memory_fabric import PACKAGE, Network
+from tests.ledger.fabric.memory_fabric import Network
+from tests.ledger.fabric.memory_messages import PACKAGE
 from tests.ledger.log_cases import cheap
 
 

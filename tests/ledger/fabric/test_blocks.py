@@ -14,11 +14,11 @@ from ledger.canonical import MAX_BYTES
 from ledger.errors import ForkError
 from ledger.fabric.blocks import Position, data_hash, derive, header_hash, leaf_of
 from ledger.fabric.gateway import Gateway
-from tests.ledger.fabric.memory_fabric import (
+from tests.ledger.fabric.memory_fabric import Network
+from tests.ledger.fabric.memory_messages import (
     CHAINCODE,
     CHANNEL,
     ORGANISATIONS,
-    Network,
     Parts,
     Simulation,
     prepare,

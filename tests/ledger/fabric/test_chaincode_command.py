@@ -15,7 +15,7 @@ import pytest
 from fabric_protos.peer import chaincode_pb2, chaincode_shim_pb2_grpc
 
 from keys.tls import Authority
-from tests.ledger.fabric.memory_fabric import PACKAGE, Kind
+from tests.ledger.fabric.memory_messages import PACKAGE, Kind
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -31,7 +31,8 @@ from ledger.ordering import Candidate, OrderedLog
 from ledger.points import Point
 from ledger.tables import LOG, create_tables
 from ledger.witness import MemoryWitnessStore
-from tests.ledger.fabric.memory_fabric import CHAINCODE, CHANNEL, ORGANISATIONS, Fault, Network
+from tests.ledger.fabric.memory_fabric import Network
+from tests.ledger.fabric.memory_messages import CHAINCODE, CHANNEL, ORGANISATIONS, Fault
 from tests.ledger.log_cases import COSIGNERS, MOMENT, cheap, leaf, signed_head, tree_of
 from tests.ledger.log_cases import LOG as LOG_KEY
 

@@ -25,7 +25,8 @@ from ledger.verify import verify_folder
 from ledger.witness import Witness
 from tests.ledger.conformance.fabric_engine import FabricEngine
 from tests.ledger.conformance.memory_engine import MemoryNetwork
-from tests.ledger.fabric.memory_fabric import ORGANISATIONS, Fault, Peer
+from tests.ledger.fabric.memory_messages import ORGANISATIONS, Fault
+from tests.ledger.fabric.memory_peer import Peer
 from tests.ledger.log_cases import COSIGNERS, LOG, POLICY, cheap, leaf, signed_head
 
 Status = grpc.StatusCode

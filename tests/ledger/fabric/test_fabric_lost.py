@@ -12,7 +12,8 @@ from ledger.errors import RefusedElsewhere
 from ledger.fabric import backend
 from ledger.fabric.gateway import Gateway
 from tests.ledger.conformance.memory_engine import MemoryNetwork
-from tests.ledger.fabric.memory_fabric import ORGANISATIONS, Fault, Network
+from tests.ledger.fabric.memory_fabric import Network
+from tests.ledger.fabric.memory_messages import ORGANISATIONS, Fault
 from tests.ledger.log_cases import POLICY, cheap, leaf
 
 

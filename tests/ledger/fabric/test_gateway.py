@@ -17,7 +17,8 @@ from ledger.errors import LogError, OutcomeUnknown, Raced, Refused, Unavailable
 from ledger.fabric.gateway import Gateway, Outcome
 from ledger.fabric.identity import FabricIdentity
 from ledger.fabric.profile import ConnectionProfile
-from tests.ledger.fabric.memory_fabric import ORGANISATIONS, Fault, Network, issue
+from tests.ledger.fabric.memory_fabric import Network
+from tests.ledger.fabric.memory_messages import ORGANISATIONS, Fault, issue
 from tests.ledger.log_cases import leaf
 
 OWN = ORGANISATIONS[0]

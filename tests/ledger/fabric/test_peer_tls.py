@@ -15,7 +15,9 @@ from ledger.errors import Unavailable
 from ledger.fabric.gateway import Gateway, connect
 from ledger.fabric.identity import FabricIdentity
 from ledger.fabric.profile import ConnectionProfile
-from tests.ledger.fabric.memory_fabric import ORGANISATIONS, GatewayEdge, Network
+from tests.ledger.fabric.memory_fabric import Network
+from tests.ledger.fabric.memory_messages import ORGANISATIONS
+from tests.ledger.fabric.memory_peer import GatewayEdge
 
 NAME = "peer0.org1.example"
 

@@ -8,7 +8,7 @@ import pytest
 
 from ledger.errors import ProfileError
 from ledger.fabric.profile import ConnectionProfile, Limits
-from tests.ledger.fabric.memory_fabric import issue
+from tests.ledger.fabric.memory_messages import issue
 
 WHOLE = """
 channel = "hedui"
