@@ -1,4 +1,4 @@
-"""What the in-memory Fabric says: names, identities, transactions, read-write sets, as real peers write them."""
+"""What the in-memory Fabric says: names, identities, transactions and read-write sets like real ones."""
 
 from __future__ import annotations
 
