@@ -16,8 +16,7 @@ from ledger.ordering import Candidate, OrderedLog
 from ledger.periods import check_time
 from ledger.verify import verify_folder
 from tests.faults.log_run import Place, lines, submit
-from tests.ledger.log_cases import COSIGNERS, LOG, MOMENT, POLICY, World, cheap, leaf
-from tests.ledger.test_embedded import wait_for
+from tests.ledger.log_cases import COSIGNERS, LOG, MOMENT, POLICY, World, cheap, leaf, wait_for
 
 
 class Liar:

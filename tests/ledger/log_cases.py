@@ -7,6 +7,7 @@ switched off, and the databases are SQLite files.
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -166,3 +167,11 @@ def cosigned(leaves: Iterable[bytes], count: int = 4, time: int = MOMENT) -> byt
     note = signed_head(leaves)
     lines = tuple(cosigner.cosign(note.text, time) for cosigner in COSIGNERS[:count])
     return Note(note.text, note.signatures + lines).format()
+
+
+def wait_for(condition, seconds=5.0):
+    """Wait until it holds; fail when it does not in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "did not happen in time"
+        time.sleep(0.005)

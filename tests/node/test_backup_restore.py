@@ -3,124 +3,38 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import io
 import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import threading
-import tracemalloc
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from sqlalchemy import insert, select
 
 from keys.errors import SealedFileDamaged, WrongPassphrase
-from keys.sealedfile import SealedWriter
 from keys.vault import Vault
-from keys.wrapping import FAST_TEST
 from ledger.database import open_engine
-from ledger.tables import LOG, REPLICA
-from node import archive
-from node.archive import ArchiveWriter, Head
-from node.backup import back_up
+from ledger.tables import LOG
 from node.cli import root as command
 from node.config import read_configuration
 from node.errors import ConfigurationError, StoreError
 from node.restore import restore, verify
-from node.setup import init_home
 from node.store import tables
 from node.store.database import Store, note
-from node.store.migrate import migrate
-from tests.node.ledger_in_memory import found
+from tests.node.backup_cases import (
+    NOW,
+    WORDS,
+    backed_up,
+    files_of,
+    make_home,
+    marker,
+    rows_of,
+)
 
-WORDS = b"\n".join([b"0" * 64])
-NOW = 1_795_312_800
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def make_home(root: Path, store: str | None = None) -> Path:
-    """A department's home with something of everything."""
-    init_home(root, "tax", "税务局", ("department",), "127.0.0.1:7401", store=store)
-    (root / "network.json").write_bytes(network_file())
-    (root / "node.log").write_text("not to be kept")
-    (root / "openings").mkdir()
-    (root / "openings" / "2026-1.json").write_text("{}")
-    for label, name in (("2026-11.1", "set.json"), ("2026-11.2", "set.json"), ("2026-11.1", "build.db")):
-        folder = root / "publications" / "tax.owner" / label
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(b"x" * 300_000)
-    (root / "reports").mkdir()
-    (root / "ledger").mkdir()
-    (root / "ledger" / "checkpoint").write_text("written anew")
-    fill(read_configuration(root).store_url)
-    return root
-
-
-@cache
-def network_file() -> bytes:
-    """A network to belong to."""
-    with tempfile.TemporaryDirectory() as folder:
-        return found(Path(folder)).format()
-
-
-def fill(url: str) -> None:
-    """Rows of every kind of column."""
-    engine = open_engine(url)
-    migrate(engine)
-    store = Store(engine)
-    with store.writing() as connection:
-        connection.execute(
-            insert(tables.outbox).values(id="a", leaf=b"\0\xff" * 40, state="final", created=1)
-        )
-        note(connection, 1, "office", "", "tax.income", "refused:税务", reported=False)
-        note(connection, 2, "office", "", "tax.income", "answered", reported=True)
-        own = {"dataset": "tax.owner", "publication": "2026-11.1", "state": "published", "details": ""}
-        connection.execute(insert(tables.own_publication).values(**own))
-        head = {"name": "verified", "size": 41, "root": b"r" * 32, "note": b"n", "time": "t"}
-        connection.execute(insert(REPLICA.head).values(**head))
-        rows = [
-            {"position": n, "leaf": b"l%d" % n, "leaf_hash": bytes(32), "entry_id": None if n else "x"}
-            for n in range(1200)
-        ]
-        connection.execute(insert(LOG.entry), rows)
-    engine.dispose()
-
-
-def backed_up(home: Path, target: Path, passphrase: bytes = WORDS) -> Any:
-    return back_up(home, "tax", ("department",), target, passphrase, NOW)
-
-
-def rows_of(url: str) -> dict[str, list[tuple[Any, ...]]]:
-    """Everything in a database but the marker."""
-    engine = open_engine(url)
-    found = {}
-    with engine.connect() as connection:
-        for metadata in (tables.metadata, LOG.entry.metadata):
-            for table in metadata.sorted_tables:
-                if table is not tables.restored:
-                    found[table.name] = sorted(tuple(row) for row in connection.execute(select(table)))
-    engine.dispose()
-    return found
-
-
-def marker(url: str) -> list[Any]:
-    engine = open_engine(url)
-    with engine.connect() as connection:
-        found = list(connection.execute(select(tables.restored)))
-    engine.dispose()
-    return found
-
-
-def files_of(root: Path) -> dict[str, bytes]:
-    return {p.relative_to(root).as_posix(): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
 
 
 @pytest.fixture
@@ -228,120 +142,6 @@ def test_a_restore_into_an_empty_folder_is_fine(home: Path, tmp_path: Path) -> N
     (tmp_path / "new").mkdir()
     restore(tmp_path / "b", tmp_path / "new", WORDS, NOW)
     assert (tmp_path / "new" / "node.toml").is_file()
-
-
-# Truncated, changed, newer.
-
-
-@cache
-def small() -> bytes:
-    """A small backup's bytes, cheap to open."""
-    file = io.BytesIO()
-    head = Head("i" * 32, "tax", ("department",), "n", "g", NOW, 1, "0001", store=False, program="1")
-    with SealedWriter(file, WORDS, profile=FAST_TEST) as sealed:
-        writer = ArchiveWriter(sealed, head)
-        writer.add_bytes("home/node.toml", b"x" * 70_000)
-        writer.finish()
-    return file.getvalue()
-
-
-def read(data: bytes) -> tuple[Head, int]:
-    def take(_head: Head, _name: str, member: Any) -> None:
-        member.read()
-
-    return archive.read_archive(io.BytesIO(data), WORDS, take)
-
-
-@given(st.integers(0, len(small()) - 1))
-def test_a_backup_cut_anywhere_is_found(end: int) -> None:
-    with pytest.raises((SealedFileDamaged, StoreError)):
-        read(small()[:end])
-
-
-@given(st.integers(0, len(small()) - 1), st.integers(1, 255))
-def test_a_byte_changed_anywhere_is_found(at: int, change: int) -> None:
-    data = bytearray(small())
-    data[at] ^= change
-    with pytest.raises((SealedFileDamaged, WrongPassphrase, StoreError)):
-        read(bytes(data))
-
-
-def test_a_cut_backup_leaves_no_home(home: Path, tmp_path: Path) -> None:
-    backed_up(home, tmp_path / "b")
-    data = (tmp_path / "b").read_bytes()
-    for end in (len(data) - 1, len(data) - 70_000, len(data) // 2, 400, 0):
-        (tmp_path / "cut").write_bytes(data[:end])
-        with pytest.raises(SealedFileDamaged):
-            restore(tmp_path / "cut", tmp_path / "new", WORDS, NOW)
-        with pytest.raises(SealedFileDamaged):
-            verify(tmp_path / "cut", WORDS)
-        assert not list(tmp_path.glob("*new*"))
-
-
-def resealed(*members: tuple[str, bytes], manifest: bool = True, **changes: Any) -> bytes:
-    """An archive as somebody with the passphrase could make it."""
-    file = io.BytesIO()
-    head = Head("i" * 32, "tax", (), "n", "g", NOW, 1, "0001", store=False, program="9")
-    with SealedWriter(file, WORDS, profile=FAST_TEST) as sealed:
-        writer = ArchiveWriter(sealed, dataclasses.replace(head, **changes))
-        for name, data in members:
-            writer.add_bytes(name, data)
-        if manifest:
-            writer.finish()
-        else:
-            writer._tar.close()
-    return file.getvalue()
-
-
-def test_a_newer_format_or_revision_is_refused_with_a_remedy(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="newer"):
-        read(resealed(format=2))
-    (tmp_path / "b").write_bytes(resealed(("home/x", b""), revision="9999"))
-    for attempt in (
-        lambda: verify(tmp_path / "b", WORDS),
-        lambda: restore(tmp_path / "b", tmp_path / "n", WORDS, 1),
-    ):
-        with pytest.raises(StoreError, match="install"):
-            attempt()
-
-
-@pytest.mark.parametrize("name", ["home/../x", "home//x", "/x", "x", "home/", "home/.x", "database/other"])
-def test_no_member_leads_out_of_the_home(name: str) -> None:
-    with pytest.raises(StoreError):
-        read(resealed((name, b"x")))
-
-
-def test_a_manifest_must_be_there_and_true() -> None:
-    read(resealed(("home/x", b"x")))
-    with pytest.raises(StoreError):
-        read(resealed(("home/x", b"x"), manifest=False))
-    with pytest.raises(StoreError):
-        read(resealed(("home/x", b"x"), ("home/x", b"y")))
-    with pytest.raises(StoreError, match="manifest"):
-        read(resealed(("home/x", b"x"), (archive.MANIFEST, b'{"members": {}}'), manifest=False))
-
-
-def test_memory_is_bounded(tmp_path: Path) -> None:
-    """A member of 64 MiB passes through a few chunks."""
-    big = tmp_path / "big"
-    with big.open("wb") as file:
-        file.truncate(64 << 20)
-    head = Head("i" * 32, "tax", (), "n", "g", NOW, 1, "0001", store=False, program="9")
-    tracemalloc.start()
-    with (tmp_path / "b").open("wb") as file, SealedWriter(file, WORDS, profile=FAST_TEST) as sealed:
-        writer = ArchiveWriter(sealed, head)
-        writer.add_file("home/big", big)
-        writer.finish()
-
-    def skip(_head: Head, _name: str, member: Any) -> None:
-        while member.read(1 << 20):
-            pass
-
-    with (tmp_path / "b").open("rb") as file:
-        archive.read_archive(file, WORDS, skip)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 12 << 20
 
 
 # Kills.

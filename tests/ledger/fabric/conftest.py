@@ -8,13 +8,17 @@ from pathlib import Path
 import grpc
 import pytest
 
+from ledger.fabric.backend import FabricBackend
 from ledger.fabric.chaincode import Chaincode
 from ledger.fabric.gateway import Gateway, connect
 from ledger.fabric.identity import FabricIdentity
 from ledger.fabric.profile import ConnectionProfile
 from ledger.fabric.shim import ChaincodeServer
+from tests.ledger.conformance.fabric_engine import FabricEngine
+from tests.ledger.conformance.memory_engine import MemoryNetwork
 from tests.ledger.fabric.memory_fabric import Network
-from tests.ledger.fabric.memory_messages import PACKAGE
+from tests.ledger.fabric.memory_messages import ORGANISATIONS, PACKAGE
+from tests.ledger.fabric.memory_peer import Peer
 from tests.ledger.log_cases import cheap
 
 
@@ -45,3 +49,27 @@ def channel(profile: ConnectionProfile) -> Iterator[grpc.Channel]:
 @pytest.fixture
 def gateway(fabric: Network, profile: ConnectionProfile, channel: grpc.Channel) -> Gateway:
     return Gateway(profile, FabricIdentity.of(profile, fabric.clock), channel)
+
+
+@pytest.fixture
+def network() -> Iterator[MemoryNetwork]:
+    made = MemoryNetwork(cheap)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def engine(network: MemoryNetwork, tmp_path: Path) -> Iterator[FabricEngine]:
+    made = network.engine(tmp_path, cheap)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def backend(engine: FabricEngine) -> FabricBackend:
+    return engine.members[0]
+
+
+@pytest.fixture
+def peer(network: MemoryNetwork) -> Peer:
+    return network.network.peers[ORGANISATIONS[0]]
