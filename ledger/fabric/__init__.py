@@ -3,7 +3,7 @@
     profile      where the own peer is and as whom to speak
     identity     signed bytes of a Fabric identity
     gateway      endorse, submit, commit status, evaluate
-    shim         chaincode as a service: messages between a peer and the contract
+    shim         chaincode as a service: messages between a peer and the contract; chaincode_server serves it
     chaincode    the contract on that shim
     blocks       the own peer's blocks, and which leaves they hold
     derived      the log those leaves make, in this node's database

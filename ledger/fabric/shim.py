@@ -1,4 +1,4 @@
-"""Chaincode as a service: the server a peer connects to, and the messages of one stream.
+"""The chaincode shim: the messages of one peer's stream (its server: ``ledger.fabric.chaincode_server``).
 
 The peer calls ``protos.Chaincode/Connect`` and both sides send ChaincodeMessage:
 
@@ -19,8 +19,7 @@ Rules
   older one each key goes by itself. What is read and written is the same.
 - Every ERROR of a peer is raised in the transaction that asked, and ends it; it is never taken for data.
 - When the stream ends, every transaction under way on it ends with an error, and nothing is committed by it.
-  So does one whose request is not answered in time. A connection that died without a word is found by pings.
-- No more than ``STREAMS`` are open; a further one is refused, and does not wait.
+  So does one whose request is not answered in time.
 - Neither arguments nor values nor results are logged.
 - A handler is called with the arguments and a ``Stub``; what it returns is the result, ``Refused`` is a
   refusal. Any other exception is a fault: its type and the places it went through are logged, not its text,
@@ -46,19 +45,9 @@ from fabric_protos.peer import chaincode_pb2, chaincode_shim_pb2, proposal_pb2, 
 from google.protobuf.message import DecodeError
 
 from ledger.errors import LogError, Refused
-from ledger.fabric.gateway import MESSAGE_BYTES
-
-WORKERS = 32
-"""Transactions worked on at once, on all streams together."""
-
-STREAMS = 16
-"""Peers that may be connected at once."""
 
 ANSWER_SECONDS = 60.0
 """How long a peer may take for one request: twice what it gives a transaction by default."""
-
-PING_MS = 30_000
-"""Pause between pings on an idle connection."""
 
 OK = 200
 REFUSED = 500
@@ -117,7 +106,7 @@ class Batches:
 class Stub:
     """One transaction's way to the peer's state; belongs to one thread."""
 
-    def __init__(self, stream: _Stream, key: _Key) -> None:
+    def __init__(self, stream: Stream, key: _Key) -> None:
         self._stream = stream
         self._key = key
         self.answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -186,7 +175,7 @@ Handler: TypeAlias = Callable[[Call, Stub], bytes]
 """Works on one transaction: its result, or ``Refused``. Called from many threads."""
 
 
-class _Stream:
+class Stream:
     """One peer's connection."""
 
     def __init__(self, package: str, handler: Handler, pool: futures.Executor) -> None:
@@ -323,83 +312,6 @@ def _response(status: int, text: str, payload: bytes) -> bytes:
     response = proposal_response_pb2.Response(status=status, message=text, payload=payload)
     data: bytes = response.SerializeToString()
     return data
-
-
-class ChaincodeServer:
-    """The service peers connect to. ``start`` it, ``stop`` it."""
-
-    def __init__(self, handler: Handler, package: str, workers: int = WORKERS) -> None:
-        """Prepare a server.
-
-        Args:
-            handler: works on each transaction.
-            package: the package id under which the peers have installed this chaincode.
-            workers: transactions worked on at once.
-        """
-        self._handler = handler
-        self._package = package
-        self._pool = futures.ThreadPoolExecutor(workers, "chaincode")
-        self._streams = futures.ThreadPoolExecutor(STREAMS, "chaincode-stream")
-        options = [
-            ("grpc.max_receive_message_length", MESSAGE_BYTES),
-            ("grpc.max_send_message_length", MESSAGE_BYTES),
-            ("grpc.keepalive_permit_without_calls", 1),
-            ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-            ("grpc.http2.max_pings_without_data", 0),
-            ("grpc.keepalive_time_ms", PING_MS),
-            ("grpc.so_reuseport", 0),
-        ]
-        self._server = grpc.server(self._streams, options=options, maximum_concurrent_rpcs=STREAMS)
-        connect = grpc.stream_stream_rpc_method_handler(
-            self._connect,
-            request_deserializer=_Kind.FromString,
-            response_serializer=_Kind.SerializeToString,
-        )
-        service = grpc.method_handlers_generic_handler("protos.Chaincode", {"Connect": connect})
-        self._server.add_generic_rpc_handlers((service,))
-
-    def start(self, listen: str, credentials: grpc.ServerCredentials | None = None) -> int:
-        """Open the port and return its number; ``credentials`` for TLS.
-
-        Raises:
-            LogError: the port cannot be opened.
-        """
-        try:
-            if credentials is None:
-                port = self._server.add_insecure_port(listen)
-            else:
-                port = self._server.add_secure_port(listen, credentials)
-        except RuntimeError as error:
-            raise LogError(
-                "the chaincode's port cannot be opened: choose a free address of this host"
-            ) from error
-        self._server.start()
-        return int(port)
-
-    def wait(self) -> None:
-        """Wait until the server is stopped."""
-        self._server.wait_for_termination()
-
-    def end(self) -> None:
-        """Begin to stop: ``wait`` returns soon. May be called from a signal's handler."""
-        self._server.stop(grace=None)
-
-    def stop(self) -> None:
-        """Close every stream and wait for the threads."""
-        self._server.stop(grace=None).wait()
-        self._streams.shutdown()
-        self._pool.shutdown()
-
-    def _connect(self, messages: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
-        stream = _Stream(self._package, self._handler, self._pool)
-        context.add_callback(stream.close)
-        reader = threading.Thread(target=stream.read, args=(messages,), name="chaincode-reader", daemon=True)
-        reader.start()
-        try:
-            yield from stream.outgoing()
-        finally:
-            stream.close()
-            reader.join()
 
 
 def function(call: Call) -> tuple[str, Sequence[bytes]]:

@@ -12,7 +12,7 @@ import grpc
 
 from ledger.errors import LogError
 from ledger.fabric.chaincode import NAMES, Chaincode
-from ledger.fabric.shim import WORKERS, ChaincodeServer
+from ledger.fabric.chaincode_server import WORKERS, ChaincodeServer
 from node.errors import UsageError
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 from ledger import contract
 from ledger.entry import Entry
 from ledger.fabric.chaincode import Chaincode
-from ledger.fabric.shim import ChaincodeServer
+from ledger.fabric.chaincode_server import ChaincodeServer
 from ledger.replay import Apply
 from ledger.state import State
 from tests.ledger.conformance.fabric_engine import FabricEngine

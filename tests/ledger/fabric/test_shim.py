@@ -19,7 +19,8 @@ from fabric_protos.peer import (
 )
 
 from ledger.errors import LogError, Refused
-from ledger.fabric.shim import STREAMS, Call, ChaincodeServer, Stub
+from ledger.fabric.chaincode_server import STREAMS, ChaincodeServer
+from ledger.fabric.shim import Call, Stub
 
 Kind: Any = chaincode_shim_pb2.ChaincodeMessage
 ROUNDS = 8
