@@ -250,7 +250,5 @@ class Sequencer(FinishedLog[OrderedLog]):
         if self._is_running():
             self._quarantine(LogError("a thread of the log has failed; its trace is in this node's output"))
 
-    def _quarantine(self, error: LedgerError) -> LogError:
-        fatal = super()._quarantine(error)
+    def _release(self, fatal: LogError) -> None:
         self._submissions.close(fatal)
-        return fatal

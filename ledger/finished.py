@@ -6,6 +6,7 @@ how an entry is submitted, what their threads do and what to do about a quaranti
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import Generic, Protocol, TypeVar
 
@@ -13,6 +14,8 @@ from ledger.errors import ForkError, LedgerError, LogError, Quarantined, QuorumE
 from ledger.finishing import Finisher, Settings, SignedTree
 from ledger.proof import Receipt
 from ledger.state import State
+
+log = logging.getLogger("hedui.log")
 
 
 class OwnLog(SignedTree, Protocol):
@@ -90,11 +93,17 @@ class FinishedLog(Generic[L]):
     def _is_running(self) -> bool:
         return not self._stopping.is_set() and self._fatal is None
 
-    def _quarantine(self, error: LedgerError) -> LogError:
-        """Sign nothing from now on; what an error shows of two histories is kept."""
-        self._fatal = Quarantined(f"{error}. {self._remedy}")
-        if isinstance(error, ForkError) and error.notes:
-            self._settings.evidence(*error.notes)
+    def _quarantine(self, error: LedgerError) -> None:
+        """Sign nothing from now on, let nobody wait, and keep what an error shows of two histories."""
+        self._fatal = fatal = Quarantined(f"{error}. {self._remedy}")
         self._ready.set()
         self._finisher.stop()
-        return self._fatal
+        self._release(fatal)
+        if isinstance(error, ForkError) and error.notes:
+            try:
+                self._settings.evidence(*error.notes)
+            except OSError:
+                log.exception("the evidence of two histories could not be kept: free space in the home")
+
+    def _release(self, fatal: LogError) -> None:
+        """Tell those who wait for this log."""

@@ -47,7 +47,7 @@ from ledger.repair import LOST, rebuild, root_at, state_holds, tiles_hold
 from ledger.replay import Apply, Replay
 from ledger.state import State
 from ledger.states import CachedState, ReadState
-from ledger.store import EMPTY_HEAD, Head, Row, TileCache, TreeStore
+from ledger.store import EMPTY_HEAD, Head, Row, TileCache, TreeStore, whole_leaves
 from ledger.tables import LOG, REFUSAL
 from ledger.tiles import TILE_WIDTH, Tile, TileSource, TileWriter, encode_bundle
 
@@ -238,9 +238,10 @@ class OrderedLog:
         Raises:
             LogError: one is not what was stored; it is not given to anybody.
         """
+        end = min(end, self._ordered.size)
         with self._engine.connect() as connection:
-            found = self._store.whole_leaves(connection, begin, min(end, self._ordered.size))
-        return [leaf for _, leaf in found]
+            found = self._store.leaves(connection, begin, end)
+        return whole_leaves(found, begin, end, self._tiles.source())
 
     def content(self, tile: Tile) -> bytes:
         """Bytes of a public tile or bundle."""

@@ -31,6 +31,9 @@ POLICY = "policy"
 CHECKPOINT = "checkpoint"
 TRACE = "trace"
 TIMESTAMPS = "timestamps"
+FOLDER_MODE, FILE_MODE = 0o755, 0o644
+"""Everybody may read a public folder, whatever else its process keeps to itself."""
+
 GRACE = 30.0
 """Seconds for which a superseded partial tile stays."""
 
@@ -63,7 +66,7 @@ class PublicFolder:
 
     def open(self, policy: str, size: int, content: Content) -> None:
         """Write policy and newest tiles of the published ``size``, 0 for none, and remove leftovers."""
-        self._root.mkdir(parents=True, exist_ok=True)
+        make_public_folder(self._root)
         shutil.rmtree(self._part, ignore_errors=True)
         self._part.mkdir()
         self._put(POLICY, policy.encode("utf-8"))
@@ -94,7 +97,7 @@ class PublicFolder:
         self._replaced |= self._partial - partial
         self._partial = partial
         for tile in tiles_of(size, self._written):
-            if tile not in self._begun:
+            if tile not in self._begun or not (self._root / tile.path).exists():
                 self._put(tile.path, content(tile), sync=tile.width == TILE_WIDTH)
                 self._begun.add(tile)
         self._begun.clear()
@@ -135,6 +138,7 @@ class PublicFolder:
         part = self._part / "file"
         try:
             with part.open("wb") as file:
+                os.fchmod(file.fileno(), FILE_MODE)
                 file.write(data)
                 if sync:
                     file.flush()
@@ -145,7 +149,7 @@ class PublicFolder:
         try:
             part.replace(target)
         except FileNotFoundError:
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_public_folder(target.parent)
             part.replace(target)
 
     def _drop_superseded(self) -> None:
@@ -166,6 +170,14 @@ class PublicFolder:
             name = file.relative_to(self._root).as_posix()
             if name not in current and _is_tile(name):
                 self._drop(Tile.parse(name))
+
+
+def make_public_folder(path: Path) -> None:
+    """Make a folder that everybody may read, and those above it that are missing."""
+    if not path.is_dir():
+        make_public_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        path.chmod(FOLDER_MODE)
 
 
 def _is_tile(name: str) -> bool:

@@ -40,7 +40,7 @@ from ledger.repair import root_at
 from ledger.replay import Apply, Replay
 from ledger.state import State
 from ledger.states import CachedState, PinnedState, SharedState
-from ledger.store import EMPTY_HEAD, Head, Row, StoredTiles, TileCache, TreeStore
+from ledger.store import EMPTY_HEAD, Head, Row, StoredTiles, TileCache, TreeStore, whole_leaves
 from ledger.tables import REPLICA
 from ledger.tiles import TILE_WIDTH, TileSource, TileWriter
 
@@ -177,9 +177,15 @@ class Replica:
         return found[0]
 
     def leaves(self, begin: int, end: int) -> list[bytes]:
-        """Bytes of entries begin … end − 1, as far as they are here."""
+        """Bytes of entries begin … end − 1, as far as they are here.
+
+        Raises:
+            LogError: one has changed on the disk.
+        """
+        end = min(end, self.size)
         with self._engine.connect() as connection:
-            return [leaf for _, leaf in self._store.whole_leaves(connection, begin, min(end, self.size))]
+            found = self._store.leaves(connection, begin, end)
+        return whole_leaves(found, begin, end, self._tiles.source())
 
     def entry(self, index: int) -> Entry:
         """The entry at ``index``, void or not.

@@ -16,9 +16,9 @@ from ledger.merkle import HASH_BYTES
 from ledger.policy import Policy
 from ledger.public import CHECKPOINT, POLICY
 from ledger.reopen import VERIFIED
-from ledger.store import EMPTY_HEAD, TreeStore
+from ledger.store import EMPTY_HEAD, StoredTiles, TreeStore, whole_leaves
 from ledger.tables import REPLICA
-from ledger.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, encode_bundle
+from ledger.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, TileSource, encode_bundle
 
 
 class ReplicaSource:
@@ -79,5 +79,7 @@ class ReplicaSource:
             raise Missing(f"the replica of {self._place} holds no {name}")
         with self._engine.connect() as connection:
             if tile.level < 0:
-                return encode_bundle([leaf for _, leaf in self._store.whole_leaves(connection, begin, end)])
+                tree = TileSource(StoredTiles(connection, self._store))
+                found = self._store.leaves(connection, begin, end)
+                return encode_bundle(whole_leaves(found, begin, end, tree))
             return self._store.tile(connection, tile.level, tile.index)[: tile.width * HASH_BYTES]

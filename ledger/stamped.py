@@ -23,7 +23,7 @@ from pathlib import Path
 
 from ledger.errors import LedgerError, TileError, TimestampError, VerificationError
 from ledger.policy import Policy
-from ledger.public import CHECKPOINT, TIMESTAMPS
+from ledger.public import CHECKPOINT, FILE_MODE, TIMESTAMPS, make_public_folder
 from ledger.source import NOTE_LIMIT, Source
 from ledger.timestamp import MAX_TOKEN_BYTES, Authority, Post, Token, parse_token, stamp, verify_token
 
@@ -164,11 +164,12 @@ def _put(root: Path, name: str, data: bytes) -> None:
     beside.mkdir(exist_ok=True)
     part = beside / secrets.token_hex(8)
     with part.open("wb") as file:
+        os.fchmod(file.fileno(), FILE_MODE)
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
     target = root / name
-    target.parent.mkdir(exist_ok=True)
+    make_public_folder(target.parent)
     part.replace(target)
     with contextlib.suppress(OSError):
         beside.rmdir()

@@ -137,20 +137,6 @@ class TreeStore:
         rows = connection.execute(self._leaves, {"begin": begin, "end": end})
         return [(row.position, stored_bytes(row.leaf), stored_bytes(row.leaf_hash)) for row in rows]
 
-    def whole_leaves(self, connection: Connection, begin: int, end: int) -> list[tuple[int, bytes]]:
-        """(position, leaf) of every position begin … end − 1, each hashed anew.
-
-        Raises:
-            LogError: a leaf is not what was stored, or is not found: a damaged page hides whole rows.
-        """
-        found = self.leaves(connection, begin, end)
-        for expected, (position, leaf, hashed) in enumerate(found, begin):
-            if position != expected or leaf_hash(leaf) != hashed:
-                raise LogError(damaged(f"entry {expected}"))
-        if begin + len(found) < end:
-            raise LogError(damaged(f"entry {begin + len(found)}"))
-        return [(position, leaf) for position, leaf, _ in found]
-
     def length(self, connection: Connection) -> int:
         """One more than the last position; 0 without leaves."""
         column = self._tables.entry.c.position
@@ -257,6 +243,29 @@ class TreeStore:
         rows = [{"key": key, "value": encode(value)} for key, value in values.items()]
         if rows:
             connection.execute(upsert(connection, self._tables.state, "key"), rows)
+
+
+def whole_leaves(
+    found: Sequence[tuple[int, bytes, bytes]], begin: int, end: int, tree: HashSource
+) -> list[bytes]:
+    """The leaves of every position begin … end − 1, each hashed anew and compared with ``tree``.
+
+    A damaged page hides whole rows, and an index that leads to another row gives that row's leaf and hash
+    under this one's position: so neither the number of rows nor the stored hash is relied on.
+
+    Args:
+        found: as ``TreeStore.leaves`` gives them; its transaction has ended where ``tree`` reads in another
+        one, which would wait for a writer that waits for the first.
+
+    Raises:
+        LogError: a leaf is not what was stored, or is not found.
+    """
+    for expected, (position, leaf, _) in enumerate(found, begin):
+        if position != expected or leaf_hash(leaf) != tree.hash(0, expected):
+            raise LogError(damaged(f"entry {expected}"))
+    if begin + len(found) < end:
+        raise LogError(damaged(f"entry {begin + len(found)}"))
+    return [leaf for _, leaf, _ in found]
 
 
 def damaged(what: str) -> str:

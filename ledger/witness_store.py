@@ -21,13 +21,16 @@ class SqlWitnessStore:
     process wrote makes it fail, whereupon it is read again.
 
     A witness that has lost its record would cosign any tree as if it were the first. So the whole table is
-    read, not only what the index shows, and no row may have an origin that its own note does not have.
+    read, not only what the index shows, and no row may have an origin that its own note does not have. Nor
+    may a record be older than one this process has seen: so a database that was set back under a running
+    node (a standby that lagged, a file put in place) is found.
     """
 
     def __init__(self, engine: Engine, table: Table = WITNESS) -> None:
         self._engine = engine
         self._table = table
         self._kept: dict[str, WitnessRecord] = {}
+        self._newest: dict[str, WitnessRecord] = {}
         self._swapping = threading.Lock()
 
     def read(self, origin: str) -> WitnessRecord | None:
@@ -36,6 +39,7 @@ class SqlWitnessStore:
         return self._stored(origin) if kept is None else kept
 
     def _stored(self, origin: str) -> WitnessRecord | None:
+        newest = self._newest.get(origin)  # before the database is read: what comes meanwhile is newer
         by_origin = select(self._table).where(self._table.c.origin == origin)
         with self._engine.connect() as connection:
             rows = connection.execute(select(self._table)).all()
@@ -45,7 +49,13 @@ class SqlWitnessStore:
         known = [row for row in rows if row.origin == origin]
         if known != ([] if found is None else [found]):
             raise WitnessError(DAMAGED)
-        return None if found is None else WitnessRecord(found.size, found.root, found.time, found.note)
+        record = None if found is None else WitnessRecord(found.size, found.root, found.time, found.note)
+        if newest is not None and (record is None or not _follows(newest, record)):
+            raise WitnessError(DAMAGED)
+        with self._swapping:
+            if record is not None and self._newest.get(origin) is newest:
+                self._newest[origin] = record
+        return record
 
     def swap(self, origin: str, old: WitnessRecord | None, new: WitnessRecord) -> bool:
         """See ``WitnessStore``."""
@@ -53,7 +63,7 @@ class SqlWitnessStore:
             self._kept.pop(origin, None)
             done = self._swapped(origin, old, new)
             if done:
-                self._kept[origin] = new
+                self._kept[origin] = self._newest[origin] = new
             return done
 
     def _swapped(self, origin: str, old: WitnessRecord | None, new: WitnessRecord) -> bool:
@@ -67,6 +77,13 @@ class SqlWitnessStore:
                 update(self._table).where(*same, column.time == old.time).values(**values)
             )
             return done.rowcount == 1
+
+
+def _follows(old: WitnessRecord, new: WitnessRecord) -> bool:
+    """Whether a record can be a later one of the same history."""
+    if new.size == old.size and new.root != old.root:
+        return False
+    return new.size >= old.size and new.time >= old.time
 
 
 def _is_whole(row: Row[Any]) -> bool:

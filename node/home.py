@@ -5,6 +5,7 @@
     HOME/card.json                               the member's public card
     HOME/keys/                                   secrets, encrypted at rest
     HOME/node.db                                 the member's database (embedded default)
+    HOME/store.json                              that there has been a database (``node.lost``)
     HOME/publications/<dataset>/<publication>/   own and downloaded published sets
     HOME/ledger/                                 sequencer: the public log
     HOME/openings/<case>.json                    office: what opens a report, for the person and a court
@@ -21,9 +22,13 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_IMODE
 from typing import Any
 
 from node.errors import ConfigurationError
+
+PRIVATE = 0o077
+PRIVATE_FOLDERS = ("evidence", "keys", "openings", "publications")
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,11 @@ class Home:
         return self.root / "card.json"
 
     @property
+    def store(self) -> Path:
+        """Says that this node has had a database."""
+        return self.root / "store.json"
+
+    @property
     def keys(self) -> Path:
         """Secrets, encrypted at rest."""
         return self.root / "keys"
@@ -70,6 +80,17 @@ class Home:
     def publication(self, dataset: str, publication: str) -> Path:
         """Folder of one published set."""
         return self.root / "publications" / dataset / publication
+
+    def keep_private(self) -> None:
+        """Let nobody else read what this process writes here, nor what earlier ones have written.
+
+        The registrar's database names people in clear. The public log's files say for themselves who may read
+        them (``ledger.public``), and the home itself can be passed through on the way to them.
+        """
+        os.umask(PRIVATE)
+        for path in (*self.root.glob("*.db*"), *(self.root / name for name in PRIVATE_FOLDERS)):
+            if path.exists():
+                path.chmod(S_IMODE(path.stat().st_mode) & ~PRIVATE)
 
     def require(self) -> Home:
         """The home itself.

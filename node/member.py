@@ -35,6 +35,7 @@ from node.evidence import Evidence
 from node.gossip import Gossip
 from node.identity import MemberKeys, open_keys
 from node.ledger_client import LedgerClient
+from node.lost import open_store
 from node.memory import GuardedWitnessStore
 from node.network import NetworkFile, genesis_contacts
 from node.outbox import Outbox
@@ -52,7 +53,6 @@ from node.rpc.server import Peers, start_server
 from node.services import Services, system_clock
 from node.standing import Standing, standing_of
 from node.store.database import Store, check_database
-from node.store.migrate import migrate
 from node.surviving import Surviving
 from node.timestamps import Stamper
 from node.web.edge import open_web
@@ -93,7 +93,7 @@ class Member:
         keys = open_keys(configuration)
         self._database = database = open_engine(configuration.store_url)
         check_database(database)
-        migrate(database)
+        open_store(configuration.home, database, clock())
         network, policy = self._network, self._network.policy
         self._replica = Replica(database, network.network, network.genesis, policy, observe=observe)
         self._evidence = Evidence(configuration.home.evidence, policy, clock)

@@ -28,12 +28,13 @@ from sqlalchemy import delete
 
 from adapters.dataset import DatasetSpec, Prepared, definition_digest, read_dataset
 from keys.errors import SecretMissing
-from ledger.view import View
+from ledger.schema import EPOCH
+from ledger.view import View, dataset_owner
 from node.errors import Refusal, ServiceUnavailable
 from node.services import Services
 from node.store import tables
 from node.store.database import put
-from node.store.setfiles import SetFacts, write_set
+from node.store.setfiles import SET_FILE, SetFacts, write_set
 from node.sumkeys import paillier_key
 from node.workers import worker_pool
 from protocols.errors import PublicationError
@@ -94,6 +95,18 @@ class PublicationSecret:
     seed: bytes
 
 
+def published_sets(services: Services) -> dict[str, bool]:
+    """``<dataset>/<publication>`` of the live sets whose key is here, each with whether its files are too."""
+    found = {}
+    for row in services.store.all(tables.own_publication, state="published"):
+        if row["details"] == LOST:
+            continue
+        dataset, publication = str(row["dataset"]), str(row["publication"])
+        folder = services.publication_folder(dataset, publication)
+        found[f"{dataset}/{publication}"] = (folder / SET_FILE).is_file()
+    return found
+
+
 def secret_name(dataset: str, publication: str) -> str:
     """Name of a publication's secret in the vault."""
     return f"publication.{dataset}.{publication}"
@@ -145,9 +158,17 @@ class Publisher:
         Raises:
             AdapterError: the source cannot be read.
             ServiceUnavailable: the ledger is out of reach, or holds no sum key for an amount dataset yet.
-            Refusal: the contract refuses the publication.
+            Refusal, Refused: the contract refuses the publication; what surely will be is refused before the
+            source is read, and of the rest no row stays behind.
         """
         services = self._services
+        EPOCH(epoch, "epoch")
+        if "department" not in services.configuration.roles:
+            raise Refusal("role", "this node has not the role department, which publishes")
+        if dataset_owner(options.id) != services.member:
+            raise Refusal(
+                "not_owner", f"{options.id} is not this department's: an id begins with its owner's"
+            )
         services.ledger.sync()
         revision = self._revision(options.id, epoch)
         publication = f"{epoch}.{revision}"
@@ -172,7 +193,11 @@ class Publisher:
             "definition": definition_digest(options.spec).hex(),
             "secrecy": options.secrecy,
         }
-        self._record(options.id, publication, body)
+        try:
+            self._record(options.id, publication, body)
+        except Refusal:
+            shutil.rmtree(folder / "work", ignore_errors=True)
+            raise
         _forget_build(folder)
         return {"publication": publication, "quality": report, "count": facts.count, "root": facts.root}
 

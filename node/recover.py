@@ -28,8 +28,10 @@ from ledger.verify import Progress
 from node.config import Configuration
 from node.errors import ConfigurationError
 from node.home import write_file
+from node.lost import open_store
 from node.network import NetworkFile
-from node.store.migrate import migrate
+from node.services import system_clock
+from node.store.database import check_database
 
 PROBE_SECONDS = 2.0
 _EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  looked up, not bound
@@ -59,6 +61,7 @@ def recover(configuration: Configuration, source: Source, progress: Progress | N
 
     Raises:
         ConfigurationError: the node runs, or has not the role of sequencer.
+        StoreError: its database is damaged in its structure: restore that first.
         VerificationError, ForkError, LogError, TileError: see ``ledger.recovery.recover_log``.
     """
     home = configuration.home
@@ -71,7 +74,8 @@ def recover(configuration: Configuration, source: Source, progress: Progress | N
     evidence = home.root / "evidence"
     engine = open_engine(configuration.store_url)
     try:
-        migrate(engine)
+        check_database(engine)
+        open_store(home, engine, system_clock())
         done = recover_log(
             engine,
             source,

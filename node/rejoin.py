@@ -137,10 +137,17 @@ def _department(services: Services) -> None:
             elif not _has_key(services, kept, dataset, label):
                 log.error("the key of %s/%s is lost: publish %s again, or retire it", dataset, label, dataset)
                 values = {"state": "published", "details": LOST}
+            elif services.store.one(tables.own_publication, **key) is None:
+                values = {"state": "published", "details": _root(services, dataset, label)}
             else:
                 continue
             with services.store.writing() as connection:
                 put(connection, tables.own_publication, key, values)
+
+
+def _root(services: Services, dataset: str, label: str) -> str:
+    published = services.view.publication(dataset, label)
+    return "" if published is None else published.root
 
 
 def _has_key(services: Services, kept: set[str], dataset: str, label: str) -> bool:

@@ -35,6 +35,8 @@ from protocols.wire import check_pb2, check_pb2_grpc
 CHUNK_BYTES = 256 * 1024
 CHUNK_LEAVES = 256
 DOWNLOAD_SECONDS = 3600
+VERIFYING = frozenset({"office", "auditor"})
+"""Roles that take over publications."""
 
 Progress = Callable[[int, int], None]
 
@@ -69,6 +71,8 @@ def send_publication(
 def verify_publications(services: Services, progress: Callable[[str, int, int], None]) -> list[str]:
     """Take over and verify every current publication this member has not verified; record each.
 
+    For offices and auditors; anybody else is refused before anything is asked for.
+
     Args:
         progress: called with dataset, leaves done and leaves in all.
 
@@ -76,9 +80,12 @@ def verify_publications(services: Services, progress: Callable[[str, int, int], 
         ``<dataset>/<publication>`` of those recorded now.
 
     Raises:
-        PublicationError, CiphertextError: a set is not what the ledger says; it is not recorded.
+        Refusal: this member is neither.
+        PublicationError, CiphertextError, StoreError: a set is not what the ledger says; it is not recorded.
         ServiceUnavailable: a department does not answer.
     """
+    if not VERIFYING.intersection(services.configuration.roles):
+        raise Refusal("role", "publications are verified by offices and auditors: this node is neither")
     services.ledger.sync()
     view, recorded = services.view, []
     for dataset in view.datasets():
@@ -87,7 +94,9 @@ def verify_publications(services: Services, progress: Callable[[str, int, int], 
         if publication is None or view.retired(dataset, label):
             continue
         if services.store.one(tables.verified_publication, dataset=dataset, publication=label) is None:
-            _take_over(services, publication, partial(progress, dataset))
+            obtain = _examine_own if publication.owner == services.member else _take_over
+            obtain(services, publication, partial(progress, dataset))
+            _note_verified(services, publication)
         if not view.verified(dataset, label, services.member):
             body = {"dataset": dataset, "publication": label, "root": publication.root}
             services.ledger.submit("dataset.verified", secrets.token_hex(16), body)
@@ -96,27 +105,43 @@ def verify_publications(services: Services, progress: Callable[[str, int, int], 
 
 
 def _take_over(services: Services, publication: Publication, progress: Progress) -> None:
-    """Download one publication, verify it while it is written, keep it."""
+    """Download one publication beside its place, verify it while it is written, and put it there whole."""
     folder = services.publication_folder(publication.dataset, publication.label)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    part = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
     key = paillier_key(services.view) if publication.kind == "amount" else None
-    verifier = _verifier(publication, key)
     stub = check_pb2_grpc.DepartmentStub(services.channels.to(publication.owner))
     request = check_pb2.DownloadRequest(dataset=publication.dataset, publication=publication.label)
     try:
         parts = iter(stub.Download(request, timeout=DOWNLOAD_SECONDS))
-        leaves = _verified(_leaves(parts, publication.count, key, folder / "download.tags"), verifier)
-        counted = _counted(leaves, publication.count, progress)
-        write_set(folder, publication.dataset, publication.label, publication.kind, counted)
+        leaves = _leaves(parts, publication.count, key, part / "download.tags")
+        verifier = _verifier(publication, key)
+        counted = _counted(_verified(leaves, verifier), publication.count, progress)
+        write_set(part, publication.dataset, publication.label, publication.kind, counted)
         verifier.finish()
+        (part / "download.tags").unlink()
+        shutil.rmtree(folder, ignore_errors=True)
+        part.rename(folder)
     except grpc.RpcError as error:
-        shutil.rmtree(folder, ignore_errors=True)
         raise_from_wire(error, publication.owner)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    (folder / "download.tags").unlink()
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _examine_own(services: Services, publication: Publication, progress: Progress) -> None:
+    """Verify a set of this very member from its files, which stay as they are."""
+    folder = services.publication_folder(publication.dataset, publication.label)
+    key = paillier_key(services.view) if publication.kind == "amount" else None
+    verifier = _verifier(publication, key)
+    with contextlib.closing(PublishedSet(folder)) as published:
+        leaves = (published.leaf(index) for index in range(published.facts.count))
+        for _ in _counted(_verified(leaves, verifier), publication.count, progress):
+            pass
+    verifier.finish()
+
+
+def _note_verified(services: Services, publication: Publication) -> None:
     with services.store.writing() as connection:
         connection.execute(
             insert(tables.verified_publication).values(

@@ -18,7 +18,8 @@ digest too. Every key read is in the transaction's read set, so two transactions
 seen different states: who comes second is flagged MVCC_READ_CONFLICT, and is endorsed anew.
 
 What an accepted entry surely reads is asked for at once (``ledger.contract.foreseen``), since every question
-to a peer costs a way there and back; an intent would have some forty.
+to a peer costs a way there and back; an intent would have some forty. Only what members have signed within
+the time is read for: an older peer is asked for each key by itself, and anybody can name a thousand.
 
 **Hot keys.** An intent, an answer, a release or a close writes only keys that hold its own query id, slot
 or entry id, and reads only those and what rare entries write (members, publications, rules, grants). So any
@@ -38,17 +39,18 @@ depends on a void entry is void as well.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from ledger import contract
 from ledger.canonical import decode, encode
-from ledger.contract import foreseen
+from ledger.contract import foreseen, signers
 from ledger.entry import Entry, parse
 from ledger.errors import EntryError, LogError, Refused
 from ledger.fabric.shim import Call, Stub, function
 from ledger.periods import check_time
 from ledger.replay import Apply
+from ledger.view import View
 
 CLOCK_SECONDS = 120
 NAMES = ("hedui",)
@@ -157,13 +159,15 @@ class Chaincode:
             entry = parse(leaf)
         except EntryError as error:
             raise Refused(error.code, str(error)) from error
-        foresee(state, entry)
+        keys = foreseen.signer_keys(entry)
+        state.ahead([*foreseen.place(entry), *keys])
         digest = hashlib.sha256(leaf).hexdigest()
         place = f"id/{entry.id}"
         known = state.get(place)
         if known is not None and known["leaf"] == digest:
             raise Refused("recorded", "exactly this entry is on the ledger")
         self._check_clock(entry, stamp)
+        foresee(state, entry, keys)
         self._apply(state, entry, entry.time)
         state.put(place, {"leaf": digest, "type": entry.type})
 
@@ -176,12 +180,18 @@ class Chaincode:
                 )
 
 
-def foresee(state: ChaincodeState, entry: Entry) -> None:
-    """Read what the contract is going to: what the entry names, then the members whose keys have signed."""
-    keys = foreseen.signer_keys(entry)
-    state.ahead([*foreseen.place(entry), *keys, *foreseen.named(entry)])
+def foresee(state: ChaincodeState, entry: Entry, keys: Sequence[str]) -> None:
+    """Read what the contract is going to where members have signed; for a stranger nothing is read."""
     records = (state.get(key) for key in keys)
     state.ahead(f"member/{record['member']}" for record in records if record is not None)
+    named = foreseen.named(entry)
+    if not named:
+        return
+    try:
+        signers.verify(entry, signers.identify(entry, View(state).member_by_key))
+    except Refused:
+        return  # the contract says why
+    state.ahead(named)
 
 
 def _find(state: ChaincodeState, name: bytes) -> bytes:

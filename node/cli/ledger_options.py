@@ -50,11 +50,12 @@ def _replica(home: Path) -> Source:
     """The replica of a node's home."""
     from ledger.database import open_engine  # noqa: PLC0415  only a home has a database
     from ledger.source_replica import ReplicaSource  # noqa: PLC0415
-    from node.store.migrate import migrate  # noqa: PLC0415
+    from node.lost import open_store  # noqa: PLC0415
+    from node.services import system_clock  # noqa: PLC0415
 
     configuration = read_configuration(home)
     engine = open_engine(configuration.store_url)
-    migrate(engine)
+    open_store(configuration.home, engine, system_clock())
     return ReplicaSource(engine, NetworkFile.read(configuration.home.network).policy, str(home))
 
 

@@ -92,7 +92,9 @@ def run(home: Path, with_parent: bool) -> None:
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
     )
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    member = Member(read_configuration(home))
+    configuration = read_configuration(home)
+    configuration.home.keep_private()
+    member = Member(configuration)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())

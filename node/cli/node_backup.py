@@ -16,12 +16,12 @@ from node.config import environment_passphrase, passphrase_path, read_configurat
 from node.errors import ConfigurationError
 from node.home import Home
 from node.identity import open_keys
+from node.lost import open_store
 from node.network import NetworkFile
 from node.rejoin import take_up, take_up_other
 from node.restore import restore as put_back
 from node.restore import verify
 from node.services import system_clock
-from node.store.migrate import migrate
 from node.witnessing import other_log, own_cosigner
 
 PATH = click.Path(path_type=Path)
@@ -91,7 +91,7 @@ def rejoin(home: Path, checkpoint: Path) -> None:
     origin = Checkpoint.parse(Note.parse(note).text).origin
     engine = open_engine(configuration.store_url)
     try:
-        migrate(engine)
+        open_store(configuration.home, engine, system_clock())
         if origin == policy.origin:
             size = take_up(engine, policy, note, cosigner).checkpoint.size
         else:

@@ -11,7 +11,7 @@ import sys
 import click
 
 from node.cli.lazy import LazyGroup
-from node.errors import EXIT_USAGE, KNOWN_ERRORS, error_code, exit_code
+from node.errors import EXIT_UNAVAILABLE, EXIT_USAGE, KNOWN_ERRORS, error_code, exit_code
 
 INTERRUPTED = 130
 COMMANDS = (
@@ -60,4 +60,12 @@ def run() -> None:
     except KNOWN_ERRORS as error:
         click.echo(f"hedui: {plain(str(error))} [{error_code(error)}]", err=True)
         sys.exit(exit_code(error))
+    except OSError as error:
+        where = "" if error.filename is None else f"{error.filename}: "
+        click.echo(
+            f"hedui: {plain(where)}{error.strerror or error}: see that it is there, may be written and "
+            "that its disk is not full [file]",
+            err=True,
+        )
+        sys.exit(EXIT_UNAVAILABLE)
     sys.exit(status if isinstance(status, int) else 0)

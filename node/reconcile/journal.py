@@ -28,8 +28,9 @@ from ledger.database import open_engine
 from node.closing import recorded_list
 from node.config import Configuration
 from node.inquiry import Inquiry
+from node.lost import open_store
 from node.network import NetworkFile
-from node.services import instant
+from node.services import instant, system_clock
 from node.store import tables
 from node.store.database import Store
 from node.store.migrate import migrate
@@ -143,6 +144,7 @@ def read_home(configuration: Configuration) -> Journal:
     network = NetworkFile.read(configuration.home.network).network
     engine = open_engine(configuration.store_url)
     try:
+        open_store(configuration.home, engine, system_clock())
         return read_journal(engine, network, configuration.member, configuration.roles)
     finally:
         engine.dispose()

@@ -22,7 +22,7 @@ from node import consents, rulebook
 from node.check import Office
 from node.documents import read_list, read_object, read_texts
 from node.errors import Refusal
-from node.publish import DatasetOptions, Publisher
+from node.publish import DatasetOptions, Publisher, published_sets
 from node.report.build import write_report
 from node.retire import retire
 from node.rpc.server import Peers
@@ -65,6 +65,8 @@ class OperatorEdge(operator_pb2_grpc.OperatorServicer):
         services = self._services
         checkpoint, standing = services.ledger.replica.checkpoint, self._standing()
         evidence = services.ledger.evidence
+        published = published_sets(services)
+        missing = sorted(name for name, is_whole in published.items() if not is_whole)
         status = {
             "member": services.member,
             "roles": list(services.configuration.roles),
@@ -72,13 +74,15 @@ class OperatorEdge(operator_pb2_grpc.OperatorServicer):
             "replayed": services.ledger.replica.size,
             "ledger": standing.ledger,
             "final_age": standing.final_age,
-            "healthy": not standing.quarantined and not evidence,
+            "healthy": not standing.quarantined and not evidence and not missing,
             "cosigned": 0 if checkpoint is None else len(checkpoint.cosigned),
             "quorum": services.ledger.policy.quorum,
             "waiting": services.outbox.waiting(),
             "evidence": evidence,
             "restored": services.memory.state(),
             "spent": services.stopwatch.read(),
+            "published": sorted(published),
+            "missing": missing,
             "sumkey": services.view.sumkey() is not None,
             "datasets": [
                 f"{publication.dataset}/{publication.label}"

@@ -25,6 +25,8 @@ from protocols.profiles import TAG_BYTES
 from protocols.psi.publication import AbsenceProof, MatchProof
 
 HASH = 32
+SET_FILE = "set.json"
+"""Written last: where it is, the set is whole."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def write_set(folder: Path, dataset: str, publication: str, kind: str, leaves: I
     ):
         root = merkle.root_from(count, TreeFile(view, count))
     facts = SetFacts(dataset, publication, kind, width - TAG_BYTES, count, root.hex())
-    write_file(folder / "set.json", json.dumps(asdict(facts), indent=1).encode())
+    write_file(folder / SET_FILE, json.dumps(asdict(facts), indent=1).encode())
     return facts
 
 
@@ -140,7 +142,7 @@ class PublishedSet:
             StoreError: the folder holds no whole set.
         """
         try:
-            self.facts = SetFacts(**json.loads((folder / "set.json").read_text()))
+            self.facts = SetFacts(**json.loads((folder / SET_FILE).read_text()))
             self._tags = _map(folder / "tags.bin")
             self._tree_view = _map(folder / "tree.bin")
             self._ciphertexts = _map(folder / "ciphertexts.bin") if self.facts.ciphertext_bytes else None

@@ -87,4 +87,5 @@ def check(home: str, bridge: str, now: int, case: str, persons: list[str], point
     office.close(finished, b"report")
     while services.outbox.waiting():
         time.sleep(0.01)
+    services.outbox.close()  # what was sent is noted, too
     assert finished.verdict.outcome in {"dibao", "none"}, finished.verdict.outcome

@@ -144,8 +144,8 @@ def test_a_damaged_witness_cosigns_nothing_wrong(memory, whole, fault_seed, nth)
             status, _ = client.add_checkpoint(body)
             assert status in {409, 422}
             assert client.latest() is not None
-        except (LedgerError, SQLAlchemyError, UnicodeDecodeError):
-            pass
+        except (LedgerError, ConnectionResetError):
+            pass  # refused, or does not answer
     place.close()
 
 

@@ -46,7 +46,7 @@ POINTS = (
 )
 SHORT = {"tax", "desk", "trust"}
 """Three of six witnesses away: no quorum."""
-PERSONS = iter(range(300, 1000))
+PERSONS = iter(range(300, 100_000))
 NUMBERS = st.integers(0, 4)
 
 

@@ -171,7 +171,7 @@ def asking(nursery: Nursery, folder: Path) -> Iterator[tuple[County, Away]]:
 
 
 def numbers() -> Iterator[int]:
-    yield from range(200, 1000)
+    yield from range(200, 100_000)
 
 
 PERSONS = numbers()
@@ -226,6 +226,7 @@ def test_a_department_killed_while_it_refuses(county: County, hib: Away, fault_s
     assert [one["result"] for one in answers if one["dataset"] == "hib.selfpaid"] == ["refused:certificate"]
     ask(net, hib, request)
     assert len(county.wait_for("query.answer", query, 5)) == 5
+    hib.stop()
 
 
 def ask(net: Network, away: Away, request: check_pb2.AnswerRequest) -> None:
@@ -273,6 +274,8 @@ def test_a_trustee_killed_while_it_opens(county: County, hib: Away, trust: Away,
     assert len(county.wait_for("share.release", again.inquiry.query, 1)) == 1
     assert len(set(shares)) == 1
     assert len(county.on_ledger("query.intent", again.inquiry.query)) == 1
+    hib.stop()
+    trust.stop()
 
 
 @pytest.mark.parametrize("point", OFFICE)

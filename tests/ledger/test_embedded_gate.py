@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import threading
 import time
@@ -105,6 +106,25 @@ def test_a_second_sequencer_is_caught_while_running(world):
     with pytest.raises(LedgerError):
         log.submit(leaf())
     wait_for(lambda: log.quarantined is not None)
+    clone.close()
+
+
+def test_evidence_that_cannot_be_kept_leaves_nobody_waiting(world, caplog):
+    def full(first, second):
+        raise OSError(errno.ENOSPC, "no room")
+
+    log = world.started(evidence=full, submit=5)
+    log.submit(leaf())
+    clone = World(world.folder / "clone")
+    clone.folder.mkdir()
+    clone.clients = world.clients
+    shutil.copy(world.folder / "log.db", clone.folder / "log.db")
+    clone.started().submit(leaf())
+    with pytest.raises(Quarantined):
+        log.submit(leaf())
+    wait_for(lambda: "could not be kept" in caplog.text)
+    with pytest.raises(Quarantined):
+        log.submit(leaf())
     clone.close()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -95,3 +97,37 @@ def test_after_a_full_disk_it_goes_on_with_the_tile_that_is_missing(tmp_path: Pa
     folder.write(1, content)
     folder.publish(b"", 1)
     assert sorted(asked) == ["tile/0/000.p/1", "tile/0/000.p/1", "tile/entries/000.p/1"]
+
+
+def test_what_was_removed_to_make_room_is_written_again(
+    log: Growing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.add(*(leaf() for _ in range(5)))
+    put, left = log.folder._replace, [3]
+
+    def full(name: str, data: bytes, *, sync: bool) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, "no room")
+        put(name, data, sync=sync)
+
+    monkeypatch.setattr(log.folder, "_replace", full)
+    with pytest.raises(OSError, match="no room"):
+        log.stage(*(leaf() for _ in range(295)))
+    monkeypatch.undo()
+    (log.root / "tile/entries/000").unlink()
+    log.add()
+    assert verify_folder(log.root, apply=cheap).size == 300
+
+
+def test_everybody_may_read_it_though_its_process_keeps_the_rest_to_itself(tmp_path: Path) -> None:
+    root = tmp_path / "home" / "public"
+    before = os.umask(0o077)
+    try:
+        log = Growing(root)
+        log.add(leaf())
+    finally:
+        os.umask(before)
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in root.rglob("*") if path.is_file()}
+    folders = {stat.S_IMODE(path.stat().st_mode) for path in (root, *root.rglob("*")) if path.is_dir()}
+    assert (modes, folders) == ({0o644}, {0o755})

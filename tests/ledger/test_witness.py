@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import select
 
 from keys.signing import SigningKey
 from ledger.checkpoint import Checkpoint, sign_checkpoint
@@ -13,7 +14,7 @@ from ledger.database import check, open_engine, writing
 from ledger.errors import WitnessError
 from ledger.merkle import EMPTY_ROOT, consistency_path, leaf_hash
 from ledger.note import Note, NoteSigner, Signature
-from ledger.tables import create_tables
+from ledger.tables import WITNESS, create_tables
 from ledger.witness import SIZE_TYPE, AddCheckpoint, MemoryWitnessStore, Witness, WitnessRecord
 from ledger.witness_store import SqlWitnessStore
 from tests.ledger.log_cases import COSIGNERS, LOG, MOMENT, signed_head, some_leaves, tree_of
@@ -200,3 +201,28 @@ def test_a_record_that_the_index_does_not_show_is_not_taken_for_none(tmp_path):
     assert check(engine) is None
     with pytest.raises(WitnessError, match="changed on the disk"):
         SqlWitnessStore(engine).read(name)
+
+
+@pytest.mark.parametrize("back_to", ["before", "nothing"])
+def test_a_database_set_back_under_a_running_witness_is_found(tmp_path, back_to):
+    """A standby that lagged, a file put in place: it would cosign a second history of the same sizes."""
+    engine = open_engine(f"sqlite:///{tmp_path / 'witness.db'}")
+    create_tables(engine)
+    witness = Witness(COSIGNERS[0], [LOG.verifier], SqlWitnessStore(engine))
+    assert witness.add_checkpoint(body(0, 8), MOMENT)[0] == 200
+    with engine.connect() as connection:
+        old = connection.execute(select(WITNESS)).one()._mapping
+    assert witness.add_checkpoint(body(8, 20), MOMENT + 5)[0] == 200
+    with writing(engine) as connection:
+        connection.execute(WITNESS.delete())
+        if back_to == "before":
+            connection.execute(WITNESS.insert().values(**old))
+    with pytest.raises(WitnessError, match="changed on the disk"):
+        witness.add_checkpoint(body(20, 20), MOMENT + 6)
+    fork = [*LEAVES[:8], *some_leaves(30)[18:]]
+    for first in (0, 8):
+        tree = tree_of(fork[:20])
+        path = () if first == 0 else consistency_path(8, 20, tree)
+        request = AddCheckpoint(first, path, signed_head(fork[:20]).format()).format()
+        with pytest.raises(WitnessError, match="changed on the disk"):
+            witness.add_checkpoint(request, MOMENT + 7)

@@ -15,6 +15,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Callable
+from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -87,7 +88,8 @@ def resident(digits: str) -> str:
 
 def stranger(number: int) -> str:
     """A valid identifier that stands in no dataset."""
-    return resident(f"33102219700101{number:03d}")
+    born = date(1970, 1, 1) + timedelta(days=number // 1000)
+    return resident(f"331022{born:%Y%m%d}{number % 1000:03d}")
 
 
 ANNA, BAO, CHEN, DENG, FANG = (resident(f"3310221980010100{number}") for number in range(1, 6))

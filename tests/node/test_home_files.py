@@ -89,3 +89,17 @@ def test_paths_stay_within_the_home(tmp_path: Path) -> None:
 def test_a_folder_without_a_node(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="hedui node init"):
         Home(tmp_path).require()
+
+
+def test_a_running_node_keeps_its_home_to_itself(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    write_file(tmp_path / "node.db", b"", 0o644)
+    (tmp_path / "publications" / "tax.income").mkdir(parents=True)
+    before = os.umask(0o022)
+    try:
+        home.keep_private()
+        write_file(tmp_path / "new", b"")
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("node.db", "publications", "new")]
+    assert modes == [0o600, 0o700, 0o600]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from adapters.identifiers import canonical_bytes
+from ledger.errors import Refused
 from node import publish as publishing
 from node.errors import Refusal, ServiceUnavailable
 from node.publish import DatasetOptions, Publisher, open_secret
@@ -19,7 +20,7 @@ from protocols.errors import PublicationError
 from protocols.psi.publication import SetVerifier, published_leaves
 from protocols.psi.tags import tag_rows
 from protocols.psi.voprf import public_key
-from tests.node.ledger_in_memory import EPOCH, Network, shared, stranger
+from tests.node.ledger_in_memory import EPOCH, SOURCES, Network, shared, stranger
 
 LABEL = f"{EPOCH}.1"
 PEOPLE = [stranger(number) for number in range(400, 405)]
@@ -229,3 +230,36 @@ def test_a_refused_publication_can_be_made_again(net: Network) -> None:
     row = net.services["police"].store.one(tables.outbox, id=name)
     assert row is not None
     assert row["state"] in ("final", "waiting")
+
+
+@pytest.mark.parametrize(
+    ("member", "dataset", "epoch", "code"),
+    [
+        ("tax", "tax.income", "nov 2026", "bad_field"),
+        ("tax", "tax.income", "2026.11", "bad_field"),
+        ("office", "office.income", EPOCH, "role"),
+        ("tax", "hib.selfpaid", EPOCH, "not_owner"),
+    ],
+)
+def test_what_surely_is_refused_is_so_before_the_source_is_read(
+    net: Network, member: str, dataset: str, epoch: str, code: str
+) -> None:
+    services = net.services[member]
+    options = net.options(dataset, "no such column at all\n")
+    with pytest.raises((Refusal, Refused)) as refused:
+        Publisher(services).publish(options, epoch, lambda *_: None)
+    assert refused.value.code == code
+    home = services.configuration.home.root
+    assert list(home.rglob("work")) == []
+
+
+def test_of_a_refused_publication_no_row_stays(net: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    services = net.services["tax"]
+
+    def refuse(self: Publisher, dataset: str, publication: str, body: dict[str, Any]) -> None:
+        raise Refusal("rows_not_padded", "no")
+
+    monkeypatch.setattr(Publisher, "_record", refuse)
+    with pytest.raises(Refusal, match="no"):
+        net.publish("tax.refused", SOURCES["tax.income"])
+    assert not (services.publication_folder("tax.refused", f"{EPOCH}.1") / "work").exists()

@@ -214,6 +214,17 @@ def test_keys_destroyed_since_stay_destroyed_and_lost_ones_are_named(own: Networ
     assert tax.view.retired("tax.income", "2026-11.1")
 
 
+def test_sets_whose_keys_are_there_are_known_again_after_the_database_was_lost(own: Network) -> None:
+    tax = own.services["tax"]
+    before = {(r["dataset"], r["publication"]): r for r in tax.store.all(tables.own_publication)}
+    with tax.store.writing() as connection:
+        connection.execute(delete(tables.own_publication))
+    set_back(tax)
+    come_back(tax)
+    assert {(r["dataset"], r["publication"]): r for r in tax.store.all(tables.own_publication)} == before
+    assert check(own, own.case(stranger(16))).verdict.outcome != "incomplete"
+
+
 def test_a_consent_withdrawn_since_is_withdrawn(net: Network) -> None:
     desk, case = net.services["desk"], net.case(stranger(16))
     consents.withdraw(desk, case.case, case.household[0].id)

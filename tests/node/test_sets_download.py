@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 
 from node.errors import NodeError, Refusal, ServiceUnavailable
+from node.publish import published_sets
 from node.rpc.status import raise_from_wire
-from node.sets import verify_publications
+from node.sets import _examine_own, verify_publications
 from node.store import tables
 from node.store.setfiles import PublishedSet
 from protocols.errors import ProtocolError
@@ -177,3 +179,43 @@ def test_only_offices_and_auditors_download(net: Network) -> None:
             list(stub.Download(request, timeout=5))
         with pytest.raises(Refusal, match=code):
             raise_from_wire(caught.value, "police")
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_department_is_refused_and_keeps_its_own_sets(net: Network) -> None:
+    name = published(net, MEMBERS)
+    services = net.services["police"]
+    folder = services.publication_folder(name, LABEL)
+    before = files(folder)
+    with pytest.raises(Refusal) as refused:
+        verify_publications(services, lambda *_: None)
+    assert refused.value.code == "role"
+    assert files(folder) == before
+    assert published_sets(services)[f"{name}/{LABEL}"]
+    kept = folder.rename(folder.with_name("kept"))
+    assert not published_sets(services)[f"{name}/{LABEL}"]
+    kept.rename(folder)
+
+
+@pytest.mark.parametrize("text", [MEMBERS, AMOUNTS], ids=["members", "amounts"])
+def test_a_member_that_is_both_verifies_its_own_sets_where_they_lie(net: Network, text: str) -> None:
+    """Its own folder is the only place where the set is: nothing is downloaded into it."""
+    name = published(net, text)
+    services = net.services["police"]
+    folder = services.publication_folder(name, LABEL)
+    before = files(folder)
+    publication = services.view.publication(name, LABEL)
+    assert publication is not None
+    told: list[tuple[int, int]] = []
+    _examine_own(services, publication, lambda *done: told.append(done))
+    assert files(folder) == before
+    assert told[-1] == (publication.count, publication.count)
+    tags = bytearray(before["tags.bin"])
+    tags[8 * (publication.count // 2)] ^= 1
+    (folder / "tags.bin").write_bytes(tags)
+    with pytest.raises(ProtocolError):
+        _examine_own(services, publication, lambda *_: None)
+    (folder / "tags.bin").write_bytes(before["tags.bin"])
