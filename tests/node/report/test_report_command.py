@@ -127,8 +127,12 @@ def test_html_prints_a_report_again(place: Path) -> None:
     assert run("html", place / "report.json", place / "page.html").exit_code == 0
     assert "2026-000004" in (place / "page.html").read_text()
     assert "王*" not in (place / "page.html").read_text()
-    run("html", place / "report.json", place / "page.html", "--openings", place / "openings.json")
-    assert "王*" in (place / "page.html").read_text()
+    again = run("html", place / "report.json", place / "page.html")
+    assert isinstance(again.exception, UsageError)
+    assert "王*" not in (place / "page.html").read_text()
+    done = run("html", place / "report.json", place / "other.html", "--openings", place / "openings.json")
+    assert "王*" in (place / "other.html").read_text()
+    assert done.output.startswith(f"{place / 'other.html'}: ")
 
 
 def test_html_refuses_what_is_no_report(place: Path) -> None:
