@@ -19,6 +19,7 @@ from node.cli.ledger_options import (
     POLICY,
     SOURCE,
     opened,
+    policy_place,
     progress_of,
     reporter,
     say_fingerprint,
@@ -44,8 +45,8 @@ def verify(source: str, policy: Path | None, *, tsa_ca: Path | None, as_json: bo
     with none pinned for this log, only that the log agrees with itself: anybody can make such a log.
     """
     log, shown = opened(source), reporter()
-    pinned = trusted_bytes(None, log) if policy is None else policy.read_bytes()
     try:
+        pinned = trusted_bytes(policy, log)
         found = _verified(log, pinned, tsa_ca, progress_of(shown, "ledger.verifying"))
     except VerificationError as error:
         if not as_json:
@@ -55,7 +56,7 @@ def verify(source: str, policy: Path | None, *, tsa_ca: Path | None, as_json: bo
         click.echo(json.dumps({"valid": False, "failures": [failed]}, ensure_ascii=False))
         click.get_current_context().exit(EXIT_INVALID)
     if pinned is None:
-        say_fingerprint(shown, found.policy, f"{log.place}/policy")
+        say_fingerprint(shown, found.policy, policy_place(source))
     if as_json:
         click.echo(json.dumps(_whole(found, "own" if pinned is None else "pinned")))
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from node.cli.consent import consent
 from node.cli.dataset import dataset
+from node.cli.demo import program
 from node.cli.share import share
 from node.errors import EXIT_USAGE, UsageError, exit_code
 
@@ -63,3 +65,21 @@ def test_a_month_of_no_calendar(tmp_path: Path, month: str) -> None:
 def test_a_list_that_is_no_digest(tmp_path: Path, digest: str) -> None:
     done = run(share, "except", tmp_path, "ab" * 16, "--list", digest, "--reason", "appeal")
     assert refused(done).startswith(f"--list {digest} is no digest")
+
+
+def test_a_command_to_paste_starts_the_program_as_it_was_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its path, by its name where that is found, or by its module."""
+    folder = tmp_path / "a b"
+    folder.mkdir()
+    script = folder / "hedui"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "argv", [str(script), "demo"])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert program() == [str(script)]
+    monkeypatch.setenv("PATH", str(folder))
+    assert program() == ["hedui"]
+    monkeypatch.setattr(sys, "argv", [str(folder / "node" / "cli" / "__main__.py"), "demo"])
+    assert program() == [sys.executable, "-m", "node.cli"]

@@ -19,22 +19,25 @@ from rich.console import Console
 
 from ledger.export import BYTE_ORDER_MARK, COLUMNS
 from ledger.merkle import inclusion_path
+from ledger.policy import Policy
 from ledger.proof import Receipt
 from ledger.verify import verify_folder
 from node.cli import root
 from node.cli.ledger import COMMANDS
 from node.cli.ledger import ledger as command
-from node.cli.ledger_options import progress_of
+from node.cli.ledger_options import policy_place, progress_of
 from node.errors import error_code, exit_code
 from node.messages import Messages
 from node.progress import Reporter
 from tests.ledger.authority import OPENSSL, WITHOUT, Authority
 from tests.ledger.contract_cases import answered, query_id
-from tests.ledger.log_cases import POLICY, cheap, cosigned, leaf, real_leaves, tree_of
+from tests.ledger.log_cases import COSIGNERS, LOG, POLICY, cheap, cosigned, leaf, real_leaves, tree_of
 from tests.ledger.public_cases import Growing
 from tests.ledger.web import serving
 
 PINNED = POLICY.format()
+OTHER = Policy.create(LOG.verifier, [cosigner.verifier for cosigner in COSIGNERS[:3]])
+"""A policy of the same log with other witnesses."""
 
 
 @pytest.fixture(autouse=True)
@@ -108,6 +111,38 @@ def test_verify_says_whose_policy_it_was(asked: Growing, url: str, tmp_path: Pat
     assert (done.stderr, json.loads(done.stdout)["policy"]) == ("", "pinned")
 
 
+def test_a_policy_is_pinned_from_a_home_a_folder_or_a_file(asked: Growing, tmp_path: Path) -> None:
+    """And what is none is a usage error, not a log that was forged."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "network.json").write_text(json.dumps({"network": "s-county", "policy": PINNED}))
+    (tmp_path / "pin").write_text("# the county's\n" + PINNED)
+    for number, given in enumerate((home / "network.json", home, tmp_path / "pin")):
+        done = run("verify", asked.root, "--policy", given, "--json")
+        assert (done.stderr, json.loads(done.stdout)["policy"]) == ("", "pinned")
+        made = run("mirror", asked.root, tmp_path / f"copy{number}", "--policy", given, "--json")
+        assert json.loads(made.stdout)["pinned"] is True
+    for number, text in enumerate(("no policy", "{}", '{"policy": 1}', "[" * 5000, "\x00")):
+        (home / "network.json").write_text(text)
+        for given in (home / "network.json", home):
+            for words in (("verify", asked.root), ("mirror", asked.root, tmp_path / f"other{number}")):
+                done = run(*words, "--policy", given)
+                assert status(done) == 2
+                assert "trust policy" in str(done.exception)
+    (home / "network.json").write_text(OTHER.format())
+    done = run("verify", asked.root, "--policy", home)
+    assert status(done) == 1
+    assert POLICY.fingerprint in str(done.exception)
+    [failed] = json.loads(run("verify", asked.root, "--policy", home, "--json").stdout)["failures"]
+    assert failed["check"] == "policy"
+
+
+def test_a_home_is_pinned_by_its_own_file(tmp_path: Path) -> None:
+    assert policy_place("http://a.example/log/") == "http://a.example/log/policy"
+    (tmp_path / "node.toml").write_text("")
+    assert policy_place(str(tmp_path)) == f"{tmp_path}/network.json"
+
+
 def test_verify_in_chinese_says_whose_policy_it_was(asked: Growing, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEDUI_LANGUAGE", "zh-CN")
     assert f"指纹 {POLICY.fingerprint}" in run("verify", asked.root).stderr
@@ -136,8 +171,10 @@ def test_verify_says_what_fails(asked: Growing, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(asked.root, tmp_path / "copy"))
     (copy / "tile" / "extra").write_bytes(b"")
     assert status(run("verify", copy)) == 1
-    (tmp_path / "pin").write_text(PINNED.replace("\n", "\n\n", 1))
-    assert status(run("verify", asked.root, "--policy", tmp_path / "pin")) == 1
+    (tmp_path / "pin").write_text(OTHER.format())
+    done = run("verify", asked.root, "--policy", tmp_path / "pin")
+    assert status(done) == 1
+    assert all(one.fingerprint in str(done.exception) for one in (POLICY, OTHER)), "both can be compared"
     assert status(run("verify", tmp_path / "nowhere")) == 2
     assert status(run("verify", "http://127.0.0.1:1/log")) == 3
 
@@ -214,6 +251,8 @@ def test_a_search_that_cannot_match_is_an_error(asked: Growing, tmp_path: Path) 
         (("--receipt", "f" * 32), "no file, and no entry has this id"),
         (("--receipt", size), f"the log has {size} entries, 0 to {size - 1}"),
         (("--member", "nobody"), "in no entry"),
+        (("--grant", "zzz"), "in no entry"),
+        (("--purpose", "none"), "in no entry"),
         (("--type", "query.nothing"), "is no type"),
         (("--from", "2026-11-23", "--until", "2026-11-22"), "before --from"),
     ):
@@ -224,10 +263,30 @@ def test_a_search_that_cannot_match_is_an_error(asked: Growing, tmp_path: Path) 
     assert lines(run("show", asked.root, "--type", "query"))
 
 
+def test_a_log_without_its_beginning_is_not_searched(asked: Growing, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(asked.root, tmp_path / "copy"))
+    [bundle] = (copy / "tile" / "entries" / "000.p").iterdir()
+    bundle.write_bytes(bundle.read_bytes().replace(b'"genesis"', b'"gemesis"'))
+    for arguments in (("search", copy), ("export", copy, "--format", "csv")):
+        done = run(*arguments)
+        assert status(done) == 1
+        assert "entry 0: is void" in str(done.exception)
+        assert "verify the log first" in str(done.exception)
+        assert "0 entries" not in done.stdout
+
+
+def test_show_says_the_ids_of_grants(asked: Growing) -> None:
+    whole = [json.loads(one) for one in lines(run("show", asked.root, "--type", "grant.request", "--json"))]
+    plain = lines(run("show", asked.root, "--type", "grant.request"))
+    assert whole
+    for entry, line in zip(whole, plain, strict=True):
+        assert line.endswith(f"{entry['id']}  grant {entry['body']['grant']}")
+
+
 @pytest.mark.parametrize("command", [("search",), ("show",), ("export", "--format", "jsonl")])
 def test_a_reader_that_wants_no_more_ends_it_quietly(tmp_path: Path, command: tuple[str, ...]) -> None:
     log = Growing(tmp_path / "public")
-    log.add(*(leaf() for _ in range(3000)))
+    log.add(real_leaves(answered())[0], *(leaf() for _ in range(3000)))
     arguments = [sys.executable, "-m", "node.cli", "ledger", *command, str(log.root)]
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
