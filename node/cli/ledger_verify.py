@@ -25,6 +25,7 @@ from node.cli.ledger_options import (
     say_fingerprint,
     trusted_bytes,
 )
+from node.cli.said import entries
 from node.errors import EXIT_INVALID
 from node.services import instant_text
 from node.timestamps import read_authority
@@ -66,7 +67,7 @@ def verify(source: str, policy: Path | None, *, tsa_ca: Path | None, as_json: bo
 
 def _lines(found: Verification, *, wants_stamps: bool) -> Iterator[str]:
     """What was found, for people."""
-    yield f"{found.size} entries, root {found.root.hex()}: valid"
+    yield f"{entries(found.size)}, root {found.root.hex()}: valid"
     for index, code in found.voids:
         yield f"entry {index} is void: {code}"
     for name in found.absent:
@@ -76,7 +77,7 @@ def _lines(found: Verification, *, wants_stamps: bool) -> Iterator[str]:
     for stamp in found.stamps:
         item = _stamp(stamp)
         told = "verified" if item["verified"] else "its authority not verified: give --tsa-ca"
-        yield f"{item['size']} entries stamped {item['time'] or 'not yet'} ({told})"
+        yield f"{entries(item['size'])} stamped {item['time'] or 'not yet'} ({told})"
 
 
 def _verified(log: Source, pinned: bytes | None, tsa_ca: Path | None, shown: Progress) -> Verification:

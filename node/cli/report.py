@@ -102,7 +102,11 @@ def shown(failures: list[Failure], messages: Messages) -> list[str]:
     """Lines for people: every failing check in the language, with the detail; or that the report is valid."""
     if not failures:
         return [messages.text("report.valid")]
-    lines = [messages.text("report.invalid", count=len(failures))]
+    count = len(failures)
+    head = (
+        messages.text("report.invalid_once") if count == 1 else messages.text("report.invalid", count=count)
+    )
+    lines = [head]
     for failure in failures:
         reason = f"{messages.text(f'check.{failure.check}')} ({failure.reason})"
         if failure.line:

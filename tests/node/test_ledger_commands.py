@@ -355,6 +355,22 @@ def test_a_url_is_not_stamped(url: str, tmp_path: Path) -> None:
     assert str(done.exception).startswith("give the folder: a URL cannot be stamped in place")
 
 
+@pytest.mark.parametrize("url", ["notaurl", "ftp://tsa.example/", "http://", "http://[1/", "http://a:x/"])
+def test_an_authority_needs_an_address(asked: Growing, tmp_path: Path, url: str) -> None:
+    done = run("timestamp", asked.root, "--url", url, "--ca", tmp_path / "pin")
+    assert done.exit_code == 2
+    assert "'--url'" in done.output
+    assert "is no address" in done.output
+
+
+def test_one_entry_is_not_entries(tmp_path: Path) -> None:
+    log = Growing(tmp_path / "public")
+    log.add(real_leaves(answered())[0])
+    assert lines(run("verify", log.root, "--policy", tmp_path / "pin"))[0].startswith("1 entry, root ")
+    [line] = lines(run("mirror", log.root, tmp_path / "copy"))
+    assert line.startswith(f"{tmp_path / 'copy'}: 1 entry, 1 new, ")
+
+
 def test_a_mirror_run_killed_half_way_goes_on(tmp_path: Path) -> None:
     log = Growing(tmp_path / "public")
     log.add(*(leaf() for _ in range(3000)))
