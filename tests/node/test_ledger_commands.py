@@ -25,7 +25,7 @@ from ledger.verify import verify_folder
 from node.cli import root
 from node.cli.ledger import COMMANDS
 from node.cli.ledger import ledger as command
-from node.cli.ledger_options import policy_place, progress_of
+from node.cli.ledger_options import progress_of
 from node.errors import error_code, exit_code
 from node.messages import Messages
 from node.progress import Reporter
@@ -109,38 +109,6 @@ def test_verify_says_whose_policy_it_was(asked: Growing, url: str, tmp_path: Pat
     (settings / "policies" / "county").write_text(PINNED)
     done = run("verify", url, "--json")
     assert (done.stderr, json.loads(done.stdout)["policy"]) == ("", "pinned")
-
-
-def test_a_policy_is_pinned_from_a_home_a_folder_or_a_file(asked: Growing, tmp_path: Path) -> None:
-    """And what is none is a usage error, not a log that was forged."""
-    home = tmp_path / "home"
-    home.mkdir()
-    (home / "network.json").write_text(json.dumps({"network": "s-county", "policy": PINNED}))
-    (tmp_path / "pin").write_text("# the county's\n" + PINNED)
-    for number, given in enumerate((home / "network.json", home, tmp_path / "pin")):
-        done = run("verify", asked.root, "--policy", given, "--json")
-        assert (done.stderr, json.loads(done.stdout)["policy"]) == ("", "pinned")
-        made = run("mirror", asked.root, tmp_path / f"copy{number}", "--policy", given, "--json")
-        assert json.loads(made.stdout)["pinned"] is True
-    for number, text in enumerate(("no policy", "{}", '{"policy": 1}', "[" * 5000, "\x00")):
-        (home / "network.json").write_text(text)
-        for given in (home / "network.json", home):
-            for words in (("verify", asked.root), ("mirror", asked.root, tmp_path / f"other{number}")):
-                done = run(*words, "--policy", given)
-                assert status(done) == 2
-                assert "trust policy" in str(done.exception)
-    (home / "network.json").write_text(OTHER.format())
-    done = run("verify", asked.root, "--policy", home)
-    assert status(done) == 1
-    assert POLICY.fingerprint in str(done.exception)
-    [failed] = json.loads(run("verify", asked.root, "--policy", home, "--json").stdout)["failures"]
-    assert failed["check"] == "policy"
-
-
-def test_a_home_is_pinned_by_its_own_file(tmp_path: Path) -> None:
-    assert policy_place("http://a.example/log/") == "http://a.example/log/policy"
-    (tmp_path / "node.toml").write_text("")
-    assert policy_place(str(tmp_path)) == f"{tmp_path}/network.json"
 
 
 def test_verify_in_chinese_says_whose_policy_it_was(asked: Growing, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -353,14 +321,6 @@ def test_a_url_is_not_stamped(url: str, tmp_path: Path) -> None:
     done = run("timestamp", url, "--url", "http://127.0.0.1:1/", "--ca", tmp_path / "pin")
     assert status(done) == 2
     assert str(done.exception).startswith("give the folder: a URL cannot be stamped in place")
-
-
-@pytest.mark.parametrize("url", ["notaurl", "ftp://tsa.example/", "http://", "http://[1/", "http://a:x/"])
-def test_an_authority_needs_an_address(asked: Growing, tmp_path: Path, url: str) -> None:
-    done = run("timestamp", asked.root, "--url", url, "--ca", tmp_path / "pin")
-    assert done.exit_code == 2
-    assert "'--url'" in done.output
-    assert "is no address" in done.output
 
 
 def test_one_entry_is_not_entries(tmp_path: Path) -> None:
