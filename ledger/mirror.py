@@ -18,6 +18,8 @@ last, when everything it covers is on the disk.
   the folder.
 - Time-stamps of this history come along from a source that is a folder (``ledger.mirror_stamps``); over HTTP
   nobody can list them. A stamped checkpoint that the source's log does not continue is a fork.
+- The mirror's own last tiles and last bundle are checked at the start of a run; a damage elsewhere in it is
+  found by ``hedui ledger verify DIR``.
 - Memory holds some bundles and open tiles, however long the log.
 - One run at a time: a lock on ``DIR.mirror/lock``.
 
@@ -48,14 +50,14 @@ from ledger.errors import (
     TileError,
     VerificationError,
 )
-from ledger.merkle import HASH_BYTES, root_from
+from ledger.merkle import HASH_BYTES, leaf_hash, root_from
 from ledger.mirror_files import MirrorFiles, OwnTiles
 from ledger.mirror_stamps import new_stamps, read_stamp
 from ledger.mirror_tiles import CheckedTiles
 from ledger.policy import Policy, VerifiedCheckpoint
 from ledger.public import CHECKPOINT, POLICY, TRACE
 from ledger.reading import ATTEMPTS, read_bundle
-from ledger.source import MAX_POLICY_BYTES, MAX_TRACE_BYTES, NOTE_LIMIT, Source
+from ledger.source import MAX_POLICY_BYTES, MAX_TRACE_BYTES, NOTE_LIMIT, FolderSource, Source
 from ledger.tiles import TILE_WIDTH, Tile, TileSource, TileWriter, decode_bundle, encode_bundle
 from ledger.verify import Progress
 from ledger.verify_files import check_checkpoint, check_policy, check_trace
@@ -131,8 +133,20 @@ class _Run:
             return
         last = self._policy.verify_log(self._note)[1]
         self._own, self._size = OwnTiles(files.root, last.size), last.size
-        if self._own_root(last.size) != last.root:
+        if self._own_root(last.size) != last.root or not self._has_last_bundle():
             raise TileError(f"{files.root} is damaged: verify it, and mirror into a new folder")
+
+    def _has_last_bundle(self) -> bool:
+        """The mirror's last bundle holds the entries that its last tile says: the next run builds on both."""
+        if self._size == 0:
+            return True
+        index = (self._size - 1) // TILE_WIDTH
+        width = self._size - index * TILE_WIDTH
+        try:
+            leaves = read_bundle(FolderSource(self._files.root), Tile(-1, index, width))
+        except TileError:
+            return False
+        return b"".join(leaf_hash(leaf) for leaf in leaves) == self._own.tile(0, index, width)
 
     def run(self) -> Mirrored:
         """Take up the source's checkpoint, or the newer one where its tiles had gone."""

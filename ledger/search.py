@@ -17,7 +17,7 @@ from typing import Any
 
 from ledger import contract
 from ledger.entry import Entry
-from ledger.errors import ReceiptError
+from ledger.errors import ReceiptError, VerificationError
 from ledger.periods import LOCAL_OFFSET, check_date, check_time
 from ledger.proof import Receipt
 from ledger.reading import read_checkpoint, read_leaves
@@ -112,6 +112,7 @@ def search(
 
     Raises:
         ReceiptError: the receipt does not prove the entry at its index, or the log is too short for it.
+        VerificationError: the contract refuses the first entry.
         TileError: the log cannot be read.
         Unavailable: the source is out of reach.
     """
@@ -139,6 +140,7 @@ def replayed(
     """Every entry of a log with what replay says of it, in order; streamed.
 
     Raises:
+        VerificationError: the contract refuses the first entry, without which every other is void.
         TileError: the log cannot be read.
         Unavailable: the source is out of reach.
     """
@@ -147,6 +149,12 @@ def replayed(
     size = read_checkpoint(source).size
     for index, leaf in enumerate(read_leaves(source)):
         step = replay.step(leaf)
+        if index == 0 and step.void is not None:
+            raise VerificationError(
+                "genesis",
+                "entry 0",
+                f"is void ({step.void}), so nothing in this copy counts: verify the log first",
+            )
         yield _found(state, index, leaf, step.entry, step.void)
         if progress is not None and (index + 1) % TILE_WIDTH == 0:
             progress(index + 1, max(size, index + 1))

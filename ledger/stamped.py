@@ -4,8 +4,9 @@
     timestamps/<size>-<root in hex>.tsr      the authority's answer (RFC 3161, DER)
 
 The note is kept with its token, since the log's own checkpoint moves on and is cosigned anew. A head is
-stamped once. The note comes first and the token after it, each put in place by a rename from a folder
-beside the public one: a note without a token is a stamp that was not finished, and harmless.
+stamped once; asked again, the stamp it has is checked. The note comes first and the token after it, each put
+in place by a rename from a folder beside the public one: a note without a token is a stamp that was not
+finished, and harmless.
 
 The verifier wants each note signed by the log, and its root to be the one recomputed at its size. So a
 stamped head that this log no longer extends is named: that is a fork, with its proof in time. Cosignatures
@@ -24,7 +25,7 @@ from pathlib import Path
 from ledger.errors import LedgerError, TileError, TimestampError, VerificationError
 from ledger.policy import Policy
 from ledger.public import CHECKPOINT, FILE_MODE, TIMESTAMPS, make_public_folder
-from ledger.source import NOTE_LIMIT, Source
+from ledger.source import NOTE_LIMIT, FolderSource, Source
 from ledger.timestamp import MAX_TOKEN_BYTES, Authority, Post, Token, parse_token, stamp, verify_token
 
 NOTE, TOKEN = ".note", ".tsr"
@@ -140,7 +141,7 @@ def stamp_folder(
 
     Raises:
         NoteError, QuorumError: the checkpoint does not hold.
-        TimestampError: the answer does not hold.
+        TimestampError: the answer does not hold, or the stamp that this head has already does not.
         Unavailable: the authority is out of reach.
         TileError: there is no checkpoint.
     """
@@ -150,12 +151,34 @@ def stamp_folder(
         raise TileError(f"{root} has no checkpoint to stamp: {error.strerror}") from error
     head = policy.verify_checkpoint(note).checkpoint
     stem = stem_of(head.size, head.root)
-    if head.size == 0 or (root / f"{stem}{TOKEN}").exists():
+    if head.size == 0:
+        return None
+    if (root / f"{stem}{TOKEN}").exists():
+        _require_whole(root, stem, policy, authority)
         return None
     token = stamp(note, post, authority, now)
     _put(root, stem + NOTE, note)
     _put(root, stem + TOKEN, token.data)
     return token
+
+
+def _require_whole(root: Path, stem: str, policy: Policy, authority: Authority | None) -> None:
+    """The stamp that is there already is of this head, and holds under the authority's certificates."""
+    source = FolderSource(root)
+    try:
+        note, data = source.fetch(stem + NOTE, NOTE_LIMIT), source.fetch(stem + TOKEN, MAX_TOKEN_BYTES)
+        _, head = policy.verify_log(note)
+        if stem_of(head.size, head.root) != stem:
+            raise TimestampError("the note is not the checkpoint its name says")
+        if authority is None:
+            parse_token(data, note)
+        else:
+            verify_token(data, note, authority)
+    except LedgerError as error:
+        raise TimestampError(
+            f"{stem}{TOKEN} is there already and does not hold: {error}. Move {stem}.* away to stamp this "
+            "checkpoint anew"
+        ) from error
 
 
 def _put(root: Path, name: str, data: bytes) -> None:

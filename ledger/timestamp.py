@@ -22,6 +22,7 @@ they are sorted before a strict parser reads them.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -137,8 +138,8 @@ def verify_token(data: bytes, note: bytes, authority: Authority, now: int | None
         builder.build().verify(answer, _imprint(note))
     except (rfc3161.VerificationError, UnsupportedAlgorithm, ValueError) as error:
         raise TimestampError(
-            f"the time-stamp does not verify under the authority's certificates ({error}): check that they "
-            "are that authority's, else do not rely on the time-stamp"
+            f"the time-stamp does not verify under the authority's certificates ({_reason(error)}): check "
+            "that they are that authority's, else do not rely on the time-stamp"
         ) from error
     if now is not None and token.time > now + CLOCK_TOLERANCE:
         raise TimestampError("the time-stamp lies in the future: compare the clocks, and stamp again")
@@ -171,6 +172,13 @@ def stamp(note: bytes, post: Post, authority: Authority | None, now: int) -> Tok
     return token if authority is None else verify_token(data, note, authority, now)
 
 
+def _reason(error: Exception) -> str:
+    """Why a token does not verify, in the words of OpenSSL, without its stack of errors."""
+    text = str(error)
+    found = re.findall(r'Verify error: ([^"]+)"', text) or re.findall(r'reason: "([^"]+)"', text)
+    return found[-1] if found else text.partition(": ErrorStack")[0]
+
+
 def _imprint(note: bytes) -> bytes:
     return hashlib.sha256(note).digest()
 
@@ -182,7 +190,9 @@ def _answer(data: bytes) -> rfc3161.TimeStampResponse:
         answer = rfc3161.decode_timestamp_response(_sorted_certificates(data))
         _ = answer.tst_info if answer.status == rfc3161.PKIStatus.GRANTED else None
     except ValueError as error:
-        raise TimestampError(f"the time-stamp is no answer of an authority ({error}): stamp again") from error
+        raise TimestampError(
+            "the time-stamp is no answer of an authority, or has changed: stamp again"
+        ) from error
     return answer
 
 

@@ -12,6 +12,7 @@ root over them, one leaf a tag.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence, Set
@@ -207,8 +208,12 @@ def check_policy(data: bytes, pinned: bytes | None) -> Policy:
         VerificationError: ``policy``.
     """
     if pinned is not None and data != pinned:
+        own, wanted = (hashlib.sha256(text).hexdigest() for text in (data, pinned))
         raise VerificationError(
-            "policy", POLICY, "differs from the pinned policy: get the network's policy again"
+            "policy",
+            POLICY,
+            f"differs from the pinned policy: its fingerprint is {own}, the pinned one's {wanted}: compare "
+            "both with the network's on paper",
         )
     try:
         policy = Policy.parse(data.decode("utf-8"))

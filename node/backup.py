@@ -30,7 +30,7 @@ from ledger.tables import REPLICA
 from node.archive import HOME_PREFIX, STORE, ArchiveWriter, Head
 from node.config import is_store_absolute, passphrase_path, store_url
 from node.errors import ConfigurationError, StoreError
-from node.home import Home
+from node.home import Home, require_absent
 from node.identity import passphrase_cost
 from node.network import NetworkFile
 from node.store import copying, tables
@@ -71,6 +71,7 @@ def back_up(
         now: seconds since 1970.
 
     Raises:
+        UsageError: the target is there already.
         ConfigurationError: the target cannot be used, or the home holds a symbolic link.
         StoreError: a database cannot be copied, or another backup of this home runs.
     """
@@ -126,10 +127,7 @@ class _Plan:
 
 
 def _check_target(home: Home, target: Path) -> None:
-    if target.exists():
-        raise ConfigurationError(
-            f"{target} is there already: a backup never replaces another; name a new file"
-        )
+    require_absent(target, "a backup never replaces another; name a new file")
     if not target.resolve().parent.is_dir():
         raise ConfigurationError(f"{target.parent} is no folder: create it, or choose another")
     if target.resolve().is_relative_to(home.root):

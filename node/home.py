@@ -25,7 +25,7 @@ from pathlib import Path
 from stat import S_IMODE
 from typing import Any
 
-from node.errors import ConfigurationError
+from node.errors import ConfigurationError, UsageError
 
 PRIVATE = 0o077
 PRIVATE_FOLDERS = ("evidence", "keys", "openings", "publications")
@@ -123,6 +123,19 @@ def read_document(path: Path, needed: str, otherwise: str) -> dict[str, Any]:
     if not isinstance(value, dict) or needed not in value:
         raise ConfigurationError(f"{path} {otherwise}")
     return value
+
+
+def require_absent(path: Path, remedy: str = "give another name, or move it away first") -> None:
+    """What a command is to write is not there yet: asked before any work, so that nothing is replaced.
+
+    Args:
+        path: the file to write. remedy: what to do where it is there.
+
+    Raises:
+        UsageError: it is there already, be it a file, a folder or a link.
+    """
+    if os.path.lexists(path):
+        raise UsageError(f"{path} is there already: {remedy}")
 
 
 def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:

@@ -46,6 +46,8 @@ Answer = TypeVar("Answer")
 
 AT_ONCE = 4096
 """Entries that are fetched before the database is locked; more are streamed into it."""
+ID_USED = "id_used"
+"""Code of the contract for an id that the ledger holds."""
 TWO_HISTORIES = "the log has signed two histories: call the auditor"
 
 
@@ -280,6 +282,33 @@ class LedgerClient:
     ) -> Receipt:
         """Compose and append one entry."""
         return self.append(self.compose(kind, identifier, body, further))
+
+    def submit_once(
+        self, kind: str, identifier: str, body: dict[str, Any], further: Sequence[Signature] = ()
+    ) -> Receipt:
+        """Compose and append one entry; where the very same content is recorded already, that is enough.
+
+        The same content is network, type, id and body, whoever submitted it and whoever signed it besides.
+
+        Raises:
+            Refusal: the contract refuses it; ``id_used`` where the id is that of something else.
+            ServiceUnavailable: see ``append``.
+        """
+        try:
+            return self.submit(kind, identifier, body, further)
+        except (Refusal, Refused) as error:
+            if error.code != ID_USED:
+                raise
+            self.sync()
+            index = self.replica.find(identifier)
+            if index is None:
+                raise
+            found = self.replica.entry(index)
+            if (found.network, found.type, found.body) != (self.network, kind, body):
+                raise Refusal(
+                    ID_USED, "the ledger holds another entry under this id: begin anew with a new file"
+                ) from error
+            return self.replica.receipt(index)
 
     def holds(self, leaf: bytes) -> bool:
         """Whether this entry, or it signed by this node at another time, is on the ledger and counts now."""

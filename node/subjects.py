@@ -20,6 +20,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ledger import canonical
+from ledger.periods import check_date
 from node.errors import Refusal
 from node.services import Services, instant
 from node.store import tables
@@ -117,8 +118,9 @@ class SubjectIndex:
             signatures: of two different operators of this registrar over ``allowance_message``.
 
         Raises:
-            Refusal: ``missing_signer`` when fewer than two of its operators signed; ``reason_used`` for a
-            reason that has served.
+            Refusal: ``malformed`` for a month that is none; ``unknown_case`` where this registrar's store has
+            no consent of the case; ``missing_signer`` when fewer than two of its operators signed;
+            ``reason_used`` for a reason that has served.
             BadSignature: a signature does not verify.
         """
         member = self._services.view.member(self._services.member)
@@ -133,6 +135,7 @@ class SubjectIndex:
             raise Refusal("missing_signer", "two different people of the registrar must sign the reason")
         digest = hashlib.sha256(message).hexdigest()
         where = {"case_number": str(document["case"]), "month": str(document["month"])}
+        self._require_real(**where)
         with self._services.store.writing() as connection:
             row = self._services.store.one(tables.allowed_question, **where)
             known = {"reasons": [], "used": ""} if row is None else json.loads(row["document"])
@@ -146,6 +149,18 @@ class SubjectIndex:
             kept = {"document": document, "signatures": signatures, "used": "", "reasons": reasons}
             text = json.dumps(kept, ensure_ascii=False)
             put(connection, tables.allowed_question, where, {"document": text})
+
+    def _require_real(self, case_number: str, month: str) -> None:
+        """The month is one of the calendar, and the case is known here."""
+        try:
+            check_date(f"{month}-01")
+        except ValueError as error:
+            raise Refusal("malformed", "a month is written YYYY-MM: sign the reason again") from error
+        if not self._services.store.all(tables.consent, case_number=case_number):
+            raise Refusal(
+                "unknown_case",
+                "the store has no consent of this case: see its number, or load its application",
+            )
 
     def remember(
         self, connection: Connection, terms: Terms, persons: list[Person], allowances: set[str]

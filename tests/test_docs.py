@@ -27,10 +27,18 @@ from node.config import prepare_transport
 prepare_transport()
 from node.cli.root import cli
 def tree(command, context):
-    shown = [item for item in command.get_params(context) if isinstance(item, click.Option)]
+    params = command.get_params(context)
+    shown = [item for item in params if isinstance(item, click.Option)]
+    places = [item for item in params if isinstance(item, click.Argument)]
     names = command.list_commands(context) if isinstance(command, click.Group) else []
     below = {name: tree(command.get_command(context, name), context) for name in names}
-    return {"options": [name for item in shown for name in item.opts], "commands": below}
+    return {
+        "options": {name: not item.is_flag and not item.count for item in shown for name in item.opts},
+        "required": [item.opts for item in shown if item.required],
+        "least": sum(item.required for item in places),
+        "most": None if any(item.nargs < 0 for item in places) else len(places),
+        "commands": below,
+    }
 print(json.dumps(tree(cli, click.Context(cli))))
 """
 
@@ -93,21 +101,54 @@ def commands() -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_every_command_shown_exists(page: Path, commands: dict[str, Any]) -> None:
-    shown = [
-        line
-        for kind, text in FENCE.findall(page.read_text("utf-8"))
-        if kind == "sh"
-        for line in text.splitlines()
-    ]
-    for line in shown:
-        words = shlex.split(line)
-        if not words or Path(words[0]).name != "hedui":
+SHELL = re.compile(r"[|;&<>]+")
+"""Words that end a command's own words."""
+
+
+def shown_commands(page: Path) -> list[tuple[str, list[str]]]:
+    """Every line of a page's shell blocks that runs this program, with the words after its name."""
+    found = []
+    for kind, text in FENCE.findall(page.read_text("utf-8")):
+        for line in text.replace("\\\n", " ").splitlines() if kind == "sh" else ():
+            words = shlex.split(line, comments=True)
+            if words and Path(words[0]).name == "hedui":
+                end = next((at for at, word in enumerate(words) if SHELL.fullmatch(word)), len(words))
+                found.append((line, words[1:end]))
+    return found
+
+
+def given(level: dict[str, Any], words: list[str]) -> tuple[list[str], int]:
+    """Options that stand among a command's words, and the number of its arguments."""
+    options: list[str] = []
+    rest, arguments = iter(words), 0
+    for word in rest:
+        if not word.startswith("--"):
+            arguments += 1
             continue
-        level, rest = commands, words[1:]
+        name, equals, _ = word.partition("=")
+        options.append(name)
+        if level["options"].get(name) and not equals:
+            assert next(rest, "--")[:2] != "--", f"{name} has no value"
+    return options, arguments
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_command_shown_can_be_given(page: Path, commands: dict[str, Any]) -> None:
+    """It exists, knows its options, and lacks none that is required and no argument."""
+    for line, words in shown_commands(page):
+        level, rest = commands, words
         while rest and rest[0] in level["commands"]:
             level, rest = level["commands"][rest[0]], rest[1:]
         assert not level["commands"], f"no such command: {line}"
-        unknown = [word for word in rest if word.startswith("--") and word not in level["options"]]
-        assert unknown == [], line
+        options, arguments = given(level, rest)
+        assert [name for name in options if name not in level["options"]] == [], line
+        lacking = [names[0] for names in level["required"] if not set(names) & set(options)]
+        assert lacking == [], line
+        assert level["least"] <= arguments, line
+        assert level["most"] is None or arguments <= level["most"], line
+
+
+def test_a_command_that_lacks_something_is_seen(commands: dict[str, Any]) -> None:
+    level = commands["commands"]["share"]["commands"]["except"]
+    assert (level["required"], level["least"], level["most"]) == ([["--list"], ["--reason"]], 2, 2)
+    assert given(level, shlex.split("HOME QUERY --reason correction")) == (["--reason"], 2)

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import click
 
+from ledger.periods import check_date
+from node.cli.said import say
+from node.errors import UsageError
 from node.operator import OperatorClient
 
 EXISTING = click.Path(path_type=Path, exists=True)
@@ -21,6 +24,8 @@ def consent() -> None:
 @click.argument("folder", type=EXISTING)
 def load(home: Path, folder: Path) -> None:
     """At the registrar: take the consents of the application files in FOLDER."""
+    if not any(folder.glob("*.json")):
+        raise UsageError(f"{folder} holds no application (*.json): give the folder of the application files")
     client = OperatorClient(home)
     result = client.load_consents(folder)
     client.close()
@@ -36,15 +41,30 @@ def withdraw(home: Path, case: str) -> None:
     client = OperatorClient(home)
     client.withdraw_consent(case, identifier)
     client.close()
+    say("done.consent_withdraw", case=case)
+
+
+def real_month(context: click.Context, option: click.Parameter, value: str) -> str:
+    """Click's callback of ``--month``.
+
+    Raises:
+        BadParameter: no month of the calendar, or not written YYYY-MM.
+    """
+    try:
+        check_date(f"{value}-01")
+    except ValueError as error:
+        raise click.BadParameter(f"{value} is no month: write YYYY-MM", context, option) from error
+    return value
 
 
 @consent.command("allow")
 @click.argument("home", type=EXISTING)
 @click.argument("case")
-@click.option("--month", required=True, metavar="YYYY-MM")
+@click.option("--month", required=True, callback=real_month, metavar="YYYY-MM")
 @click.option("--reason", required=True, help="Why the persons of CASE are asked again in this month.")
 def allow(home: Path, case: str, month: str, reason: str) -> None:
     """At the registrar: let CASE be asked again this month, with the signatures of two people."""
     client = OperatorClient(home)
     client.allow_question(case, month, reason)
     client.close()
+    say("done.consent_allow", case=case, month=month, reason=reason)

@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from adapters.dataset import DatasetSpec, check_dataset
+from node.cli.said import say
 from node.config import preferred_language
-from node.errors import ConfigurationError
+from node.errors import ConfigurationError, UsageError
 from node.operator import OperatorClient
 from node.scenario.load import read_datasets
 
@@ -62,16 +63,19 @@ def check(
 @click.option("--only", metavar="DATASET", help="One dataset of the file.")
 def publish(home: Path, datasets: Path, epoch: str, only: str | None) -> None:
     """Publish this department's datasets, described in the TOML file DATASETS ([[dataset]] tables)."""
-    client = OperatorClient(home)
     try:
         text = datasets.read_text("utf-8")
         tables = tomllib.loads(text).get("dataset", [])
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(f"{datasets} is not a TOML file: {error}") from error
-    for found in read_datasets(tables, datasets.name):
-        if only is None or found.id == only:
-            result = client.publish(found, datasets.parent, epoch, _show)
-            click.echo(f"{found.id} {result['publication']}: {result['count']} rows with padding")
+    described = read_datasets(tables, datasets.name)
+    wanted = [found for found in described if only in (None, found.id)]
+    if not wanted:
+        raise UsageError(_nothing(datasets, only, [found.id for found in described]))
+    client = OperatorClient(home)
+    for found in wanted:
+        result = client.publish(found, datasets.parent, epoch, _show)
+        click.echo(f"{found.id} {result['publication']}: {result['count']} rows with padding")
     client.close()
 
 
@@ -80,9 +84,12 @@ def publish(home: Path, datasets: Path, epoch: str, only: str | None) -> None:
 def verify(home: Path) -> None:
     """At an office or auditor: take over every new publication, rebuild it, record that it is right."""
     client = OperatorClient(home)
-    for name in client.verify(_show)["verified"]:
+    verified = client.verify(_show)["verified"]
+    for name in verified:
         click.echo(f"{name} verified")
     client.close()
+    if not verified:
+        say("done.verify_nothing")
 
 
 @dataset.command("retire")
@@ -94,6 +101,14 @@ def retire(home: Path, name: str, publication: str) -> None:
     client = OperatorClient(home)
     client.retire(name, publication)
     client.close()
+    say("done.retire", dataset=name, publication=publication)
+
+
+def _nothing(file: Path, only: str | None, there: list[str]) -> str:
+    """Why there is nothing to publish."""
+    if only is None or not there:
+        return f"{file} describes no dataset: it needs [[dataset]] tables"
+    return f"--only {only}: {file} describes no such dataset; there are {', '.join(there)}"
 
 
 def _show(stage: str, values: dict[str, Any], done: int, total: int) -> None:

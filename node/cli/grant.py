@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from node.cli.said import say
 from node.operator import OperatorClient
 
 EXISTING = click.Path(path_type=Path, exists=True)
@@ -74,6 +75,7 @@ def decide(home: Path, grant_id: str, reject: bool) -> None:
     client = OperatorClient(home)
     client.decide_grant(grant_id, "reject" if reject else "approve")
     client.close()
+    say("done.grant_reject" if reject else "done.grant_approve", grant=grant_id)
 
 
 @grant.command("revoke")
@@ -85,3 +87,4 @@ def revoke(home: Path, grant_id: str, reason: str) -> None:
     client = OperatorClient(home)
     client.submit_by_two("grant.revoke", {"grant": grant_id, "reason": reason})
     client.close()
+    say("done.grant_revoke", grant=grant_id)

@@ -12,7 +12,7 @@ from ledger.search import Wanted
 from node.cli.ledger_filters import filters
 from node.cli.ledger_matching import matching
 from node.cli.ledger_options import SOURCE, quiet_pipe
-from node.errors import UsageError
+from node.home import require_absent
 
 
 @click.command()
@@ -28,8 +28,8 @@ def export(source: str, form: str, output: Path | None, wanted: Wanted, *, force
     UTF-8; a cell that a spreadsheet would compute gets an apostrophe before it. How many rows were written is
     said on standard error.
     """
-    if output is not None and output.exists() and not force:
-        raise UsageError(f"{output} is there already: give another name, or --force to replace it")
+    if output is not None and not force:
+        require_absent(output, "give another name, or --force to replace it")
     lines = FORMATS[form](matching(source, wanted))
     if output is None:
         with quiet_pipe():

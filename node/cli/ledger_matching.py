@@ -1,7 +1,7 @@
 """The entries that `hedui ledger search` and ``export`` found, counted: no search ends in silence.
 
 The count goes to standard error. A condition that cannot hold in this log, whatever the others, is an error:
-an index beyond its end, an id that no entry has, a member that no entry names.
+an index beyond its end, an id that no entry has, a member, grant or purpose that stands in no entry.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from node.errors import UsageError
 
 
 class _Tally:
-    """What replay has seen: how many entries, and whether id and member exist at all."""
+    """What replay has seen: how many entries, and whether id, member, grant and purpose exist at all."""
 
     def __init__(self, wanted: Wanted) -> None:
         self.entries = 0
         self._alone = {
             f"--receipt {wanted.id}": None if wanted.id is None else Wanted(id=wanted.id),
             f"--member {wanted.member}": None if wanted.member is None else Wanted(member=wanted.member),
+            f"--grant {wanted.grant}": None if wanted.grant is None else Wanted(grant=wanted.grant),
+            f"--purpose {wanted.purpose}": None if wanted.purpose is None else Wanted(purpose=wanted.purpose),
         }
 
     def see(self, found: Found) -> None:
@@ -38,11 +40,11 @@ class _Tally:
         """Every condition can hold.
 
         Raises:
-            UsageError: an id or member that is nowhere in the log.
+            UsageError: an id, member, grant or purpose that is nowhere in the log.
         """
         for option, alone in self._alone.items():
             if alone is not None:
-                what = "no file, and no entry has this id" if alone.member is None else "in no entry"
+                what = "in no entry" if alone.id is None else "no file, and no entry has this id"
                 raise UsageError(f"{option}: {what} among {self.entries} entries; see `hedui ledger show`")
 
 

@@ -18,6 +18,7 @@ from node.cli.ledger_options import (
     say_fingerprint,
     trusted_bytes,
 )
+from node.cli.said import entries
 
 
 @click.command()
@@ -49,6 +50,6 @@ def mirror(source: str, folder: Path, policy: Path | None, *, as_json: bool) -> 
         }
         click.echo(json.dumps(value))
         return
-    click.echo(f"{folder}: {head.size} entries, {head.size - found.before} new, root {head.root.hex()}")
+    click.echo(f"{folder}: {entries(head.size)}, {head.size - found.before} new, root {head.root.hex()}")
     for name in found.absent:
         click.echo(f"{name} is not at the source, or not whole")

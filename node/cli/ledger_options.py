@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from ledger.errors import PolicyError, TileError
+from ledger.errors import PolicyError, TileError, VerificationError
 from ledger.policy import Policy
 from ledger.source import MAX_POLICY_BYTES, Source, open_source
 from ledger.verify import Progress
@@ -20,13 +20,13 @@ from node.errors import UsageError
 from node.messages import Messages
 from node.network import NetworkFile
 from node.progress import Reporter
-from node.report.policies import pinned_policies
+from node.report.policies import pinned_policies, trusted_policy
 
 SOURCE = click.argument("source", metavar="DIR-or-URL")
 POLICY = click.option(
     "--policy",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Pinned trust policy; the log's own must be the same.",
+    type=click.Path(path_type=Path, exists=True),
+    help="Pinned trust policy, a home's network.json, or a folder of them; the log's own must be the same.",
 )
 FEW = 2048
 """Logs of fewer entries are read without a count on the terminal."""
@@ -71,26 +71,36 @@ def progress_of(shown: Reporter, stage: str) -> Progress:
 
 
 def trusted_bytes(given: Path | None, source: Source) -> bytes | None:
-    """The pinned policy's bytes: the file given, or the one in the user's folder that the source names.
+    """The pinned policy's bytes: the file given, or of the folder given, or else of the user's, that named.
 
     The source's own policy only chooses among those the reader has put there.
 
     Raises:
-        UsageError: the file given is no policy.
+        UsageError: the file given is no policy, or the folder given holds none.
+        VerificationError: the folder given holds none that the source names.
     """
-    if given is not None:
-        data = given.read_bytes()
-        try:
-            Policy.parse(data.decode())
-        except (PolicyError, UnicodeDecodeError) as error:
-            raise UsageError(f"{given} is no trust policy: {error}") from error
-        return data
+    if given is not None and given.is_file():
+        found = trusted_policy(given, user_folder(), "")
+        return None if found is None else found.format().encode()
     try:
         named = Policy.parse(source.fetch("policy", MAX_POLICY_BYTES).decode()).fingerprint
     except (TileError, PolicyError, UnicodeDecodeError):
-        return None
-    found = [policy for policy in pinned_policies(user_folder()) if policy.fingerprint == named]
-    return found[0].format().encode() if found else None
+        named = ""
+    if given is None:
+        pinned = [policy for policy in pinned_policies(user_folder()) if policy.fingerprint == named]
+        return pinned[0].format().encode() if pinned else None
+    found = trusted_policy(given, user_folder(), named)
+    if found is None:
+        raise VerificationError(
+            "policy", "policy", f"has the fingerprint {named or 'of none'}, and no policy in {given} has it"
+        )
+    return found.format().encode()
+
+
+def policy_place(source: str) -> str:
+    """The file that holds the policy of the log at a folder or URL, or of a node's home, to pin it from."""
+    place = source.rstrip("/")
+    return f"{place}/network.json" if (Path(place) / "node.toml").is_file() else f"{place}/policy"
 
 
 @contextlib.contextmanager

@@ -61,6 +61,8 @@ def reconcile(
     configurations = [read_configuration(home) for home in homes]
     journals = [read_home(configuration) for configuration in configurations]
     journals += [read_file(path, ledger.view) for path in files]
+    if openings is not None and not any(openings.glob("*.json")):
+        raise UsageError(f"{openings} holds no openings (*.json): give the office's own folder of openings")
     case_files = read_case_files(reports, _openings(openings, configurations))
     found = compare.reconcile(ledger, journals, case_files, _moment(as_of))
     if as_json:
@@ -83,6 +85,8 @@ def shown(found: compare.Reconciliation, messages: Messages) -> list[str]:
     ]
     if found.missing:
         lines.append(messages.text("reconcile.not_compared", members=", ".join(found.missing)))
+    if found.closes:
+        lines.append(messages.text("reconcile.closes_not_compared", count=found.closes))
     for one in found.differences:
         lines += _difference(one, messages)
     for slot in found.slots:
@@ -101,7 +105,10 @@ def shown(found: compare.Reconciliation, messages: Messages) -> list[str]:
     count = len(found.differences)
     if count > 1:
         return [*lines, messages.text("reconcile.differs", count=count)]
-    return [*lines, messages.text("reconcile.differs_once" if count else "reconcile.agrees")]
+    if count:
+        return [*lines, messages.text("reconcile.differs_once")]
+    is_whole = not found.missing and not found.closes
+    return [*lines, messages.text("reconcile.agrees" if is_whole else "reconcile.agrees_partly")]
 
 
 def _difference(one: Difference, messages: Messages) -> list[str]:

@@ -30,5 +30,7 @@ def _whole(index: int, entry: Entry) -> str:
 
 
 def _line(index: int, entry: Entry) -> str:
-    """An entry for people."""
-    return f"{index:6} {entry.time} {entry.type:20} {entry.id}"
+    """An entry for people; of a grant's entries the grant's own id too, which commands ask for."""
+    grant = entry.body.get("grant")
+    told = f"  grant {grant}" if isinstance(grant, str) and grant.isascii() and grant.isprintable() else ""
+    return f"{index:6} {entry.time} {entry.type:20} {entry.id}{told}"

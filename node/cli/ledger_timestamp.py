@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
@@ -20,9 +21,27 @@ from node.timestamps import read_authority
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
+def real_url(context: click.Context, option: click.Parameter, value: str) -> str:
+    """Click's callback of ``--url``.
+
+    Raises:
+        BadParameter: no http(s) address with a host.
+    """
+    try:
+        parts = urlsplit(value)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address:
+        raise click.BadParameter(
+            f"{value} is no address: write it as http://tsa.example/tsr", context, option
+        )
+    return value
+
+
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--url", required=True, help="The authority's address.")
+@click.option("--url", required=True, callback=real_url, help="The authority's address, http or https.")
 @click.option(
     "--ca", required=True, type=FILE, help="The authority's certificates, PEM, its root among them."
 )

@@ -19,11 +19,13 @@ from node.cli.ledger_options import (
     POLICY,
     SOURCE,
     opened,
+    policy_place,
     progress_of,
     reporter,
     say_fingerprint,
     trusted_bytes,
 )
+from node.cli.said import entries
 from node.errors import EXIT_INVALID
 from node.services import instant_text
 from node.timestamps import read_authority
@@ -44,8 +46,8 @@ def verify(source: str, policy: Path | None, *, tsa_ca: Path | None, as_json: bo
     with none pinned for this log, only that the log agrees with itself: anybody can make such a log.
     """
     log, shown = opened(source), reporter()
-    pinned = trusted_bytes(None, log) if policy is None else policy.read_bytes()
     try:
+        pinned = trusted_bytes(policy, log)
         found = _verified(log, pinned, tsa_ca, progress_of(shown, "ledger.verifying"))
     except VerificationError as error:
         if not as_json:
@@ -55,7 +57,7 @@ def verify(source: str, policy: Path | None, *, tsa_ca: Path | None, as_json: bo
         click.echo(json.dumps({"valid": False, "failures": [failed]}, ensure_ascii=False))
         click.get_current_context().exit(EXIT_INVALID)
     if pinned is None:
-        say_fingerprint(shown, found.policy, f"{log.place}/policy")
+        say_fingerprint(shown, found.policy, policy_place(source))
     if as_json:
         click.echo(json.dumps(_whole(found, "own" if pinned is None else "pinned")))
         return
@@ -65,7 +67,7 @@ def verify(source: str, policy: Path | None, *, tsa_ca: Path | None, as_json: bo
 
 def _lines(found: Verification, *, wants_stamps: bool) -> Iterator[str]:
     """What was found, for people."""
-    yield f"{found.size} entries, root {found.root.hex()}: valid"
+    yield f"{entries(found.size)}, root {found.root.hex()}: valid"
     for index, code in found.voids:
         yield f"entry {index} is void: {code}"
     for name in found.absent:
@@ -75,7 +77,7 @@ def _lines(found: Verification, *, wants_stamps: bool) -> Iterator[str]:
     for stamp in found.stamps:
         item = _stamp(stamp)
         told = "verified" if item["verified"] else "its authority not verified: give --tsa-ca"
-        yield f"{item['size']} entries stamped {item['time'] or 'not yet'} ({told})"
+        yield f"{entries(item['size'])} stamped {item['time'] or 'not yet'} ({told})"
 
 
 def _verified(log: Source, pinned: bytes | None, tsa_ca: Path | None, shown: Progress) -> Verification:

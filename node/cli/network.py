@@ -11,9 +11,10 @@ from typing import Any
 import click
 
 from ledger import entry as entries
+from node.cli.said import say
 from node.config import read_configuration
 from node.errors import ConfigurationError
-from node.home import Home, write_file
+from node.home import Home, require_absent, write_file
 from node.identity import open_keys
 from node.network import NetworkFile, join, propose, read_card, seal, sign_proposal
 from node.operator import OperatorClient
@@ -57,6 +58,7 @@ def create(
     pilot: bool,
 ) -> None:
     """Write PROPOSAL, the first entry that every founder must sign."""
+    require_absent(proposal, "it may hold signatures; give another name, or move it away first")
     read = [read_card(card) for card in cards]
     found = propose(name, epoch, suite, read, pilot=pilot, foreign=foreign)
     _write(proposal, found)
@@ -83,8 +85,7 @@ def sign(home: Path, proposal: Path) -> None:
 def seal_network(home: Path, proposal: Path, out: Path) -> None:
     """At the sequencer, when all have signed: write the network file OUT and join."""
     configuration = read_configuration(home)
-    if out.exists():
-        raise ConfigurationError(f"{out} is there already: the network is sealed once; choose another file")
+    require_absent(out, "the network is sealed once; choose another file")
     moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     leaf, found = seal(_read(proposal), open_keys(configuration).node, moment)
     join(configuration.home, found, leaf)
@@ -97,7 +98,9 @@ def seal_network(home: Path, proposal: Path, out: Path) -> None:
 @click.argument("out", type=FILE)
 def invite(home: Path, out: Path) -> None:
     """Write the invitation OUT for a further member: genesis digest, trust policy, first address."""
+    require_absent(out)
     write_file(out, NetworkFile.read(Home(home.resolve()).require().network).format())
+    say("done.invite", file=out)
 
 
 @network.command("join")
@@ -116,9 +119,11 @@ def join_network(home: Path, invitation: Path) -> None:
 @click.option("--version", type=int, default=1, show_default=True, help="One above the member's last entry.")
 def admit_draft(home: Path, card: Path, draft: Path, version: int) -> None:
     """Write DRAFT, the entry that admits the member of CARD; founders sign it with `admit-sign`."""
+    require_absent(draft, "it may hold signatures; give another name, or move it away first")
     name = NetworkFile.read(Home(home.resolve()).require().network).network
     body = {"member": read_card(card), "version": version}
     _write(draft, {"network": name, "id": secrets.token_hex(16), "body": body, "sigs": []})
+    say("done.admit_draft", file=draft)
 
 
 @network.command("admit-sign")

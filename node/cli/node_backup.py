@@ -12,6 +12,7 @@ from ledger.database import open_engine
 from ledger.note import Note
 from node.archive import Head
 from node.backup import back_up
+from node.cli.said import entries
 from node.config import environment_passphrase, passphrase_path, read_configuration
 from node.errors import ConfigurationError
 from node.home import Home
@@ -100,7 +101,7 @@ def rejoin(home: Path, checkpoint: Path) -> None:
             size = take_up_other(engine, other, note, cosigner, system_clock()).size
     finally:
         engine.dispose()
-    click.echo(f"The witness goes on from {size} entries: see that the node runs")
+    click.echo(f"The witness goes on from {entries(size)}: see that the node runs")
 
 
 def _read_passphrase(path: Path) -> bytes:
@@ -112,7 +113,7 @@ def _described(head: Head) -> str:
     moment = datetime.fromtimestamp(head.moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     network = head.network or "no network yet"
     roles = ", ".join(head.roles)
-    return f"node {head.member} ({roles}) of {network} at {moment}, {head.size} entries replayed"
+    return f"node {head.member} ({roles}) of {network} at {moment}, {entries(head.size)} replayed"
 
 
 def _next_steps(home: Path, head: Head) -> list[str]:

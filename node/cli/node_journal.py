@@ -8,7 +8,7 @@ import click
 
 from keys.signing import SigningKey
 from node.config import read_configuration
-from node.home import write_file
+from node.home import require_absent, write_file
 from node.identity import open_vault
 from node.reconcile.journal import read_home
 from node.reconcile.journal_file import export
@@ -23,6 +23,7 @@ from node.services import system_clock
 )
 def command(home: Path, output: Path, *, closings: bool) -> None:
     """Write the journal of HOME, signed by its node key: no identifier, no key, no case number."""
+    require_absent(output)
     configuration = read_configuration(home)
     journal = read_home(configuration)
     key = SigningKey.from_seed(open_vault(configuration.home, configuration.passphrase).get("node"))

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import click
 
+from node.cli.said import say
 from node.config import preferred_language, user_folder
 from node.errors import EXIT_INVALID, EXIT_OK
-from node.home import write_file
+from node.home import require_absent, write_file
 from node.messages import LANGUAGES, Messages
 from node.report.findings import Broken, Failure, Findings, require
 from node.report.form import decode_report
@@ -77,6 +78,7 @@ def verify(
 @click.option("--openings", type=READABLE, help="The openings file, to show names and identifiers, masked.")
 def html(file: Path, out: Path, openings: Path | None) -> None:
     """Write the page of FILE, a report, to OUT. It is not verified: use `hedui report verify` for that."""
+    require_absent(out)
     data, found, page = file.read_bytes(), Findings(), ""
     value = decode_report(data, found)
     people = None if openings is None else people_of_openings(read_openings(openings.read_bytes()))
@@ -87,6 +89,7 @@ def html(file: Path, out: Path, openings: Path | None) -> None:
     if found.failures:
         raise Broken(found.failures[0].reason)
     write_file(out, page.encode())
+    say("done.html", file=out)
 
 
 def named_policy(data: bytes) -> str:
@@ -99,7 +102,11 @@ def shown(failures: list[Failure], messages: Messages) -> list[str]:
     """Lines for people: every failing check in the language, with the detail; or that the report is valid."""
     if not failures:
         return [messages.text("report.valid")]
-    lines = [messages.text("report.invalid", count=len(failures))]
+    count = len(failures)
+    head = (
+        messages.text("report.invalid_once") if count == 1 else messages.text("report.invalid", count=count)
+    )
+    lines = [head]
     for failure in failures:
         reason = f"{messages.text(f'check.{failure.check}')} ({failure.reason})"
         if failure.line:

@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from node import ceremony
+from node.cli.said import say
 from node.config import read_configuration
-from node.home import write_file
+from node.home import require_absent, write_file
 from node.identity import open_keys
 from node.network import read_card
 from node.operator import OperatorClient
@@ -37,6 +38,7 @@ def sumkey() -> None:
 )
 def deal(out: Path, network: str, office: Path, trustees: tuple[Path, ...], suite: str) -> None:
     """Hold the ceremony on an offline machine; OUT gets the public key and the sealed shares."""
+    require_absent(out, "its sealed shares may be the only ones; give another name, or move it away first")
     click.echo("Searching two safe primes", err=True)
     result = ceremony.run(network, suite, read_card(office), [read_card(trustee) for trustee in trustees])
     write_file(out, json.dumps(result, indent=1).encode() + b"\n")
@@ -81,3 +83,4 @@ def publish(home: Path, file: Path) -> None:
     client = OperatorClient(home)
     client.submit("sumkey.publish", found["body"], found["record"]["salt"][:32], found["sigs"])
     client.close()
+    say("done.sumkey_publish", fingerprint=ceremony.fingerprint(found["body"]["modulus"]))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ledger.certificate import certificate_digest
-from node.errors import KNOWN_ERRORS, ReportError
+from node.errors import KNOWN_ERRORS, ReportError, UsageError
 from node.report.findings import MALFORMED, Findings
 from node.report.form import decode_report
 from node.report.identity import read_openings
@@ -66,18 +66,16 @@ class CaseFiles:
     has_reports: bool = False
     has_openings: bool = False
 
-    def speaks_for(self, office: str) -> bool:
-        """Whether the files given are those of this office, as far as they say."""
-        given = self.has_reports or self.has_openings
-        return given and (not self.reports or any(report.office == office for report in self.reports))
-
 
 def read_case_files(reports: Path | None, openings: Path | None) -> CaseFiles:
     """Read the folders given.
 
     Raises:
+        UsageError: the folder of reports holds none.
         ReportError: a file is no report or no openings.
     """
+    if reports is not None and not any(reports.glob("*.json")):
+        raise UsageError(f"{reports} holds no report (*.json): give the folder of the office's reports")
     found = [] if reports is None else [read_report(path) for path in sorted(reports.glob("*.json"))]
     opened = [] if openings is None else [_query_of(path) for path in sorted(openings.glob("*.json"))]
     return CaseFiles(tuple(found), frozenset(opened), reports is not None, openings is not None)

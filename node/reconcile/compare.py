@@ -13,7 +13,7 @@ from node.reconcile.difference import Difference
 from node.reconcile.incidents import compare_incidents
 from node.reconcile.journal import Journal
 from node.reconcile.ledger_side import LedgerSide
-from node.reconcile.questions import compare_questions
+from node.reconcile.questions import closes_not_compared, compare_questions
 from node.reconcile.releases import compare_releases
 from node.reconcile.reports import compare_reports
 from node.reconcile.sides import Sides
@@ -34,6 +34,7 @@ class Reconciliation:
         members: whose journals were compared.
         missing: members with a part in questions whose journals were not.
         reports: number of reports compared.
+        closes: number of these whose ``query.close`` was not, for no closings were given.
         slots: slots taken and used by grant and period.
     """
 
@@ -43,6 +44,7 @@ class Reconciliation:
     members: tuple[str, ...]
     missing: tuple[str, ...]
     reports: int
+    closes: int
     slots: tuple[SlotCount, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -56,6 +58,7 @@ class Reconciliation:
                 "journals": list(self.members),
                 "not_compared": list(self.missing),
                 "reports": self.reports,
+                "closes_not_compared": self.closes,
             },
             "slots": [asdict(slot) for slot in self.slots],
         }
@@ -97,6 +100,7 @@ def reconcile(
         tuple(sorted(by_member)),
         tuple(sorted(missing - by_member.keys())),
         len(files.reports),
+        closes_not_compared(sides),
         slots,
     )
 

@@ -1,7 +1,8 @@
 """Office and registrar: questions asked, certified and closed, against the intents on the ledger.
 
-The office's record of a question is its own store (a home or an exported journal); where neither is given,
-the reports and openings stand for it. ``reports`` compares what the reports say.
+The office's record of a question is its own store: a home, or an exported journal. Where neither is given,
+nobody is accused of hiding a question, for nobody says that the files at hand are all there are. ``reports``
+compares what the reports say.
 """
 
 from __future__ import annotations
@@ -30,19 +31,14 @@ def compare_questions(sides: Sides) -> None:
 
 
 def _known(sides: Sides, intent: Intent) -> None:
-    """The office that logged an intent has a record of it."""
-    files, journal = sides.files, sides.journals.get(intent.office)
-    filed = intent.query in files.opened or bool(sides.reports(intent.query))
-    if journal is None:
-        if files.speaks_for(intent.office) and not filed:
-            _hidden(sides, intent, case_file=ABSENT)
+    """The office that logged an intent has a record of it, where its journal is given."""
+    journal = sides.journals.get(intent.office)
+    if journal is None or sides.question(intent.office, intent.query) is not None:
         return
-    if sides.question(intent.office, intent.query) is None and not sides.is_later(journal, intent.at):
-        _hidden(sides, intent, journal=ABSENT, **({"case_file": "present"} if filed else {}))
-
-
-def _hidden(sides: Sides, intent: Intent, **words: str) -> None:
-    sides.found.add("question_hidden", intent.query, intent.office, ledger="intent", **words)
+    if not sides.is_later(journal, intent.at):
+        filed = intent.query in sides.files.opened or bool(sides.reports(intent.query))
+        words = {"ledger": "intent", "journal": ABSENT} | ({"case_file": "present"} if filed else {})
+        sides.found.add("question_hidden", intent.query, intent.office, **words)
 
 
 def _on_ledger(sides: Sides, journal: Journal, question: Question) -> None:
@@ -96,6 +92,17 @@ def _opened(sides: Sides, question: Question, report: Report, office: str) -> No
     total = recorded_list(bytes.fromhex(question.total), report.listed).hex()
     if total != closed.total:
         sides.found.add("close_total", question.query, office, ledger=closed.total, report=total)
+
+
+def closes_not_compared(sides: Sides) -> int:
+    """Reports whose ``query.close`` is on the ledger, with no salts of a journal to open it."""
+    count = 0
+    for report in sides.files.reports:
+        intent = sides.ledger.intents.get(report.query)
+        if intent is not None and sides.ledger.view.closed(report.query) is not None:
+            journal = sides.journals.get(intent.office)
+            count += journal is None or not journal.opened
+    return count
 
 
 def _filed(sides: Sides, journal: Journal) -> None:

@@ -40,6 +40,9 @@ SEAL_DOMAIN = b"hedui/report/v1\x00"
 MAX_REPORT_BYTES = 64 << 20
 MAX_REPORT_DEPTH = 16
 MAX_PROBLEMS = 20
+MAX_NAMES = 5
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,31}")
+"""Fields that are named in a problem as they are; others may be anything."""
 
 Shape = Callable[[Any, str], "list[str]"]
 """Problems of a value at a path; none where it has the form."""
@@ -49,7 +52,7 @@ def decode_report(data: bytes, found: Findings) -> dict[str, Any]:
     """The report's object; check ``form`` covers bytes and fields. Empty where there is no object at all.
 
     Bytes that are JSON but not canonical fail ``form`` and are still read, so that the other checks say what
-    they find.
+    they find; see ``is_report`` for what they cannot be made of.
     """
     value: Any = None
     with found.check("form"):
@@ -62,6 +65,11 @@ def decode_report(data: bytes, found: Findings) -> dict[str, Any]:
     for problem in _REPORT(value, "report")[:MAX_PROBLEMS] or _whole(value):
         found.add("form", "", problem)
     return value
+
+
+def is_report(value: Mapping[str, Any]) -> bool:
+    """Whether an object has half of a report's fields or more: else no check but ``form`` says anything."""
+    return 2 * len(_FIELDS.keys() & value.keys()) >= len(_FIELDS)
 
 
 def _plain(data: bytes) -> Any:
@@ -150,16 +158,26 @@ def _map(item: Shape) -> Shape:
     return check
 
 
+def _few(names: list[str], what: str) -> list[str]:
+    """One problem that names some fields and counts the others; none where there are no names."""
+    if not names:
+        return []
+    more = len(names) - MAX_NAMES
+    return [f"{what} {', '.join(names[:MAX_NAMES])}" + (f" and {more} more" if more > 0 else "")]
+
+
 def _object(fields: Mapping[str, Shape], optional: Mapping[str, Shape] | None = None) -> Shape:
     further = {} if optional is None else optional
 
     def check(value: Any, path: str) -> list[str]:
         if type(value) is not dict:
             return [f"{path} must be an object"]
-        wrong = sorted(name for name in fields.keys() - value.keys())
-        wrong += sorted(name for name in value.keys() - fields.keys() - further.keys())
-        if wrong:
-            return [f"{path} has exactly its fields: {', '.join(wrong)[:80]} is missing or unknown"]
+        missing = sorted(fields.keys() - value.keys())
+        unknown = sorted(
+            name if _NAME.fullmatch(name) else "…" for name in value.keys() - {**fields, **further}.keys()
+        )
+        if missing or unknown:
+            return [*_few(missing, f"{path} lacks"), *_few(unknown, f"{path} has what it must not have:")]
         known = {**fields, **further}
         return [problem for name in value for problem in known[name](value[name], f"{path}.{name}")]
 
@@ -201,62 +219,61 @@ _REASON = _object(
         "limit": _nullable(_ID),
     }
 )
-_REPORT = _object(
-    {
-        "v": _shape(lambda value: type(value) is int and value == 1, "1: update this program"),
-        "network": _ID,
-        "office": _ID,
-        "case": _text(128),
-        "applied": _shape(_is_date, "a date, YYYY-MM-DD"),
-        "policy": _hex(32),
-        "rules": _object({"id": _ID, "version": _ID, "text": _text(1 << 20)}),
-        "household": _object({"size": _integer(1)}),
-        "ledger": _object(
+_FIELDS: Mapping[str, Shape] = {
+    "v": _shape(lambda value: type(value) is int and value == 1, "1: update this program"),
+    "network": _ID,
+    "office": _ID,
+    "case": _text(128),
+    "applied": _shape(_is_date, "a date, YYYY-MM-DD"),
+    "policy": _hex(32),
+    "rules": _object({"id": _ID, "version": _ID, "text": _text(1 << 20)}),
+    "household": _object({"size": _integer(1)}),
+    "ledger": _object(
+        {
+            "checkpoint": _text(1 << 16),
+            "entries": _list(_object({"index": _integer(0), "path": _list(_hex(32)), "leaf": _OBJECT})),
+        }
+    ),
+    "refusal": _nullable(_object({"document": _OBJECT, "signature": _SIGNATURE})),
+    "certificate": _nullable(_OBJECT),
+    "signature": _nullable(_SIGNATURE),
+    "openings": _nullable(
+        _object(
             {
-                "checkpoint": _text(1 << 16),
-                "entries": _list(_object({"index": _integer(0), "path": _list(_hex(32)), "leaf": _OBJECT})),
+                "elements": _list(_hex(32)),
+                "elements_salt": _hex(32),
+                "rlist": _list(_hex(32)),
+                "rlist_salt": _hex(32),
+                "casemap": _list(_integer(0)),
+                "casemap_salt": _hex(32),
             }
-        ),
-        "refusal": _nullable(_object({"document": _OBJECT, "signature": _SIGNATURE})),
-        "certificate": _nullable(_OBJECT),
-        "signature": _nullable(_SIGNATURE),
-        "openings": _nullable(
-            _object(
-                {
-                    "elements": _list(_hex(32)),
-                    "elements_salt": _hex(32),
-                    "rlist": _list(_hex(32)),
-                    "rlist_salt": _hex(32),
-                    "casemap": _list(_integer(0)),
-                    "casemap_salt": _hex(32),
-                }
-            )
-        ),
-        "positions": _list(_integer(0)),
-        "answers": _map(
-            _object({"betas": _list(_hex(32)), "proof": _hex(64), "salt": _hex(32), "signature": _SIGNATURE})
-        ),
-        "lines": _list(_LINE),
-        "proofs": _list(_object({"element": _integer(0), "datasets": _list(_DATASET), "proof": _hex(64)})),
-        "total": _nullable(
-            _object(
-                {
-                    "list": _OBJECT,
-                    "list_signature": _SIGNATURE,
-                    "shares": _list(_SHARE),
-                    "net_fen": _integer(None),
-                }
-            )
-        ),
-        "verdict": _object(
+        )
+    ),
+    "positions": _list(_integer(0)),
+    "answers": _map(
+        _object({"betas": _list(_hex(32)), "proof": _hex(64), "salt": _hex(32), "signature": _SIGNATURE})
+    ),
+    "lines": _list(_LINE),
+    "proofs": _list(_object({"element": _integer(0), "datasets": _list(_DATASET), "proof": _hex(64)})),
+    "total": _nullable(
+        _object(
             {
-                "outcome": _ID,
-                "net_fen": _nullable(_integer(None)),
-                "heads": _nullable(_integer(0)),
-                "reasons": _list(_REASON),
+                "list": _OBJECT,
+                "list_signature": _SIGNATURE,
+                "shares": _list(_SHARE),
+                "net_fen": _integer(None),
             }
-        ),
-        "salt": _hex(32),
-        "seal": _SIGNATURE,
-    }
-)
+        )
+    ),
+    "verdict": _object(
+        {
+            "outcome": _ID,
+            "net_fen": _nullable(_integer(None)),
+            "heads": _nullable(_integer(0)),
+            "reasons": _list(_REASON),
+        }
+    ),
+    "salt": _hex(32),
+    "seal": _SIGNATURE,
+}
+_REPORT = _object(_FIELDS)

@@ -1,11 +1,14 @@
 """Whom the reader trusts: a policy given, or pinned in the user's own folder; never one a report brings.
 
-A file is taken as it is. In a folder each policy counts that parses, and the report is checked under the one
-whose fingerprint it names: the fingerprint chooses among policies the reader has put there, no others.
+A file is a policy's text, or a ``network.json``, whose member ``policy`` holds it: a node's own home has
+pinned its network's. A file is taken as it is. In a folder each policy counts that parses, and the report or
+log is checked under the one whose fingerprint it names: the fingerprint chooses among policies the reader has
+put there, no others.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,6 +67,18 @@ def _read(path: Path) -> Policy:
         data = path.read_bytes()
         if len(data) > MAX_POLICY_BYTES:
             raise UsageError(f"{path} is too large for a trust policy")
-        return Policy.parse(data.decode())
+        return Policy.parse(_text(data.decode()))
     except (OSError, UnicodeDecodeError, PolicyError) as error:
         raise UsageError(f"{path} is no trust policy: {error}") from error
+
+
+def _text(text: str) -> str:
+    """The policy's text itself, or that in a network file."""
+    if not text.lstrip().startswith("{"):
+        return text
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    policy = value.get("policy") if isinstance(value, dict) else None
+    return policy if isinstance(policy, str) else text

@@ -1,6 +1,6 @@
 """The path of a verification: offline, under the reader's own policy, every check by itself.
 
-    bytes → form                                                       (``form``)
+    bytes → form; what is no report at all is not looked at further     (``form``)
           → policy: given or pinned by the reader, never from the report
           → checkpoint → receipt of each entry → replay                (``verify_ledger``)
           → seal
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from ledger.policy import Policy
 from node.report.findings import Broken, Failure, Findings, require
-from node.report.form import decode_report, seal_message
+from node.report.form import decode_report, is_report, seal_message
 from node.report.identity import check_identity
 from node.report.subject import Subject
 from node.report.verify_ledger import read_ledger
@@ -40,6 +40,8 @@ def verify_report(data: bytes, policy: Policy | None, openings: bytes | None = N
     """
     found = Findings()
     report = decode_report(data, found)
+    if not is_report(report):
+        return found.failures
     subject = Subject(report, read_ledger(report, policy, found), found)
     check_policy(subject, policy)
     check_seal(subject)

@@ -94,14 +94,15 @@ class OperatorEdge(operator_pb2_grpc.OperatorServicer):
     def Submit(  # noqa: N802  gRPC names its methods
         self, request: operator_pb2.SubmitRequest, context: grpc.ServicerContext
     ) -> operator_pb2.SubmitResponse:
-        """Sign with the node's key, append, answer with the receipt."""
+        """Sign with the node's key, append, answer with the receipt; of what is recorded, with its own."""
         self._require_own(context)
         identifier = request.id or secrets.token_hex(16)
         further = [
             Signature(item["key"], item["alg"], item["sig"])
             for item in read_list(request.signatures or b"[]")
         ]
-        receipt = self._services.ledger.submit(request.type, identifier, read_object(request.body), further)
+        body = read_object(request.body)
+        receipt = self._services.ledger.submit_once(request.type, identifier, body, further)
         self._services.ledger.sync()
         return operator_pb2.SubmitResponse(id=identifier, receipt=receipt.format())
 

@@ -205,6 +205,8 @@ def test_a_network_is_founded_by_hand_and_admits_a_fourth_member(
     assert alone.returncode == INVALID, "one of three founders is no majority"
     done_well("network", "admit-sign", homes["window"], draft)
     done_well("network", "admit", homes["court"], draft)
+    for member in ("court", "window"):
+        done_well("network", "admit", homes[member], draft)  # it is recorded already
     done_well("network", "invite", homes["window"], tmp_path / "invitation.json")
     done_well("network", "join", homes["revenue"], tmp_path / "invitation.json")
     run_node(homes["revenue"], nodes)

@@ -14,6 +14,7 @@ from ledger.mirror import Mirrored, update_mirror
 from ledger.note import Note
 from ledger.policy import Policy
 from ledger.source import FolderSource, Source
+from ledger.tiles import Tile
 from ledger.verify import trace_root, verify_folder
 from tests.ledger.log_cases import COSIGNERS, LOG, MOMENT, POLICY, cheap, cosigned, leaf
 from tests.ledger.public_cases import Growing
@@ -341,3 +342,20 @@ def test_side_files_are_copied_when_they_are_there(
     assert run(log, copy).absent == ()
     assert (copy / name).read_bytes() == b"".join(tags)
     assert not copy.with_name("copy.mirror").exists()
+
+
+@pytest.mark.parametrize("size", [3, 256, 300])
+def test_a_changed_byte_in_the_own_last_bundle_is_found(log: Growing, copy: Path, size: int) -> None:
+    """Nothing new at the source: the run would end well, and the next one build on the damage."""
+    log.add(*some(size))
+    run(log, copy)
+    index = (size - 1) // 256
+    bundle = copy / Tile(-1, index, size - index * 256).path
+    data = bytearray(bundle.read_bytes())
+    data[-5] ^= 1
+    bundle.write_bytes(data)
+    with pytest.raises(TileError, match="is damaged: verify it, and mirror into a new folder"):
+        run(log, copy)
+    bundle.unlink()
+    with pytest.raises(TileError, match="is damaged"):
+        run(log, copy)

@@ -83,8 +83,9 @@ def test_another_authority(authority: Authority, tmp_path: Path) -> None:
     token = authority.post_for(NOTE)
     for name in ("authority", "another"):
         other = Trusted.from_pem(Authority(tmp_path / name, name=name).root)
-        with pytest.raises(TimestampError, match="does not verify"):
+        with pytest.raises(TimestampError, match="does not verify") as caught:
             verify_token(token, NOTE, other)
+        assert "ErrorStack" not in str(caught.value), "one reason in words"
 
 
 def test_every_changed_byte_of_a_token(authority: Authority, trusted: Trusted, tmp_path: Path) -> None:
@@ -105,6 +106,36 @@ def test_every_changed_byte_of_a_token(authority: Authority, trusted: Trusted, t
     for cut in (b"", data[:100], data + b"\0", b"\x30\x80", bytes(1 << 19)):
         with pytest.raises(TimestampError):
             verify_token(cut, NOTE, trusted)
+
+
+@pytest.mark.parametrize("what", ["token", "signature", "note", "no note", "other", "cut"])
+def test_the_stamp_that_is_there_is_checked(
+    growing: Growing, authority: Authority, trusted: Trusted, tmp_path: Path, what: str
+) -> None:
+    """Asked to stamp a head once more, a damaged token is named, not called a stamp."""
+    stamped = stamp_folder(growing.root, TRUST, authority.post, trusted, now())
+    assert stamped is not None
+    assert stamp_folder(growing.root, TRUST, authority.post, trusted, now()) is None
+    [note], [token] = (list((growing.root / "timestamps").glob(f"*{end}")) for end in (".note", ".tsr"))
+    data = bytearray(token.read_bytes())
+    if what == "token":
+        token.write_bytes(b"no token")
+    elif what == "signature":
+        data[-3] ^= 1
+        token.write_bytes(data)
+    elif what == "cut":
+        token.write_bytes(data[:-40])
+    elif what == "note":
+        note.write_bytes(note.read_bytes()[:-9])
+    elif what == "no note":
+        note.unlink()
+    else:
+        trusted = Trusted.from_pem(Authority(tmp_path / "other").root)
+    with pytest.raises(TimestampError, match=r"\.tsr is there already and does not hold: ") as caught:
+        stamp_folder(growing.root, TRUST, authority.post, trusted, now())
+    assert "ErrorStack" not in str(caught.value)
+    assert "ParseError" not in str(caught.value)
+    assert "away to stamp this checkpoint anew" in str(caught.value)
 
 
 @pytest.mark.parametrize("purpose", [purpose for purpose in PURPOSES if purpose != "timestamps"])

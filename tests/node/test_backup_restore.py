@@ -20,7 +20,7 @@ from ledger.database import open_engine
 from ledger.tables import LOG
 from node.cli import root as command
 from node.config import read_configuration
-from node.errors import ConfigurationError, StoreError
+from node.errors import ConfigurationError, StoreError, UsageError
 from node.restore import restore, verify
 from node.store import tables
 from node.store.database import Store, note
@@ -115,7 +115,9 @@ def test_a_backup_is_of_one_moment_while_the_node_writes(home: Path, tmp_path: P
 
 def test_what_is_refused_before_anything_is_written(home: Path, tmp_path: Path) -> None:
     (tmp_path / "there").write_text("x")
-    for target in (tmp_path / "there", home / "inside", tmp_path / "no" / "folder"):
+    with pytest.raises(UsageError, match="a backup never replaces another"):
+        backed_up(home, tmp_path / "there")
+    for target in (home / "inside", tmp_path / "no" / "folder"):
         with pytest.raises(ConfigurationError):
             backed_up(home, target)
     backed_up(home, tmp_path / "b")

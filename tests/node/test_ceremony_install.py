@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from ledger.database import open_engine
 from node import ceremony
 from node.cli.sumkey import sumkey
-from node.errors import ConfigurationError
+from node.errors import ConfigurationError, UsageError
 from node.identity import open_keys
 from node.network import read_card
 from node.setup import init_home
@@ -77,6 +77,21 @@ def test_only_holders_install_and_only_trustees_sign(founded: dict[str, Any], tm
     file.write_text(json.dumps({"body": founded["dealt"][0]["body"]}))
     with pytest.raises(ConfigurationError, match="is no ceremony file"):
         ceremony.read_file(file)
+
+
+def test_a_ceremony_replaces_no_file(
+    founded: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its sealed shares may be the only ones; it says so before the search for primes."""
+    monkeypatch.setattr(ceremony, "run", lambda *_: pytest.fail("the search has begun"))
+    file = tmp_path / "ceremony.json"
+    file.write_text("shares")
+    cards = [str(founded["homes"][name].home.card) for name in ("office", "audit")]
+    words = ["deal", str(file), "--network", "net", "--office", cards[0], "--trustee", cards[1]]
+    result = CliRunner().invoke(sumkey, words)
+    assert isinstance(result.exception, UsageError)
+    assert "is there already: its sealed shares may be the only ones" in str(result.exception)
+    assert file.read_text() == "shares"
 
 
 def test_cards_have_the_roles_they_are_given_for(founded: dict[str, Any]) -> None:

@@ -176,11 +176,26 @@ def test_two_people_allow_a_second_question(net: Network) -> None:
     case = net.case(one, two)
     request = hold(net, case, "desk", "Certify")
     assert refusal(net, request) == "already_asked"
-    net.registrar.subjects.allow(*allowance(net, "another case", "operator-a", "operator-b"))
+    another = net.case(two).case
+    net.registrar.subjects.allow(*allowance(net, another, "operator-a", "operator-b"))
     net.registrar.subjects.allow(*allowance(net, case.case, "operator-a", "operator-b", month="2020-01"))
     assert refusal(net, request) == "already_asked"
     net.registrar.subjects.allow(*allowance(net, case.case, "operator-a", "operator-b"))
     assert send(net, "desk", "Certify", request).certificate
+
+
+def test_a_reason_is_for_a_known_case_and_a_real_month(net: Network) -> None:
+    case = net.case(stranger(36)).case
+    for number, month, code in (
+        ("no case", "", "unknown_case"),
+        (case, "2026-13", "malformed"),
+        (case, "2026-1", "malformed"),
+        (case, "November", "malformed"),
+    ):
+        with pytest.raises(Refusal) as caught:
+            net.registrar.subjects.allow(*allowance(net, number, "operator-a", "operator-b", month=month))
+        assert caught.value.code == code
+    assert net.services["desk"].store.one(tables.allowed_question, case_number=case) is None
 
 
 def test_nobody_allows_alone(net: Network) -> None:

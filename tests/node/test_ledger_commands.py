@@ -19,6 +19,7 @@ from rich.console import Console
 
 from ledger.export import BYTE_ORDER_MARK, COLUMNS
 from ledger.merkle import inclusion_path
+from ledger.policy import Policy
 from ledger.proof import Receipt
 from ledger.verify import verify_folder
 from node.cli import root
@@ -30,11 +31,13 @@ from node.messages import Messages
 from node.progress import Reporter
 from tests.ledger.authority import OPENSSL, WITHOUT, Authority
 from tests.ledger.contract_cases import answered, query_id
-from tests.ledger.log_cases import POLICY, cheap, cosigned, leaf, real_leaves, tree_of
+from tests.ledger.log_cases import COSIGNERS, LOG, POLICY, cheap, cosigned, leaf, real_leaves, tree_of
 from tests.ledger.public_cases import Growing
 from tests.ledger.web import serving
 
 PINNED = POLICY.format()
+OTHER = Policy.create(LOG.verifier, [cosigner.verifier for cosigner in COSIGNERS[:3]])
+"""A policy of the same log with other witnesses."""
 
 
 @pytest.fixture(autouse=True)
@@ -136,8 +139,10 @@ def test_verify_says_what_fails(asked: Growing, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(asked.root, tmp_path / "copy"))
     (copy / "tile" / "extra").write_bytes(b"")
     assert status(run("verify", copy)) == 1
-    (tmp_path / "pin").write_text(PINNED.replace("\n", "\n\n", 1))
-    assert status(run("verify", asked.root, "--policy", tmp_path / "pin")) == 1
+    (tmp_path / "pin").write_text(OTHER.format())
+    done = run("verify", asked.root, "--policy", tmp_path / "pin")
+    assert status(done) == 1
+    assert all(one.fingerprint in str(done.exception) for one in (POLICY, OTHER)), "both can be compared"
     assert status(run("verify", tmp_path / "nowhere")) == 2
     assert status(run("verify", "http://127.0.0.1:1/log")) == 3
 
@@ -214,6 +219,8 @@ def test_a_search_that_cannot_match_is_an_error(asked: Growing, tmp_path: Path) 
         (("--receipt", "f" * 32), "no file, and no entry has this id"),
         (("--receipt", size), f"the log has {size} entries, 0 to {size - 1}"),
         (("--member", "nobody"), "in no entry"),
+        (("--grant", "zzz"), "in no entry"),
+        (("--purpose", "none"), "in no entry"),
         (("--type", "query.nothing"), "is no type"),
         (("--from", "2026-11-23", "--until", "2026-11-22"), "before --from"),
     ):
@@ -224,10 +231,30 @@ def test_a_search_that_cannot_match_is_an_error(asked: Growing, tmp_path: Path) 
     assert lines(run("show", asked.root, "--type", "query"))
 
 
+def test_a_log_without_its_beginning_is_not_searched(asked: Growing, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(asked.root, tmp_path / "copy"))
+    [bundle] = (copy / "tile" / "entries" / "000.p").iterdir()
+    bundle.write_bytes(bundle.read_bytes().replace(b'"genesis"', b'"gemesis"'))
+    for arguments in (("search", copy), ("export", copy, "--format", "csv")):
+        done = run(*arguments)
+        assert status(done) == 1
+        assert "entry 0: is void" in str(done.exception)
+        assert "verify the log first" in str(done.exception)
+        assert "0 entries" not in done.stdout
+
+
+def test_show_says_the_ids_of_grants(asked: Growing) -> None:
+    whole = [json.loads(one) for one in lines(run("show", asked.root, "--type", "grant.request", "--json"))]
+    plain = lines(run("show", asked.root, "--type", "grant.request"))
+    assert whole
+    for entry, line in zip(whole, plain, strict=True):
+        assert line.endswith(f"{entry['id']}  grant {entry['body']['grant']}")
+
+
 @pytest.mark.parametrize("command", [("search",), ("show",), ("export", "--format", "jsonl")])
 def test_a_reader_that_wants_no_more_ends_it_quietly(tmp_path: Path, command: tuple[str, ...]) -> None:
     log = Growing(tmp_path / "public")
-    log.add(*(leaf() for _ in range(3000)))
+    log.add(real_leaves(answered())[0], *(leaf() for _ in range(3000)))
     arguments = [sys.executable, "-m", "node.cli", "ledger", *command, str(log.root)]
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
@@ -294,6 +321,14 @@ def test_a_url_is_not_stamped(url: str, tmp_path: Path) -> None:
     done = run("timestamp", url, "--url", "http://127.0.0.1:1/", "--ca", tmp_path / "pin")
     assert status(done) == 2
     assert str(done.exception).startswith("give the folder: a URL cannot be stamped in place")
+
+
+def test_one_entry_is_not_entries(tmp_path: Path) -> None:
+    log = Growing(tmp_path / "public")
+    log.add(real_leaves(answered())[0])
+    assert lines(run("verify", log.root, "--policy", tmp_path / "pin"))[0].startswith("1 entry, root ")
+    [line] = lines(run("mirror", log.root, tmp_path / "copy"))
+    assert line.startswith(f"{tmp_path / 'copy'}: 1 entry, 1 new, ")
 
 
 def test_a_mirror_run_killed_half_way_goes_on(tmp_path: Path) -> None:

@@ -10,12 +10,17 @@ from click.testing import CliRunner
 
 from node.cli.network import network as command
 from node.cli.node import node
-from node.errors import ConfigurationError
+from node.errors import ConfigurationError, UsageError
 from node.home import Home
 from node.network import read_card
 from node.shown import card_digest, proposal_lines
 
 ROLES = {"log": "sequencer", "office": "office", "desk": "registrar", "tax": "department"}
+
+
+@pytest.fixture(autouse=True)
+def english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEDUI_LANGUAGE", "en")
 
 
 def run(*arguments: object, group: object = command) -> str:
@@ -44,6 +49,10 @@ def test_every_founder_sees_what_it_signs(tmp_path: Path) -> None:
         rest = "the sequencer seals it" if number == 4 else "pass it on"
         assert shown.endswith(f"signed by {number} of 4: {rest}\n")
     run("seal", tmp_path / "log", proposal, tmp_path / "network.json")
+    signed = proposal.read_bytes()
+    with pytest.raises(UsageError, match="is there already: it may hold signatures"):
+        run("create", proposal, "--network", "net", "--epoch", "2026-11", *cards)
+    assert proposal.read_bytes() == signed
 
     run(
         "init",
@@ -60,7 +69,14 @@ def test_every_founder_sees_what_it_signs(tmp_path: Path) -> None:
     )
     draft = tmp_path / "draft.json"
     run("join", tmp_path / "tax", tmp_path / "network.json")
-    run("admit-draft", tmp_path / "log", tmp_path / "new" / "card.json", draft)
+    invitation = tmp_path / "invitation.json"
+    told = run("invite", tmp_path / "tax", invitation)
+    assert told == f"{invitation}: the new member joins with `hedui network join HOME {invitation}`\n"
+    with pytest.raises(UsageError, match="is there already"):
+        run("invite", tmp_path / "tax", tmp_path / "invitation.json")
+    assert "admit-sign" in run("admit-draft", tmp_path / "log", tmp_path / "new" / "card.json", draft)
+    with pytest.raises(UsageError, match="is there already: it may hold signatures"):
+        run("admit-draft", tmp_path / "log", tmp_path / "new" / "card.json", draft)
     digest = card_digest(read_card(tmp_path / "new" / "card.json"))
     for _ in range(2):
         shown = run("admit-sign", tmp_path / "log", draft)

@@ -208,3 +208,18 @@ def test_the_client_names_what_the_contract_refuses(desk: Desk) -> None:
             "query": "00" * 16, "dataset": "hib.selfpaid", "result": "answered", "response": "00" * 32,
         })  # fmt: skip
     assert caught.value.code == "query_unknown"
+
+
+@pytest.mark.parametrize("member", ["tax", "audit"])
+def test_the_same_content_again_is_recorded_already(member: str) -> None:
+    """Over the wire and at the log itself: a command that is given again ends as it did."""
+    net = shared()
+    ledger = net.services[member].ledger
+    name, body = secrets.token_hex(16), {"code": "again", "count": 1}
+    receipt = ledger.submit_once("incident", name, body)
+    net.advance(1)
+    assert ledger.submit_once("incident", name, body).index == receipt.index
+    assert net.services["office"].ledger.submit_once("incident", name, body).index == receipt.index
+    for changed in ({"code": "again", "count": 2}, {"code": "other", "count": 1}):
+        with pytest.raises(Refusal, match="the ledger holds another entry under this id"):
+            ledger.submit_once("incident", name, changed)

@@ -59,6 +59,34 @@ def test_members_without_a_journal_are_named(history: History, tmp_path: Path) -
     assert whole[-1] == "Nothing differs"
 
 
+def test_closes_that_nothing_opens_are_named(history: History, tmp_path: Path) -> None:
+    """No closings, or no journal of the office: its reports are not said to agree with their closes."""
+    path = tmp_path / "office.journal"
+    sealed = export(history.journal("office"), history.net.key("office"), history.net.now + 1, opened=False)
+    path.write_bytes(sealed)
+    count = len(history.files().reports) - 1
+    assert count > 1, "one of them was refused and never asked"
+    for more in (("--journal", path), ("--journal", journal(history, "tax", tmp_path))):
+        done = run(history, "--reports", history.reports, *more)
+        assert done.exit_code == 0, done.output
+        assert f"Not compared: query.close of {count} report(s), for no closings were given" in done.stdout
+        assert done.stdout.endswith("Nothing differs in what was compared\n")
+        done = run(history, "--reports", history.reports, *more, "--json")
+        assert json.loads(done.stdout)["compared"]["closes_not_compared"] == count
+    done = run(history, "--reports", history.reports, "--journal", journal(history, "office", tmp_path))
+    assert "query.close" not in done.stdout
+    assert history.compare().to_json()["compared"]["closes_not_compared"] == 0
+
+
+def test_a_folder_without_files_of_the_office(history: History, tmp_path: Path) -> None:
+    (tmp_path / "wrong").mkdir()
+    given = ("--journal", journal(history, "office", tmp_path))
+    for option, said in (("--reports", "holds no report"), ("--openings", "holds no openings")):
+        done = run(history, *given, option, tmp_path / "wrong")
+        assert isinstance(done.exception, UsageError)
+        assert said in str(done.exception)
+
+
 def test_slots_name_who_gave_the_grant(history: History) -> None:
     assert any(
         line.startswith("Slots of hib's grant g-hib in 2") for line in shown(history.compare(), ENGLISH)

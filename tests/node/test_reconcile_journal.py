@@ -10,9 +10,11 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from click.testing import CliRunner
 
 from ledger import canonical
 from ledger.database import open_engine, writing
+from node.cli.node_journal import command as journal_command
 from node.errors import ConfigurationError, UsageError
 from node.network import NetworkFile
 from node.reconcile.casefile import CaseFiles
@@ -152,6 +154,16 @@ def test_a_home_and_a_network_of_their_own(history: History, tmp_path: Path) -> 
             reconcile(history.ledger(), [read_home(home)], CaseFiles(), 0)
     finally:
         home.home.network.unlink()
+
+
+def test_a_journal_replaces_no_file(history: History, tmp_path: Path) -> None:
+    """Refused before the home is read."""
+    (tmp_path / "old.journal").write_text("mine")
+    words = [str(history.net.homes["police"].home.root), "--output", str(tmp_path / "old.journal")]
+    done = CliRunner().invoke(journal_command, words)
+    assert isinstance(done.exception, UsageError)
+    assert "is there already" in str(done.exception)
+    assert (tmp_path / "old.journal").read_text() == "mine"
 
 
 # Version 1.

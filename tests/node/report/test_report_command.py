@@ -123,12 +123,49 @@ def test_a_file_is_used_whatever_the_report_names(place: Path) -> None:
     assert {"policy", "checkpoint"} <= {item["check"] for item in json.loads(done.output)["failures"]}
 
 
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "the report is no JSON"),
+        (b"<!doctype html>", "the report is no JSON"),
+        (report("vetoed")[:-100], "the report is no JSON"),
+        (b"[]", "the report is no JSON object"),
+        (b"{}", "report lacks answers, applied, case, certificate, household and 16 more"),
+        (build_openings(finished("vetoed")), "report lacks answers, applied"),
+    ],
+)
+def test_what_is_no_report_fails_one_check(place: Path, data: bytes, reason: str) -> None:
+    """What else would be said of it means nothing."""
+    (place / "report.json").write_bytes(data)
+    words = ("verify", place / "report.json", "--policy", place / "policy")
+    done = run(*words, "--json")
+    assert done.exit_code == 1
+    found = json.loads(done.output)["failures"]
+    assert {item["check"] for item in found} == {"form"}
+    assert reason in next(item["reason"] for item in found)
+    if len(found) == 1:
+        assert run(*words, "--language", "en").output.startswith("invalid: 1 check fails\nform: ")
+
+
+def test_fields_that_lack_or_are_too_many_are_named(place: Path) -> None:
+    value = json.loads(report("vetoed"))
+    del value["salt"]
+    (place / "report.json").write_bytes(canonical.encode({**value, "extra": 1, "3301": 2}))
+    done = run("verify", place / "report.json", "--policy", place / "policy", "--json")
+    found = [item["reason"] for item in json.loads(done.output)["failures"] if item["check"] == "form"]
+    assert found == ["report lacks salt", "report has what it must not have: extra, …"]
+
+
 def test_html_prints_a_report_again(place: Path) -> None:
     assert run("html", place / "report.json", place / "page.html").exit_code == 0
     assert "2026-000004" in (place / "page.html").read_text()
     assert "王*" not in (place / "page.html").read_text()
-    run("html", place / "report.json", place / "page.html", "--openings", place / "openings.json")
-    assert "王*" in (place / "page.html").read_text()
+    again = run("html", place / "report.json", place / "page.html")
+    assert isinstance(again.exception, UsageError)
+    assert "王*" not in (place / "page.html").read_text()
+    done = run("html", place / "report.json", place / "other.html", "--openings", place / "openings.json")
+    assert "王*" in (place / "other.html").read_text()
+    assert done.output.startswith(f"{place / 'other.html'}: ")
 
 
 def test_html_refuses_what_is_no_report(place: Path) -> None:
