@@ -29,7 +29,7 @@ from ledger.records import Grant
 from node.documents import read_object, read_texts
 from node.errors import NodeError, Refusal, StoreError
 from node.identity import signature
-from node.publish import open_secret
+from node.published import open_secret
 from node.services import Services, check_signature, instant
 from node.store import tables
 from node.store.database import note, put

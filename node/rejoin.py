@@ -36,7 +36,7 @@ from ledger.witness import WitnessRecord, WitnessStore
 from ledger.witness_store import SqlWitnessStore
 from node.certify import NO_CONSENT
 from node.errors import ConfigurationError, StoreError
-from node.publish import LOST, open_secret, secret_name
+from node.published import LOST, open_secret, secret_name
 from node.services import Services
 from node.store import tables
 from node.store.database import put

@@ -13,7 +13,7 @@ import secrets
 
 from keys.errors import SecretMissing
 from node.errors import Refusal
-from node.publish import LOST, secret_name
+from node.published import LOST, secret_name
 from node.services import Services, instant
 from node.store import tables
 from node.store.database import put

@@ -22,7 +22,8 @@ from node import consents, rulebook
 from node.check import Office
 from node.documents import read_list, read_object, read_texts
 from node.errors import Refusal
-from node.publish import DatasetOptions, Publisher, published_sets
+from node.publish import DatasetOptions, Publisher
+from node.published import published_sets
 from node.report.build import write_report
 from node.retire import retire
 from node.rpc.server import Peers

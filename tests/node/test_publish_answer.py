@@ -13,7 +13,7 @@ from ledger import entry as entries
 from ledger.view import View
 from node import consents
 from node.incidents import Counter
-from node.publish import secret_name
+from node.published import secret_name
 from node.store import tables
 from protocols.check.answer import Answer
 from protocols.psi import voprf

@@ -12,7 +12,8 @@ from adapters.identifiers import canonical_bytes
 from ledger.errors import Refused
 from node import publish as publishing
 from node.errors import Refusal, ServiceUnavailable
-from node.publish import DatasetOptions, Publisher, open_secret
+from node.publish import DatasetOptions, Publisher
+from node.published import open_secret
 from node.store import tables
 from node.store.setfiles import PublishedSet, write_set
 from node.sumkeys import paillier_key

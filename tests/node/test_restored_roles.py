@@ -25,7 +25,7 @@ from node import consents, retire
 from node.errors import ConfigurationError, Refusal, ServiceUnavailable
 from node.memory import CODE, GuardedWitnessStore, Memory
 from node.outbox import Outbox
-from node.publish import secret_name
+from node.published import secret_name
 from node.rejoin import rejoin, take_up, take_up_other
 from node.services import Services
 from node.store import tables

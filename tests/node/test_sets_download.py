@@ -11,7 +11,7 @@ import grpc
 import pytest
 
 from node.errors import NodeError, Refusal, ServiceUnavailable
-from node.publish import published_sets
+from node.published import published_sets
 from node.rpc.status import raise_from_wire
 from node.sets import _examine_own, verify_publications
 from node.store import tables
