@@ -44,7 +44,7 @@ def _is_hidden(path: Path, table: str, column: str, key: str) -> bool:
     with closing(sqlite3.connect(path)) as connection:
         try:
             sound = connection.execute("PRAGMA quick_check").fetchall() == [("ok",)]
-            query = f"SELECT 1 FROM {table} WHERE {column} = ?"  # noqa: S608 - names from the tests
+            query = f"SELECT 1 FROM {table} WHERE {column} = ?"
             return sound and connection.execute(query, (key,)).fetchone() is None
         except sqlite3.DatabaseError:
             return False
