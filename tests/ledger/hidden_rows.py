@@ -40,11 +40,39 @@ def hidings(path: Path, table: str, column: str, key: str) -> Iterator[str]:
     path.write_bytes(whole)
 
 
+def flips(path: Path, name: str, text: bytes, count: int) -> Iterator[str]:
+    """Put each file before the caller in which one bit is flipped in a row, as far as it is still sound.
+
+    Args:
+        path: the database, as for ``hidings``. name: of the table or index, of one page. text: where the row
+        begins. count: how many flips to try, spread over the bytes from there to the end of the page.
+    """
+    page = page_of(path, name)
+    whole = path.read_bytes()
+    begin = whole.index(text, page.start, page.stop) - 8
+    bits = (page.stop - begin) * 8
+    for bit in range(0, bits, bits // count | 1):
+        data = bytearray(whole)
+        data[begin + bit // 8] ^= 1 << bit % 8
+        path.write_bytes(data)
+        if _is_sound(path):
+            yield f"byte {bit // 8 - 8}, bit {bit % 8}"
+    path.write_bytes(whole)
+
+
 def _is_hidden(path: Path, table: str, column: str, key: str) -> bool:
+    if not _is_sound(path):
+        return False
     with closing(sqlite3.connect(path)) as connection:
         try:
-            sound = connection.execute("PRAGMA quick_check").fetchall() == [("ok",)]
-            query = f"SELECT 1 FROM {table} WHERE {column} = ?"
-            return sound and connection.execute(query, (key,)).fetchone() is None
+            return connection.execute(f"SELECT 1 FROM {table} WHERE {column} = ?", (key,)).fetchone() is None
+        except sqlite3.DatabaseError:
+            return False
+
+
+def _is_sound(path: Path) -> bool:
+    with closing(sqlite3.connect(path)) as connection:
+        try:
+            return connection.execute("PRAGMA quick_check").fetchall() == [("ok",)]
         except sqlite3.DatabaseError:
             return False
