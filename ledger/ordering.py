@@ -33,6 +33,7 @@ from ledger.errors import (
     EntryError,
     ForkError,
     LedgerError,
+    LogError,
     MerkleError,
     NoteError,
     Quarantined,
@@ -142,9 +143,12 @@ class OrderedLog:
         Raises:
             Quarantined: a head is not what was stored.
         """
-        with self._engine.connect() as connection:
-            self._heads = {name: self._store.head(connection, name) for name in (STAGED, ORDERED)}
-            length = self._store.length(connection)
+        try:
+            with self._engine.connect() as connection:
+                self._heads = {name: self._store.head(connection, name) for name in (STAGED, ORDERED)}
+                length = self._store.length(connection)
+        except LogError as error:
+            raise Quarantined(f"a stored head has changed on the disk: {LOST}") from error
         self._staged = self._heads[STAGED] or EMPTY_HEAD
         self._ordered = self._heads[ORDERED] or EMPTY_HEAD
         self._check_heads(length)

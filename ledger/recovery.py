@@ -41,7 +41,7 @@ from ledger.ordering import ORDERED, STAGED
 from ledger.policy import Policy
 from ledger.public import CHECKPOINT
 from ledger.reading import read_leaves
-from ledger.reopen import VERIFIED
+from ledger.reopen import VERIFIED, newest_signed
 from ledger.replay import Apply, Replay
 from ledger.source import NOTE_LIMIT, Source
 from ledger.states import CachedState
@@ -117,10 +117,9 @@ def recover_log(
         raise _changed(source)
     log, replica = TreeStore(LOG), TreeStore(REPLICA)
     with engine.connect() as connection:
-        ordered = log.head(connection, ORDERED) or EMPTY_HEAD
-        staged = log.head(connection, STAGED) or EMPTY_HEAD
-        own = replica.head(connection, VERIFIED) or EMPTY_HEAD
-        kept = _Waiting(log.leaves(connection, ordered.size, staged.size))
+        ordered = _last_head(connection, log, ORDERED, policy)
+        own = _last_head(connection, replica, VERIFIED, policy)
+        kept = _Waiting(log.leaves(connection, ordered.size, log.length(connection)))
     against = _Copy(source, note, head, evidence, policy.log)
     against.must_hold("this log's signed head", ordered)
     if published is not None:
@@ -141,6 +140,14 @@ def recover_log(
         if fork is not None:
             replica.clear(connection, leaves=True)
     return Recovered(head.size, ordered.size, kept.dropped(), fork)
+
+
+def _last_head(connection: Connection, store: TreeStore, name: str, policy: Policy) -> Head:
+    """A stored head; where the disk has changed it, the newest checkpoint that is stored."""
+    try:
+        return store.head(connection, name) or EMPTY_HEAD
+    except LogError:
+        return newest_signed(connection, store, policy) or EMPTY_HEAD
 
 
 class _Copy:

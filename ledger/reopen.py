@@ -1,13 +1,16 @@
 """Opening a replica: take up what it holds, or empty it where the disk has changed it.
 
 Everything in a replica can be fetched again and is verified again, so nothing is repaired in place. Only the
-last verified checkpoint is kept apart when a replica is emptied: the history fetched anew must hold it, or a
-damaged disk would be a way to be shown another one.
+last verified checkpoint is kept when a replica is emptied: the history fetched anew must hold it, or a
+damaged disk would be a way to be shown another one. It is stored twice, under two names. What was verified is
+the largest checkpoint that any stored note carries under the log's signature, with the note's own size and
+root; no row is looked up by its name for that. So one flipped bit leaves one of the two.
 """
 
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 
 from sqlalchemy import Connection, Engine
 
@@ -15,39 +18,48 @@ from ledger.database import writing
 from ledger.errors import LogError, NoteError
 from ledger.policy import Policy
 from ledger.repair import state_holds, tiles_hold
+from ledger.replay import NO_TIME
 from ledger.store import Head, TreeStore
 
 VERIFIED = "verified"
 """Name of a replica's head."""
-_BEFORE = "before"
-"""The last checkpoint of a replica that had to be emptied."""
+BEFORE = "before"
+"""The last verified checkpoint once more; the only one of a replica that had to be emptied."""
 
 log = logging.getLogger("hedui.replica")
 
 
 def take_up(engine: Engine, store: TreeStore, policy: Policy) -> tuple[Head | None, Head | None]:
-    """The head of a whole replica, and the one it had before it was emptied, None where there is none."""
+    """The head of a whole replica, None for an empty one, and the last checkpoint it had verified, if any."""
     with engine.connect() as connection:
-        kept, before = _read(connection, store, VERIFIED), _read(connection, store, _BEFORE)
+        kept, before = _read(connection, store), newest_signed(connection, store, policy)
         length = store.length(connection)
     if kept is None and length == 0:
-        return None, before if _is_signed(before, policy) else None
+        return None, before
     if kept is not None and length == kept.size and _holds(engine, store, policy, kept):
         return kept, before
     log.error("this node's copy of the ledger changed on the disk: it is fetched again from its start")
-    signed = [one for one in (before, kept) if one is not None and _is_signed(one, policy)]
-    newest = max(signed, key=lambda one: one.size, default=None)
     with writing(engine) as connection:
         store.clear(connection, leaves=True)
-        if newest is not None:
-            store.swap_head(connection, _BEFORE, None, newest)
-    return None, newest
+        if before is not None:
+            store.put_head(connection, BEFORE, before)
+    return None, before
 
 
-def _read(connection: Connection, store: TreeStore, name: str) -> Head | None:
-    """A head, None as well where what is stored is none."""
+def newest_signed(connection: Connection, store: TreeStore, policy: Policy) -> Head | None:
+    """The largest checkpoint under the log's signature in any stored note, None where there is none."""
+    found = []
+    for note in store.notes(connection):
+        with suppress(NoteError):
+            _, seen = policy.verify_log(note)
+            found.append(Head(seen.size, seen.root, note, NO_TIME))
+    return max(found, key=lambda one: one.size, default=None)
+
+
+def _read(connection: Connection, store: TreeStore) -> Head | None:
+    """The replica's head, None as well where what is stored is none."""
     try:
-        return store.head(connection, name)
+        return store.head(connection, VERIFIED)
     except LogError:
         return None
 
@@ -62,10 +74,8 @@ def _holds(engine: Engine, store: TreeStore, policy: Policy, kept: Head) -> bool
     return tiles_hold(engine, store, kept)
 
 
-def _is_signed(kept: Head | None, policy: Policy) -> bool:
+def _is_signed(kept: Head, policy: Policy) -> bool:
     """Whether a stored head is that of a checkpoint which the log has signed."""
-    if kept is None:
-        return False
     try:
         _, seen = policy.verify_log(kept.note)
     except NoteError:

@@ -41,10 +41,16 @@ def tiles_hold(engine: Engine, store: TreeStore, head: Head) -> bool:
 
 
 def state_holds(connection: Connection, store: TreeStore, size: int, time: str) -> bool:
-    """Whether the stored state is that of ``size`` leaves at ``time``; True where no digest was kept yet."""
+    """Whether the stored state is that of ``size`` leaves at ``time``.
+
+    Only a tree without leaves has no digest: elsewhere one that is not found is one that the disk has hidden,
+    and who knows what with it.
+    """
     try:
         record = store.value(connection, DIGEST_KEY)
-        return record is None or record == store.state_digest(connection).record(size, time)
+        if record is None:
+            return size == 0
+        return bool(record == store.state_digest(connection).record(size, time))
     except LogError:
         return False
 

@@ -35,7 +35,7 @@ from ledger.merkle import HashSource, inclusion_path, leaf_hash, root_from
 from ledger.points import Observe, Point, unobserved
 from ledger.policy import Policy, VerifiedCheckpoint
 from ledger.proof import Receipt
-from ledger.reopen import VERIFIED, take_up
+from ledger.reopen import BEFORE, VERIFIED, take_up
 from ledger.repair import root_at
 from ledger.replay import Apply, Replay
 from ledger.state import State
@@ -321,6 +321,7 @@ class Replica:
                 new = Head(head.size, head.root, note, self._replay.time)
                 self._values.seal(connection, new.size, new.time)
                 self._store.swap_head(connection, VERIFIED, None if self._is_new else self._head, new)
+                self._store.put_head(connection, BEFORE, new)
                 self._observe(Point.REPLICA_STORING)
             self._observe(Point.REPLICA_STORED)
         except BaseException:

@@ -13,9 +13,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from ledger.canonical import encode
-from ledger.digest import DIGEST_KEY, StateDigest
+from ledger.digest import DIGEST_KEY, EMPTY_STATE, StateDigest
 from ledger.errors import LogError
-from ledger.store import TreeStore
+from ledger.store import TreeStore, damaged
 
 _VALUES = 50_000
 _ABSENT = object()
@@ -89,11 +89,16 @@ class CachedState:
         self._digest = None
 
     def _current(self, connection: Connection) -> StateDigest:
-        """The digest in memory, else the stored one, else that of a database from before there was one."""
+        """The digest in memory, else the stored one; only a state without keys has none yet.
+
+        Raises:
+            LogError: the stored one is gone; a new one would hide what has gone with it.
+        """
         if self._digest is None:
             record = self._store.value(connection, DIGEST_KEY)
-            known = None if record is None else StateDigest.of_record(record)
-            self._digest = self._store.state_digest(connection) if known is None else known
+            if record is None and self._store.state_digest(connection) != EMPTY_STATE:
+                raise LogError(damaged("the digest of the state"))
+            self._digest = EMPTY_STATE if record is None else StateDigest.of_record(record)
         return self._digest
 
     def _get_written(self, key: str) -> Any:

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Insert, Table, bindparam, select, update
+from sqlalchemy import Connection, Engine, Insert, LargeBinary, Table, bindparam, cast, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ledger.canonical import decode, encode
@@ -75,7 +75,7 @@ class TreeStore:
 
     def __init__(self, tables: TreeTables) -> None:
         self._tables = tables
-        entry, tile, state = tables.entry, tables.tile, tables.state
+        entry, tile, state, head = tables.entry, tables.tile, tables.state, tables.head
         self._value = select(state.c.value).where(state.c.key == bindparam("key"))
         self._tile = select(tile.c.hashes).where(
             tile.c.level == bindparam("level"), tile.c.position == bindparam("position")
@@ -85,20 +85,37 @@ class TreeStore:
             .where(entry.c.position >= bindparam("begin"), entry.c.position < bindparam("end"))
             .order_by(entry.c.position)
         )
+        # As bytes: a flipped bit may make a text of bytes, or no text of a text, which SQLite cannot give.
+        read = {
+            name: cast(head.c[name], LargeBinary).label(name) for name in ("name", "root", "note", "time")
+        }
+        self._heads = select(read["name"], head.c.size, read["root"], read["note"], read["time"])
 
     def head(self, connection: Connection, name: str) -> Head | None:
         """The head called ``name``, or None.
 
+        The few rows are read through as well: a flipped bit in the index hides one, or shows another's.
+
         Raises:
-            LogError: what is stored is no head.
+            LogError: what is stored is no head, or the table has another than the index shows.
         """
-        table = self._tables.head
-        row = connection.execute(select(table).where(table.c.name == name)).one_or_none()
-        if row is None:
-            return None
-        if not isinstance(row.size, int) or not isinstance(row.time, str):
+        found = connection.execute(self._heads.where(self._tables.head.c.name == name)).all()
+        if found != [row for row in connection.execute(self._heads) if row.name == name.encode()]:
             raise LogError(damaged("a head"))
-        return Head(row.size, stored_bytes(row.root), stored_bytes(row.note), row.time)
+        if not found:
+            return None
+        _, size, root, note, time = found[0]
+        if not isinstance(size, int):
+            raise LogError(damaged("a head"))
+        return Head(size, root, note, time.decode("ascii", "replace"))
+
+    def notes(self, connection: Connection) -> list[bytes]:
+        """The note of every head, whatever the index shows."""
+        return [row.note for row in connection.execute(self._heads)]
+
+    def put_head(self, connection: Connection, name: str, head: Head) -> None:
+        """Store a head that is compared with nothing."""
+        connection.execute(upsert(connection, self._tables.head, "name"), {"name": name, **vars(head)})
 
     def swap_head(self, connection: Connection, name: str, old: Head | None, new: Head) -> None:
         """Replace head ``old`` by ``new``.
@@ -107,12 +124,11 @@ class TreeStore:
             LogError: the stored head is not ``old``: another process writes this tree.
         """
         table = self._tables.head
-        values = {"size": new.size, "root": new.root, "note": new.note, "time": new.time}
         if old is None:
-            done = insert_new(connection, table, "name", {"name": name, **values})
+            done = insert_new(connection, table, "name", {"name": name, **vars(new)})
         else:
             same = (table.c.name == name, table.c.size == old.size, table.c.root == old.root)
-            done = connection.execute(update(table).where(*same).values(**values)).rowcount == 1
+            done = connection.execute(update(table).where(*same).values(**vars(new))).rowcount == 1
         if not done:
             raise LogError("another process writes this log: stop one of the two")
 

@@ -17,7 +17,8 @@ a head cannot keep the disk busy. The time of a cosignature never goes back, eve
 witness judges consistency alone: it needs no entry.
 
 A record is looked at before it is built upon: it holds this witness's own cosignature, so one that the disk
-has changed is known, and the witness cosigns nothing until it is restored.
+has changed is known, and the witness cosigns nothing until it is restored. One made under another key of the
+log or of the witness is refused as well, and the refusal says so: an origin stands for one key.
 
 The state machine does no I/O but through its store, and is given the time.
 """
@@ -43,6 +44,12 @@ DAMAGED = (
     "is restored from its newest backup"
 )
 """What a witness says of a record that is not the one it stored."""
+REKEYED = (
+    "the witness's record of this log carries no signature by the {} known now: it cosigns nothing. Where "
+    "that key was changed, put the old one back, or give the log another origin; where not, the record has "
+    "changed on the disk: restore this node's database from its newest backup"
+)
+"""What it says of a record made under another key, which no restore helps; names whose key."""
 
 
 @dataclass(frozen=True)
@@ -240,8 +247,11 @@ class Witness:
             return record
         try:
             note = Note.parse(record.note)
+            for key, whose in ((self._logs[origin], "log's key"), (self.verifier, "key of this witness")):
+                if not note.signed_by(key):
+                    raise WitnessError(REKEYED.format(whose))
             kept = verify_signed(note, self._logs[origin])
-            at = cosigned_at(note, self._cosigner.verifier)
+            at = cosigned_at(note, self.verifier)
         except NoteError as error:
             raise WitnessError(DAMAGED) from error
         if (kept.size, kept.root, at) != (record.size, record.root, record.time):

@@ -34,7 +34,7 @@ from ledger.cosigning import WitnessClient
 from ledger.database import writing
 from ledger.errors import ForkError, LedgerError, LogError, NoteError, Unavailable
 from ledger.fabric.backend import FabricBackend
-from ledger.fabric.derived import DerivedLog
+from ledger.fabric.derived import SIGNED, DerivedLog
 from ledger.fabric.profile import ConnectionProfile
 from ledger.finished import FinishedLog
 from ledger.finishing import Finisher, Settings
@@ -49,9 +49,6 @@ from ledger.store import EMPTY_HEAD, Head, TreeStore
 from ledger.submissions import Submissions
 from ledger.tables import LOG
 from ledger.tiles import Tile
-
-SIGNED = "signed"
-"""Head row of the last signed head."""
 
 REMEDY = (
     "The log is in quarantine and signs nothing. Compare the validation flags of the members' peers, "

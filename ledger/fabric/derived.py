@@ -14,6 +14,7 @@ when they cosign.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
 import time
@@ -36,7 +37,11 @@ from ledger.tables import LOG
 from ledger.tiles import TILE_WIDTH, TileSource, TileWriter
 
 BLOCK = "block"
-"""Head row of the position: size is the next block's number, root the header hash of the one before."""
+"""Head row of the position: size is the next block's number, root the header hash of the one before, note a
+digest of both and of the number of leaves: nothing else would show that a disk has changed it."""
+
+SIGNED = "signed"
+"""Head row of the last signed head, where this node is the assembler."""
 
 _RECENT = 1 << 16
 """Leaf hashes kept in memory for those who wait for theirs."""
@@ -44,6 +49,12 @@ _RECENT = 1 << 16
 _NO_HASH = bytes(32)
 
 log = logging.getLogger("hedui.fabric")
+
+
+def block_head(number: int, last: bytes, leaves: int) -> Head:
+    """The position before block ``number``, with ``leaves`` derived so far."""
+    digest = hashlib.sha256(f"{number}\n{last.hex()}\n{leaves}\n".encode()).digest()
+    return Head(number, last, digest, "")
 
 
 class DerivedLog(OrderedLog):
@@ -76,10 +87,20 @@ class DerivedLog(OrderedLog):
     def load(self) -> None:
         """Take up what the database holds; after a start, and after any failure to write."""
         super().load()
-        with self._engine.connect() as connection:
-            self._block = self._store.head(connection, BLOCK)
-        if self._block is None and self._staged.size:
+        try:
+            with self._engine.connect() as connection:
+                self._block, _ = (self._store.head(connection, name) for name in (BLOCK, SIGNED))
+        except LogError as error:
+            raise Quarantined("a stored head has changed on the disk") from error
+        self._check_block()
+
+    def _check_block(self) -> None:
+        """The position is what was stored with these leaves."""
+        block, ordered, size = self._block, self._ordered, self._staged.size
+        if block is None and size and (ordered.size != size or ordered.note):
             raise LogError("this database holds an embedded log: join the Fabric network with a new home")
+        if size if block is None else block != block_head(block.size, block.root, size):
+            raise Quarantined("the position in the chain of blocks has changed on the disk")
 
     @property
     def position(self) -> Position:
@@ -106,7 +127,7 @@ class DerivedLog(OrderedLog):
         self.order()
         begin, leaves = self._staged.size, [leaf for block in blocks for leaf in block.leaves]
         after = blocks[-1].after
-        self._store_blocks(leaves, Head(after.next, after.last or _NO_HASH, b"", ""))
+        self._store_blocks(leaves, block_head(after.next, after.last or _NO_HASH, begin + len(leaves)))
         self._observe(Point.ORDERED)
         with self._grown:
             for place, leaf in enumerate(leaves, begin):

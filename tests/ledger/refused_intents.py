@@ -34,6 +34,7 @@ tampered("certificate_office", "another office", lambda net, c: c.update(office=
 tampered("certificate_query", "another query", lambda net, c: c.update(query=query_id(2)))
 tampered("certificate_early", "not yet valid", lambda net, c: c.update(not_before="2026-11-22T02:00:01Z"))
 tampered("certificate_expired", "no longer valid", lambda net, c: c.update(not_after="2026-11-22T01:59:59Z"))
+tampered("bad_field", "valid until dates end", lambda net, c: c.update(not_after="9999-12-31T23:59:59Z"))
 tampered("registrar_role", "another role", lambda net, c: c.update(registrar="audit"))
 tampered("registrar_role", "no member", lambda net, c: c.update(registrar="nobody"))
 tampered("unknown_field", "a field too many", lambda net, c: c.update(name="x"))

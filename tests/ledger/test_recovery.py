@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import time
 from pathlib import Path
@@ -20,6 +21,7 @@ from ledger.tables import LOG as TABLES
 from ledger.tables import create_tables
 from ledger.verify import verify_folder
 from tests.ledger.contract_cases import NETWORK
+from tests.ledger.hidden_rows import hidings
 from tests.ledger.log_cases import LOG, POLICY, World, cheap, cosigned, leaf
 from tests.ledger.public_cases import Growing
 
@@ -259,3 +261,16 @@ def test_void_entries_keep_their_place(tmp_path: Path) -> None:
     assert again.leaves(0, 10) == leaves
     assert again.head.size == 4
     assert again.pending == 0
+
+
+@pytest.mark.parametrize("head", ["ordered", "staged"])
+def test_a_log_whose_head_the_disk_has_hidden_is_recovered(world: World, head: str) -> None:
+    leaves = restored(world, 2, 3)
+    world.close()
+    world.engine("log").dispose()
+    for _ in itertools.islice(hidings(world.folder / "log.db", "log_head", "name", head), 0, None, 20):
+        with pytest.raises(Quarantined, match="mirror"):
+            world.sequencer("log")
+        assert recover(world, Kept(), "log").size == len(leaves)
+        again = OrderedLog(world.engine("log"), LOG, cheap)
+        assert again.leaves(0, 10) == leaves

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from keys.signing import SigningKey
 from ledger.checkpoint import Checkpoint, sign_checkpoint
-from ledger.cosignature import verify_cosignature
+from ledger.cosignature import Cosigner, verify_cosignature
 from ledger.database import check, open_engine, writing
 from ledger.errors import WitnessError
 from ledger.merkle import EMPTY_ROOT, consistency_path, leaf_hash
@@ -170,6 +170,19 @@ def test_a_store_swaps_only_what_is_current(store):
     assert not store.swap("log", first, second)
     assert store.read("log") == second
     assert store.read("other") is None
+
+
+def test_a_changed_key_is_not_called_a_damaged_disk(witness, store):
+    cosign(witness, body(0, 8))
+    new_log = NoteSigner(LOG.verifier.name, SigningKey.generate())
+    new_key = Cosigner(COSIGNERS[0].verifier.name, SigningKey.generate())
+    note = sign_checkpoint(Checkpoint.parse(signed_head(LEAVES).text), new_log).format()
+    request = AddCheckpoint(8, tuple(consistency_path(8, 20, TREE)), note).format()
+    with pytest.raises(WitnessError, match=r"by the log's key known now.*put the old one back"):
+        Witness(COSIGNERS[0], [new_log.verifier], store).add_checkpoint(request, MOMENT)
+    with pytest.raises(WitnessError, match="by the key of this witness known now"):
+        Witness(new_key, [LOG.verifier], store).add_checkpoint(body(8, 20), MOMENT)
+    assert cosign(Witness(COSIGNERS[0], [LOG.verifier], store), body(8, 20)) == MOMENT
 
 
 def test_a_record_that_the_disk_has_hidden_is_not_taken_for_none(tmp_path):

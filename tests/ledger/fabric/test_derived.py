@@ -21,7 +21,7 @@ from ledger.entry import parse
 from ledger.errors import LogError, MerkleError
 from ledger.fabric.blocks import BlockStream, DerivedBlock, Position
 from ledger.fabric.cosigning import DerivedWitness
-from ledger.fabric.derived import DerivedLog
+from ledger.fabric.derived import BLOCK, SIGNED, DerivedLog, block_head
 from ledger.fabric.follower import Follower
 from ledger.fabric.gateway import Gateway
 from ledger.fabric.identity import FabricIdentity
@@ -29,10 +29,12 @@ from ledger.fabric.profile import ConnectionProfile
 from ledger.merkle import leaf_hash, verify_inclusion
 from ledger.ordering import Candidate, OrderedLog
 from ledger.points import Point
+from ledger.store import EMPTY_HEAD, TreeStore
 from ledger.tables import LOG, create_tables
 from ledger.witness import MemoryWitnessStore
 from tests.ledger.fabric.memory_fabric import Network
 from tests.ledger.fabric.memory_messages import CHAINCODE, CHANNEL, ORGANISATIONS, Fault
+from tests.ledger.hidden_rows import flips, hidings
 from tests.ledger.log_cases import COSIGNERS, MOMENT, cheap, leaf, signed_head, tree_of
 from tests.ledger.log_cases import LOG as LOG_KEY
 
@@ -203,6 +205,45 @@ def test_an_embedded_logs_database_is_refused(engine: Engine) -> None:
         DerivedLog(engine, cheap)
 
 
+def test_an_embedded_log_that_has_signed_nothing_yet_is_refused(engine: Engine) -> None:
+    OrderedLog(engine, LOG_KEY, cheap).stage([Candidate.parse(leaf())], lambda _: None)
+    with pytest.raises(LogError, match="embedded log"):
+        DerivedLog(engine, cheap)
+
+
+@pytest.mark.parametrize("name", ["block", "ordered", "staged", "signed"])
+def test_a_head_that_the_index_hides_is_derived_anew(tmp_path: Path, engine: Engine, name: str) -> None:
+    parts = blocks([leaf(), leaf()], [], [leaf()])
+    leaves = [one for part in parts for one in part.leaves]
+    DerivedLog(engine, cheap).take(parts)
+    with writing(engine) as connection:
+        TreeStore(LOG).put_head(connection, SIGNED, EMPTY_HEAD)
+    engine.dispose()
+    found = itertools.islice(hidings(tmp_path / "log.db", "log_head", "name", name), 0, None, 5)
+    assert [derived_again(engine, parts, leaves) for _ in found]
+
+
+def test_a_flip_in_the_position_is_found(tmp_path: Path, engine: Engine) -> None:
+    parts = blocks([leaf(), leaf()], [], [leaf()])
+    leaves = [one for part in parts for one in part.leaves]
+    DerivedLog(engine, cheap).take(parts)
+    engine.dispose()
+    path = tmp_path / "log.db"
+    assert all(derived_again(engine, parts, leaves) for _ in flips(path, "log_head", b"block", 60))
+
+
+def derived_again(engine: Engine, parts: list[DerivedBlock], leaves: list[bytes]) -> bool:
+    """The log of a damaged database comes back whole from the peer's blocks, whichever it asks for first."""
+    log = DerivedLog(engine, cheap)
+    assert log.position in {Position(), *(part.after for part in parts)}
+    missing = parts[log.position.next :]
+    if missing:
+        log.take(missing)
+    holds(log, leaves)
+    engine.dispose()
+    return log.position == parts[-1].after
+
+
 def test_waiting_ends_with_the_leaf_or_the_time(engine: Engine) -> None:
     log = DerivedLog(engine, cheap)
     one = leaf()
@@ -260,7 +301,7 @@ def test_a_peer_with_another_ledger_stops_the_follower_for_good(
     fabric.peers[OWN].blocks[-1].header.previous_hash = b"\0" * 32
     again = DerivedLog(engine, cheap)
     with writing(engine) as connection:
-        connection.execute(update(LOG.head).where(LOG.head.c.name == "block").values(size=1))
+        TreeStore(LOG).put_head(connection, BLOCK, block_head(1, again.position.last or b"", 1))
     again.load()
     second = follow(again)
     second._thread.join(10)
