@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from ledger.canonical import INTEGER_LIMIT
+from ledger.characters import DIGIT, is_printable
 from ledger.errors import Refused
 from ledger.periods import PERIODS, check_date, check_time
 
@@ -26,7 +27,9 @@ SUM_SUITES = ("paillier-3072", "paillier-2048-test", "pad64")
 PROTOCOLS = ("sum", "check")
 REVEALS = ("total", "bits")
 
-_IDENTIFIER = re.compile(r"(?<![\dA-Za-z])(?:\d{17}[\dXx\uff38\uff58]|\d{15})(?![\dA-Za-z])")
+_IDENTIFIER = re.compile(
+    f"(?<![{DIGIT}A-Za-z])(?:[{DIGIT}]{{17}}[{DIGIT}Xx\\uff38\\uff58]|[{DIGIT}]{{15}})(?![{DIGIT}A-Za-z])"
+)
 """15 digits, or 17 and a digit or X, half or full width, standing alone."""
 
 
@@ -48,7 +51,7 @@ def text(longest: int) -> Check:
     """Free text of 1 to ``longest`` characters without control characters or identity numbers."""
 
     def check(value: Any, path: str) -> None:
-        if type(value) is not str or not 1 <= len(value) <= longest or not value.isprintable():
+        if type(value) is not str or not 1 <= len(value) <= longest or not is_printable(value):
             raise _bad(path, f"printable text of 1 to {longest} characters")
         refuse_identifier(value, path)
 
