@@ -257,16 +257,21 @@ class Member:
         counter = incidents.Counter(self.services)
         ledger, first = self.services.ledger, self._network.first.member
         gossip = Gossip(self._configuration.member, first, self._channels, ledger)
+        lost = False
         while not self._stopping.is_set():
             pause = FOLLOW_SECONDS
             with Surviving(log, "following the ledger"):
                 try:
                     ledger.sync()
+                    if lost:
+                        log.info("the ledger is followed again, up to entry %d", self._replica.size)
+                    lost = False
                     pause = self._rejoin(pause)
                     if counter.count_due() is not None and "department" in self._configuration.roles:
                         retire_due(self.services)
                     gossip.compare_next()
                 except (NodeError, LedgerError) as error:
+                    lost = True
                     self._repeated.info(f"the ledger cannot be followed: {error}")
                     pause = FIRST_FOLLOW_SECONDS if self._replica.size == 0 else FOLLOW_SECONDS
             self._stopping.wait(pause)

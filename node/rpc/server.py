@@ -12,6 +12,7 @@ import grpc
 
 from keys.tls import Identity
 from node.errors import KNOWN_ERRORS, ConfigurationError
+from node.repeated import Repeated
 from node.rpc.directory import Directory
 from node.rpc.status import grpc_status, wire_text
 
@@ -21,6 +22,7 @@ DEFECT = "internal"
 """All a caller learns of a defect; gRPC of itself would send it the exception's text."""
 
 log = logging.getLogger("hedui.rpc")
+_refused = Repeated(log)
 
 
 class ErrorsToStatus(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in its stubs only
@@ -93,7 +95,7 @@ class _Boundary:
 
 def _abort(context: grpc.ServicerContext, method: str, error: Exception) -> None:
     """End a call with the status of an error of ours."""
-    log.info("%s refused: %s", method, wire_text(error))
+    _refused.info(f"{method} refused: {wire_text(error)}")
     context.abort(grpc_status(error), wire_text(error))
 
 

@@ -27,7 +27,7 @@ from node.report.verify import verify_report
 from node.scenario.model import Case
 from node.services import system_clock
 from tests.e2e.bureau import Bureau, refused
-from tests.e2e.county import County, hedui, patiently
+from tests.e2e.county import County, hedui, patiently, wait_until
 from tests.e2e.families import NET
 
 
@@ -102,12 +102,20 @@ def test_without_the_ledger_a_department_answers_nothing(own_county: County, bur
     finished = bureau.logged(own_county.case())
     request = bureau.question(finished)
     before = own_county.journal("revenue", "refused:unavailable")
+    log = own_county.home("revenue").root / "node.log"
+    said = len(log.read_text("utf-8"))
+
+    def says(text: str) -> bool:
+        return text in log.read_text("utf-8")[said:]
+
     with own_county.without("court"):
         with refused("unavailable"):
             bureau.send(request)
         assert own_county.journal("revenue", "refused:unavailable") == before + 1
         assert answers_kept(own_county, "revenue", finished.inquiry.query) == 0
+        wait_until(lambda: says("the ledger cannot be followed"), "the department says that it is alone")
     assert len(patiently(lambda: bureau.send(request)).answers) == 2
+    wait_until(lambda: says("the ledger is followed again"), "the department says that it is not any more")
 
 
 def test_without_the_registrar_no_question_leaves(own_county: County, tmp_path: Path) -> None:
