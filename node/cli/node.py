@@ -81,6 +81,9 @@ def init(  # noqa: PLR0913  one argument an option
         click.echo(f"The passphrase is in {home / 'keys' / 'passphrase'}: keep a copy elsewhere")
 
 
+WAKE_SECONDS = 1.0
+
+
 @node.command("run")
 @HOME
 @click.option("--with-parent", is_flag=True, help="End when standard input is closed.")
@@ -102,7 +105,8 @@ def run(home: Path, with_parent: bool) -> None:
         threading.Thread(target=_end_with_parent, args=(ended,), daemon=True).start()
     try:
         member.start()
-        ended.wait()
+        while not ended.wait(WAKE_SECONDS):
+            pass  # a signal that another thread was given is seen when this one wakes
     finally:
         member.stop()
 
