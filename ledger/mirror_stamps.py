@@ -14,7 +14,7 @@ from ledger.errors import LedgerError, TileError
 from ledger.policy import Policy
 from ledger.public import TIMESTAMPS
 from ledger.source import NOTE_LIMIT, Source
-from ledger.stamped import NOTE, TOKEN, stem_of
+from ledger.stamped import NOTE, TOKEN, stamped_head
 from ledger.timestamp import MAX_TOKEN_BYTES, parse_token
 
 
@@ -65,10 +65,8 @@ def read_stamp(source: Source, policy: Policy, stem: str) -> Offered | None:
     except TileError:
         return None
     try:
-        head = policy.verify_log(note)[1]
+        head = stamped_head(note, stem, policy)
         parse_token(token, note)
     except LedgerError:
-        return None
-    if stem_of(head.size, head.root) != stem:
         return None
     return Offered(stem, head.size, head.root, note, token)

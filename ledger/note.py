@@ -173,6 +173,10 @@ class Note:
         """The lines that name ``key``, not yet verified."""
         return [signature for signature in self.signatures if signature.by(key)]
 
+    def only(self, key: VerifierKey) -> Note:
+        """The text with the first line that names ``key`` alone: others may have been put beside it."""
+        return Note(self.text, tuple(self.signed_by(key))[:1])
+
 
 class NoteSigner:
     """A key of type 0x01 that signs texts under its name, held in memory; its seed belongs in a vault."""

@@ -109,6 +109,9 @@ class Refusal:
 class OrderedLog:
     """The ordered entries of one log in one database; one thread writes, any number read."""
 
+    _names: tuple[str, ...] = (STAGED, ORDERED)
+    """Heads that are taken up together."""
+
     def __init__(
         self, engine: Engine, signer: NoteSigner | None, apply: Apply, observe: Observe = unobserved
     ) -> None:
@@ -145,7 +148,7 @@ class OrderedLog:
         """
         try:
             with self._engine.connect() as connection:
-                self._heads = {name: self._store.head(connection, name) for name in (STAGED, ORDERED)}
+                self._heads = {name: self._store.head(connection, name) for name in self._names}
                 length = self._store.length(connection)
         except LogError as error:
             raise Quarantined(f"a stored head has changed on the disk: {LOST}") from error

@@ -158,7 +158,7 @@ class _Copy:
     ) -> None:
         self.source = source
         self.head = head
-        self.note = Note(note.text, tuple(note.signed_by(log_key))[:1])
+        self.note = note.only(log_key)
         self._whole = note.format()
         self._tiles = CheckedTiles(source, head)
         self._evidence = evidence

@@ -22,11 +22,12 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from ledger.checkpoint import Checkpoint
 from ledger.errors import LedgerError, TileError, TimestampError, VerificationError
 from ledger.policy import Policy
 from ledger.public import CHECKPOINT, FILE_MODE, TIMESTAMPS, make_public_folder
 from ledger.source import NOTE_LIMIT, FolderSource, Source
-from ledger.timestamp import MAX_TOKEN_BYTES, Authority, Post, Token, parse_token, stamp, verify_token
+from ledger.timestamp import MAX_TOKEN_BYTES, Authority, Post, Token, read_token, stamp
 
 NOTE, TOKEN = ".note", ".tsr"
 _NAME = re.compile(rf"{TIMESTAMPS}/(0|[1-9][0-9]{{0,18}})-([0-9a-f]{{64}})(\.note|\.tsr)")
@@ -95,11 +96,9 @@ class Stamps:
     def _check_one(self, stem: str, policy: Policy, authority: Authority | None) -> Stamp:
         note = self._read(stem + NOTE, NOTE_LIMIT)
         try:
-            _, head = policy.verify_log(note)
+            head = stamped_head(note, stem, policy)
         except LedgerError as error:
             raise VerificationError("timestamp", stem + NOTE, str(error)) from error
-        if stem_of(head.size, head.root) != stem:
-            raise VerificationError("timestamp", stem + NOTE, "is not the checkpoint its name says")
         if self._roots.get(head.size) != head.root:
             raise VerificationError(
                 "timestamp",
@@ -110,7 +109,7 @@ class Stamps:
             return Stamp(head.size, head.root, None, "", is_verified=False)
         data = self._read(stem + TOKEN, MAX_TOKEN_BYTES)
         try:
-            token = parse_token(data, note) if authority is None else verify_token(data, note, authority)
+            token = read_token(data, note, authority)
         except TimestampError as error:
             raise VerificationError("timestamp", stem + TOKEN, str(error)) from error
         return Stamp(head.size, head.root, token.time, token.policy, is_verified=authority is not None)
@@ -125,6 +124,19 @@ class Stamps:
 def stem_of(size: int, root: bytes) -> str:
     """Name of a stamp below the public folder, without its suffix."""
     return f"{TIMESTAMPS}/{size}-{root.hex()}"
+
+
+def stamped_head(note: bytes, stem: str, policy: Policy) -> Checkpoint:
+    """The checkpoint of a stamp's note.
+
+    Raises:
+        NoteError: the policy's log has not signed it.
+        TimestampError: it is another one than the stamp is named after.
+    """
+    _, head = policy.verify_log(note)
+    if stem_of(head.size, head.root) != stem:
+        raise TimestampError("is not the checkpoint its name says")
+    return head
 
 
 def stamp_folder(
@@ -167,13 +179,8 @@ def _require_whole(root: Path, stem: str, policy: Policy, authority: Authority |
     source = FolderSource(root)
     try:
         note, data = source.fetch(stem + NOTE, NOTE_LIMIT), source.fetch(stem + TOKEN, MAX_TOKEN_BYTES)
-        _, head = policy.verify_log(note)
-        if stem_of(head.size, head.root) != stem:
-            raise TimestampError("the note is not the checkpoint its name says")
-        if authority is None:
-            parse_token(data, note)
-        else:
-            verify_token(data, note, authority)
+        stamped_head(note, stem, policy)
+        read_token(data, note, authority)
     except LedgerError as error:
         raise TimestampError(
             f"{stem}{TOKEN} is there already and does not hold: {error}. Move {stem}.* away to stamp this "

@@ -34,7 +34,7 @@ from ledger.checkpoint import Checkpoint, verify_signed
 from ledger.cosignature import Cosigner, cosigned_at
 from ledger.errors import MerkleError, NoteError, WitnessError
 from ledger.merkle import EMPTY_ROOT, HASH_BYTES, MAX_PATH, verify_consistency
-from ledger.note import MAX_NOTE_BYTES, Note, Signature, VerifierKey, base64_text, decimal, unbase64
+from ledger.note import MAX_NOTE_BYTES, Note, VerifierKey, base64_text, decimal, unbase64
 from ledger.points import Observe, Point, unobserved
 
 TEXT = "text/plain; charset=utf-8"
@@ -185,11 +185,8 @@ class Witness:
         return None if record is None else record.note
 
     def bare(self, note: Note) -> bytes:
-        """A checkpoint of a log that is known here with the log's own line alone.
-
-        Whoever brings a checkpoint may have put a hundred lines of anything beside that one.
-        """
-        return Note(note.text, self._log_lines(note, Checkpoint.parse(note.text).origin)).format()
+        """A checkpoint of a log that is known here with the log's own line alone."""
+        return note.only(self._logs[Checkpoint.parse(note.text).origin]).format()
 
     def add_checkpoint(self, body: bytes, now: int) -> tuple[int, bytes, str]:
         """Answer one request: (HTTP status, body, content type).
@@ -231,7 +228,7 @@ class Witness:
             return _answer(422, str(error))
         time = max(now, last)
         line = self._cosigner.cosign(note.text, time)
-        kept = Note(note.text, (*self._log_lines(note, checkpoint.origin), line)).format()
+        kept = Note(note.text, (*note.only(self._logs[checkpoint.origin]).signatures, line)).format()
         new = WitnessRecord(checkpoint.size, checkpoint.root, time, kept)
         self._observe(Point.WITNESS_CHECKED)
         if new != record and not self._store.swap(checkpoint.origin, record, new):
@@ -258,9 +255,6 @@ class Witness:
             raise WitnessError(DAMAGED)
         self._whole = record
         return record
-
-    def _log_lines(self, note: Note, origin: str) -> tuple[Signature, ...]:
-        return tuple(note.signed_by(self._logs[origin]))[:1]
 
 
 def _answer(status: int, text: str) -> tuple[int, bytes, str]:

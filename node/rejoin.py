@@ -32,6 +32,8 @@ from ledger.errors import ForkError
 from ledger.merkle import root_from
 from ledger.note import Note, VerifierKey
 from ledger.policy import Policy, VerifiedCheckpoint
+from ledger.records import Publication
+from ledger.view import dataset_owner
 from ledger.witness import WitnessRecord, WitnessStore
 from ledger.witness_store import SqlWitnessStore
 from node.certify import NO_CONSENT
@@ -116,8 +118,7 @@ def _record(
     """The record of a checkpoint under the quorum, cosigned at the newest time known: none goes back."""
     time = max([*head.cosigned.values(), 0 if record is None else record.time])
     whole = Note.parse(note)
-    log_line = tuple(whole.signed_by(log_key))[:1]
-    kept = Note(whole.text, (*log_line, cosigner.cosign(whole.text, time)))
+    kept = Note(whole.text, (*whole.only(log_key).signatures, cosigner.cosign(whole.text, time)))
     return WitnessRecord(head.checkpoint.size, head.checkpoint.root, time, kept.format())
 
 
@@ -126,34 +127,30 @@ def _department(services: Services) -> None:
     view, vault = services.view, services.keys.vault
     kept = set(vault.names())
     for dataset in view.datasets():
-        if dataset.partition(".")[0] != services.member:
+        if dataset_owner(dataset) != services.member:
             continue
         for label in view.labels(dataset):
             key = {"dataset": dataset, "publication": label}
+            published = view.publication(dataset, label)
             if view.retired(dataset, label):
                 with contextlib.suppress(SecretMissing):
                     vault.delete(secret_name(dataset, label))
                 values = {"state": "destroyed", "details": ""}
-            elif not _has_key(services, kept, dataset, label):
+            elif published is None or not _has_key(services, kept, published):
                 log.error("the key of %s/%s is lost: publish %s again, or retire it", dataset, label, dataset)
                 values = {"state": "published", "details": LOST}
             elif services.store.one(tables.own_publication, **key) is None:
-                values = {"state": "published", "details": _root(services, dataset, label)}
+                values = {"state": "published", "details": published.root}
             else:
                 continue
             with services.store.writing() as connection:
                 put(connection, tables.own_publication, key, values)
 
 
-def _root(services: Services, dataset: str, label: str) -> str:
-    published = services.view.publication(dataset, label)
-    return "" if published is None else published.root
-
-
-def _has_key(services: Services, kept: set[str], dataset: str, label: str) -> bool:
+def _has_key(services: Services, kept: set[str], published: Publication) -> bool:
     """Whether the vault holds the very key that was published, not one of a build that was begun again."""
-    published = services.view.publication(dataset, label)
-    if published is None or secret_name(dataset, label) not in kept:
+    dataset, label = published.dataset, published.label
+    if secret_name(dataset, label) not in kept:
         return False
     if public_key(open_secret(services, dataset, label).key).hex() == published.key:
         return True
@@ -229,7 +226,7 @@ def take_up_other(
         raise ConfigurationError(NOTHING_WAITS)
     times = (now, 0 if record is None else record.time, cosigned_at(whole, cosigner.verifier) or 0)
     line = cosigner.cosign(whole.text, max(times))
-    kept = Note(whole.text, (*whole.signed_by(log_key)[:1], line)).format()
+    kept = Note(whole.text, (*whole.only(log_key).signatures, line)).format()
     _replace(store, log_key.name, record, WitnessRecord(head.size, head.root, max(times), kept))
     with writing(engine) as connection:
         rows = [{"restore": restore, "origin": log_key.name} for restore in restores]

@@ -60,6 +60,8 @@ def block_head(number: int, last: bytes, leaves: int) -> Head:
 class DerivedLog(OrderedLog):
     """The derived log of one node; one thread takes blocks, any number read and wait."""
 
+    _names = (STAGED, ORDERED, BLOCK, SIGNED)
+
     def __init__(self, engine: Engine, apply: Apply = contract.apply, observe: Observe = unobserved) -> None:
         """Open it and finish what a stop left half done.
 
@@ -87,11 +89,7 @@ class DerivedLog(OrderedLog):
     def load(self) -> None:
         """Take up what the database holds; after a start, and after any failure to write."""
         super().load()
-        try:
-            with self._engine.connect() as connection:
-                self._block, _ = (self._store.head(connection, name) for name in (BLOCK, SIGNED))
-        except LogError as error:
-            raise Quarantined("a stored head has changed on the disk") from error
+        self._block = self._heads[BLOCK]
         self._check_block()
 
     def _check_block(self) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -82,6 +83,17 @@ def leaves_of(folder: Path, size: int) -> Iterator[bytes]:
             data = data[2 + length :]
 
 
+@contextmanager
+def rejecting() -> Iterator[None]:
+    """What a library finds wrong is a rejection; it may be any error, IndexError or InvalidSignature."""
+    try:
+        yield
+    except Rejected:
+        raise
+    except Exception as error:
+        raise Rejected(repr(error)) from error
+
+
 class Scales:
     """tlog-scales: reads the folder as a tiled log."""
 
@@ -93,12 +105,8 @@ class Scales:
         self.backend: Any = pytest.importorskip("tlog_scales.backend")
 
     def check(self, folder: Path, trust: Trust, before: Seen | None = None) -> Seen:
-        try:
+        with rejecting():
             return self._check(folder, trust, before)
-        except Rejected:
-            raise
-        except Exception as error:  # the library raises many kinds, from IndexError to InvalidSignature
-            raise Rejected(repr(error)) from error
 
     def _check(self, folder: Path, trust: Trust, before: Seen | None) -> Seen:
         reader = self.reader.TilesReader(self.backend.LocalBackend(folder))
@@ -126,12 +134,8 @@ class Scales:
             raise Rejected("too few witnesses")
 
     def receipt(self, text: str, leaf: bytes, trust: Trust) -> None:
-        try:
+        with rejecting():
             self._receipt(text, leaf, trust)
-        except Rejected:
-            raise
-        except Exception as error:  # as above
-            raise Rejected(repr(error)) from error
 
     def _receipt(self, text: str, leaf: bytes, trust: Trust) -> None:
         head, _, note = text.partition("\n\n")

@@ -19,7 +19,6 @@ from rich.console import Console
 
 from ledger.export import BYTE_ORDER_MARK, COLUMNS
 from ledger.merkle import inclusion_path
-from ledger.policy import Policy
 from ledger.proof import Receipt
 from ledger.verify import verify_folder
 from node.cli import root
@@ -31,22 +30,16 @@ from node.messages import Messages
 from node.progress import Reporter
 from tests.ledger.authority import OPENSSL, WITHOUT, Authority
 from tests.ledger.contract_cases import answered, query_id
-from tests.ledger.log_cases import COSIGNERS, LOG, POLICY, cheap, cosigned, leaf, real_leaves, tree_of
+from tests.ledger.log_cases import POLICY, cheap, cosigned, leaf, real_leaves, tree_of
 from tests.ledger.public_cases import Growing
 from tests.ledger.web import serving
-
-PINNED = POLICY.format()
-OTHER = Policy.create(LOG.verifier, [cosigner.verifier for cosigner in COSIGNERS[:3]])
-"""A policy of the same log with other witnesses."""
+from tests.node.pinned import OTHER, PINNED, nobodys_settings
 
 
 @pytest.fixture(autouse=True)
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Nothing is pinned, and the language is English."""
-    monkeypatch.setenv("HEDUI_CONFIG", str(tmp_path / "config"))
-    monkeypatch.setenv("HEDUI_LANGUAGE", "en")
-    (tmp_path / "pin").write_text(PINNED)
-    return tmp_path / "config"
+    return nobodys_settings(tmp_path, monkeypatch)
 
 
 @pytest.fixture(scope="module")

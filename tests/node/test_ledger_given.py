@@ -8,25 +8,19 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from ledger.policy import Policy
 from node.cli.ledger import ledger as command
 from node.cli.ledger_options import policy_place
 from node.errors import exit_code
 from tests.ledger.contract_cases import answered
-from tests.ledger.log_cases import COSIGNERS, LOG, POLICY, real_leaves
+from tests.ledger.log_cases import POLICY, real_leaves
 from tests.ledger.public_cases import Growing
-
-PINNED = POLICY.format()
-OTHER = Policy.create(LOG.verifier, [cosigner.verifier for cosigner in COSIGNERS[:3]])
-"""A policy of the same log with other witnesses."""
+from tests.node.pinned import OTHER, PINNED, nobodys_settings
 
 
 @pytest.fixture(autouse=True)
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is pinned, and the language is English."""
-    monkeypatch.setenv("HEDUI_CONFIG", str(tmp_path / "config"))
-    monkeypatch.setenv("HEDUI_LANGUAGE", "en")
-    (tmp_path / "pin").write_text(PINNED)
+    nobodys_settings(tmp_path, monkeypatch)
 
 
 @pytest.fixture(scope="module")
