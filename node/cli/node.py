@@ -81,9 +81,6 @@ def init(  # noqa: PLR0913  one argument an option
         click.echo(f"The passphrase is in {home / 'keys' / 'passphrase'}: keep a copy elsewhere")
 
 
-WAKE_SECONDS = 1.0
-
-
 @node.command("run")
 @HOME
 @click.option("--with-parent", is_flag=True, help="End when standard input is closed.")
@@ -105,8 +102,7 @@ def run(home: Path, with_parent: bool) -> None:
         threading.Thread(target=_end_with_parent, args=(ended,), daemon=True).start()
     try:
         member.start()
-        while not ended.wait(WAKE_SECONDS):
-            pass  # a signal that another thread was given is seen when this one wakes
+        ended.wait()
     finally:
         member.stop()
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from ledger.cosignature import cosignature_time
-from ledger.cosigning import _Worker
+from ledger.embedded import Sequencer
 from ledger.errors import Quarantined, QuorumError
 from ledger.note import Note, Signature
 from ledger.ordering import Candidate, OrderedLog
@@ -172,6 +172,7 @@ def test_a_restored_backup_signs_nothing(memory, fault_seed, staged):
     for _ in range(chance.randrange(1, 5)):
         submit(log, leaf())
     log.stop()
+    calls_ended(log)
     if staged:
         ordered = OrderedLog(place.engine("log"), LOG, cheap)
         ordered.stage([Candidate.parse(leaf())], lambda refusal: None)
@@ -182,11 +183,11 @@ def test_a_restored_backup_signs_nothing(memory, fault_seed, staged):
     for _ in range(chance.randrange(1, 5) + staged):
         submit(log, leaf())
     log.stop()
+    calls_ended(log)
     shutil.copy(memory / "backup.db", memory / "log.db")
     if (memory / "old").exists():
         shutil.rmtree(memory / "public")
         (memory / "old").rename(memory / "public")
-    calls_ended()
     before = head_rows(place), len(lines(memory / "shown")), (memory / "public/checkpoint").read_bytes()
     place.close()
     place = Place(memory)
@@ -199,11 +200,10 @@ def test_a_restored_backup_signs_nothing(memory, fault_seed, staged):
     place.close()
 
 
-def calls_ended() -> None:
+def calls_ended(log: Sequencer) -> None:
     """Wait for what a log that has stopped is asking still: it waits for a quorum, not for every witness."""
-    for thread in threading.enumerate():
-        if isinstance(thread, _Worker):
-            thread.join(20)
+    for worker in log._finisher._cosigners._workers:
+        worker.join(20)
 
 
 def head_rows(place: Place) -> list[object]:
