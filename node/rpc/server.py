@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
@@ -20,6 +21,9 @@ MAX_MESSAGE_BYTES = 1 << 20
 """Every message is bounded before it is parsed; batches and publications stream."""
 DEFECT = "internal"
 """All a caller learns of a defect; gRPC of itself would send it the exception's text."""
+
+BEGUN_SECONDS = 0.25
+"""How long a change of the trusted authorities waits: a handshake has its context within a millisecond."""
 
 log = logging.getLogger("hedui.rpc")
 _refused = Repeated(log)
@@ -116,6 +120,36 @@ class Peers:
         return self._directory.identify(bytes(next(iter(chain), b"")))
 
 
+class PortTrust:
+    """What a port shows and whom it trusts; gRPC gets it anew when the members' authorities have changed.
+
+    gRPC asks at every connection, before anything is known of the caller, and what it is given replaces the
+    context that handshakes are made from. One thread asks at a time, but makes its handshake when the next
+    may ask already: a context replaced in between is used after it was freed, and the process ends (grpc/grpc
+    issue 36693). So nothing is handed over while nothing has changed, or any stranger could end a node by
+    connecting a few thousand times; and a change waits until the handshakes begun before it have theirs.
+    """
+
+    def __init__(self, identity: Identity, directory: Directory) -> None:
+        """Args: ``identity`` is what the port shows; ``directory`` says whose callers it trusts."""
+        self._pair = (identity.key_pem, identity.chain_pem)
+        self._directory = directory
+        self._bundle = directory.trust_bundle()
+
+    def first(self) -> grpc.ServerCertificateConfiguration:
+        """The configuration to start with."""
+        return grpc.ssl_server_certificate_configuration([self._pair], root_certificates=self._bundle)
+
+    def changed(self) -> grpc.ServerCertificateConfiguration | None:
+        """The configuration for this handshake and later ones, or None while it is as it was."""
+        bundle = self._directory.trust_bundle()
+        if bundle == self._bundle:
+            return None
+        time.sleep(BEGUN_SECONDS)
+        self._bundle = bundle
+        return self.first()
+
+
 def start_server(
     address: str,
     identity: Identity,
@@ -135,11 +169,7 @@ def start_server(
     Raises:
         ConfigurationError: the port cannot be opened.
     """
-
-    def configuration() -> grpc.ServerCertificateConfiguration:
-        pair = [(identity.key_pem, identity.chain_pem)]
-        return grpc.ssl_server_certificate_configuration(pair, root_certificates=directory.trust_bundle())
-
+    trust = PortTrust(identity, directory)
     server = grpc.server(
         ThreadPoolExecutor(max_workers=threads, thread_name_prefix="rpc"),
         interceptors=[ErrorsToStatus()],
@@ -151,7 +181,9 @@ def start_server(
     )
     register(server)
     credentials = grpc.dynamic_ssl_server_credentials(
-        configuration(), configuration, require_client_authentication=True
+        trust.first(),
+        trust.changed,  # type: ignore[arg-type]  # may answer None, says its documentation; its stubs forgot
+        require_client_authentication=True,
     )
     try:
         server.add_secure_port(address, credentials)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
@@ -16,7 +18,7 @@ from node.ledger_client import RemoteTransport
 from node.processes import free_ports
 from node.rpc.channel import Channels
 from node.rpc.directory import Contact, Directory
-from node.rpc.server import MAX_MESSAGE_BYTES, Peers, start_server
+from node.rpc.server import MAX_MESSAGE_BYTES, Peers, PortTrust, start_server
 from node.rpc.status import raise_from_wire
 
 prepare_transport()
@@ -108,6 +110,29 @@ def test_a_member_admitted_later_is_served_at_once(party: Party) -> None:
     party.known.append(party.contact("late"))
     assert party.append("late") == "late"
     party.known.pop()
+
+
+def test_a_port_gets_its_trust_anew_only_when_the_authorities_change(party: Party) -> None:
+    known = [party.contact("tax")]
+    trust = PortTrust(party.identity("tax"), Directory([], lambda: known))
+    assert trust.first() is not None
+    assert trust.changed() is None
+    known.append(party.contact("office"))
+    assert trust.changed() is not None
+    assert trust.changed() is None
+    known.pop()
+    assert trust.changed() is not None
+
+
+def test_strangers_connections_do_not_end_a_node(party: Party) -> None:
+    def connect(count: int) -> None:
+        host, port = party.endpoint.rsplit(":", 1)
+        for _ in range(count):
+            socket.create_connection((host, int(port)), timeout=5).close()
+
+    with ThreadPoolExecutor(8) as strangers:
+        list(strangers.map(connect, [250] * 8))
+    assert party.append("office") == "office"
 
 
 def test_errors_cross_as_codes_and_defects_say_nothing(party: Party) -> None:
