@@ -32,8 +32,16 @@ class MirrorFiles:
     """A mirror's folder and the folder beside it."""
 
     def __init__(self, root: Path) -> None:
+        """Args: ``root`` is the mirror's folder.
+
+        Raises:
+            NoMirror: nothing can lie beside it.
+        """
         self.root = root
-        self._beside = root.with_name(f"{root.name}.mirror")
+        named = root.resolve()
+        if not named.name:
+            raise NoMirror(f"{root} has no folder above it, where a mirror keeps its work: give another")
+        self._beside = named.with_name(f"{named.name}.mirror")
         self._pending = self._beside / "pending"
         self._ready = self._beside / "ready"
         self._absent = self._beside / "absent"

@@ -92,7 +92,11 @@ def moment(text: str, *, is_end: bool = False) -> str:
     if "T" in text:
         check_time(text)
         return text
-    day = datetime.combine(check_date(text), time(23, 59, 59) if is_end else time(), UTC) - LOCAL_OFFSET
+    begin = datetime.combine(check_date(text), time(23, 59, 59) if is_end else time(), UTC)
+    try:
+        day = begin - LOCAL_OFFSET
+    except OverflowError as error:
+        raise ValueError("a day before the year 1 in UTC cannot be looked for") from error
     return day.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -35,6 +35,7 @@ from node.identity import passphrase_cost
 from node.network import NetworkFile
 from node.store import copying, tables
 from node.store.migrate import current_revision, require_known
+from node.store.setfiles import is_whole
 
 FOLDERS = ("keys", "openings", "publications")
 """Folders of a home that are backed up; of publications only the sets the database names."""
@@ -51,11 +52,13 @@ class Made:
         head: as in the file.
         members: size and digest by name.
         left_out: folders of the home that are not in it.
+        missing_sets: ``<dataset>/<publication>`` of sets whose files were not all there.
     """
 
     head: Head
     members: dict[str, dict[str, int | str]] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    missing_sets: list[str] = field(default_factory=list)
 
 
 def back_up(
@@ -81,7 +84,8 @@ def back_up(
     with _spool(home) as spool:
         plan = _plan(home)
         databases = _copy_databases(home, plan.databases, spool)
-        made = Made(_head(home, member, roles, databases, now), left_out=plan.left_out)
+        head = _head(home, member, roles, databases, now)
+        made = Made(head, left_out=plan.left_out, missing_sets=_missing_sets(home, databases.sets))
         try:
             descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "wb") as file:
@@ -247,6 +251,16 @@ def _named_sets(connection: Connection) -> frozenset[tuple[str, str]]:
         *connection.execute(select(verified.c.dataset, verified.c.publication)),
     ]
     return frozenset((row[0], row[1]) for row in rows)
+
+
+def _missing_sets(home: Home, sets: frozenset[tuple[str, str]]) -> list[str]:
+    """Sets the database names and the home does not hold whole."""
+    root = home.root / "publications"
+    return sorted(
+        f"{dataset}/{publication}"
+        for dataset, publication in sets
+        if not is_whole(root / dataset / publication)
+    )
 
 
 def _head(home: Home, member: str, roles: tuple[str, ...], databases: _Databases, now: int) -> Head:

@@ -131,6 +131,10 @@ class LocalTransport:
     def head(self) -> bytes:
         """See ``node.ledger_client.Transport``."""
         note = self._log.head
+        if note is None and self._log.quarantined is not None:
+            raise ServiceUnavailable(
+                "the log is in quarantine: its member must recover it, see the page Operate of its guides"
+            )
         if note is None:
             raise ServiceUnavailable("the ledger has no final checkpoint yet: its witnesses must run")
         return note

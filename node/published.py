@@ -9,7 +9,7 @@ from keys.errors import SecretMissing
 from node.errors import Refusal
 from node.services import Services
 from node.store import tables
-from node.store.setfiles import SET_FILE
+from node.store.setfiles import is_whole
 from protocols.psi import group
 
 SECRET_BYTES = 64
@@ -33,7 +33,7 @@ def published_sets(services: Services) -> dict[str, bool]:
             continue
         dataset, publication = str(row["dataset"]), str(row["publication"])
         folder = services.publication_folder(dataset, publication)
-        found[f"{dataset}/{publication}"] = (folder / SET_FILE).is_file()
+        found[f"{dataset}/{publication}"] = is_whole(folder)
     return found
 
 

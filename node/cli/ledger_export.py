@@ -12,6 +12,7 @@ from ledger.search import Wanted
 from node.cli.ledger_filters import filters
 from node.cli.ledger_matching import matching
 from node.cli.ledger_options import SOURCE, quiet_pipe
+from node.errors import ConfigurationError, UsageError
 from node.home import require_absent
 
 
@@ -28,8 +29,8 @@ def export(source: str, form: str, output: Path | None, wanted: Wanted, *, force
     UTF-8; a cell that a spreadsheet would compute gets an apostrophe before it. How many rows were written is
     said on standard error.
     """
-    if output is not None and not force:
-        require_absent(output, "give another name, or --force to replace it")
+    if output is not None:
+        _check(output, replace=force)
     lines = FORMATS[form](matching(source, wanted))
     if output is None:
         with quiet_pipe():
@@ -44,3 +45,20 @@ def export(source: str, form: str, output: Path | None, wanted: Wanted, *, force
         part.replace(output)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _check(output: Path, *, replace: bool) -> None:
+    """Refuse a name that a file cannot take: a device or a link would be replaced by one.
+
+    Raises:
+        UsageError: something is there already, and is not to be replaced or is no file.
+        ConfigurationError: there is no such folder.
+    """
+    if output.is_symlink() or (output.exists() and not output.is_file()):
+        raise UsageError(
+            f"{output} is no plain file: give another name, or leave --output away and redirect the output"
+        )
+    if not output.absolute().parent.is_dir():
+        raise ConfigurationError(f"{output.parent} is no folder: create it, or choose another")
+    if not replace:
+        require_absent(output, "give another name, or --force to replace it")

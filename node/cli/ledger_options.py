@@ -20,7 +20,7 @@ from node.errors import UsageError
 from node.messages import Messages
 from node.network import NetworkFile
 from node.progress import Reporter
-from node.report.policies import pinned_policies, trusted_policy
+from node.report.policies import PINNED, pinned_policies, trusted_policy
 
 SOURCE = click.argument("source", metavar="DIR-or-URL")
 POLICY = click.option(
@@ -73,11 +73,12 @@ def progress_of(shown: Reporter, stage: str) -> Progress:
 def trusted_bytes(given: Path | None, source: Source) -> bytes | None:
     """The pinned policy's bytes: the file given, or of the folder given, or else of the user's, that named.
 
-    The source's own policy only chooses among those the reader has put there.
+    The source's own policy only chooses among those the reader has put there. None where the user has pinned
+    none at all: who has pinned some is not to take another log's word because theirs is not among them.
 
     Raises:
-        UsageError: the file given is no policy, or the folder given holds none.
-        VerificationError: the folder given holds none that the source names.
+        UsageError: the file given is no policy, the folder given holds none, or a pinned one cannot be used.
+        VerificationError: the folder given, or the user's, holds none that the source names.
     """
     if given is not None and given.is_file():
         found = trusted_policy(given, user_folder(), "")
@@ -86,13 +87,16 @@ def trusted_bytes(given: Path | None, source: Source) -> bytes | None:
         named = Policy.parse(source.fetch("policy", MAX_POLICY_BYTES).decode()).fingerprint
     except (TileError, PolicyError, UnicodeDecodeError):
         named = ""
-    if given is None:
-        pinned = [policy for policy in pinned_policies(user_folder()) if policy.fingerprint == named]
-        return pinned[0].format().encode() if pinned else None
+    if given is None and not pinned_policies(user_folder()):
+        return None
     found = trusted_policy(given, user_folder(), named)
     if found is None:
+        place = user_folder() / PINNED if given is None else given
         raise VerificationError(
-            "policy", "policy", f"has the fingerprint {named or 'of none'}, and no policy in {given} has it"
+            "policy",
+            "policy",
+            f"has the fingerprint {named or 'of none'}, and no policy in {place} has it: put the network's "
+            "there when you have compared it on paper, or give it with --policy",
         )
     return found.format().encode()
 
@@ -116,5 +120,5 @@ def quiet_pipe() -> Iterator[None]:
 
 def say_fingerprint(shown: Reporter, policy: Policy, copy: str) -> None:
     """Say whose policy an unpinned run relied on, and how to pin it."""
-    folder = user_folder() / "policies"
+    folder = user_folder() / PINNED
     shown.stage("ledger.unpinned", fingerprint=policy.fingerprint, copy=copy, folder=folder)

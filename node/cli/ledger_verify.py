@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator
@@ -10,7 +11,9 @@ from typing import Any
 
 import click
 
-from ledger.errors import VerificationError
+from ledger.damage import FOUND_BY, Damage, damages
+from ledger.errors import TileError, Unavailable, VerificationError
+from ledger.reading import read_checkpoint
 from ledger.source import Source
 from ledger.stamped import Stamp
 from ledger.verify import Progress, Verification, failure, verify_source
@@ -43,18 +46,23 @@ def verify(source: str, policy: Path | None, *, tsa_ca: Path | None, as_json: bo
     """Verify the public log in a folder or under a URL.
 
     Roots, tiles, signatures, cosignatures, and every entry replayed from the first. Without --policy, and
-    with none pinned for this log, only that the log agrees with itself: anybody can make such a log.
+    with none pinned, only that the log agrees with itself: anybody can make such a log. The first check that
+    fails ends it; where that is one of the files, all files that are damaged, missing or foreign are named.
     """
     log, shown = opened(source), reporter()
     try:
         pinned = trusted_bytes(policy, log)
         found = _verified(log, pinned, tsa_ca, progress_of(shown, "ledger.verifying"))
     except VerificationError as error:
+        further = _surveyed(log, error, progress_of(shown, "ledger.surveying"))
         if not as_json:
+            for damage in further:
+                click.echo(f"{damage.path} {damage.what}")
             raise
+        failed = [failure(error), *((damage.check, damage.path, damage.what) for damage in further)]
         names = ("check", "place", "reason")
-        failed = dict(zip(names, failure(error), strict=True))
-        click.echo(json.dumps({"valid": False, "failures": [failed]}, ensure_ascii=False))
+        listed = [dict(zip(names, each, strict=True)) for each in failed]
+        click.echo(json.dumps({"valid": False, "failures": listed}, ensure_ascii=False))
         click.get_current_context().exit(EXIT_INVALID)
     if pinned is None:
         say_fingerprint(shown, found.policy, policy_place(source))
@@ -63,6 +71,17 @@ def verify(source: str, policy: Path | None, *, tsa_ca: Path | None, as_json: bo
         return
     for line in _lines(found, wants_stamps=tsa_ca is not None):
         click.echo(line)
+
+
+def _surveyed(log: Source, error: VerificationError, shown: Progress) -> list[Damage]:
+    """All damaged files but the one the error names already; none where its check is not of files."""
+    if error.check not in FOUND_BY:
+        return []
+    further: list[Damage] = []
+    with contextlib.suppress(TileError, Unavailable):
+        found = damages(log, read_checkpoint(log), shown)
+        further.extend(damage for damage in found if damage.path != error.place)
+    return further
 
 
 def _lines(found: Verification, *, wants_stamps: bool) -> Iterator[str]:

@@ -113,8 +113,9 @@ def run(home: Path, with_parent: bool) -> None:
 def status(home: Path, as_json: bool) -> None:
     """Say what the running node of HOME is, how far it has replayed the ledger, and how the ledger stands.
 
-    Exit status 1: the log is in quarantine, or there is evidence of two histories. A ledger that is out of
-    reach for a while is neither.
+    Exit status 1: the log is in quarantine, there is evidence of two histories, or files of a published set
+    are missing: put the set back from a backup, or retire it and publish again. A ledger that is out of reach
+    for a while is none of these.
     """
     client = OperatorClient(home)
     found = client.status()
@@ -123,7 +124,7 @@ def status(home: Path, as_json: bool) -> None:
         click.echo(json.dumps(found, ensure_ascii=False))
     else:
         for name, value in found.items():
-            click.echo(f"{name:10} {_shown(value)}")
+            click.echo(f"{name:12} {_shown(value)}")
     if not found.get("healthy", True):
         sys.exit(EXIT_INVALID)
 

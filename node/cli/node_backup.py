@@ -46,6 +46,12 @@ def backup(home: Path, file: Path, passphrase_file: Path | None) -> None:
     click.echo(f"{file}: {_described(made.head)}; {file.stat().st_size:,} bytes")
     sealed = "the node's passphrase" if passphrase_file is None else f"the passphrase in {passphrase_file}"
     click.echo(f"It is sealed under {sealed}, and holds neither that nor the node's own: keep both elsewhere")
+    if made.missing_sets:
+        click.echo(
+            f"Sets that are not whole in the home, nor in the backup: {', '.join(made.missing_sets)}: "
+            "publish or verify them again, and back up then",
+            err=True,
+        )
     if made.left_out:
         click.echo(f"Folders of the home that are not in it: {', '.join(made.left_out)}")
 
@@ -105,7 +111,15 @@ def rejoin(home: Path, checkpoint: Path) -> None:
 
 
 def _read_passphrase(path: Path) -> bytes:
-    return path.read_bytes().strip()
+    """The passphrase in a file.
+
+    Raises:
+        ConfigurationError: it holds none, and whatever were sealed under that could never be opened.
+    """
+    passphrase = path.read_bytes().strip()
+    if not passphrase:
+        raise ConfigurationError(f"{path} holds no passphrase: write one line into it")
+    return passphrase
 
 
 def _described(head: Head) -> str:

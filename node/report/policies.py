@@ -1,9 +1,10 @@
 """Whom the reader trusts: a policy given, or pinned in the user's own folder; never one a report brings.
 
 A file is a policy's text, or a ``network.json``, whose member ``policy`` holds it: a node's own home has
-pinned its network's. A file is taken as it is. In a folder each policy counts that parses, and the report or
-log is checked under the one whose fingerprint it names: the fingerprint chooses among policies the reader has
-put there, no others.
+pinned its network's. A file is taken as it is. In a folder each policy counts that parses, hidden files do
+not, and the report or log is checked under the one whose fingerprint it names: the fingerprint chooses among
+policies the reader has put there, no others. A file that cannot be read, or among the user's own does not
+parse, is an error: whom it makes trusted would be forgotten without a word.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def trusted_policy(given: Path | None, user_folder: Path, named: str) -> Policy 
     place = user_folder / PINNED if given is None else given
     if place.is_file():
         return _read(place)
-    policies = list(_policies(place)) if place.is_dir() else []
+    policies = pinned_policies(user_folder) if given is None else list(_policies(place))
     if not policies:
         where = f"pinned in {place}" if given is None else f"in {place}"
         raise UsageError(f"no trust policy is {where}: give the network's with --policy, or pin it")
@@ -42,19 +43,33 @@ def trusted_policy(given: Path | None, user_folder: Path, named: str) -> Policy 
 
 
 def pinned_policies(user_folder: Path) -> list[Policy]:
-    """Every policy the user has pinned; none where there is no such folder."""
-    place = user_folder / PINNED
-    return list(_policies(place)) if place.is_dir() else []
+    """Every policy the user has pinned; none where there is no such folder.
+
+    Raises:
+        UsageError: a file there cannot be read, or is no policy.
+    """
+    return [_read(path) for path in _files(user_folder / PINNED)]
 
 
 def _policies(folder: Path) -> Iterator[Policy]:
-    """Every policy among the files of a folder; other files are none of ours."""
-    for path in sorted(folder.iterdir()):
-        if path.is_file():
-            try:
-                yield _read(path)
-            except UsageError:
-                continue
+    """Every policy among the files of a folder; other files are none of ours.
+
+    Raises:
+        UsageError: a file cannot be read.
+    """
+    for path in _files(folder):
+        try:
+            yield _read(path)
+        except UsageError as error:
+            if isinstance(error.__cause__, OSError):
+                raise
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files of a folder that are not hidden, in order; none where there is no such folder."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
 
 
 def _read(path: Path) -> Policy:

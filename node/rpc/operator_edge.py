@@ -83,7 +83,7 @@ class OperatorEdge(operator_pb2_grpc.OperatorServicer):
             "restored": services.memory.state(),
             "spent": services.stopwatch.read(),
             "published": sorted(published),
-            "missing": missing,
+            "missing_sets": missing,
             "sumkey": services.view.sumkey() is not None,
             "datasets": [
                 f"{publication.dataset}/{publication.label}"

@@ -132,6 +132,35 @@ class TreeFile:
         return self._view[at : at + HASH]
 
 
+def is_whole(folder: Path) -> bool:
+    """Whether a folder holds a set whose files have the sizes they must have; their bytes are not read."""
+    try:
+        _whole(folder)
+    except (OSError, ValueError, TypeError):
+        return False
+    return True
+
+
+def _whole(folder: Path) -> SetFacts:
+    """The facts of the set in a folder, whose files have the sizes that follow from them.
+
+    Raises:
+        OSError, ValueError, TypeError: it is not whole.
+    """
+    facts = SetFacts(**json.loads((folder / SET_FILE).read_text()))
+    hashes, size = 0, facts.count
+    while size:
+        hashes, size = hashes + size, size // 2
+    for name, width in (
+        ("tags.bin", facts.count * TAG_BYTES),
+        ("ciphertexts.bin", facts.count * facts.ciphertext_bytes),
+        ("tree.bin", hashes * HASH),
+    ):
+        if width and (folder / name).stat().st_size != width:
+            raise ValueError(f"{name} has another size than {width}")
+    return facts
+
+
 class PublishedSet:
     """A set on disk, open for look-ups and proofs. Safe for several threads; close when done."""
 
@@ -142,7 +171,7 @@ class PublishedSet:
             StoreError: the folder holds no whole set.
         """
         try:
-            self.facts = SetFacts(**json.loads((folder / SET_FILE).read_text()))
+            self.facts = _whole(folder)
             self._tags = _map(folder / "tags.bin")
             self._tree_view = _map(folder / "tree.bin")
             self._ciphertexts = _map(folder / "ciphertexts.bin") if self.facts.ciphertext_bytes else None

@@ -100,7 +100,7 @@ def test_a_day_is_one_of_utc_plus_8() -> None:
     assert moment("2026-11-22") == "2026-11-21T16:00:00Z"
     assert moment("2026-11-22", is_end=True) == "2026-11-22T15:59:59Z"
     assert moment(NOW) == NOW
-    for wrong in ("22.11.2026", "2026-11-22T02:00", "2026-02-30", ""):
+    for wrong in ("22.11.2026", "2026-11-22T02:00", "2026-02-30", "", "0001-01-01"):
         with pytest.raises(ValueError, match=r"written|day"):
             moment(wrong)
 

@@ -24,6 +24,7 @@ from node.errors import ConfigurationError, StoreError, UsageError
 from node.restore import restore, verify
 from node.store import tables
 from node.store.database import Store, note
+from node.store.setfiles import write_set
 from tests.node.backup_cases import (
     NOW,
     WORDS,
@@ -44,7 +45,7 @@ def home(tmp_path: Path) -> Path:
 
 def test_what_is_backed_up_comes_back(home: Path, tmp_path: Path) -> None:
     made = backed_up(home, tmp_path / "b")
-    assert made.left_out == ["reports"]
+    assert (made.left_out, made.missing_sets) == (["reports"], ["tax.owner/2026-11.1"])
     assert (made.head.member, made.head.size, made.head.network, made.head.moment) == (
         "tax",
         41,
@@ -289,6 +290,11 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
     return int(end.value.code or 0)
 
 
+def test_a_set_that_is_whole_is_not_named(home: Path, tmp_path: Path) -> None:
+    write_set(home / "publications/tax.owner/2026-11.1", "tax.owner", "2026-11.1", "member", [bytes(8)])
+    assert backed_up(home, tmp_path / "b").missing_sets == []
+
+
 def test_the_commands(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -298,6 +304,12 @@ def test_the_commands(
     assert run(monkeypatch, "node", "backup", home, tmp_path / "b") == 0
     assert run(monkeypatch, "node", "backup", home, tmp_path / "c", "--passphrase-file", words) == 0
     assert "holds neither" in capsys.readouterr().out
+    for empty in ("", "\n"):
+        (tmp_path / "none").write_text(empty)
+        given = ("--passphrase-file", tmp_path / "none")
+        assert run(monkeypatch, "node", "backup", home, tmp_path / "d", *given) == 2
+        assert not (tmp_path / "d").exists()
+        assert "holds no passphrase" in capsys.readouterr().err
     assert run(monkeypatch, "node", "restore", tmp_path / "c", tmp_path / "new") == 2
     assert run(monkeypatch, "node", "restore", tmp_path / "b", "--verify", "--passphrase-file", words) == 2
     assert "wrong_passphrase" in capsys.readouterr().err

@@ -140,6 +140,29 @@ def test_verify_says_what_fails(asked: Growing, tmp_path: Path) -> None:
     assert status(run("verify", "http://127.0.0.1:1/log")) == 3
 
 
+def test_verify_names_every_damaged_file(asked: Growing, tmp_path: Path) -> None:
+    """A stray file hides no damage; what fails first comes first."""
+    copy = Path(shutil.copytree(asked.root, tmp_path / "copy"))
+    [bundle] = (copy / "tile" / "entries").rglob("*.p/*")
+    bundle.write_bytes(bundle.read_bytes()[:-1])
+    (copy / "notes.txt").write_text("mine")
+    (copy / "tile" / "extra").write_bytes(b"")
+    listed = json.loads(run("verify", copy, "--json").stdout)["failures"]
+    place = bundle.relative_to(copy).as_posix()
+    assert {(one["check"], one["place"]) for one in listed} == {
+        ("files", "notes.txt"),
+        ("files", "tile/extra"),
+        ("bundle", place),
+    }
+    done = run("verify", copy)
+    assert status(done) == 1
+    assert f"{place} an entry bundle is cut short" in done.stdout
+    for file in (copy / "notes.txt", copy / "tile" / "extra"):
+        file.unlink()
+    [failed] = json.loads(run("verify", copy, "--json").stdout)["failures"]
+    assert failed["place"] == place
+
+
 def test_show_a_folder_and_a_url(asked: Growing, url: str) -> None:
     assert lines(run("show", asked.root)) == lines(run("show", url))
     [intent] = lines(run("show", url, "--type", "query.intent", "--json"))

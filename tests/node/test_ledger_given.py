@@ -1,8 +1,9 @@
-"""What the commands of `hedui ledger` are given: policies in every form, an authority's address."""
+"""What the commands of `hedui ledger` are given: policies in every form, an address, places to write to."""
 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,25 @@ def test_a_policy_is_pinned_from_a_home_a_folder_or_a_file(asked: Growing, tmp_p
     assert failed["check"] == "policy"
 
 
+def test_who_has_pinned_policies_takes_no_other_logs_word(asked: Growing, tmp_path: Path) -> None:
+    """A job that verifies each night must not stay green when the log is another one."""
+    pins = tmp_path / "config" / "policies"
+    pins.mkdir(parents=True)
+    (pins / ".hidden").write_text("no policy")
+    assert run("verify", asked.root).exit_code == 0
+    (pins / "other").write_text(OTHER.format())
+    for words in (("verify", asked.root), ("mirror", asked.root, tmp_path / "copy")):
+        done = run(*words)
+        assert status(done) == 1
+        assert f"no policy in {pins} has it" in str(done.exception)
+    (pins / "county").write_text(PINNED)
+    assert run("verify", asked.root).exit_code == 0
+    (pins / "county").write_text(PINNED.replace("quorum", "quorun"))
+    done = run("verify", asked.root)
+    assert status(done) == 2
+    assert f"{pins / 'county'} is no trust policy" in str(done.exception)
+
+
 def test_a_home_is_pinned_by_its_own_file(tmp_path: Path) -> None:
     assert policy_place("http://a.example/log/") == "http://a.example/log/policy"
     (tmp_path / "node.toml").write_text("")
@@ -79,3 +99,31 @@ def test_an_authority_needs_an_address(asked: Growing, tmp_path: Path, url: str)
     assert done.exit_code == 2
     assert "'--url'" in done.output
     assert "is no address" in done.output
+
+
+@pytest.mark.parametrize("force", [(), ("--force",)])
+def test_an_export_replaces_plain_files_only(asked: Growing, tmp_path: Path, force: tuple[str, ...]) -> None:
+    """No device, as /dev/null, no pipe, no link; and a folder that is not there is named."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "target").write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    for name in ("pipe", "link"):
+        done = run("export", asked.root, "--format", "csv", "--output", tmp_path / name, *force)
+        assert status(done) == 2
+        assert "is no plain file" in str(done.exception)
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_text() == "mine"
+    assert (tmp_path / "pipe").is_fifo()
+    done = run("export", asked.root, "--format", "csv", "--output", tmp_path / "no" / "out", *force)
+    assert status(done) == 2
+    assert f"{tmp_path / 'no'} is no folder" in str(done.exception)
+
+
+def test_a_mirror_may_be_the_folder_one_is_in(
+    asked: Growing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "copy").mkdir()
+    monkeypatch.chdir(tmp_path / "copy")
+    assert run("mirror", asked.root, ".").exit_code == 0
+    assert (tmp_path / "copy" / "checkpoint").read_bytes() == (asked.root / "checkpoint").read_bytes()
+    assert status(run("mirror", asked.root, "/")) == 2

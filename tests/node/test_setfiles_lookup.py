@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ledger import merkle
 from node.errors import StoreError
-from node.store.setfiles import PublishedSet, write_set
+from node.store.setfiles import PublishedSet, is_whole, write_set
 from protocols.errors import EvidenceError
 from protocols.profiles import MAX_TAG
 from protocols.psi.publication import AbsenceProof, MatchProof, verify_absence, verify_match
@@ -81,7 +81,18 @@ def test_sets_that_cannot_be_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["tags.bin", "tree.bin", "ciphertexts.bin", "set.json"])
 def test_a_set_with_a_file_missing(tmp_path: Path, name: str) -> None:
     write_set(tmp_path, "tax.x", "l", "amount", leaves_of([0, 5, MAX_TAG], 3))
+    assert is_whole(tmp_path)
     (tmp_path / name).unlink()
+    assert not is_whole(tmp_path)
+    with pytest.raises(StoreError, match="holds no whole set"):
+        PublishedSet(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["tags.bin", "tree.bin", "ciphertexts.bin"])
+def test_a_set_with_a_file_cut_short(tmp_path: Path, name: str) -> None:
+    write_set(tmp_path, "tax.x", "l", "amount", leaves_of([0, 5, MAX_TAG], 3))
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-1])
+    assert not is_whole(tmp_path)
     with pytest.raises(StoreError, match="holds no whole set"):
         PublishedSet(tmp_path)
 
