@@ -52,9 +52,18 @@ def check_authority(ca_der: bytes, *, member: str, at: datetime) -> None:
         CertificateExpired: not valid at ``at``.
         WrongName: made for another member.
     """
-    certificate = load_der(ca_der)
-    _expect_authority(certificate, member)
-    check_validity(certificate, at)
+    check_profile(ca_der, member=member)
+    check_validity(load_der(ca_der), at)
+
+
+def check_profile(ca_der: bytes, *, member: str) -> None:
+    """Check an authority as ``check_authority`` does, at no particular time.
+
+    Raises:
+        CertificateMalformed: no certificate, or outside the profile.
+        WrongName: made for another member.
+    """
+    _expect_authority(load_der(ca_der), member)
 
 
 def issued_by(leaf_pem: bytes, ca_der: bytes, *, member: str, at: datetime) -> None:

@@ -6,7 +6,7 @@
     [store]    url = "sqlite:///node.db"       relative to the home; or postgresql+psycopg://…
                …?password_file=/path           the password's file, for a URL that holds none
     [ledger]   uri = "embedded:"               or fabric:PROFILE.toml, relative to the home
-    [work]     threads = 16, processes = 0     0: heavy work stays in the process
+    [work]     threads = 64, processes = 0     0: heavy work stays in the process
     [web]      address = "127.0.0.1:7480"      HTTP: the witness, the public log; absent: no HTTP port
     [[web.logs]] vkey = "…"                    further logs that this witness cosigns
     [keys]     passphrase_file = "…"           else HEDUI_PASSPHRASE, else HOME/keys/passphrase
@@ -104,7 +104,7 @@ class Configuration:
     endpoint: str
     store_url: str = field(repr=False)
     ledger: str = EMBEDDED
-    threads: int = 16
+    threads: int = 64
     processes: int = 0
     passphrase: bytes = field(default=b"", repr=False)
     web: WebSettings | None = None
@@ -167,7 +167,7 @@ def read_settings(home: Home, text: bytes, passphrase: bytes | None = None) -> C
             endpoint=str(listen.get("endpoint", listen["address"])),
             store_url=_store_url(home, store),
             ledger=_ledger(home, str(document.get("ledger", {}).get("uri", EMBEDDED))),
-            threads=int(work.get("threads", 16)),
+            threads=int(work.get("threads", 64)),
             processes=int(work.get("processes", 0)),
             passphrase=_passphrase(home, document.get("keys", {})) if passphrase is None else passphrase,
             web=_web(document.get("web")),

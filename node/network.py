@@ -23,7 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from keys.errors import KeysError
 from keys.signing import PublicKey, SigningKey
+from keys.tls import check_profile
 from ledger import canonical
 from ledger import entry as entries
 from ledger.entry import Signature
@@ -98,9 +100,26 @@ def read_card(path: Path) -> dict[str, Any]:
     """A member's card.
 
     Raises:
-        ConfigurationError: missing or malformed.
+        ConfigurationError: missing or malformed, or without an authority of its member.
     """
-    return read_document(path, "id", "is no member card: `hedui node init` writes one")
+    card = read_document(path, "id", "is no member card: `hedui node init` writes one")
+    check_card(card)
+    return card
+
+
+def check_card(card: dict[str, Any]) -> None:
+    """Check what the contract takes as it is: the certificate authority others are to trust.
+
+    Raises:
+        ConfigurationError: it is none of this member.
+    """
+    try:
+        check_profile(bytes.fromhex(card["tls"]), member=str(card["id"]))
+    except (KeyError, TypeError, ValueError, KeysError) as error:
+        raise ConfigurationError(
+            f"the card of {card.get('id')} brings no certificate authority of its own: ask for the card.json "
+            "that `hedui node init` wrote"
+        ) from error
 
 
 def propose(
@@ -139,8 +158,10 @@ def sign_proposal(proposal: dict[str, Any], card: dict[str, Any], key: SigningKe
     """Add a founder's signature, after it has found its own card in the proposal as it is.
 
     Raises:
-        ConfigurationError: the proposal holds another card under this member's id.
+        ConfigurationError: the proposal holds another card under this member's id, or one without authority.
     """
+    for each in proposal["body"]["members"]:
+        check_card(each)
     if card not in proposal["body"]["members"]:
         raise ConfigurationError("the proposal does not hold this member's card as it is: do not sign it")
     message = entries.body_message(proposal["network"], "network.genesis", GENESIS, proposal["body"])

@@ -16,7 +16,7 @@ from node.config import read_configuration
 from node.errors import ConfigurationError
 from node.home import Home, require_absent, write_file
 from node.identity import open_keys
-from node.network import NetworkFile, join, propose, read_card, seal, sign_proposal
+from node.network import NetworkFile, check_card, join, propose, read_card, seal, sign_proposal
 from node.operator import OperatorClient
 from node.shown import admission_lines, admission_signed, proposal_lines, proposal_signed
 from protocols.profiles import PAILLIER_3072, PAILLIER_PROFILES
@@ -132,6 +132,7 @@ def admit_draft(home: Path, card: Path, draft: Path, version: int) -> None:
 def admit_sign(home: Path, draft: Path) -> None:
     """Show DRAFT and sign it as a founder."""
     found = _read(draft)
+    check_card(found["body"]["member"])
     network_file = NetworkFile.read(Home(home.resolve()).require().network)
     _show(admission_lines(found))
     keys = open_keys(read_configuration(home))

@@ -18,7 +18,10 @@ REGAIN_SECONDS = 3.0
 
 
 class Channels:
-    """Channels by member id; replaced when a member's endpoint or authority changes on the ledger."""
+    """Channels by member id; replaced when a member's endpoint or authority changes on the ledger.
+
+    A replaced channel is not closed: calls may be under way on it, and it goes with the last of them.
+    """
 
     def __init__(self, directory: Directory, identity: Identity) -> None:
         """Args: ``directory`` finds members; ``identity`` is what this node shows them."""
@@ -40,8 +43,6 @@ class Channels:
                 return held[2]
             channel = open_channel(contact.endpoint, contact.authority, self._identity, server_name(member))
             self._open[member] = (contact.endpoint, contact.authority, channel)
-        if held is not None:
-            held[2].close()
         return channel
 
     def regained(self, member: str) -> bool:
@@ -71,7 +72,7 @@ def open_channel(endpoint: str, authority: bytes, identity: Identity, name: str)
     """A mutual-TLS channel to one endpoint.
 
     Args:
-        endpoint: ``host:port``.
+        endpoint: ``host:port``; never another of gRPC's schemes, as ``unix:``, which a member might name.
         authority: DER of the only authority trusted for it.
         identity: own certificate chain and key.
         name: name that must stand in the peer's certificate.
@@ -89,4 +90,4 @@ def open_channel(endpoint: str, authority: bytes, identity: Identity, name: str)
         ("grpc.max_reconnect_backoff_ms", PAUSE_MS),
         ("grpc.enable_http_proxy", 0),
     ]
-    return grpc.secure_channel(endpoint, credentials, options)
+    return grpc.secure_channel(f"dns:///{endpoint}", credentials, options)

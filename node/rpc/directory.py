@@ -7,18 +7,34 @@ replica holds the genesis entry, it knows itself and the first address of ``netw
 
 from __future__ import annotations
 
+import logging
 import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from keys.errors import KeysError
-from keys.tls import peer_member
+from keys.tls import check_profile, peer_member
 from node.errors import Refusal, ServiceUnavailable
+from node.repeated import Repeated
+
+log = logging.getLogger("hedui.rpc")
+_unsound = Repeated(log)
 
 REMEMBERED = 1024
 """Leaves whose issuer is kept in memory; a member may issue itself any number."""
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _is_sound(member: str, authority: bytes) -> bool:
+    """Whether an authority can stand in a bundle."""
+    try:
+        check_profile(authority, member=member)
+    except KeysError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -55,6 +71,11 @@ class Directory:
         self._known: dict[bytes, Contact] = {}
         self._lock = threading.Lock()
 
+    @property
+    def own(self) -> str:
+        """This node's member; empty where there is none."""
+        return "" if self._own is None else self._own.member
+
     def contacts(self) -> list[Contact]:
         """All members known now; once the ledger names any, a member it has removed is nobody any more."""
         own = [] if self._own is None else [self._own]
@@ -73,8 +94,21 @@ class Directory:
         raise ServiceUnavailable(f"member {member} is not on the ledger as far as it is known here")
 
     def trust_bundle(self) -> bytes:
-        """PEM of all members' authorities."""
-        return "".join(ssl.DER_cert_to_PEM_cert(contact.authority) for contact in self.contacts()).encode()
+        """PEM of all members' authorities.
+
+        An authority that is no certificate of the profile is left out, whatever its time: gRPC reads the
+        bundle up to the first one it cannot parse, and would trust no member after that.
+        """
+        sound = []
+        for contact in self.contacts():
+            if _is_sound(contact.member, contact.authority):
+                sound.append(ssl.DER_cert_to_PEM_cert(contact.authority))
+            else:
+                _unsound.error(
+                    f"the ledger holds no certificate authority for {contact.member}: its calls are refused "
+                    "until it is admitted with another card"
+                )
+        return "".join(sound).encode()
 
     def identify(self, leaf_pem: bytes) -> str:
         """Member whose authority issued this leaf.

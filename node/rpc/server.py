@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,12 +17,18 @@ from node.errors import KNOWN_ERRORS, ConfigurationError
 from node.repeated import Repeated
 from node.rpc.directory import Directory
 from node.rpc.status import grpc_status, wire_text
+from node.rpc.turns import PATIENCE, Turns
 
 MAX_MESSAGE_BYTES = 1 << 20
 """Every message is bounded before it is parsed; batches and publications stream."""
 DEFECT = "internal"
 """All a caller learns of a defect; gRPC of itself would send it the exception's text."""
 
+HANDSHAKE_MS = 10_000
+CONNECTIONS = 512
+QUEUED = 4
+"""Calls at a port for each of its threads; those beyond are refused at once."""
+WATCH_SECONDS = 1.0
 BEGUN_SECONDS = 0.25
 """How long a change of the trusted authorities waits: a handshake has its context within a millisecond."""
 
@@ -29,8 +36,17 @@ log = logging.getLogger("hedui.rpc")
 _refused = Repeated(log)
 
 
-class ErrorsToStatus(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in its stubs only
-    """Turns errors of ours into gRPC statuses with ``code|remedy``; anything else is logged as a defect."""
+class Admission(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in its stubs only
+    """What stands before every method: the caller's turn, its message, and the end of its errors.
+
+    Errors of ours become gRPC statuses with ``code|remedy``; anything else is logged as a defect. A method
+    with one message is served as one with a stream of them, which is the same on the wire: gRPC would wait
+    for the message before anything of ours runs.
+    """
+
+    def __init__(self, turns: Turns) -> None:
+        """Args: ``turns`` at the port."""
+        self._turns = turns
 
     def intercept_service(
         self,
@@ -44,36 +60,38 @@ class ErrorsToStatus(grpc.ServerInterceptor):  # type: ignore[type-arg]  # gener
         method = handler_call_details.method
         if handler.unary_unary is None:
             assert handler.unary_stream is not None
-            return grpc.unary_stream_rpc_method_handler(
-                _streaming(handler.unary_stream, method),
+            return grpc.stream_stream_rpc_method_handler(
+                self._streaming(handler.unary_stream, method),
                 handler.request_deserializer,
                 handler.response_serializer,
             )
-        return grpc.unary_unary_rpc_method_handler(
-            _single(handler.unary_unary, method), handler.request_deserializer, handler.response_serializer
+        return grpc.stream_unary_rpc_method_handler(
+            self._single(handler.unary_unary, method),
+            handler.request_deserializer,
+            handler.response_serializer,
         )
 
+    def _single(self, inner: Callable[[Any, Any], Any], method: str) -> Callable[[Any, Any], Any]:
+        """A method with one answer."""
+        turns = self._turns
 
-def _single(inner: Callable[[Any, Any], Any], method: str) -> Callable[[Any, Any], Any]:
-    """A unary method whose errors become statuses."""
+        def handle(messages: Iterator[Any], context: grpc.ServicerContext) -> Any:
+            with _Boundary(context, method), turns.turn(context):
+                return inner(turns.message(messages, context), context)
 
-    def handle(request: Any, context: grpc.ServicerContext) -> Any:
-        with _Boundary(context, method):
-            return inner(request, context)
+        return handle
 
-    return handle
+    def _streaming(
+        self, inner: Callable[[Any, Any], Iterator[Any]], method: str
+    ) -> Callable[[Any, Any], Iterator[Any]]:
+        """A method with a stream of answers."""
+        turns = self._turns
 
+        def handle(messages: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
+            with _Boundary(context, method), turns.turn(context):
+                yield from turns.taken(inner(turns.message(messages, context), context), context)
 
-def _streaming(
-    inner: Callable[[Any, Any], Iterator[Any]], method: str
-) -> Callable[[Any, Any], Iterator[Any]]:
-    """A streaming method whose errors become statuses."""
-
-    def handle(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-        with _Boundary(context, method):
-            yield from inner(request, context)
-
-    return handle
+        return handle
 
 
 class _Boundary:
@@ -156,24 +174,34 @@ def start_server(
     directory: Directory,
     register: Callable[[grpc.Server], None],
     threads: int,
+    patience: float = PATIENCE,
 ) -> grpc.Server:
     """Open the port and serve.
+
+    A connection has ``HANDSHAKE_MS`` for its handshake, and there are ``CONNECTIONS`` of them: whoever opens
+    more than that finds no port, and takes neither files nor memory from those who are served.
 
     Args:
         address: ``host:port``.
         identity: own certificate chain and key.
         directory: members whose authorities are trusted; asked again at every handshake.
         register: adds the services of the member's roles.
-        threads: worker threads.
+        threads: worker threads; a member has a quarter of them at once.
+        patience: seconds a member has for its message.
 
     Raises:
         ConfigurationError: the port cannot be opened.
     """
     trust = PortTrust(identity, directory)
+    turns = Turns(Peers(directory).member, directory.own, max(1, threads // 4), patience)
     server = grpc.server(
         ThreadPoolExecutor(max_workers=threads, thread_name_prefix="rpc"),
-        interceptors=[ErrorsToStatus()],
+        interceptors=[Admission(turns)],
+        maximum_concurrent_rpcs=QUEUED * threads,
         options=[
+            ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),
+            ("grpc.max_allowed_incoming_connections", CONNECTIONS),
+            ("grpc.max_concurrent_streams", max(1, threads // 4)),
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
             ("grpc.so_reuseport", 0),
@@ -190,4 +218,11 @@ def start_server(
     except RuntimeError as error:
         raise ConfigurationError(f"{address} cannot be opened: is another node running there?") from error
     server.start()
+    threading.Thread(target=_watch, args=(server, turns), name="rpc-patience", daemon=True).start()
     return server
+
+
+def _watch(server: grpc.Server, turns: Turns) -> None:
+    """End late calls until the server ends."""
+    while server.wait_for_termination(WATCH_SECONDS):
+        turns.end_late()

@@ -45,7 +45,7 @@ def test_defaults(tmp_path: Path) -> None:
     assert (found.member, found.roles, found.endpoint) == ("tax", ("department",), "127.0.0.1:7401")
     assert found.store_url == f"sqlite:///{tmp_path.resolve()}/node.db"
     assert found.ledger == "embedded:"
-    assert (found.threads, found.processes, found.passphrase) == (16, 0, b"secret")
+    assert (found.threads, found.processes, found.passphrase) == (64, 0, b"secret")
     assert "secret" not in repr(found)
 
 

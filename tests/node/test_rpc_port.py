@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -16,12 +18,15 @@ from node.config import prepare_transport
 from node.errors import ConfigurationError, Refusal, ServiceUnavailable
 from node.ledger_client import RemoteTransport
 from node.processes import free_ports
-from node.rpc.channel import Channels
+from node.rpc.channel import Channels, open_channel
 from node.rpc.directory import Contact, Directory
 from node.rpc.server import MAX_MESSAGE_BYTES, Peers, PortTrust, start_server
 from node.rpc.status import raise_from_wire
 
 prepare_transport()
+ENDLESS = 99
+ENDED = threading.Semaphore(0)
+"""Released by each ``Read`` that has ended."""
 
 
 class Echo(log_pb2_grpc.LogServicer):
@@ -41,6 +46,11 @@ class Echo(log_pb2_grpc.LogServicer):
         return log_pb2.HeadResponse()
 
     def Read(self, request: Any, context: Any) -> Iterator[Any]:  # noqa: N802
+        try:
+            while request.end == ENDLESS:
+                yield log_pb2.ReadResponse(leaves=[bytes(MAX_MESSAGE_BYTES // 2)])
+        finally:
+            ENDED.release()
         yield log_pb2.ReadResponse(leaves=[b"one"])
         raise ServiceUnavailable("the rest is elsewhere")
 
@@ -49,13 +59,13 @@ class Party:
     """Members with authorities of their own, and the port of one."""
 
     def __init__(self) -> None:
-        self.authorities = {name: Authority.create(name) for name in ("tax", "office", "stranger")}
+        self.authorities = {name: Authority.create(name) for name in ("tax", "office", "desk", "stranger")}
         [port] = free_ports(1)
         self.endpoint = f"127.0.0.1:{port}"
-        self.known = [self.contact("tax"), self.contact("office")]
-        self.directory = Directory(self.known[:1], lambda: self.known)
+        self.known = [self.contact("tax"), self.contact("office"), self.contact("desk")]
+        self.directory = Directory([], lambda: self.known, self.known[0])
         self.server = start_server(
-            self.endpoint, self.identity("tax"), self.directory, self.register, threads=4
+            self.endpoint, self.identity("tax"), self.directory, self.register, threads=8, patience=0.5
         )
         self.open: list[Channels] = []
 
@@ -68,11 +78,14 @@ class Party:
     def register(self, server: grpc.Server) -> None:
         log_pb2_grpc.add_LogServicer_to_server(Echo(Peers(self.directory)), server)
 
-    def stub(self, caller: str, trusts: str = "tax") -> Any:
+    def channel(self, caller: str, trusts: str = "tax") -> grpc.Channel:
         contact = self.contact(trusts, "tax")
         channels = Channels(Directory([contact], list), self.identity(caller))
         self.open.append(channels)
-        return log_pb2_grpc.LogStub(channels.to("tax"))
+        return channels.to("tax")
+
+    def stub(self, caller: str, trusts: str = "tax") -> Any:
+        return log_pb2_grpc.LogStub(self.channel(caller, trusts))
 
     def append(self, caller: str, leaf: bytes = b"x", trusts: str = "tax") -> str:
         try:
@@ -132,7 +145,72 @@ def test_strangers_connections_do_not_end_a_node(party: Party) -> None:
 
     with ThreadPoolExecutor(8) as strangers:
         list(strangers.map(connect, [250] * 8))
+    grpc.channel_ready_future(party.channel("office")).result(60)
     assert party.append("office") == "office"
+
+
+def test_a_member_that_sends_no_message_holds_its_own_turns_only(party: Party) -> None:
+    """Eight threads are there and it has two turns; the rest of its calls end at once, and those two soon."""
+    silent = threading.Event()
+
+    def nothing() -> Iterator[Any]:
+        silent.wait()
+        yield from ()
+
+    method = "/" + log_pb2.DESCRIPTOR.services_by_name["Log"].full_name + "/Head"
+    opened = [party.channel("office").stream_unary(method, bytes, bytes).future(nothing()) for _ in range(20)]
+    try:
+        assert party.append("desk") == "desk"
+        ended = [call.code() for call in opened]
+        assert set(ended) == {grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE}
+        assert "office has 2 calls open here" in "".join(map(str, (call.details() for call in opened)))
+        assert party.append("office") == "office"
+    finally:
+        silent.set()
+
+
+def test_a_member_that_takes_no_answers_is_ended(party: Party) -> None:
+    while ENDED.acquire(blocking=False):
+        pass
+    request = log_pb2.ReadRequest(start=0, end=ENDLESS)
+    opened = [party.stub("office").Read(request) for _ in range(2)]
+    assert all(next(call).leaves for call in opened)
+    with pytest.raises(ServiceUnavailable, match="2 calls open"):
+        party.append("office")
+    assert party.append("desk") == "desk"
+    assert all(ENDED.acquire(timeout=60) for _ in opened)
+    for call in opened:
+        with pytest.raises(grpc.RpcError) as caught:
+            list(call)
+        assert caught.value.code() is grpc.StatusCode.CANCELLED
+    assert party.append("office") == "office"
+
+
+def test_an_authority_that_is_none_cuts_nobody_off(party: Party) -> None:
+    """gRPC reads what it trusts up to the first certificate that is none."""
+    before = list(party.known)
+    good = party.authorities["stranger"].certificate_der
+    for bad in (b"no certificate", good + b"x", b""):
+        party.known[:] = [before[0], Contact("stranger", party.endpoint, bad), *before[1:]]
+        assert party.append("office") == "office"
+        with pytest.raises(ServiceUnavailable):
+            party.append("stranger")
+    party.known[:] = before
+
+
+def test_an_endpoint_is_no_other_scheme_of_grpcs(tmp_path: Path) -> None:
+    authority = Authority.create("tax")
+    server = grpc.server(ThreadPoolExecutor(1))
+    server.add_insecure_port(f"unix:{tmp_path / 's'}")
+    server.start()
+    channel = open_channel(
+        f"unix:{tmp_path / 's'}", authority.certificate_der, authority.issue("o", ["h"], 2), "n"
+    )
+    with pytest.raises(grpc.RpcError) as caught:
+        log_pb2_grpc.LogStub(channel).Head(log_pb2.HeadRequest(), timeout=5)
+    assert "resolving" in str(caught.value.details())
+    channel.close()
+    server.stop(None).wait()
 
 
 def test_errors_cross_as_codes_and_defects_say_nothing(party: Party) -> None:
