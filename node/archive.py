@@ -20,6 +20,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any, BinaryIO, Protocol
 
 from keys.sealedfile import SealedReader, SealedWriter
@@ -79,17 +80,45 @@ class Head:
             raise StoreError(NO_BACKUP) from error
 
 
+class _Onward:
+    """Hands bytes on to a sealed file until it is told to drop them."""
+
+    def __init__(self, sealed: SealedWriter) -> None:
+        self._sealed = sealed
+        self.is_dropping = False
+
+    def write(self, data: bytes) -> int:
+        """Hand on, or drop."""
+        return len(data) if self.is_dropping else self._sealed.write(data)
+
+
 class ArchiveWriter:
-    """Writes one backup; ``finish`` adds the manifest and the end, without which it does not open."""
+    """Writes one backup; ``finish`` adds the manifest and the end, without which it does not open.
+
+    A context manager: tar writes what it still holds when it is closed, even into a file that is full. So at
+    the end of the block that is dropped, unless ``finish`` has written it.
+    """
 
     def __init__(self, sealed: SealedWriter, head: Head) -> None:
         """Begin with ``backup.json``."""
-        self._tar = tarfile.open(  # type: ignore[call-overload]  # noqa: SIM115  write() is all it calls; finish() closes
-            mode="w|", fileobj=sealed, format=tarfile.PAX_FORMAT
+        self._onward = _Onward(sealed)
+        self._tar = tarfile.open(  # type: ignore[call-overload]  # noqa: SIM115  write() is all it calls; __exit__ closes
+            mode="w|", fileobj=self._onward, format=tarfile.PAX_FORMAT
         )
         self._moment = head.moment
         self.members: dict[str, dict[str, int | str]] = {}
         self.add_bytes(HEAD, as_json(asdict(head)))
+
+    def __enter__(self) -> ArchiveWriter:
+        """Itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close; nothing is written any more."""
+        self._onward.is_dropping = True
+        self._tar.close()
 
     def add_bytes(self, name: str, data: bytes) -> None:
         """A member from memory."""

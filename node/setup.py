@@ -126,8 +126,17 @@ def _check(configuration: Configuration) -> None:
                 f"{configuration.endpoint} is an address to listen on, and no other member reaches this node "
                 "there: give --endpoint"
             )
+    check_store(configuration.store_url)
+
+
+def check_store(url: str) -> None:
+    """What ``--store`` names is a database of a kind that a node can use.
+
+    Raises:
+        ConfigurationError: no URL, or one of another kind of database.
+    """
     try:
-        driver = make_url(configuration.store_url).drivername
+        driver = make_url(url).drivername
     except ArgumentError as error:
         raise ConfigurationError("--store is no database URL: give postgresql+psycopg://…") from error
     if driver not in DRIVERS:
