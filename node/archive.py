@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Protocol
 
 from keys.sealedfile import SealedReader, SealedWriter
-from node.errors import StoreError
+from node.errors import BackupError, StoreError
 
 FORMAT = 1
 HEAD, MANIFEST, STORE = "backup.json", "manifest.json", "database/store.jsonl"
@@ -66,7 +66,7 @@ class Head:
         """Read ``backup.json``.
 
         Raises:
-            StoreError: of a newer format, or malformed.
+            BackupError: malformed. StoreError: of a newer format.
         """
         try:
             value = json.loads(data)
@@ -77,7 +77,7 @@ class Head:
                 )
             return cls(**{**value, "roles": tuple(value["roles"])})
         except (KeyError, TypeError, ValueError) as error:
-            raise StoreError(NO_BACKUP) from error
+            raise BackupError(NO_BACKUP) from error
 
 
 class _Onward:
@@ -187,7 +187,7 @@ def read_archive(file: BinaryIO, passphrase: bytes, take: Take) -> tuple[Head, i
 
     Raises:
         SealedFileDamaged, WrongPassphrase: the file is not whole, or sealed under another passphrase.
-        StoreError: no backup, or one of a newer format.
+        BackupError: no backup. StoreError: one of a newer format.
     """
     plain = io.BufferedReader(SealedReader(file, passphrase), COPY_BYTES)
     seen: dict[str, dict[str, int | str]] = {}
@@ -198,18 +198,18 @@ def read_archive(file: BinaryIO, passphrase: bytes, take: Take) -> tuple[Head, i
             for info in archive:
                 member = archive.extractfile(info) if info.isreg() else None
                 if member is None or info.name in seen or MANIFEST in seen:
-                    raise StoreError(NO_BACKUP)
+                    raise BackupError(NO_BACKUP)
                 digested = _Digested(member)
                 if info.name in {HEAD, MANIFEST}:
                     last = digested.read()
                     head = Head.parse(last) if head is None and not seen else head
                 if head is None:
-                    raise StoreError(NO_BACKUP)
+                    raise BackupError(NO_BACKUP)
                 if info.name not in {HEAD, MANIFEST}:
                     take(head, checked_name(info.name), digested)
                 seen[info.name] = {"size": info.size, "sha256": digested.hexdigest()}
     except tarfile.TarError as error:
-        raise StoreError(NO_BACKUP) from error
+        raise BackupError(NO_BACKUP) from error
     while plain.read(COPY_BYTES):
         pass
     _check_manifest(seen, last)
@@ -221,22 +221,22 @@ def checked_name(name: str) -> str:
     """A member's name that stays inside the folder it is put into.
 
     Raises:
-        StoreError: any other.
+        BackupError: any other.
     """
     parts = name.split("/")
     inside = name == STORE or (name.startswith(HOME_PREFIX) and len(parts) > 1)
     if not inside or any(part in {"", ".", ".."} or part.startswith(".") for part in parts):
-        raise StoreError(NO_BACKUP)
+        raise BackupError(NO_BACKUP)
     return name
 
 
 def _check_manifest(seen: dict[str, dict[str, int | str]], data: bytes) -> None:
     """The manifest names exactly what was read."""
     if not seen or next(reversed(seen)) != MANIFEST:
-        raise StoreError(NO_BACKUP)
+        raise BackupError(NO_BACKUP)
     found: Any = json.loads(data)
     if found != {"members": {name: value for name, value in seen.items() if name != MANIFEST}}:
-        raise StoreError("the backup's manifest does not fit what is in it: take another copy")
+        raise BackupError("the backup's manifest does not fit what is in it: take another copy")
 
 
 def as_json(value: object) -> bytes:

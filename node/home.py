@@ -127,6 +127,16 @@ def read_document(path: Path, needed: str, otherwise: str) -> dict[str, Any]:
     return value
 
 
+def read_bounded(path: Path, limit: int) -> bytes:
+    """The bytes of a file that may be anything, at most one more than ``limit``.
+
+    Whoever reads them refuses what is longer than ``limit`` like anything else that is not as it should be; a
+    device that never ends fills no memory.
+    """
+    with path.open("rb") as file:
+        return file.read(limit + 1)
+
+
 def require_absent(path: Path, remedy: str = "give another name, or move it away first") -> None:
     """What a command is to write is not there yet: asked before any work, so that nothing is replaced.
 

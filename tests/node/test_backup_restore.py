@@ -299,15 +299,21 @@ def test_the_commands(
     assert run(monkeypatch, "node", "backup", home, tmp_path / "c", "--passphrase-file", words) == 0
     assert "holds neither" in capsys.readouterr().out
     assert run(monkeypatch, "node", "restore", tmp_path / "c", tmp_path / "new") == 2
-    assert run(monkeypatch, "node", "restore", tmp_path / "b", "--verify", "--passphrase-file", words) == 2
+    assert run(monkeypatch, "node", "restore", tmp_path / "b", "--verify", "--passphrase-file", words) == 1
     assert "wrong_passphrase" in capsys.readouterr().err
     assert run(monkeypatch, "node", "restore", tmp_path / "c", "--verify", "--passphrase-file", words) == 0
-    assert "whole" in capsys.readouterr().out
-    assert run(monkeypatch, "node", "restore", tmp_path / "c", "--passphrase-file", words) == 2
+    assert " files; node tax" in capsys.readouterr().out
+    assert run(monkeypatch, "node", "restore", tmp_path / "c") == 2
+    assert "name the HOME" in capsys.readouterr().err
+    damaged = tmp_path / "damaged"
+    damaged.write_bytes((tmp_path / "c").read_bytes()[:-1])
+    for words_too in (("--verify",), (tmp_path / "new",)):
+        assert run(monkeypatch, "node", "restore", damaged, *words_too, "--passphrase-file", words) == 1
+        assert "sealed_file_damaged" in capsys.readouterr().err
     assert (
         run(monkeypatch, "node", "restore", tmp_path / "c", tmp_path / "new", "--passphrase-file", words) == 0
     )
     said = capsys.readouterr().out
     assert "keys/passphrase" in said
     assert "Publish again" in said
-    assert run(monkeypatch, "node", "rejoin", tmp_path / "new", words) != 0
+    assert run(monkeypatch, "node", "rejoin", tmp_path / "new", words) == 2
