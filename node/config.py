@@ -317,6 +317,10 @@ def _passphrase(home: Home, keys: dict[str, Any]) -> bytes:
     path = home.keys / "passphrase" if named is None else (home.root / str(named))
     try:
         return passphrase_in(path)
+    except PermissionError as error:
+        raise ConfigurationError(
+            f"the passphrase file {path} may not be read by this user: run the command as the node's user"
+        ) from error
     except OSError as error:
         raise ConfigurationError(
             f"the passphrase file {path} cannot be read: restore it, or set HEDUI_PASSPHRASE"

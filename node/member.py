@@ -35,6 +35,7 @@ from node.evidence import Evidence
 from node.gossip import Gossip
 from node.identity import MemberKeys, open_keys
 from node.ledger_client import LedgerClient
+from node.listening import require_free
 from node.lost import open_store
 from node.memory import GuardedWitnessStore
 from node.network import NetworkFile, genesis_contacts
@@ -139,6 +140,7 @@ class Member:
             LogError: the log may not start: quarantine, or too few witnesses.
         """
         configuration = self._configuration
+        require_free(configuration.listen)
         self._server = start_server(
             configuration.listen,
             self.services.keys.tls,

@@ -21,7 +21,7 @@ from ledger import schema
 from ledger.errors import Refused
 from node.config import Configuration, read_configuration, read_settings
 from node.errors import ConfigurationError
-from node.home import Home, write_file
+from node.home import Home, naming, write_file
 from node.identity import create_keys, draw_passphrase, make_card, open_keys, save_passphrase
 
 DRIVERS = ("sqlite", "postgresql+psycopg")
@@ -72,7 +72,7 @@ def init_home(  # noqa: PLR0913  one argument an option of `hedui node init`
     drawn = draw_passphrase() if passphrase_file is None else None
     configuration = read_settings(home, document.encode(), drawn)
     _check(configuration)
-    with _making(home.root) as making:
+    with naming(home.root), _making(home.root) as making:
         if drawn is not None:
             save_passphrase(making, drawn)
         create_keys(making, configuration.passphrase, member, roles)
