@@ -13,10 +13,11 @@ from sqlalchemy.engine import make_url
 
 from keys.errors import WrongPassphrase
 from node import config
-from node.config import read_configuration, store_url
+from node.config import prepare_transport, read_configuration, store_url
 from node.errors import ConfigurationError
 from node.identity import open_keys
 from node.setup import init_home
+from tests.node.backup_cases import network_file
 
 GOOD = """[member]
 id = "tax"
@@ -160,6 +161,26 @@ def test_another_passphrase_opens_nothing(tmp_path: Path) -> None:
     (made.home.keys / "passphrase").write_text("f" * 64)
     with pytest.raises(WrongPassphrase):
         open_keys(read_configuration(tmp_path))
+
+
+def test_a_home_belongs_to_the_member_whose_keys_it_holds(tmp_path: Path) -> None:
+    made = init_home(tmp_path, "tax", "T", ("department",), "127.0.0.1:0")
+    text = made.home.configuration.read_text("utf-8")
+    made.home.configuration.write_text(text.replace('id = "tax"', 'id = "sib"'), "utf-8")
+    with pytest.raises(ConfigurationError, match=r'says id sib, .* those of tax: write id = "tax" there'):
+        open_keys(read_configuration(tmp_path))
+
+
+def test_stamps_are_for_the_member_that_runs_the_log(tmp_path: Path) -> None:
+    made = init_home(tmp_path, "tax", "T", ("department",), "127.0.0.1:0")
+    made.home.network.write_bytes(network_file())
+    with made.home.configuration.open("a", encoding="utf-8") as file:
+        file.write('\n[timestamps]\nurl = "http://tsa.example/tsr"\nca = "tsa-ca.pem"\n')
+    prepare_transport()
+    from node.member import Member  # noqa: PLC0415  its import reads the transport's settings
+
+    with pytest.raises(ConfigurationError, match=r"\[timestamps\] is for the member that runs the log"):
+        Member(read_configuration(tmp_path))
 
 
 def test_names_that_toml_cannot_hold(tmp_path: Path) -> None:
