@@ -37,7 +37,7 @@ from sqlalchemy.exc import ArgumentError
 
 from keys.tls import GRPC_CIPHER_SUITES
 from node.errors import ConfigurationError
-from node.home import Home, read_bounded
+from node.home import PRIVATE, Home, read_bounded
 
 EMBEDDED = "embedded:"
 FABRIC = "fabric:"
@@ -205,6 +205,17 @@ def passphrase_path(home: Home) -> Path:
     """File that holds a home's passphrase, whether it is there or not: it never goes into a backup."""
     named = tomllib.loads(home.configuration.read_text("utf-8")).get("keys", {}).get("passphrase_file")
     return home.keys / "passphrase" if named is None else home.root / str(named)
+
+
+def exposed_passphrase(home: Home) -> Path | None:
+    """The passphrase file in a home that others than its owner may read, or None.
+
+    Of one elsewhere nothing is said: a container is given its secrets readable, and nobody else is in it.
+    """
+    path = passphrase_path(home)
+    if not path.is_relative_to(home.root) or not path.is_file():
+        return None
+    return path if path.stat().st_mode & PRIVATE else None
 
 
 def environment_passphrase() -> bytes | None:

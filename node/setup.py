@@ -17,6 +17,8 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from keys.certificates import server_name
+from keys.errors import WrongName
 from ledger import schema
 from ledger.errors import Refused
 from node.config import Configuration, read_configuration, read_settings
@@ -44,7 +46,7 @@ def init_home(  # noqa: PLR0913  one argument an option of `hedui node init`
 
     Args:
         root: folder; must hold no node yet.
-        member: id, letters, digits and dashes.
+        member: id, lower-case letters, digits and dashes.
         name: name for people.
         roles: roles of the member.
         listen: ``host:port`` the port is opened on.
@@ -115,6 +117,13 @@ def _check(configuration: Configuration) -> None:
     _split(configuration.listen, "--listen")
     try:
         schema.MEMBER_ID(configuration.member, "--id")
+        server_name(configuration.member)
+    except (Refused, WrongName) as error:
+        raise ConfigurationError(
+            f"--id {configuration.member} is no member id: up to 32 lower-case letters, digits and dashes, a "
+            "letter first and no dash at the end"
+        ) from error
+    try:
         schema.text(64)(configuration.name, "--name")
         schema.ENDPOINT(configuration.endpoint, "--endpoint")
     except Refused as refused:

@@ -68,11 +68,11 @@ class Stamper:
     def stamp_now(self) -> bool:
         """Stamp the present checkpoint; whether there is a new stamp. What fails is logged."""
         try:
-            token = stamp_folder(self._root, self._policy, self._post, self._authority, self._clock())
+            done = stamp_folder(self._root, self._policy, self._post, self._authority, self._clock())
         except (LedgerError, OSError) as error:
             log.warning("the checkpoint is not time-stamped: %s", error)
             return False
-        return token is not None
+        return done is not None and done.is_new
 
     def _run(self) -> None:
         while not self._stop.is_set():

@@ -14,8 +14,9 @@ from rich.console import Console
 from ledger import public
 from ledger.errors import PolicyError, TileError, VerificationError
 from ledger.policy import Policy
-from ledger.source import MAX_POLICY_BYTES, FolderSource, Source, open_source
+from ledger.source import MAX_POLICY_BYTES, FolderSource, Source, is_url, open_source
 from ledger.verify import Progress
+from node.cli.said import POLICY_FORMS
 from node.config import preferred_language, read_configuration, user_folder
 from node.errors import UsageError
 from node.messages import Messages
@@ -27,7 +28,7 @@ SOURCE = click.argument("source", metavar="DIR-or-URL")
 POLICY = click.option(
     "--policy",
     type=click.Path(path_type=Path, exists=True),
-    help="Pinned trust policy, a home's network.json, or a folder of them; the log's own must be the same.",
+    help=f"{POLICY_FORMS}; else the one you pinned, else the log's own.",
 )
 OF_A_LOG = (public.CHECKPOINT, public.POLICY, "tile")
 """A folder without any of these holds no log, rather than a damaged one."""
@@ -42,7 +43,7 @@ def opened(place: str) -> Source:
     Raises:
         UsageError: no such folder, or one that holds nothing of a log.
     """
-    if not place.startswith(("http://", "https://")) and not Path(place).is_dir():
+    if not is_url(place) and not Path(place).is_dir():
         raise UsageError(f"{place} is no folder: give the folder or the http(s) URL of a public log")
     if (Path(place) / "node.toml").is_file():
         source = _replica(Path(place))

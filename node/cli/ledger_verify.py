@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from ledger.errors import VerificationError
+from ledger.errors import TileError, VerificationError
 from ledger.source import Source
 from ledger.stamped import Stamp
 from ledger.verify import Progress, Verification, failure, verify_source
@@ -49,7 +49,7 @@ def verify(source: str, policy: Path | None, *, tsa_ca: Path | None, as_json: bo
     try:
         pinned = trusted_bytes(policy, log)
         found = _verified(log, pinned, tsa_ca, progress_of(shown, "ledger.verifying"))
-    except VerificationError as error:
+    except (VerificationError, TileError) as error:
         if not as_json:
             raise
         names = ("check", "place", "reason")
@@ -77,7 +77,10 @@ def _lines(found: Verification, *, wants_stamps: bool) -> Iterator[str]:
     for stamp in found.stamps:
         item = _stamp(stamp)
         told = "verified" if item["verified"] else "its authority not verified: give --tsa-ca"
-        yield f"{entries(item['size'])} stamped {item['time'] or 'not yet'} ({told})"
+        if item["time"] is None:
+            yield f"{entries(item['size'])} not stamped: the note is there without a token"
+        else:
+            yield f"{entries(item['size'])} stamped {item['time']} ({told})"
 
 
 def _verified(log: Source, pinned: bytes | None, tsa_ca: Path | None, shown: Progress) -> Verification:

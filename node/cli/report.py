@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from node.cli.said import say
+from node.cli.said import POLICY_FORMS, say
 from node.config import preferred_language, user_folder
 from node.errors import EXIT_INVALID, EXIT_OK
 from node.home import read_bounded, require_absent, write_file
@@ -37,7 +37,7 @@ def report() -> None:
 @click.option(
     "--policy",
     type=THERE,
-    help="Trust policy, or a folder of policies. Without it those you pinned are used.",
+    help=f"{POLICY_FORMS}; else the one you pinned.",
 )
 @click.option("--openings", type=READABLE, help="The openings file, to check whose report it is.")
 @click.option(

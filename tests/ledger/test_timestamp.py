@@ -115,7 +115,9 @@ def test_the_stamp_that_is_there_is_checked(
     """Asked to stamp a head once more, a damaged token is named, not called a stamp."""
     stamped = stamp_folder(growing.root, TRUST, authority.post, trusted, now())
     assert stamped is not None
-    assert stamp_folder(growing.root, TRUST, authority.post, trusted, now()) is None
+    again = stamp_folder(growing.root, TRUST, authority.post, trusted, now())
+    assert again is not None
+    assert (again.token, again.is_new) == (stamped.token, False)
     [note], [token] = (list((growing.root / "timestamps").glob(f"*{end}")) for end in (".note", ".tsr"))
     data = bytearray(token.read_bytes())
     if what == "token":
@@ -227,7 +229,9 @@ def stamped(growing: Growing, authority: Authority, trusted: Trusted) -> str:
 def test_stamped_heads_stay_verifiable(growing: Growing, authority: Authority, trusted: Trusted) -> None:
     """The log goes on; both stamps are found, and verify with openssl as they lie there."""
     names = [stamped(growing, authority, trusted)]
-    assert stamp_folder(growing.root, TRUST, authority.post, trusted, now()) is None, "a head is stamped once"
+    again = stamp_folder(growing.root, TRUST, authority.post, trusted, now())
+    assert again is not None
+    assert not again.is_new, "a head is stamped once"
     growing.add(*(leaf() for _ in range(300)))
     names.append(stamped(growing, authority, trusted))
     growing.add(leaf())
