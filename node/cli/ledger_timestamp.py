@@ -14,6 +14,7 @@ from ledger.stamped import stamp_folder
 from ledger.timestamp_http import post_to
 from node.cli.ledger_options import JSON, POLICY, opened, trusted_bytes
 from node.errors import UsageError
+from node.home import naming
 from node.reconcile.ledger_side import read_policy
 from node.services import instant_text, system_clock
 from node.timestamps import read_authority
@@ -62,7 +63,8 @@ def timestamp(
     pinned = trusted_bytes(policy, source)
     trusted = read_policy(source) if pinned is None else Policy.parse(pinned.decode())
     authority = read_authority(ca, tsa_policy)
-    done = stamp_folder(folder, trusted, post_to(url), authority, system_clock())
+    with naming(folder):
+        done = stamp_folder(folder, trusted, post_to(url), authority, system_clock())
     time = None if done is None else instant_text(done.token.time)
     if as_json:
         is_new, is_old = done is not None and done.is_new, done is not None and not done.is_new
