@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import sqlite3
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -29,12 +27,12 @@ from tests.node.backup_cases import (
     WORDS,
     backed_up,
     files_of,
+    killed,
     make_home,
     marker,
     rows_of,
+    stat_mode,
 )
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -75,10 +73,6 @@ def test_what_is_backed_up_comes_back(home: Path, tmp_path: Path) -> None:
     assert Vault(tmp_path / "new" / "keys", passphrase).names() == Vault(home / "keys", passphrase).names()
     assert not list(tmp_path.glob(".new*")), "nothing beside the home is left"
     assert not list((home / ".backup").iterdir())
-
-
-def stat_mode(path: Path) -> int:
-    return path.stat().st_mode & 0o777
 
 
 def test_a_backup_is_of_one_moment_while_the_node_writes(home: Path, tmp_path: Path) -> None:
@@ -147,25 +141,6 @@ def test_a_restore_into_an_empty_folder_is_fine(home: Path, tmp_path: Path) -> N
 
 
 # Kills.
-
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-import node.backup, node.restore
-from node.store import copying
-def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
-module, name = sys.argv[1].split(":")
-setattr(getattr(node, module), name, die)
-if module == "backup":
-    node.backup.back_up(Path(sys.argv[2]), "tax", (), Path(sys.argv[3]), b"0" * 64, 1)
-else:
-    node.restore.restore(Path(sys.argv[2]), Path(sys.argv[3]), b"0" * 64, 1, *sys.argv[4:])
-"""
-
-
-def killed(*arguments: object) -> None:
-    done = subprocess.run([sys.executable, "-c", KILLED, *map(str, arguments)], cwd=ROOT, check=False)
-    assert done.returncode == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("at", ["_read_store", "_write", "sync_folder"])

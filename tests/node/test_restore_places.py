@@ -10,8 +10,7 @@ import pytest
 
 from node.errors import ConfigurationError, StoreError
 from node.restore import restore
-from tests.node.backup_cases import NOW, WORDS, backed_up, make_home, marker, rows_of
-from tests.node.test_backup_restore import ROOT, killed, stat_mode
+from tests.node.backup_cases import NOW, ROOT, WORDS, backed_up, killed, make_home, marker, rows_of, stat_mode
 
 LIMITED = """
 import resource, sys
