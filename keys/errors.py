@@ -9,6 +9,7 @@
     ├── SealedFileDamaged        a file sealed under a passphrase, cut short, continued or changed
     ├── VaultError
     │   ├── WrongPassphrase      the passphrase does not open the vault
+    │   │   └── WrongFilePassphrase   nor the sealed file
     │   ├── VaultDamaged         a file of the vault is missing, cut short or changed
     │   ├── SecretMissing        no secret of that name
     │   ├── SecretExists         a secret of that name is there and was not to be replaced
@@ -78,6 +79,10 @@ class WrongPassphrase(VaultError):
     """The passphrase does not open the vault (or the head of the vault was changed: the two look alike)."""
 
     code = "wrong_passphrase"
+
+
+class WrongFilePassphrase(WrongPassphrase):
+    """The passphrase does not open the sealed file (or its head was changed)."""
 
 
 class VaultDamaged(VaultError):

@@ -24,7 +24,7 @@ from typing import BinaryIO
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from keys.errors import HeadDamaged, SealedFileDamaged
+from keys.errors import HeadDamaged, SealedFileDamaged, WrongFilePassphrase, WrongPassphrase
 from keys.wrapping import KEY_BYTES, MAX_HEAD_BYTES, STANDARD, TAG_BYTES, ScryptProfile, unwrap, wrap
 
 FORMAT = "hedui/sealed-file/v1"
@@ -90,7 +90,7 @@ class SealedReader(io.RawIOBase):
 
         Raises:
             SealedFileDamaged: no sealed file, or its head was changed.
-            WrongPassphrase: the passphrase does not open it.
+            WrongFilePassphrase: the passphrase does not open it.
         """
         super().__init__()
         self._file = file
@@ -99,6 +99,8 @@ class SealedReader(io.RawIOBase):
             key = unwrap(FORMAT, self._head, passphrase)
         except HeadDamaged as error:
             raise SealedFileDamaged(f"no sealed file of this version, or {DAMAGED}") from error
+        except WrongPassphrase as error:
+            raise WrongFilePassphrase(str(error)) from error
         self._cipher = AESGCM(key)
         self._index = 0
         self._ahead = self._sealed()

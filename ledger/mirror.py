@@ -45,6 +45,7 @@ from ledger.errors import (
     ForkError,
     LogError,
     Missing,
+    NoMirror,
     QuorumError,
     Rollback,
     TileError,
@@ -54,6 +55,7 @@ from ledger.merkle import HASH_BYTES, leaf_hash, root_from
 from ledger.mirror_files import MirrorFiles, OwnTiles
 from ledger.mirror_stamps import new_stamps, read_stamp
 from ledger.mirror_tiles import CheckedTiles
+from ledger.note import Note
 from ledger.policy import Policy, VerifiedCheckpoint
 from ledger.public import CHECKPOINT, POLICY, TRACE
 from ledger.reading import ATTEMPTS, read_bundle
@@ -99,7 +101,7 @@ def update_mirror(
         VerificationError: policy, checkpoint, signature or quorum of the source do not hold.
         Rollback, ForkError: see above; both notes are kept.
         TileError: the source's files do not fit its checkpoint, or the mirror's own are damaged.
-        NoMirror: the folder is something else.
+        NoMirror: the folder is something else, or a mirror of another log.
         LogError: another run is at work.
         Unavailable: the source is out of reach; what has been fetched is kept for the next run.
     """
@@ -131,6 +133,11 @@ class _Run:
         if self._note is None:
             self._own, self._size = OwnTiles(files.root, 0), 0
             return
+        origin = Checkpoint.parse(Note.parse(self._note).text).origin
+        if origin != self._policy.origin:
+            raise NoMirror(
+                f"{files.root} is a mirror of the log {origin}: mirror another log into another folder"
+            )
         last = self._policy.verify_log(self._note)[1]
         self._own, self._size = OwnTiles(files.root, last.size), last.size
         if self._own_root(last.size) != last.root or not self._has_last_bundle():

@@ -113,13 +113,18 @@ def _but_gone(error: OSError) -> None:
         raise TileError(f"{error.filename} cannot be listed: {error.strerror}") from error
 
 
+def is_url(place: str) -> bool:
+    """Whether a place is an http(s) URL, its scheme in letters of any case, and not a folder's path."""
+    return place.lower().startswith(("http://", "https://"))
+
+
 def open_source(place: str) -> Source:
     """The source at a folder's path or an http(s) URL.
 
     Raises:
         Unavailable: neither a folder that is there nor an http(s) URL.
     """
-    if place.startswith(("http://", "https://")):
+    if is_url(place):
         from ledger.source_http import HttpSource  # noqa: PLC0415  the HTTP client, only where it is used
 
         return HttpSource(place)

@@ -52,6 +52,19 @@ class Stamp:
     is_verified: bool
 
 
+@dataclass(frozen=True)
+class Stamped:
+    """What ``stamp_folder`` has done.
+
+    Attributes:
+        token: of the folder's checkpoint.
+        is_new: whether it was asked for now; else it was there already.
+    """
+
+    token: Token
+    is_new: bool
+
+
 class Stamps:
     """The stamps of one folder while it is verified.
 
@@ -141,7 +154,7 @@ def stamped_head(note: bytes, stem: str, policy: Policy) -> Checkpoint:
 
 def stamp_folder(
     root: Path, policy: Policy, post: Post, authority: Authority | None, now: int
-) -> Token | None:
+) -> Stamped | None:
     """Stamp the checkpoint that a public folder has now.
 
     Args:
@@ -149,7 +162,7 @@ def stamp_folder(
         certificates the answer is verified; None: structure and nonce alone. now: second since 1970.
 
     Returns:
-        The token; None where this head is stamped already, or the log is empty.
+        The token, new or from before; None where the log is empty.
 
     Raises:
         NoteError, QuorumError: the checkpoint does not hold.
@@ -166,21 +179,20 @@ def stamp_folder(
     if head.size == 0:
         return None
     if (root / f"{stem}{TOKEN}").exists():
-        _require_whole(root, stem, policy, authority)
-        return None
+        return Stamped(_kept(root, stem, policy, authority), is_new=False)
     token = stamp(note, post, authority, now)
     _put(root, stem + NOTE, note)
     _put(root, stem + TOKEN, token.data)
-    return token
+    return Stamped(token, is_new=True)
 
 
-def _require_whole(root: Path, stem: str, policy: Policy, authority: Authority | None) -> None:
-    """The stamp that is there already is of this head, and holds under the authority's certificates."""
+def _kept(root: Path, stem: str, policy: Policy, authority: Authority | None) -> Token:
+    """The token that is there already: of this head, and it holds under the authority's certificates."""
     source = FolderSource(root)
     try:
         note, data = source.fetch(stem + NOTE, NOTE_LIMIT), source.fetch(stem + TOKEN, MAX_TOKEN_BYTES)
         stamped_head(note, stem, policy)
-        read_token(data, note, authority)
+        return read_token(data, note, authority)
     except LedgerError as error:
         raise TimestampError(
             f"{stem}{TOKEN} is there already and does not hold: {error}. Move {stem}.* away to stamp this "

@@ -80,6 +80,18 @@ class Authority:
     intermediates: tuple[x509.Certificate, ...] = ()
     policy: str | None = None
 
+    def __post_init__(self) -> None:
+        """Read the policy.
+
+        Raises:
+            TimestampError: it is no OID.
+        """
+        try:
+            if self.policy is not None:
+                x509.ObjectIdentifier(self.policy)
+        except ValueError as error:
+            raise TimestampError(f"{self.policy} is no OID of a policy: ask the authority") from error
+
     @classmethod
     def from_pem(cls, data: bytes, policy: str | None = None) -> Authority:
         """The certificates of a PEM file, the authority's root among them.
@@ -89,11 +101,9 @@ class Authority:
         """
         try:
             found = x509.load_pem_x509_certificates(data)
-            if policy is not None:
-                x509.ObjectIdentifier(policy)
         except ValueError as error:
             raise TimestampError(
-                "the authority's file holds no PEM certificates, or its policy is no OID: ask the authority"
+                "the authority's file holds no PEM certificates: ask the authority"
             ) from error
         roots = tuple(one for one in found if one.issuer == one.subject)
         if not roots:

@@ -207,6 +207,10 @@ def check_policy(data: bytes, pinned: bytes | None) -> Policy:
     Raises:
         VerificationError: ``policy``.
     """
+    try:
+        policy = Policy.parse(data.decode("utf-8"))
+    except (PolicyError, UnicodeDecodeError) as error:
+        raise VerificationError("policy", POLICY, f"is none: {error}") from error
     if pinned is not None and data != pinned:
         own, wanted = (hashlib.sha256(text).hexdigest() for text in (data, pinned))
         raise VerificationError(
@@ -215,10 +219,6 @@ def check_policy(data: bytes, pinned: bytes | None) -> Policy:
             f"differs from the pinned policy: its fingerprint is {own}, the pinned one's {wanted}: compare "
             "both with the network's on paper",
         )
-    try:
-        policy = Policy.parse(data.decode("utf-8"))
-    except (PolicyError, UnicodeDecodeError) as error:
-        raise VerificationError("policy", POLICY, str(error)) from error
     if pinned is None and (
         policy.format().encode("utf-8") != data or policy.quorum < quorum_size(len(policy.witnesses))
     ):

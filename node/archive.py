@@ -20,10 +20,11 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any, BinaryIO, Protocol
 
 from keys.sealedfile import SealedReader, SealedWriter
-from node.errors import StoreError
+from node.errors import BackupError, StoreError
 
 FORMAT = 1
 HEAD, MANIFEST, STORE = "backup.json", "manifest.json", "database/store.jsonl"
@@ -65,7 +66,7 @@ class Head:
         """Read ``backup.json``.
 
         Raises:
-            StoreError: of a newer format, or malformed.
+            BackupError: malformed. StoreError: of a newer format.
         """
         try:
             value = json.loads(data)
@@ -76,20 +77,48 @@ class Head:
                 )
             return cls(**{**value, "roles": tuple(value["roles"])})
         except (KeyError, TypeError, ValueError) as error:
-            raise StoreError(NO_BACKUP) from error
+            raise BackupError(NO_BACKUP) from error
+
+
+class _Onward:
+    """Hands bytes on to a sealed file until it is told to drop them."""
+
+    def __init__(self, sealed: SealedWriter) -> None:
+        self._sealed = sealed
+        self.is_dropping = False
+
+    def write(self, data: bytes) -> int:
+        """Hand on, or drop."""
+        return len(data) if self.is_dropping else self._sealed.write(data)
 
 
 class ArchiveWriter:
-    """Writes one backup; ``finish`` adds the manifest and the end, without which it does not open."""
+    """Writes one backup; ``finish`` adds the manifest and the end, without which it does not open.
+
+    A context manager: tar writes what it still holds when it is closed, even into a file that is full. So at
+    the end of the block that is dropped, unless ``finish`` has written it.
+    """
 
     def __init__(self, sealed: SealedWriter, head: Head) -> None:
         """Begin with ``backup.json``."""
-        self._tar = tarfile.open(  # type: ignore[call-overload]  # noqa: SIM115  write() is all it calls; finish() closes
-            mode="w|", fileobj=sealed, format=tarfile.PAX_FORMAT
+        self._onward = _Onward(sealed)
+        self._tar = tarfile.open(  # type: ignore[call-overload]  # noqa: SIM115  write() is all it calls; __exit__ closes
+            mode="w|", fileobj=self._onward, format=tarfile.PAX_FORMAT
         )
         self._moment = head.moment
         self.members: dict[str, dict[str, int | str]] = {}
         self.add_bytes(HEAD, as_json(asdict(head)))
+
+    def __enter__(self) -> ArchiveWriter:
+        """Itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close; nothing is written any more."""
+        self._onward.is_dropping = True
+        self._tar.close()
 
     def add_bytes(self, name: str, data: bytes) -> None:
         """A member from memory."""
@@ -158,7 +187,7 @@ def read_archive(file: BinaryIO, passphrase: bytes, take: Take) -> tuple[Head, i
 
     Raises:
         SealedFileDamaged, WrongPassphrase: the file is not whole, or sealed under another passphrase.
-        StoreError: no backup, or one of a newer format.
+        BackupError: no backup. StoreError: one of a newer format.
     """
     plain = io.BufferedReader(SealedReader(file, passphrase), COPY_BYTES)
     seen: dict[str, dict[str, int | str]] = {}
@@ -169,18 +198,18 @@ def read_archive(file: BinaryIO, passphrase: bytes, take: Take) -> tuple[Head, i
             for info in archive:
                 member = archive.extractfile(info) if info.isreg() else None
                 if member is None or info.name in seen or MANIFEST in seen:
-                    raise StoreError(NO_BACKUP)
+                    raise BackupError(NO_BACKUP)
                 digested = _Digested(member)
                 if info.name in {HEAD, MANIFEST}:
                     last = digested.read()
                     head = Head.parse(last) if head is None and not seen else head
                 if head is None:
-                    raise StoreError(NO_BACKUP)
+                    raise BackupError(NO_BACKUP)
                 if info.name not in {HEAD, MANIFEST}:
                     take(head, checked_name(info.name), digested)
                 seen[info.name] = {"size": info.size, "sha256": digested.hexdigest()}
     except tarfile.TarError as error:
-        raise StoreError(NO_BACKUP) from error
+        raise BackupError(NO_BACKUP) from error
     while plain.read(COPY_BYTES):
         pass
     _check_manifest(seen, last)
@@ -192,22 +221,22 @@ def checked_name(name: str) -> str:
     """A member's name that stays inside the folder it is put into.
 
     Raises:
-        StoreError: any other.
+        BackupError: any other.
     """
     parts = name.split("/")
     inside = name == STORE or (name.startswith(HOME_PREFIX) and len(parts) > 1)
     if not inside or any(part in {"", ".", ".."} or part.startswith(".") for part in parts):
-        raise StoreError(NO_BACKUP)
+        raise BackupError(NO_BACKUP)
     return name
 
 
 def _check_manifest(seen: dict[str, dict[str, int | str]], data: bytes) -> None:
     """The manifest names exactly what was read."""
     if not seen or next(reversed(seen)) != MANIFEST:
-        raise StoreError(NO_BACKUP)
+        raise BackupError(NO_BACKUP)
     found: Any = json.loads(data)
     if found != {"members": {name: value for name, value in seen.items() if name != MANIFEST}}:
-        raise StoreError("the backup's manifest does not fit what is in it: take another copy")
+        raise BackupError("the backup's manifest does not fit what is in it: take another copy")
 
 
 def as_json(value: object) -> bytes:

@@ -30,7 +30,7 @@ from ledger.tables import REPLICA
 from node.archive import HOME_PREFIX, STORE, ArchiveWriter, Head
 from node.config import is_store_absolute, passphrase_path, store_url
 from node.errors import ConfigurationError, StoreError
-from node.home import Home, require_absent
+from node.home import Home, naming, require_absent
 from node.identity import passphrase_cost
 from node.network import NetworkFile
 from node.store import copying, tables
@@ -88,9 +88,12 @@ def back_up(
         made = Made(head, left_out=plan.left_out, missing_sets=_missing_sets(home, databases.sets))
         try:
             descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                with SealedWriter(file, passphrase, profile=passphrase_cost(passphrase)) as sealed:
-                    archive = ArchiveWriter(sealed, made.head)
+            with naming(target), os.fdopen(descriptor, "wb") as file:
+                profile = passphrase_cost(passphrase)
+                with (
+                    SealedWriter(file, passphrase, profile=profile) as sealed,
+                    ArchiveWriter(sealed, made.head) as archive,
+                ):
                     _write(archive, home, plan, databases)
                     made.members = archive.members
                 file.flush()
@@ -238,7 +241,7 @@ def _read_store(engine: Engine, dump: Path | None, files: dict[str, Path]) -> _D
         size = connection.execute(select(REPLICA.head.c.size)).scalar()
         sets = _named_sets(connection)
         if dump is not None:
-            with dump.open("wb") as file:
+            with naming(dump), dump.open("wb") as file:
                 file.writelines(copying.dump(connection))
     return _Databases(files, dump, revision, 0 if size is None else int(size), sets)
 

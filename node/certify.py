@@ -27,7 +27,7 @@ from sqlalchemy import Connection, insert, select
 
 from adapters.errors import AdapterError
 from adapters.identifiers import canonical_bytes, resident_id
-from ledger import canonical
+from ledger import canonical, schema
 from ledger.certificate import certificate_digest, certificate_message
 from node.errors import Refusal
 from node.identity import signature
@@ -332,11 +332,13 @@ def _read_terms(terms: dict[str, Any], cases: int) -> Terms:
             )
             for item in terms["datasets"]
         )
+        for item in datasets:
+            schema.DATASET(item.dataset, "dataset")
         names = ("network", "office", "registrar", "query", "protocol", "reveal", "purpose")
         return Terms(
             **{name: str(terms[name]) for name in names}, rules=rules, datasets=datasets, cases=cases
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, EntryError) as error:
         raise Refusal("malformed", "the question's terms lack a field or hold a malformed one") from error
 
 

@@ -37,7 +37,7 @@ from sqlalchemy.exc import ArgumentError
 
 from keys.tls import GRPC_CIPHER_SUITES
 from node.errors import ConfigurationError
-from node.home import Home
+from node.home import PRIVATE, Home, read_bounded
 
 EMBEDDED = "embedded:"
 FABRIC = "fabric:"
@@ -52,6 +52,7 @@ KNOWN = {
     "timestamps": ("url", "ca", "every", "policy"),
 }
 """Sections of node.toml and their keys."""
+MAX_PASSPHRASE_BYTES = 4096
 ROLES = ("department", "office", "registrar", "trustee", "sequencer", "auditor")
 
 
@@ -206,10 +207,35 @@ def passphrase_path(home: Home) -> Path:
     return home.keys / "passphrase" if named is None else home.root / str(named)
 
 
+def exposed_passphrase(home: Home) -> Path | None:
+    """The passphrase file in a home that others than its owner may read, or None.
+
+    Of one elsewhere nothing is said: a container is given its secrets readable, and nobody else is in it.
+    """
+    path = passphrase_path(home)
+    if not path.is_relative_to(home.root) or not path.is_file():
+        return None
+    return path if path.stat().st_mode & PRIVATE else None
+
+
 def environment_passphrase() -> bytes | None:
-    """HEDUI_PASSPHRASE, or None."""
-    text = os.environ.get("HEDUI_PASSPHRASE")
-    return text.encode() if text else None
+    """HEDUI_PASSPHRASE without white space around it, as in a file; None where nothing is left."""
+    return os.environ.get("HEDUI_PASSPHRASE", "").encode().strip() or None
+
+
+def passphrase_in(path: Path) -> bytes:
+    """The passphrase a file holds, without white space around it.
+
+    Raises:
+        ConfigurationError: the file is too long to be one of a passphrase.
+        OSError: it cannot be read.
+    """
+    data = read_bounded(path, MAX_PASSPHRASE_BYTES)
+    if len(data) > MAX_PASSPHRASE_BYTES:
+        raise ConfigurationError(
+            f"{path} has more than {MAX_PASSPHRASE_BYTES} bytes: give the file of the passphrase"
+        )
+    return data.strip()
 
 
 def _require_known(document: dict[str, Any]) -> None:
@@ -296,12 +322,16 @@ def _ledger(home: Home, uri: str) -> str:
 def _passphrase(home: Home, keys: dict[str, Any]) -> bytes:
     """The passphrase from the configured file, the environment, or the home's own file."""
     named = keys.get("passphrase_file")
-    environment = os.environ.get("HEDUI_PASSPHRASE")
-    if named is None and environment:
-        return environment.encode()
+    environment = environment_passphrase()
+    if named is None and environment is not None:
+        return environment
     path = home.keys / "passphrase" if named is None else (home.root / str(named))
     try:
-        return path.read_bytes().strip()
+        return passphrase_in(path)
+    except PermissionError as error:
+        raise ConfigurationError(
+            f"the passphrase file {path} may not be read by this user: run the command as the node's user"
+        ) from error
     except OSError as error:
         raise ConfigurationError(
             f"the passphrase file {path} cannot be read: restore it, or set HEDUI_PASSPHRASE"

@@ -6,7 +6,9 @@
     ├── ServiceUnavailable    a node, the ledger or a quorum is out of reach; exit 3
     ├── Refusal               a role refuses a request, with the reason's code; exit 1
     ├── ReportError           a report that does not verify; exit 1
+    ├── JournalError          a member's exported journal that does not verify; exit 1
     └── StoreError            the node's own database or files; exit 3
+        └── BackupError       a file that is no whole backup; exit 1
 
 What crosses the wire is a code and its remedy, never a secret-dependent cause: see ``node.rpc.status``. This
 module does not import gRPC, whose environment must be set before its first import.
@@ -15,7 +17,7 @@ module does not import gRPC, whose environment must be set before its first impo
 from __future__ import annotations
 
 from adapters.errors import AdapterError
-from keys.errors import KeysError
+from keys.errors import KeysError, SealedFileDamaged, WrongFilePassphrase
 from ledger.errors import ForkError, LedgerError, LogError, NoMirror, QuorumError, Refused, Rollback
 from protocols.errors import ProtocolError
 
@@ -67,10 +69,22 @@ class ReportError(NodeError):
     code = "report"
 
 
+class JournalError(NodeError):
+    """A member's exported journal that does not verify."""
+
+    code = "journal"
+
+
 class StoreError(NodeError):
     """The node's database or files."""
 
     code = "store"
+
+
+class BackupError(StoreError):
+    """A file that is no backup, or not a whole one."""
+
+    code = "backup"
 
 
 _STATUS: tuple[tuple[type[Exception], str, int], ...] = (
@@ -79,6 +93,7 @@ _STATUS: tuple[tuple[type[Exception], str, int], ...] = (
     (ServiceUnavailable, "UNAVAILABLE", EXIT_UNAVAILABLE),
     (Refusal, "PERMISSION_DENIED", EXIT_INVALID),
     (ReportError, "INVALID_ARGUMENT", EXIT_INVALID),
+    (BackupError, "INTERNAL", EXIT_INVALID),
     (StoreError, "INTERNAL", EXIT_UNAVAILABLE),
     (NodeError, "INTERNAL", EXIT_INVALID),
     (Refused, "FAILED_PRECONDITION", EXIT_INVALID),
@@ -90,6 +105,8 @@ _STATUS: tuple[tuple[type[Exception], str, int], ...] = (
     (LedgerError, "INVALID_ARGUMENT", EXIT_INVALID),
     (ProtocolError, "INVALID_ARGUMENT", EXIT_INVALID),
     (AdapterError, "INVALID_ARGUMENT", EXIT_INVALID),
+    (SealedFileDamaged, "FAILED_PRECONDITION", EXIT_INVALID),
+    (WrongFilePassphrase, "FAILED_PRECONDITION", EXIT_INVALID),
     (KeysError, "FAILED_PRECONDITION", EXIT_USAGE),
 )
 

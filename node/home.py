@@ -20,6 +20,8 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_IMODE
@@ -125,6 +127,16 @@ def read_document(path: Path, needed: str, otherwise: str) -> dict[str, Any]:
     return value
 
 
+def read_bounded(path: Path, limit: int) -> bytes:
+    """The bytes of a file that may be anything, at most one more than ``limit``.
+
+    Whoever reads them refuses what is longer than ``limit`` like anything else that is not as it should be; a
+    device that never ends fills no memory.
+    """
+    with path.open("rb") as file:
+        return file.read(limit + 1)
+
+
 def require_absent(path: Path, remedy: str = "give another name, or move it away first") -> None:
     """What a command is to write is not there yet: asked before any work, so that nothing is replaced.
 
@@ -136,6 +148,17 @@ def require_absent(path: Path, remedy: str = "give another name, or move it away
     """
     if os.path.lexists(path):
         raise UsageError(f"{path} is there already: {remedy}")
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Errors of the block that name no file, as those of a full disk, name ``path``."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:
@@ -150,7 +173,7 @@ def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with naming(path), os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -29,6 +29,7 @@ from keys.signing import SigningKey
 from keys.tls import Authority, Identity
 from keys.vault import STANDARD, ScryptProfile, Vault
 from node.config import Configuration
+from node.errors import ConfigurationError
 from node.home import Home, write_file
 
 LEAF_DAYS = 397
@@ -94,9 +95,15 @@ def open_keys(configuration: Configuration) -> MemberKeys:
 
     Raises:
         KeysError: a secret is missing or the passphrase is wrong.
+        ConfigurationError: node.toml names another member than the one whose keys these are.
     """
     vault = open_vault(configuration.home, configuration.passphrase)
     authority = Authority.from_pem(vault.get("authority"))
+    if authority.member != configuration.member:
+        raise ConfigurationError(
+            f"{configuration.home.configuration} says id {configuration.member}, and the keys in this home "
+            f'are those of {authority.member}: write id = "{authority.member}" there'
+        )
     host = configuration.listen.rpartition(":")[0]
     tls = authority.issue(configuration.member, [host], LEAF_DAYS)
     return MemberKeys(vault, SigningKey.from_seed(vault.get("node")), authority, tls)

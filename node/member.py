@@ -30,11 +30,12 @@ from node.certify import Registrar
 from node.check import Office
 from node.config import Configuration
 from node.engines import Engine, Parts, open_ledger
-from node.errors import NodeError
+from node.errors import ConfigurationError, NodeError
 from node.evidence import Evidence
 from node.gossip import Gossip
 from node.identity import MemberKeys, open_keys
 from node.ledger_client import LedgerClient
+from node.listening import require_free
 from node.lost import open_store
 from node.memory import GuardedWitnessStore
 from node.network import NetworkFile, genesis_contacts
@@ -139,6 +140,7 @@ class Member:
             LogError: the log may not start: quarantine, or too few witnesses.
         """
         configuration = self._configuration
+        require_free(configuration.listen)
         self._server = start_server(
             configuration.listen,
             self.services.keys.tls,
@@ -197,8 +199,12 @@ class Member:
     def _make_stamper(self, clock: Callable[[], int]) -> Stamper | None:
         """Time-stamps of this member's log, where an authority is configured."""
         configuration = self._configuration
-        if self._engine.own is None or configuration.timestamps is None:
+        if configuration.timestamps is None:
             return None
+        if self._engine.own is None:
+            raise ConfigurationError(
+                "[timestamps] is for the member that runs the log, which this one does not: remove it here"
+            )
         root = configuration.home.public_log
         return Stamper(root, self._network.policy, configuration.timestamps, clock)
 

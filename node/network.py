@@ -26,7 +26,7 @@ from typing import Any
 from keys.errors import KeysError
 from keys.signing import PublicKey, SigningKey
 from keys.tls import check_profile
-from ledger import canonical
+from ledger import canonical, schema
 from ledger import entry as entries
 from ledger.entry import Signature
 from ledger.errors import LedgerError, NoteError
@@ -38,6 +38,7 @@ from node.home import Home, read_document, write_file
 from node.rpc.directory import Contact
 
 GENESIS = "genesis"
+ANY_TIME = "2000-01-01T00:00:00Z"
 MAX_FOREIGN = 8
 PARAMETER_CHARACTERS = 128
 
@@ -139,8 +140,8 @@ def propose(
         foreign: witnesses of others, each ``VKEY@URL``.
 
     Raises:
-        ConfigurationError: fewer than three members, not exactly one sequencer, or a foreign witness that
-            cannot be used.
+        ConfigurationError: fewer than three members, not exactly one sequencer, a foreign witness that cannot
+            be used, or a name, label or card that the ledger would refuse.
     """
     sequencers = [card for card in cards if "sequencer" in card["roles"]]
     if len(cards) < 3 or len(sequencers) != 1:
@@ -151,6 +152,11 @@ def propose(
     except LedgerError as error:
         raise ConfigurationError(f"no trust policy can be made of these members: {error}") from error
     body = {"pilot": pilot, "epoch": epoch, "members": cards, "params": params}
+    try:
+        entries.draft(network, "network.genesis", GENESIS, ANY_TIME, body)
+        schema.check_body("network.genesis", body)
+    except LedgerError as error:
+        raise ConfigurationError(f"the ledger would refuse this network: {error}") from error
     return {"network": network, "body": body, "sigs": []}
 
 

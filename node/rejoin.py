@@ -28,10 +28,11 @@ from keys.errors import SecretMissing
 from ledger.checkpoint import Checkpoint, verify_signed
 from ledger.cosignature import Cosigner, cosigned_at
 from ledger.database import writing
-from ledger.errors import ForkError
+from ledger.errors import ForkError, QuorumError, Rollback, VerificationError
 from ledger.merkle import root_from
 from ledger.note import Note, VerifierKey
 from ledger.policy import Policy, VerifiedCheckpoint
+from ledger.public import CHECKPOINT
 from ledger.records import Publication
 from ledger.view import dataset_owner
 from ledger.witness import WitnessRecord, WitnessStore
@@ -177,10 +178,14 @@ def take_up(engine: Engine, policy: Policy, note: bytes, cosigner: Cosigner) -> 
         cosigner: the witness's key.
 
     Raises:
-        NoteError, QuorumError: it does not verify under the policy.
-        ConfigurationError: the home was not restored, or the checkpoint is older than its witness's record.
+        NoteError, VerificationError: it does not verify under the policy.
+        Rollback, ForkError: it is older than its witness's record, or contradicts it.
+        ConfigurationError: the home was not restored.
     """
-    verified = policy.verify_checkpoint(note)
+    try:
+        verified = policy.verify_checkpoint(note)
+    except QuorumError as error:  # of the file given: nobody is out of reach
+        raise VerificationError("quorum", CHECKPOINT, str(error)) from error
     store = SqlWitnessStore(engine)
     record = store.read(policy.origin)
     _require_newer(record, verified.checkpoint)
@@ -211,7 +216,8 @@ def take_up_other(
 
     Raises:
         NoteError: it is not signed by that log.
-        ConfigurationError: no restore waits for it, or it is older than the record, or contradicts it.
+        Rollback, ForkError: it is older than the record, or contradicts it.
+        ConfigurationError: no restore waits for it.
     """
     whole = Note.parse(note)
     head = verify_signed(whole, log_key)
@@ -235,11 +241,17 @@ def take_up_other(
 
 
 def _require_newer(record: WitnessRecord | None, head: Checkpoint) -> None:
-    same = record is not None and record.size == head.size and record.root != head.root
-    if record is not None and (record.size > head.size or same):
-        raise ConfigurationError(
-            "the checkpoint is older than what this witness has cosigned, or contradicts it: look for a "
-            "newer one at the auditor's mirror, or where that log is served"
+    if record is None:
+        return
+    if record.size > head.size:
+        raise Rollback(
+            "the checkpoint is older than what this witness has cosigned: look for a newer one at the "
+            "auditor's mirror, or where that log is served"
+        )
+    if record.size == head.size and record.root != head.root:
+        raise ForkError(
+            "the checkpoint contradicts what this witness has cosigned: keep it and the home as evidence and "
+            "call the auditor"
         )
 
 

@@ -3,7 +3,8 @@
 A thread that tries again four times a second meets the same error each time. A text that was not said in the
 last minute is said at once; the same text within the minute is counted, and the first one after it says how
 many there were. Other texts in between change nothing, so that two errors in turn are no flood either. The
-newest ``MOST_TEXTS`` texts are remembered.
+newest ``MOST_TEXTS`` texts are remembered. Whoever can choose the words is bounded too: of texts that are new,
+``MOST_NEW`` are said a minute, and then how many were left out.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable
 
 SECONDS = 60.0
 MOST_TEXTS = 64
+MOST_NEW = 120
 
 
 class Repeated:
@@ -25,6 +27,8 @@ class Repeated:
         self._log = log
         self._clock = clock
         self._said: dict[tuple[int, str], tuple[float, int]] = {}
+        self._minute = float("-inf")
+        self._new = 0
         self._lock = threading.Lock()
 
     def info(self, text: str) -> None:
@@ -46,11 +50,25 @@ class Repeated:
             if now - at < SECONDS:
                 self._said[key] = (at, more + 1)
                 return
+            left_out = self._left_out(now)
+            if left_out is None:
+                return
             self._said.pop(key, None)
             while len(self._said) >= MOST_TEXTS:
                 del self._said[next(iter(self._said))]
             self._said[key] = (now, 0)
+        if left_out:
+            self._log.log(level, "%s lines were left out: too many that are new", left_out)
         if more:
             self._log.log(level, "%s (and %d times more since this was last said)", text, more)
         else:
             self._log.log(level, "%s", text)
+
+    def _left_out(self, now: float) -> int | None:
+        """None where this new text is one too many; else how many were left out in the minute before."""
+        before = 0
+        if now - self._minute >= SECONDS:
+            before = max(0, self._new - MOST_NEW)
+            self._minute, self._new = now, 0
+        self._new += 1
+        return None if self._new > MOST_NEW else before

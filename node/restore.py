@@ -4,13 +4,17 @@
     → database loaded where it is no file of the home → migrations → marker → all synced → renamed to HOME
 
 HOME must not exist, or be an empty folder. Killed half way, nothing of it is in place; the next restore into
-the same HOME begins again, and takes up a database that was loaded from the same backup. The database gets a
-row in ``restored``, which the roles consult until the node has rejoined (``node.rejoin``).
+the same HOME begins again, and takes up a database that was loaded from the same backup for it. For another
+HOME that database is full: two nodes with one key are not safe. The database gets a row in ``restored``,
+which the roles consult until the node has rejoined (``node.rejoin``); its id ends with 8 bytes of the SHA-256
+of HOME's path. A SQLite file is made readable by its owner alone.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import hashlib
 import os
 import re
 import secrets
@@ -23,6 +27,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sqlalchemy import Connection, insert, select
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.database import open_engine, writing
@@ -30,7 +35,8 @@ from node.archive import COPY_BYTES, HOME_PREFIX, STORE, Head, Readable, read_ar
 from node.backup import sync_folder
 from node.config import store_url
 from node.errors import ConfigurationError, StoreError
-from node.home import Home, write_file
+from node.home import Home, naming, write_file
+from node.setup import check_store
 from node.store import copying, tables
 from node.store.migrate import require_known, upgrade
 
@@ -81,18 +87,20 @@ def restore(file: Path, root: Path, passphrase: bytes, now: int, store: str | No
         store: URL of another, empty database; that of node.toml when absent.
 
     Raises:
-        ConfigurationError: the home is not empty, or node.toml cannot be given another database.
+        ConfigurationError: the home is not empty, ``store`` cannot be used, or node.toml cannot be given it.
         SealedFileDamaged, WrongPassphrase, StoreError: the file, or its database; nothing is in place.
     """
     root = root.resolve()
     _require_free(root)
+    if store is not None:
+        check_store(store)
     with _staging(root) as staging:
         head = _extract(file, staging, passphrase)
         home = Home(staging).require()
         former = store_url(staging)
         if store is not None:
             write_file(home.configuration, _with_store(home.configuration.read_text("utf-8"), store))
-        _restore_store(staging, former, head, now)
+        _restore_store(staging, former, head, now, _ending(root))
         _sync_tree(staging)
         staging.rename(root)
         sync_folder(root.parent)
@@ -135,7 +143,8 @@ def _staging(root: Path) -> Iterator[Path]:
             raise StoreError(f"another restore into {root} runs: wait for its end") from error
         _empty(staging)
         try:
-            yield staging
+            with naming(root):
+                yield staging
         except BaseException:
             shutil.rmtree(staging, ignore_errors=True)
             raise
@@ -197,20 +206,26 @@ def _with_store(text: str, url: str) -> bytes:
     )
 
 
-def _restore_store(staging: Path, former: str, head: Head, now: int) -> None:
+def _ending(root: Path) -> str:
+    """How the id of this home's row in ``restored`` ends."""
+    return hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
+
+
+def _restore_store(staging: Path, former: str, head: Head, now: int, ending: str) -> None:
     """Bring the member's database to where node.toml says, upgrade and mark it: one transaction."""
     url, spooled = store_url(staging), staging / SPOOLED
+    _make_private(url)
     engine = open_engine(url)
     try:
         with writing(engine) as connection:
-            if not _is_loaded(connection, head):
+            if not _is_loaded(connection, head, ending):
                 if head.store:
                     with spooled.open("rb") as lines:
                         copying.load(connection, lines)
                 elif url != former:
                     _move(former, connection)
                 upgrade(connection)
-                _mark(connection, head, now)
+                _mark(connection, head, now, ending)
     except SQLAlchemyError as error:
         raise StoreError(
             f"the database cannot be used: {copying.reason(error)}: create it, or name another with --store"
@@ -232,18 +247,30 @@ def _move(former: str, connection: Connection) -> None:
         old.dispose()
 
 
-def _is_loaded(connection: Connection, head: Head) -> bool:
-    """Whether a killed restore has loaded this very backup, and its node has not come back since."""
+def _make_private(url: str) -> None:
+    """An empty SQLite file for its owner alone, where there is none: SQLite's own would be for everybody."""
+    if url.startswith(SQLITE):
+        path = make_url(url).database or ""
+        with contextlib.suppress(
+            FileExistsError, FileNotFoundError
+        ):  # SQLite says what is wrong with a folder
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def _is_loaded(connection: Connection, head: Head, ending: str) -> bool:
+    """Whether a killed restore has loaded this very backup for this home, which has not come back since."""
     if not connection.dialect.has_table(connection, tables.restored.name):
         return False
     newest = connection.execute(select(tables.restored).order_by(tables.restored.c.at.desc())).first()
-    return newest is not None and newest.backup == head.id and newest.fence is None
+    if newest is None or newest.backup != head.id or not newest.id.endswith(ending):
+        return False
+    return newest.fence is None
 
 
-def _mark(connection: Connection, head: Head, now: int) -> None:
+def _mark(connection: Connection, head: Head, now: int, ending: str) -> None:
     """The marker that ``node.memory`` reads."""
     row = {"backup": head.id, "moment": head.moment, "size": head.size, "at": now, "witness": 0}
-    connection.execute(insert(tables.restored).values(id=secrets.token_hex(16), **row))
+    connection.execute(insert(tables.restored).values(id=secrets.token_hex(8) + ending, **row))
 
 
 def _sync_tree(folder: Path) -> None:

@@ -17,11 +17,13 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from keys.certificates import server_name
+from keys.errors import WrongName
 from ledger import schema
 from ledger.errors import Refused
 from node.config import Configuration, read_configuration, read_settings
 from node.errors import ConfigurationError
-from node.home import Home, write_file
+from node.home import Home, naming, write_file
 from node.identity import create_keys, draw_passphrase, make_card, open_keys, save_passphrase
 
 DRIVERS = ("sqlite", "postgresql+psycopg")
@@ -44,7 +46,7 @@ def init_home(  # noqa: PLR0913  one argument an option of `hedui node init`
 
     Args:
         root: folder; must hold no node yet.
-        member: id, letters, digits and dashes.
+        member: id, lower-case letters, digits and dashes.
         name: name for people.
         roles: roles of the member.
         listen: ``host:port`` the port is opened on.
@@ -72,7 +74,7 @@ def init_home(  # noqa: PLR0913  one argument an option of `hedui node init`
     drawn = draw_passphrase() if passphrase_file is None else None
     configuration = read_settings(home, document.encode(), drawn)
     _check(configuration)
-    with _making(home.root) as making:
+    with naming(home.root), _making(home.root) as making:
         if drawn is not None:
             save_passphrase(making, drawn)
         create_keys(making, configuration.passphrase, member, roles)
@@ -115,6 +117,13 @@ def _check(configuration: Configuration) -> None:
     _split(configuration.listen, "--listen")
     try:
         schema.MEMBER_ID(configuration.member, "--id")
+        server_name(configuration.member)
+    except (Refused, WrongName) as error:
+        raise ConfigurationError(
+            f"--id {configuration.member} is no member id: up to 32 lower-case letters, digits and dashes, a "
+            "letter first and no dash at the end"
+        ) from error
+    try:
         schema.text(64)(configuration.name, "--name")
         schema.ENDPOINT(configuration.endpoint, "--endpoint")
     except Refused as refused:
@@ -126,8 +135,17 @@ def _check(configuration: Configuration) -> None:
                 f"{configuration.endpoint} is an address to listen on, and no other member reaches this node "
                 "there: give --endpoint"
             )
+    check_store(configuration.store_url)
+
+
+def check_store(url: str) -> None:
+    """What ``--store`` names is a database of a kind that a node can use.
+
+    Raises:
+        ConfigurationError: no URL, or one of another kind of database.
+    """
     try:
-        driver = make_url(configuration.store_url).drivername
+        driver = make_url(url).drivername
     except ArgumentError as error:
         raise ConfigurationError("--store is no database URL: give postgresql+psycopg://…") from error
     if driver not in DRIVERS:

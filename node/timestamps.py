@@ -10,9 +10,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from ledger.errors import LedgerError
+from ledger.errors import LedgerError, TimestampError
 from ledger.policy import Policy
 from ledger.stamped import stamp_folder
 from ledger.timestamp import Authority, Post
@@ -45,8 +46,7 @@ class Stamper:
             post: how it is asked; over HTTP when not given.
 
         Raises:
-            ConfigurationError: the file of certificates cannot be read.
-            TimestampError: it holds none.
+            ConfigurationError: the file cannot be read or holds no certificates, or the policy is no OID.
         """
         self._root = root
         self._policy = policy
@@ -68,11 +68,11 @@ class Stamper:
     def stamp_now(self) -> bool:
         """Stamp the present checkpoint; whether there is a new stamp. What fails is logged."""
         try:
-            token = stamp_folder(self._root, self._policy, self._post, self._authority, self._clock())
+            done = stamp_folder(self._root, self._policy, self._post, self._authority, self._clock())
         except (LedgerError, OSError) as error:
             log.warning("the checkpoint is not time-stamped: %s", error)
             return False
-        return token is not None
+        return done is not None and done.is_new
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -85,12 +85,17 @@ def read_authority(ca: Path, policy: str | None = None) -> Authority:
     """An authority from a file of PEM certificates.
 
     Raises:
-        ConfigurationError: it cannot be read.
-        TimestampError: it holds none.
+        ConfigurationError: it cannot be read or holds none, or the policy is no OID.
     """
     try:
-        return Authority.from_pem(ca.read_bytes(), policy)
+        authority = Authority.from_pem(ca.read_bytes())
+    except TimestampError as error:
+        raise ConfigurationError(f"{ca}: {error}") from error
     except OSError as error:
         raise ConfigurationError(
             f"the time-stamp authority's certificates cannot be read ({error.strerror}): put them in {ca}"
         ) from error
+    try:
+        return replace(authority, policy=policy)
+    except TimestampError as error:
+        raise ConfigurationError(str(error)) from error

@@ -30,6 +30,7 @@ from keys.tls import AUTHORITY_DAYS, Authority, Identity
 from ledger.errors import LogError
 
 DIAL_TIMEOUT = "10s"
+MAX_PORT = 65535
 _LABEL = re.compile(r"[A-Za-z0-9]+(?:[.+_-][A-Za-z0-9]+)*")
 
 
@@ -88,11 +89,9 @@ class Connection:
             LogError: no host and port.
             WrongName: the host is neither a DNS name in lower case nor an IP address.
         """
-        host, colon, port = address.rpartition(":")
-        if not (host and colon and port.isdecimal()):
-            raise LogError("the address of the chaincode server is written host:port")
+        host = _host(address)
         authority = Authority.create("chaincode")
-        server = authority.issue("server", [host.strip("[]")], AUTHORITY_DAYS)
+        server = authority.issue("server", [host], AUTHORITY_DAYS)
         peer = authority.issue("peer", (), AUTHORITY_DAYS)
         ca = authority.certificate_pem
         return cls(Service(address, ca, peer.chain_pem, peer.key_pem), server, ca)
@@ -102,10 +101,14 @@ def chaincode_package(label: str, service: Service) -> bytes:
     """The bytes of a chaincode package.
 
     Raises:
-        LogError: a label Fabric does not take, or a client certificate without TLS or without its key.
+        LogError: a label Fabric does not take, no host and port, or a client certificate without TLS or
+            without its key.
     """
+    _host(service.address)
     if _LABEL.fullmatch(label) is None:
-        raise LogError("no label of a chaincode package: letters and digits, joined by . + _ or -")
+        raise LogError(
+            f"{label} is no label of a chaincode package: letters and digits, joined by . + _ or -"
+        )
     if bool(service.client_cert) != bool(service.client_key):
         raise LogError("the peer's certificate and its key come together: give both or neither")
     if service.client_cert and not service.root_cert:
@@ -113,6 +116,14 @@ def chaincode_package(label: str, service: Service) -> bytes:
     metadata = json.dumps({"label": label, "type": "ccaas"}, sort_keys=True).encode("ascii")
     code = _archive({"connection.json": service.connection()})
     return _archive({"metadata.json": metadata, "code.tar.gz": code})
+
+
+def _host(address: str) -> str:
+    """The host of ``host:port``."""
+    host, colon, port = address.rpartition(":")
+    if not (host and colon and port.isascii() and port.isdecimal() and int(port) <= MAX_PORT):
+        raise LogError(f"the address of the chaincode server is written host:port; got {address}")
+    return host.strip("[]")
 
 
 def package_id(label: str, package: bytes) -> str:

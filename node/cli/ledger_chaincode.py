@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ import grpc
 from ledger.errors import LogError
 from ledger.fabric.chaincode import NAMES, Chaincode
 from ledger.fabric.chaincode_server import WORKERS, ChaincodeServer
+from node.cli.logs import log_to_stderr
 from node.errors import UsageError
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -43,7 +43,7 @@ def chaincode(
     workers: int,
 ) -> None:
     """Run the ledger's contract as a Fabric chaincode service."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    log_to_stderr()
     credentials = _credentials(tls_cert, tls_key, client_ca)
     server = ChaincodeServer(Chaincode(lambda: int(time.time()), names=names), package, workers)
     port = server.start(listen, credentials)

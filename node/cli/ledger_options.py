@@ -11,10 +11,12 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from ledger import public
 from ledger.errors import PolicyError, TileError, VerificationError
 from ledger.policy import Policy
-from ledger.source import MAX_POLICY_BYTES, Source, open_source
+from ledger.source import MAX_POLICY_BYTES, FolderSource, Source, is_url, open_source
 from ledger.verify import Progress
+from node.cli.said import POLICY_FORMS
 from node.config import preferred_language, read_configuration, user_folder
 from node.errors import UsageError
 from node.messages import Messages
@@ -26,8 +28,10 @@ SOURCE = click.argument("source", metavar="DIR-or-URL")
 POLICY = click.option(
     "--policy",
     type=click.Path(path_type=Path, exists=True),
-    help="Pinned trust policy, a home's network.json, or a folder of them; the log's own must be the same.",
+    help=f"{POLICY_FORMS}; else the one you pinned, else the log's own.",
 )
+OF_A_LOG = (public.CHECKPOINT, public.POLICY, "tile")
+"""A folder without any of these holds no log, rather than a damaged one."""
 FEW = 2048
 """Logs of fewer entries are read without a count on the terminal."""
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -37,11 +41,16 @@ def opened(place: str) -> Source:
     """The log at a folder or URL; a node's home stands for its replica.
 
     Raises:
-        UsageError: no such folder.
+        UsageError: no such folder, or one that holds nothing of a log.
     """
-    if not place.startswith(("http://", "https://")) and not Path(place).is_dir():
+    if not is_url(place) and not Path(place).is_dir():
         raise UsageError(f"{place} is no folder: give the folder or the http(s) URL of a public log")
-    source = _replica(Path(place)) if (Path(place) / "node.toml").is_file() else open_source(place)
+    if (Path(place) / "node.toml").is_file():
+        source = _replica(Path(place))
+    else:
+        source = open_source(place)
+        if isinstance(source, FolderSource) and not any((Path(place) / name).exists() for name in OF_A_LOG):
+            raise UsageError(f"{place} holds no public log: give the folder or the http(s) URL of one")
     click.get_current_context().call_on_close(source.close)
     return source
 

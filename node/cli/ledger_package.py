@@ -6,8 +6,13 @@ from pathlib import Path
 
 import click
 
+from keys.errors import WrongName
+from ledger.errors import LogError
 from ledger.fabric.package import Connection, Service, chaincode_package, package_id
-from node.home import write_file
+from node.errors import UsageError
+from node.home import require_absent, write_file
+
+PUBLIC = ("ca.pem", "server.pem")
 
 
 @click.command("package")
@@ -20,16 +25,31 @@ from node.home import write_file
 def package(folder: Path, label: str, address: str, no_tls: bool) -> None:
     """Write a Fabric chaincode package into FOLDER, with the server's TLS files; print the package id.
 
-    The package holds the peer's key of that connection: only the own peer's administrator may have it.
+    The package holds the peer's key of that connection: only the own peer's administrator may have it. Files
+    that are there are kept: the package that is installed belongs to them.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    service = Service(address)
-    if not no_tls:
-        connection = Connection.create(address)
-        service = connection.service
-        write_file(folder / "ca.pem", connection.ca)
-        write_file(folder / "server.pem", connection.server.chain_pem)
-        write_file(folder / "server.key", connection.server.key_pem, 0o600)
-    content = chaincode_package(label, service)
-    write_file(folder / f"{label}.tar.gz", content, 0o600)
+    try:
+        files, content = _files(label, address, no_tls=no_tls)
+    except (LogError, WrongName) as error:
+        raise UsageError(str(error)) from error
+    for name in files:
+        require_absent(folder / name, "the package installed with it needs it; name another folder")
+    for name, data in files.items():
+        write_file(folder / name, data, 0o644 if name in PUBLIC else 0o600)
     click.echo(package_id(label, content))
+
+
+def _files(label: str, address: str, *, no_tls: bool) -> tuple[dict[str, bytes], bytes]:
+    """What is to be written, by name, and the package among it.
+
+    Raises:
+        LogError: a label or an address that cannot be used. WrongName: no name for a certificate.
+    """
+    if no_tls:
+        content = chaincode_package(label, Service(address))
+        return {f"{label}.tar.gz": content}, content
+    connection = Connection.create(address)
+    content = chaincode_package(label, connection.service)
+    server = connection.server
+    files = {"ca.pem": connection.ca, "server.pem": server.chain_pem, "server.key": server.key_pem}
+    return {**files, f"{label}.tar.gz": content}, content

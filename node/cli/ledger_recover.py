@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from node.cli.ledger_options import SOURCE, opened, progress_of, reporter
+from node.cli.said import say
 from node.config import read_configuration
 from node.recover import recover as recover_home
 
@@ -21,12 +22,12 @@ def recover(home: Path, source: str) -> None:
     must hold everything that was signed here. Entries that were never signed are listed and kept in
     HOME/evidence/dropped. Start the node afterwards: its start gate asks the witnesses.
     """
-    shown = reporter()
-    done = recover_home(read_configuration(home), opened(source), progress_of(shown, "ledger.recovering"))
-    shown.stage("ledger.recovered", size=done.log.size, before=done.log.before)
+    progress = progress_of(reporter(), "ledger.recovering")
+    done = recover_home(read_configuration(home), opened(source), progress)
+    say("ledger.recovered", size=done.log.size, before=done.log.before)
     for entry, file in zip(done.log.dropped, done.dropped, strict=True):
-        shown.stage("ledger.dropped", type=entry.type or "?", id=entry.id or "?", file=file)
+        say("ledger.dropped", type=entry.type or "?", id=entry.id or "?", file=file)
     if done.log.fork is not None:
-        shown.stage("ledger.replica_fork", place=done.log.fork)
+        say("ledger.replica_fork", place=done.log.fork)
     if done.set_aside is not None:
-        shown.stage("ledger.set_aside", place=done.set_aside)
+        say("ledger.set_aside", place=done.set_aside)

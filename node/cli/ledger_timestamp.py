@@ -12,8 +12,9 @@ from ledger.policy import Policy
 from ledger.source import FolderSource
 from ledger.stamped import stamp_folder
 from ledger.timestamp_http import post_to
-from node.cli.ledger_options import JSON, opened, trusted_bytes
+from node.cli.ledger_options import JSON, POLICY, opened, trusted_bytes
 from node.errors import UsageError
+from node.home import naming
 from node.reconcile.ledger_side import read_policy
 from node.services import instant_text, system_clock
 from node.timestamps import read_authority
@@ -46,13 +47,13 @@ def real_url(context: click.Context, option: click.Parameter, value: str) -> str
     "--ca", required=True, type=FILE, help="The authority's certificates, PEM, its root among them."
 )
 @click.option("--tsa-policy", metavar="OID", help="The authority's policy wanted; any when absent.")
-@click.option("--policy", type=FILE, help="Trust policy; else the one you pinned, else the log's own.")
+@POLICY
 @JSON
 def timestamp(
     folder: Path, *, url: str, ca: Path, tsa_policy: str | None, policy: Path | None, as_json: bool
 ) -> None:
     """Have the checkpoint of the public log or mirror in DIR stamped, and keep note and token beside it."""
-    if str(folder).startswith(("http:/", "https:/")):
+    if str(folder).lower().startswith(("http:/", "https:/")):
         raise UsageError("give the folder: a URL cannot be stamped in place; mirror it first")
     source = opened(str(folder))
     if not isinstance(source, FolderSource):
@@ -62,11 +63,14 @@ def timestamp(
     pinned = trusted_bytes(policy, source)
     trusted = read_policy(source) if pinned is None else Policy.parse(pinned.decode())
     authority = read_authority(ca, tsa_policy)
-    token = stamp_folder(folder, trusted, post_to(url), authority, system_clock())
-    time = None if token is None else instant_text(token.time)
+    with naming(folder):
+        done = stamp_folder(folder, trusted, post_to(url), authority, system_clock())
+    time = None if done is None else instant_text(done.token.time)
     if as_json:
-        click.echo(json.dumps({"stamped": token is not None, "time": time}))
-    elif token is None:
-        click.echo("This checkpoint is stamped already")
+        is_new, is_old = done is not None and done.is_new, done is not None and not done.is_new
+        click.echo(json.dumps({"stamped": is_new, "already": is_old, "time": time}))
+    elif done is None:
+        click.echo("The log is empty: there is nothing to stamp")
     else:
-        click.echo(f"The checkpoint is stamped: {time}, policy {token.policy}, number {token.serial}")
+        said = "is stamped" if done.is_new else "was stamped already"
+        click.echo(f"The checkpoint {said}: {time}, policy {done.token.policy}, number {done.token.serial}")

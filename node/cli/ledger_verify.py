@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from ledger.damage import FOUND_BY, Damage, damages
-from ledger.errors import TileError, Unavailable, VerificationError
+from ledger.errors import LedgerError, TileError, Unavailable, VerificationError
 from ledger.reading import read_checkpoint
 from ledger.source import Source
 from ledger.stamped import Stamp
@@ -53,7 +53,7 @@ def verify(source: str, policy: Path | None, *, tsa_ca: Path | None, as_json: bo
     try:
         pinned = trusted_bytes(policy, log)
         found = _verified(log, pinned, tsa_ca, progress_of(shown, "ledger.verifying"))
-    except VerificationError as error:
+    except (VerificationError, TileError) as error:
         further = _surveyed(log, error, progress_of(shown, "ledger.surveying"))
         if not as_json:
             for damage in further:
@@ -73,9 +73,9 @@ def verify(source: str, policy: Path | None, *, tsa_ca: Path | None, as_json: bo
         click.echo(line)
 
 
-def _surveyed(log: Source, error: VerificationError, shown: Progress) -> list[Damage]:
+def _surveyed(log: Source, error: LedgerError, shown: Progress) -> list[Damage]:
     """All damaged files but the one the error names already; none where its check is not of files."""
-    if error.check not in FOUND_BY:
+    if not isinstance(error, VerificationError) or error.check not in FOUND_BY:
         return []
     further: list[Damage] = []
     with contextlib.suppress(TileError, Unavailable):
@@ -96,7 +96,10 @@ def _lines(found: Verification, *, wants_stamps: bool) -> Iterator[str]:
     for stamp in found.stamps:
         item = _stamp(stamp)
         told = "verified" if item["verified"] else "its authority not verified: give --tsa-ca"
-        yield f"{entries(item['size'])} stamped {item['time'] or 'not yet'} ({told})"
+        if item["time"] is None:
+            yield f"{entries(item['size'])} not stamped: the note is there without a token"
+        else:
+            yield f"{entries(item['size'])} stamped {item['time']} ({told})"
 
 
 def _verified(log: Source, pinned: bytes | None, tsa_ca: Path | None, shown: Progress) -> Verification:

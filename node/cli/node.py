@@ -15,8 +15,10 @@ from typing import Any
 import click
 
 from node.cli import node_journal
-from node.config import ROLES, read_configuration
+from node.cli.logs import log_to_stderr
+from node.config import ROLES, exposed_passphrase, read_configuration
 from node.errors import EXIT_INVALID
+from node.home import Home
 from node.network import read_card
 from node.operator import OperatorClient
 from node.setup import init_home
@@ -88,12 +90,10 @@ def run(home: Path, with_parent: bool) -> None:
     """Run the node of HOME until it is told to end."""
     from node.member import Member  # noqa: PLC0415  only this command needs a whole node
 
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
-    )
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    log_to_stderr()
     configuration = read_configuration(home)
     configuration.home.keep_private()
+    _warn(configuration.home)
     member = Member(configuration)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -120,6 +120,7 @@ def status(home: Path, as_json: bool) -> None:
     client = OperatorClient(home)
     found = client.status()
     client.close()
+    _warn(Home(home.resolve()))
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
     else:
@@ -127,6 +128,15 @@ def status(home: Path, as_json: bool) -> None:
             click.echo(f"{name:12} {_shown(value)}")
     if not found.get("healthy", True):
         sys.exit(EXIT_INVALID)
+
+
+def _warn(home: Home) -> None:
+    """Say on standard error that others may read the passphrase."""
+    exposed = exposed_passphrase(home)
+    if exposed is not None:
+        click.echo(
+            f"hedui: {exposed} can be read by other users of this machine: chmod 600 {exposed}", err=True
+        )
 
 
 def _shown(value: Any) -> str:

@@ -9,13 +9,14 @@ import click
 
 from ledger.checkpoint import Checkpoint
 from ledger.database import open_engine
-from ledger.note import Note
+from ledger.errors import NoteError
+from ledger.note import MAX_NOTE_BYTES, Note
 from node.archive import Head
 from node.backup import back_up
 from node.cli.said import entries
-from node.config import environment_passphrase, passphrase_path, read_configuration
-from node.errors import ConfigurationError
-from node.home import Home
+from node.config import environment_passphrase, passphrase_in, passphrase_path, read_configuration
+from node.errors import ConfigurationError, UsageError
+from node.home import Home, read_bounded
 from node.identity import open_keys
 from node.lost import open_store
 from node.network import NetworkFile
@@ -66,15 +67,15 @@ def restore(
     file: Path, home: Path | None, passphrase_file: Path | None, store: str | None, only_verify: bool
 ) -> None:
     """Put the backup FILE back as HOME, which must not exist or be empty: all of it or nothing."""
+    if home is None and not only_verify:
+        raise UsageError("name the HOME to put the backup into, or give --verify")
     passphrase = environment_passphrase() if passphrase_file is None else _read_passphrase(passphrase_file)
     if not passphrase:
         raise ConfigurationError("give the passphrase with --passphrase-file or HEDUI_PASSPHRASE")
-    if only_verify:
+    if home is None or only_verify:
         found = verify(file, passphrase)
-        click.echo(f"{file}: whole, {found.members} members; {_described(found.head)}")
+        click.echo(f"{file}: whole, {found.members} files; {_described(found.head)}")
         return
-    if home is None:
-        raise ConfigurationError("name the HOME to put the backup into, or give --verify")
     head = put_back(file, home, passphrase, system_clock(), store)
     click.echo(f"{home}: {_described(head)}")
     for line in _next_steps(home, head):
@@ -92,10 +93,17 @@ def rejoin(home: Path, checkpoint: Path) -> None:
     restore: fetch its newest checkpoint; what the lost witness cosigned of it is known to nobody here.
     """
     configuration = read_configuration(home)
+    if "sequencer" in configuration.roles:
+        raise ConfigurationError(f"{configuration.member} runs the log and is no witness: nothing to rejoin")
+    note = read_bounded(checkpoint, MAX_NOTE_BYTES)
+    try:
+        origin = Checkpoint.parse(Note.parse(note).text).origin
+    except NoteError as error:
+        raise UsageError(
+            f"{checkpoint} is no checkpoint: give the file named checkpoint of a mirror"
+        ) from error
     policy = NetworkFile.read(configuration.home.network).policy
     cosigner = own_cosigner(configuration.member, open_keys(configuration).signing("witness"), policy)
-    note = checkpoint.read_bytes()
-    origin = Checkpoint.parse(Note.parse(note).text).origin
     engine = open_engine(configuration.store_url)
     try:
         open_store(configuration.home, engine, system_clock())
@@ -116,7 +124,7 @@ def _read_passphrase(path: Path) -> bytes:
     Raises:
         ConfigurationError: it holds none, and whatever were sealed under that could never be opened.
     """
-    passphrase = path.read_bytes().strip()
+    passphrase = passphrase_in(path)
     if not passphrase:
         raise ConfigurationError(f"{path} holds no passphrase: write one line into it")
     return passphrase

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import click
 
-from node.cli.said import say
+from node.cli.said import POLICY_FORMS, say
 from node.config import preferred_language, user_folder
 from node.errors import EXIT_INVALID, EXIT_OK
-from node.home import require_absent, write_file
+from node.home import read_bounded, require_absent, write_file
 from node.messages import LANGUAGES, Messages
 from node.report.findings import Broken, Failure, Findings, require
-from node.report.form import decode_report
+from node.report.form import MAX_REPORT_BYTES, decode_report
 from node.report.html import people_of_openings, render
-from node.report.identity import read_openings
+from node.report.identity import MAX_OPENINGS_BYTES, read_openings
 from node.report.policies import trusted_policy
 from node.report.verify import verify_report
 
@@ -37,7 +37,7 @@ def report() -> None:
 @click.option(
     "--policy",
     type=THERE,
-    help="Trust policy, or a folder of policies. Without it those you pinned are used.",
+    help=f"{POLICY_FORMS}; else the one you pinned.",
 )
 @click.option("--openings", type=READABLE, help="The openings file, to check whose report it is.")
 @click.option(
@@ -60,9 +60,9 @@ def verify(
 
     Exit status: 0 valid, 1 invalid, 2 no policy given or pinned.
     """
-    data = file.read_bytes()
+    data = read_bounded(file, MAX_REPORT_BYTES)
     trusted = trusted_policy(policy, user_folder(), named_policy(data))
-    failures = verify_report(data, trusted, None if openings is None else openings.read_bytes())
+    failures = verify_report(data, trusted, None if openings is None else _openings(openings))
     if as_json:
         found = [failure.to_json() for failure in failures]
         click.echo(json.dumps({"valid": not failures, "failures": found}, ensure_ascii=False))
@@ -79,9 +79,9 @@ def verify(
 def html(file: Path, out: Path, openings: Path | None) -> None:
     """Write the page of FILE, a report, to OUT. It is not verified: use `hedui report verify` for that."""
     require_absent(out)
-    data, found, page = file.read_bytes(), Findings(), ""
+    data, found, page = read_bounded(file, MAX_REPORT_BYTES), Findings(), ""
     value = decode_report(data, found)
-    people = None if openings is None else people_of_openings(read_openings(openings.read_bytes()))
+    people = None if openings is None else people_of_openings(read_openings(_openings(openings)))
     with found.check("form"):
         size = value["household"]["size"]
         require(people is None or len(people) == size, "the openings are of another household")
@@ -90,6 +90,10 @@ def html(file: Path, out: Path, openings: Path | None) -> None:
         raise Broken(found.failures[0].reason)
     write_file(out, page.encode())
     say("done.html", file=out)
+
+
+def _openings(file: Path) -> bytes:
+    return read_bounded(file, MAX_OPENINGS_BYTES)
 
 
 def named_policy(data: bytes) -> str:

@@ -6,6 +6,7 @@ needs.
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -46,6 +47,27 @@ def plain(text: str) -> str:
     return "".join(shown)
 
 
+def _file_line(error: OSError) -> str:
+    """What is wrong with a file, or with standard output, and what to do about it."""
+    where = f"{error.filename}: " if error.filename is not None else ""
+    if not where and not _is_output_sound():
+        where = "standard output: "
+    reason = f"{where}{error.strerror or error}"
+    if isinstance(error, PermissionError):
+        return f"{reason}: run the command as the user the file belongs to, such as the node's"
+    return f"{reason}: see that it is there, may be written and that its disk is not full"
+
+
+def _is_output_sound() -> bool:
+    """Whether standard output takes what it holds; else it is dropped, which the exit would write."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True
+
+
 def run() -> None:
     """Run the command line and exit."""
     try:
@@ -61,11 +83,6 @@ def run() -> None:
         click.echo(f"hedui: {plain(str(error))} [{error_code(error)}]", err=True)
         sys.exit(exit_code(error))
     except OSError as error:
-        where = "" if error.filename is None else f"{error.filename}: "
-        click.echo(
-            f"hedui: {plain(where)}{error.strerror or error}: see that it is there, may be written and "
-            "that its disk is not full [file]",
-            err=True,
-        )
+        click.echo(f"hedui: {plain(_file_line(error))} [file]", err=True)
         sys.exit(EXIT_UNAVAILABLE)
     sys.exit(status if isinstance(status, int) else 0)

@@ -7,6 +7,9 @@ import click
 from node.config import preferred_language
 from node.messages import Messages
 
+POLICY_FORMS = "Trust policy, a home's network.json, or a folder of them"
+"""What ``--policy`` takes, whatever the command."""
+
 
 def entries(count: int) -> str:
     """A number of entries, for a line in English."""

@@ -12,9 +12,10 @@ from typing import Any
 
 from ledger.certificate import certificate_digest
 from node.errors import KNOWN_ERRORS, ReportError, UsageError
+from node.home import read_bounded
 from node.report.findings import MALFORMED, Findings
-from node.report.form import decode_report
-from node.report.identity import read_openings
+from node.report.form import MAX_REPORT_BYTES, decode_report
+from node.report.identity import MAX_OPENINGS_BYTES, read_openings
 from protocols.check.answer import Answer
 from protocols.check.terms import list_digest
 
@@ -88,7 +89,7 @@ def read_report(path: Path) -> Report:
         ReportError: it is none.
     """
     try:
-        data = path.read_bytes()
+        data = read_bounded(path, MAX_REPORT_BYTES)
         return _report(data, decode_report(data, Findings()))
     except READ_ERRORS as error:
         raise ReportError(f"{path} is no report: remove it, or fetch it again from the office") from error
@@ -114,6 +115,6 @@ def _report(data: bytes, value: dict[str, Any]) -> Report:
 
 def _query_of(path: Path) -> str:
     try:
-        return str(read_openings(path.read_bytes())["query"])
+        return str(read_openings(read_bounded(path, MAX_OPENINGS_BYTES))["query"])
     except READ_ERRORS as error:
         raise ReportError(f"{path} holds no openings: give the office's own folder of openings") from error

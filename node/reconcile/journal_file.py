@@ -24,7 +24,7 @@ from keys.signing import SigningKey
 from ledger import canonical
 from ledger.errors import CanonicalError
 from ledger.view import View
-from node.errors import ConfigurationError
+from node.errors import JournalError
 from node.identity import signature
 from node.reconcile.journal import Certified, Journal, Line, Opening, Question
 
@@ -75,30 +75,41 @@ def read_file(path: Path, view: View) -> Journal:
         view: the replayed ledger, which knows the member's node key.
 
     Raises:
-        ConfigurationError: malformed, or not signed by the member's node key on the ledger.
+        JournalError: malformed, or not signed by the member's node key on the ledger.
+        OSError: the file cannot be read.
     """
     try:
-        data = path.read_bytes()
-        *rows, last = data.splitlines(keepends=True)
+        *rows, last = _rows(path)
         found = parse(rows)
         sealed = _object(last)["signature"]
-    except (OSError, CanonicalError, KeyError, TypeError, ValueError) as error:
-        raise ConfigurationError(
+    except (CanonicalError, KeyError, TypeError, ValueError) as error:
+        raise JournalError(
             f"{path} is no exported journal: its member writes one with `hedui node journal`"
         ) from error
     member = view.member(found.member)
     key = None if member is None else member.key_for("node")
     try:
         if key is None or sealed["key"] != key.id:
-            raise ConfigurationError(
+            raise JournalError(
                 f"{path} is not signed by {found.member}'s node key on the ledger: ask for a new export"
             )
         key.verifier().verify(_message(b"".join(rows)), bytes.fromhex(sealed["sig"]))
     except (KeysError, KeyError, TypeError, ValueError) as error:
-        raise ConfigurationError(
+        raise JournalError(
             f"{path} was changed after {found.member} signed it: ask for a new export"
         ) from error
     return found
+
+
+def _rows(path: Path) -> list[bytes]:
+    """A file's lines; none is read that is too long to be a journal's."""
+    rows: list[bytes] = []
+    with path.open("rb") as file:
+        while row := file.readline(canonical.MAX_BYTES + 2):
+            if not row.endswith(b"\n"):
+                raise ValueError("a line of the file is too long, or does not end")
+            rows.append(row)
+    return rows
 
 
 def parse(rows: list[bytes]) -> Journal:

@@ -3,8 +3,8 @@
 A file is a policy's text, or a ``network.json``, whose member ``policy`` holds it: a node's own home has
 pinned its network's. A file is taken as it is. In a folder each policy counts that parses, hidden files do
 not, and the report or log is checked under the one whose fingerprint it names: the fingerprint chooses among
-policies the reader has put there, no others. A file that cannot be read, or among the user's own does not
-parse, is an error: whom it makes trusted would be forgotten without a word.
+policies the reader has put there, no others. A file that cannot be read is an error, and so are pinned files
+of which none parses: whom they make trusted would be forgotten without a word.
 """
 
 from __future__ import annotations
@@ -46,9 +46,13 @@ def pinned_policies(user_folder: Path) -> list[Policy]:
     """Every policy the user has pinned; none where there is no such folder.
 
     Raises:
-        UsageError: a file there cannot be read, or is no policy.
+        UsageError: a file there cannot be read, or there are files and none is a policy.
     """
-    return [_read(path) for path in _files(user_folder / PINNED)]
+    place = user_folder / PINNED
+    policies = list(_policies(place))
+    if not policies and _files(place):
+        raise UsageError(f"{place} holds files, and none is a trust policy: correct them, or remove them")
+    return policies
 
 
 def _policies(folder: Path) -> Iterator[Policy]:

@@ -57,7 +57,9 @@ def copy_sqlite(source: Path, target: Path) -> None:
             old.backup(new)
             (found,) = new.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:
-        raise StoreError(f"{source} cannot be copied: {error}") from error
+        raise StoreError(
+            f"{source} cannot be copied ({error}): see that it may be read and that the home's disk has room"
+        ) from error
     if found != "ok":
         raise StoreError(f"{source} is damaged ({found}): restore the newest backup that is whole")
 

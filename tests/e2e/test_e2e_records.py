@@ -137,7 +137,7 @@ def test_an_auditor_without_the_homes(messier_run: Path, tmp_path: Path) -> None
     assert done.returncode == OK, done.stdout + done.stderr
     path = Path(str(files[1]))
     path.write_bytes(path.read_bytes().replace(b"a", b"b", 1))
-    assert quickly(*arguments).returncode == USAGE
+    assert quickly(*arguments).returncode == INVALID
 
 
 def test_what_cannot_be_compared_is_an_error(messier_run: Path, generated_run: Path, tmp_path: Path) -> None:

@@ -115,7 +115,9 @@ def test_the_stamp_that_is_there_is_checked(
     """Asked to stamp a head once more, a damaged token is named, not called a stamp."""
     stamped = stamp_folder(growing.root, TRUST, authority.post, trusted, now())
     assert stamped is not None
-    assert stamp_folder(growing.root, TRUST, authority.post, trusted, now()) is None
+    again = stamp_folder(growing.root, TRUST, authority.post, trusted, now())
+    assert again is not None
+    assert (again.token, again.is_new) == (stamped.token, False)
     [note], [token] = (list((growing.root / "timestamps").glob(f"*{end}")) for end in (".note", ".tsr"))
     data = bytearray(token.read_bytes())
     if what == "token":
@@ -177,9 +179,11 @@ def test_an_authority_that_grants_nothing(authority: Authority, trusted: Trusted
 
 def test_files_that_are_no_authority(authority: Authority) -> None:
     signer = (authority.folder / "signer.pem").read_bytes()
-    for data, policy in ((b"", None), (b"x", None), (signer, None), (authority.root, "no OID")):
+    for data in (b"", b"x", signer):
         with pytest.raises(TimestampError, match="certificate"):
-            Trusted.from_pem(data, policy)
+            Trusted.from_pem(data)
+    with pytest.raises(TimestampError, match="x is no OID"):
+        Trusted.from_pem(authority.root, "x")
     assert len(Trusted.from_pem(authority.root + signer).intermediates) == 1
 
 
@@ -225,7 +229,9 @@ def stamped(growing: Growing, authority: Authority, trusted: Trusted) -> str:
 def test_stamped_heads_stay_verifiable(growing: Growing, authority: Authority, trusted: Trusted) -> None:
     """The log goes on; both stamps are found, and verify with openssl as they lie there."""
     names = [stamped(growing, authority, trusted)]
-    assert stamp_folder(growing.root, TRUST, authority.post, trusted, now()) is None, "a head is stamped once"
+    again = stamp_folder(growing.root, TRUST, authority.post, trusted, now())
+    assert again is not None
+    assert not again.is_new, "a head is stamped once"
     growing.add(*(leaf() for _ in range(300)))
     names.append(stamped(growing, authority, trusted))
     growing.add(leaf())

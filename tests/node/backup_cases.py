@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -19,6 +22,7 @@ from node.store.database import Store, note
 from node.store.migrate import migrate
 from tests.node.ledger_in_memory import found
 
+ROOT = Path(__file__).resolve().parents[2]
 WORDS = b"\n".join([b"0" * 64])
 NOW = 1_795_312_800
 
@@ -98,3 +102,27 @@ def marker(url: str) -> list[Any]:
 
 def files_of(root: Path) -> dict[str, bytes]:
     return {p.relative_to(root).as_posix(): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
+
+
+def stat_mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import node.backup, node.restore
+from node.store import copying
+def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
+module, name = sys.argv[1].split(":")
+setattr(getattr(node, module), name, die)
+if module == "backup":
+    node.backup.back_up(Path(sys.argv[2]), "tax", (), Path(sys.argv[3]), b"0" * 64, 1)
+else:
+    node.restore.restore(Path(sys.argv[2]), Path(sys.argv[3]), b"0" * 64, 1, *sys.argv[4:])
+"""
+
+
+def killed(*arguments: object) -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED, *map(str, arguments)], cwd=ROOT, check=False)
+    assert done.returncode == -signal.SIGKILL

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import sqlite3
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -30,12 +28,12 @@ from tests.node.backup_cases import (
     WORDS,
     backed_up,
     files_of,
+    killed,
     make_home,
     marker,
     rows_of,
+    stat_mode,
 )
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -76,10 +74,6 @@ def test_what_is_backed_up_comes_back(home: Path, tmp_path: Path) -> None:
     assert Vault(tmp_path / "new" / "keys", passphrase).names() == Vault(home / "keys", passphrase).names()
     assert not list(tmp_path.glob(".new*")), "nothing beside the home is left"
     assert not list((home / ".backup").iterdir())
-
-
-def stat_mode(path: Path) -> int:
-    return path.stat().st_mode & 0o777
 
 
 def test_a_backup_is_of_one_moment_while_the_node_writes(home: Path, tmp_path: Path) -> None:
@@ -148,25 +142,6 @@ def test_a_restore_into_an_empty_folder_is_fine(home: Path, tmp_path: Path) -> N
 
 
 # Kills.
-
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-import node.backup, node.restore
-from node.store import copying
-def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
-module, name = sys.argv[1].split(":")
-setattr(getattr(node, module), name, die)
-if module == "backup":
-    node.backup.back_up(Path(sys.argv[2]), "tax", (), Path(sys.argv[3]), b"0" * 64, 1)
-else:
-    node.restore.restore(Path(sys.argv[2]), Path(sys.argv[3]), b"0" * 64, 1, *sys.argv[4:])
-"""
-
-
-def killed(*arguments: object) -> None:
-    done = subprocess.run([sys.executable, "-c", KILLED, *map(str, arguments)], cwd=ROOT, check=False)
-    assert done.returncode == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("at", ["_read_store", "_write", "sync_folder"])
@@ -311,15 +286,21 @@ def test_the_commands(
         assert not (tmp_path / "d").exists()
         assert "holds no passphrase" in capsys.readouterr().err
     assert run(monkeypatch, "node", "restore", tmp_path / "c", tmp_path / "new") == 2
-    assert run(monkeypatch, "node", "restore", tmp_path / "b", "--verify", "--passphrase-file", words) == 2
+    assert run(monkeypatch, "node", "restore", tmp_path / "b", "--verify", "--passphrase-file", words) == 1
     assert "wrong_passphrase" in capsys.readouterr().err
     assert run(monkeypatch, "node", "restore", tmp_path / "c", "--verify", "--passphrase-file", words) == 0
-    assert "whole" in capsys.readouterr().out
-    assert run(monkeypatch, "node", "restore", tmp_path / "c", "--passphrase-file", words) == 2
+    assert " files; node tax" in capsys.readouterr().out
+    assert run(monkeypatch, "node", "restore", tmp_path / "c") == 2
+    assert "name the HOME" in capsys.readouterr().err
+    damaged = tmp_path / "damaged"
+    damaged.write_bytes((tmp_path / "c").read_bytes()[:-1])
+    for words_too in (("--verify",), (tmp_path / "new",)):
+        assert run(monkeypatch, "node", "restore", damaged, *words_too, "--passphrase-file", words) == 1
+        assert "sealed_file_damaged" in capsys.readouterr().err
     assert (
         run(monkeypatch, "node", "restore", tmp_path / "c", tmp_path / "new", "--passphrase-file", words) == 0
     )
     said = capsys.readouterr().out
     assert "keys/passphrase" in said
     assert "Publish again" in said
-    assert run(monkeypatch, "node", "rejoin", tmp_path / "new", words) != 0
+    assert run(monkeypatch, "node", "rejoin", tmp_path / "new", words) == 2

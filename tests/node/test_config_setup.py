@@ -13,10 +13,11 @@ from sqlalchemy.engine import make_url
 
 from keys.errors import WrongPassphrase
 from node import config
-from node.config import read_configuration, store_url
+from node.config import prepare_transport, read_configuration, store_url
 from node.errors import ConfigurationError
 from node.identity import open_keys
 from node.setup import init_home
+from tests.node.backup_cases import network_file
 
 GOOD = """[member]
 id = "tax"
@@ -162,6 +163,45 @@ def test_another_passphrase_opens_nothing(tmp_path: Path) -> None:
         open_keys(read_configuration(tmp_path))
 
 
+def test_a_home_belongs_to_the_member_whose_keys_it_holds(tmp_path: Path) -> None:
+    made = init_home(tmp_path, "tax", "T", ("department",), "127.0.0.1:0")
+    text = made.home.configuration.read_text("utf-8")
+    made.home.configuration.write_text(text.replace('id = "tax"', 'id = "sib"'), "utf-8")
+    with pytest.raises(ConfigurationError, match=r'says id sib, .* those of tax: write id = "tax" there'):
+        open_keys(read_configuration(tmp_path))
+
+
+def test_a_passphrase_that_others_may_read_is_named(tmp_path: Path) -> None:
+    made = init_home(tmp_path / "home", "tax", "T", ("department",), "127.0.0.1:0")
+    own = made.home.keys / "passphrase"
+    assert config.exposed_passphrase(made.home) is None
+    own.chmod(0o640)
+    assert config.exposed_passphrase(made.home) == own
+    (tmp_path / "secret").write_bytes(own.read_bytes())
+    with made.home.configuration.open("a", encoding="utf-8") as file:
+        file.write(f'\n[keys]\npassphrase_file = "{tmp_path / "secret"}"\n')
+    assert config.exposed_passphrase(made.home) is None, "one elsewhere may be a container's"
+
+
+@pytest.mark.parametrize("member", ["a_b", "A", "1a", "a-", "a" * 33, ""])
+def test_an_id_that_no_member_can_have(tmp_path: Path, member: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"is no member id: up to 32 lower-case letters, digits and"):
+        init_home(tmp_path / "home", member, "T", ("department",), "127.0.0.1:0")
+    assert not (tmp_path / "home").exists()
+
+
+def test_stamps_are_for_the_member_that_runs_the_log(tmp_path: Path) -> None:
+    made = init_home(tmp_path, "tax", "T", ("department",), "127.0.0.1:0")
+    made.home.network.write_bytes(network_file())
+    with made.home.configuration.open("a", encoding="utf-8") as file:
+        file.write('\n[timestamps]\nurl = "http://tsa.example/tsr"\nca = "tsa-ca.pem"\n')
+    prepare_transport()
+    from node.member import Member  # noqa: PLC0415  its import reads the transport's settings
+
+    with pytest.raises(ConfigurationError, match=r"\[timestamps\] is for the member that runs the log"):
+        Member(read_configuration(tmp_path))
+
+
 def test_names_that_toml_cannot_hold(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot hold"):
         init_home(tmp_path / "h", "a", "\x7f", ("office",), "127.0.0.1:0")
@@ -171,7 +211,7 @@ def test_names_that_toml_cannot_hold(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"member": "Tax Office"}, "--id must be a member id"),
+        ({"member": "Tax Office"}, "--id Tax Office is no member id"),
         ({"name": ""}, "--name must be printable"),
         ({"listen": "127.0.0.1"}, "--listen is HOST:PORT"),
         ({"listen": "127.0.0.1:99999"}, "--listen is HOST:PORT"),

@@ -17,7 +17,7 @@ import ledger
 import node
 import protocols
 from adapters.errors import AdapterError
-from keys.errors import KeysError, SecretMissing
+from keys.errors import KeysError, SealedFileDamaged, SecretMissing, WrongFilePassphrase, WrongPassphrase
 from ledger.errors import ForkError, LedgerError, NoMirror, QuorumError, Refused, Rollback
 from node import errors
 from node.errors import NodeError, Refusal, ServiceUnavailable
@@ -101,6 +101,11 @@ def test_codes_are_each_one_class_of_its_package() -> None:
         (Rollback("x"), 1),
         (NoMirror("x"), 2),
         (SecretMissing("x"), 2),
+        (WrongPassphrase("x"), 2),
+        (WrongFilePassphrase("x"), 1),
+        (SealedFileDamaged("x"), 1),
+        (errors.BackupError("x"), 1),
+        (errors.JournalError("x"), 1),
         (ProtocolError("x"), 1),
     ],
     ids=lambda value: type(value).__name__,

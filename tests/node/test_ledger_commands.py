@@ -34,6 +34,7 @@ from tests.ledger.log_cases import POLICY, cheap, cosigned, leaf, real_leaves, t
 from tests.ledger.public_cases import Growing
 from tests.ledger.web import serving
 from tests.node.pinned import OTHER, PINNED, nobodys_settings
+from tests.node.plain_log import PlainLog
 
 
 @pytest.fixture(autouse=True)
@@ -323,6 +324,16 @@ def test_mirror_refuses_a_rollback(tmp_path: Path) -> None:
     assert error_code(done.exception) == "rollback"  # type: ignore[arg-type]
     assert "a replica that lags: ask the source itself first" in str(done.exception)
     assert len(list((tmp_path / "copy.mirror" / "evidence").iterdir())) == 1
+
+
+def test_a_mirror_of_another_log_is_named(asked: Growing, tmp_path: Path) -> None:
+    run("mirror", asked.root, tmp_path / "copy")
+    other = PlainLog.of("elsewhere.example/log", 2).note(1)
+    (tmp_path / "copy" / "checkpoint").write_text(other)
+    done = run("mirror", asked.root, tmp_path / "copy")
+    assert status(done) == 2
+    assert f"{tmp_path / 'copy'} is a mirror of the log elsewhere.example/log: " in str(done.exception)
+    assert (tmp_path / "copy" / "checkpoint").read_text() == other
 
 
 def test_mirror_leaves_another_folder_alone(asked: Growing, tmp_path: Path) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -12,9 +15,11 @@ from click.testing import CliRunner, Result
 from node.cli.ledger import ledger as command
 from node.cli.ledger_options import policy_place
 from node.errors import exit_code
+from tests.ledger.authority import OPENSSL, WITHOUT, Authority, serving
 from tests.ledger.contract_cases import answered
 from tests.ledger.log_cases import POLICY, real_leaves
 from tests.ledger.public_cases import Growing
+from tests.ledger.web import serving as serving_files
 from tests.node.pinned import OTHER, PINNED, nobodys_settings
 
 
@@ -82,15 +87,67 @@ def test_who_has_pinned_policies_takes_no_other_logs_word(asked: Growing, tmp_pa
     (pins / "county").write_text(PINNED)
     assert run("verify", asked.root).exit_code == 0
     (pins / "county").write_text(PINNED.replace("quorum", "quorun"))
+    assert status(run("verify", asked.root)) == 1
+    (pins / "other").unlink()
     done = run("verify", asked.root)
     assert status(done) == 2
-    assert f"{pins / 'county'} is no trust policy" in str(done.exception)
+    assert "none is a trust policy" in str(done.exception)
 
 
 def test_a_home_is_pinned_by_its_own_file(tmp_path: Path) -> None:
     assert policy_place("http://a.example/log/") == "http://a.example/log/policy"
     (tmp_path / "node.toml").write_text("")
     assert policy_place(str(tmp_path)) == f"{tmp_path}/network.json"
+
+
+def test_a_scheme_in_capitals_is_a_url(asked: Growing, tmp_path: Path) -> None:
+    with serving_files(asked.root) as web:
+        done = run("verify", web.url.replace("http", "HTTP"), "--json")
+    assert json.loads(done.stdout)["valid"] is True
+    done = run("timestamp", "HTTPS://a.example/log", "--url", "http://tsa/", "--ca", tmp_path / "pin")
+    assert status(done) == 2
+    assert "a URL cannot be stamped in place" in str(done.exception)
+
+
+def test_what_cannot_be_listed_is_said_as_json(
+    asked: Growing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = os.scandir
+
+    def scandir(path: str) -> Any:
+        if str(path).endswith("tile"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert status(run("verify", asked.root)) == 1
+    done = run("verify", asked.root, "--json")
+    assert done.exit_code == 1
+    found = json.loads(done.stdout)
+    assert found["valid"] is False
+    assert found["failures"][0]["reason"] == f"{asked.root / 'tile'} cannot be listed: Permission denied"
+
+
+@pytest.mark.skipif(OPENSSL is None, reason=WITHOUT)
+def test_a_stamp_that_is_there_says_its_time(asked: Growing, tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "tsa")
+    (tmp_path / "ca.pem").write_bytes(authority.root)
+    log = shutil.copytree(asked.root, tmp_path / "log")
+    with serving(lambda asks: (200, "application/timestamp-reply", authority.post(asks))) as url:
+        words = ("timestamp", log, "--url", url, "--ca", tmp_path / "ca.pem")
+        first = json.loads(run(*words, "--json").stdout)
+        second = json.loads(run(*words, "--json").stdout)
+        assert f"The checkpoint was stamped already: {first['time']}, policy" in run(*words).stdout
+        for option, value in (("--ca", log / "policy"), ("--tsa-policy", "no OID")):
+            done = run(*words, option, value)
+            assert status(done) == 2
+            assert str(value) in str(done.exception)
+    assert (first["stamped"], first["already"]) == (True, False)
+    assert second == {**first, "stamped": False, "already": True}
+    size = json.loads(run("verify", log, "--json").stdout)["size"]
+    assert f"{size} entries stamped {first['time']} (its authority not verified" in run("verify", log).stdout
+    next((log / "timestamps").glob("*.tsr")).unlink()
+    assert f"{size} entries not stamped: the note is there without a token\n" in run("verify", log).stdout
 
 
 @pytest.mark.parametrize("url", ["notaurl", "ftp://tsa.example/", "http://", "http://[1/", "http://a:x/"])

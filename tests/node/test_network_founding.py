@@ -137,6 +137,21 @@ def test_who_cannot_found(founding: Founding) -> None:
             network.propose("net", "2026-11", "paillier-3072", cards, pilot=False)
 
 
+@pytest.mark.parametrize("name", ["S_County!", "", "-a", "a" * 65, "县"])
+def test_a_name_that_no_entry_can_have(founding: Founding, name: str) -> None:
+    """It is refused before anybody signs, not when all have."""
+    with pytest.raises(ConfigurationError, match=r"would refuse this network: network is malformed"):
+        network.propose(name, "2026-11", "paillier-3072", founding.cards, pilot=False)
+
+
+def test_a_label_or_card_that_the_ledger_refuses(founding: Founding) -> None:
+    with pytest.raises(ConfigurationError, match=r"would refuse this network: .*epoch"):
+        network.propose("net", "November!", "paillier-3072", founding.cards, pilot=False)
+    cards = [{**founding.cards[0], "endpoint": "nowhere"}, *founding.cards[1:]]
+    with pytest.raises(ConfigurationError, match=r"would refuse this network: .*endpoint"):
+        network.propose("net", "2026-11", "paillier-3072", cards, pilot=False)
+
+
 def test_joining_pins_one_network(founding: Founding, tmp_path: Path) -> None:
     leaf, file = network.seal(founding.sign(), founding.keys["log"], TIME)
     home = Home(tmp_path)

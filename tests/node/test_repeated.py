@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from node.repeated import MOST_TEXTS, Repeated
+from node.repeated import MOST_NEW, MOST_TEXTS, Repeated
 
 
 class Clock:
@@ -62,3 +62,17 @@ def test_what_is_remembered_is_bounded(said: Repeated, caplog: pytest.LogCapture
     assert caplog.messages == []
     said.info("0")
     assert caplog.messages == ["0"], "the oldest was forgotten"
+
+
+def test_whoever_chooses_the_words_is_bounded(
+    said: Repeated, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(10_000):
+        said.info(f"{number}: the question names no current publication")
+    assert len(caplog.messages) == MOST_NEW
+    clock.now = 61.0
+    said.info("another")
+    assert caplog.messages[MOST_NEW:] == [
+        f"{10_000 - MOST_NEW} lines were left out: too many that are new",
+        "another",
+    ]

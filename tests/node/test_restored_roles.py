@@ -16,7 +16,7 @@ from sqlalchemy import delete, insert
 from keys.errors import SecretMissing
 from ledger.checkpoint import Checkpoint
 from ledger.cosignature import Cosigner
-from ledger.errors import ForkError, NoteError
+from ledger.errors import ForkError, NoteError, Rollback
 from ledger.note import Note, VerifierKey
 from ledger.tables import WITNESS
 from ledger.witness import AddCheckpoint, Witness, WitnessRecord
@@ -326,7 +326,7 @@ def test_without_a_quorum_an_operator_takes_up_the_newest_checkpoint(net: Networ
     record = {"origin": policy.origin, "size": size + 1, "root": b"\1" * 32, "time": 1, "note": text}
     with tax.store.writing() as connection:
         connection.execute(insert(WITNESS).values(**record))
-    with pytest.raises(ConfigurationError, match="older"):
+    with pytest.raises(Rollback, match="older"):
         take_up(engine, policy, note, own_cosigner("tax", tax.keys.signing("witness"), policy))
     with tax.store.writing() as connection:
         connection.execute(delete(WITNESS))
@@ -358,8 +358,8 @@ def test_a_log_of_others_waits_for_its_newest_checkpoint(net: Network) -> None:
     for ask in (fork.request(4, 9), other.request(4, 12)):
         with pytest.raises(ServiceUnavailable, match="rejoin"):
             witness.add_checkpoint(ask, net.now)
-    for wrong, error in ((fork.note(3), ConfigurationError), (other.forked().note(4), ConfigurationError)):
-        with pytest.raises(error, match="older"):
+    for wrong, error in ((fork.note(3), Rollback), (other.forked().note(4), ForkError)):
+        with pytest.raises(error, match="what this witness has cosigned"):
             take_up_other(engine, key, wrong.encode(), cosigner, net.now)
     stranger_signed = PlainLog.of(other.origin, 3).note(9)
     with pytest.raises(NoteError):

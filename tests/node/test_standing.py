@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -82,7 +83,7 @@ def test_the_others_know_the_age(age: int | None, said: str) -> None:
 @pytest.mark.parametrize(("healthy", "status"), [(True, 0), (False, 1)])
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_the_exit_status_says_whether_a_person_is_needed(
-    monkeypatch: pytest.MonkeyPatch, healthy: bool, status: int, options: list[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, healthy: bool, status: int, options: list[str]
 ) -> None:
     values = {
         "ledger": "final",
@@ -104,12 +105,17 @@ def test_the_exit_status_says_whether_a_person_is_needed(
             """Nothing is open."""
 
     monkeypatch.setattr(commands, "OperatorClient", Client)
-    done = CliRunner().invoke(commands.node, ["status", "home", *options])
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "node.toml").write_text("")
+    (tmp_path / "keys" / "passphrase").write_text("x")
+    (tmp_path / "keys" / "passphrase").chmod(0o640)
+    done = CliRunner().invoke(commands.node, ["status", str(tmp_path), *options])
+    assert "keys/passphrase can be read by other users" in done.stderr
     assert done.exit_code == status
     if options:
-        assert json.loads(done.output) == values
+        assert json.loads(done.stdout) == values
     else:
-        shown = dict(line.split(maxsplit=1) for line in done.output.splitlines())
+        shown = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
         assert (shown["final_age"], shown["evidence"], shown["spent"], shown["waiting"]) == (
             "-",
             "-",

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from ledger.errors import TimestampError
 from ledger.verify import verify_folder
 from node.config import Timestamps, read_configuration
 from node.errors import ConfigurationError
@@ -125,8 +124,15 @@ def test_certificates_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="put them in"):
         read_authority(tmp_path / "ca.pem")
     (tmp_path / "ca.pem").write_bytes(b"")
-    with pytest.raises(TimestampError):
+    with pytest.raises(ConfigurationError, match=r"ca\.pem: .* no PEM certificates"):
         read_authority(tmp_path / "ca.pem")
+
+
+def test_a_policy_that_is_none(tmp_path: Path, authority: Authority) -> None:
+    (tmp_path / "ca.pem").write_bytes(authority.root)
+    assert read_authority(tmp_path / "ca.pem", "1.2.3").policy == "1.2.3"
+    with pytest.raises(ConfigurationError, match=r"^1,2 is no OID"):
+        read_authority(tmp_path / "ca.pem", "1,2")
 
 
 def test_the_configuration(tmp_path: Path) -> None:

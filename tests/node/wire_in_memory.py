@@ -14,7 +14,8 @@ import grpc
 from node.identity import MemberKeys
 from node.rpc.channel import Channels
 from node.rpc.directory import Directory
-from node.rpc.server import ErrorsToStatus
+from node.rpc.server import Admission
+from node.rpc.turns import Turns
 
 
 class WireError(grpc.RpcError):
@@ -71,7 +72,7 @@ class Port:
             found = (handler.service(asked) for handler in self._handlers)
             return next((one for one in found if one is not None), None)
 
-        handler = ErrorsToStatus().intercept_service(service, details)
+        handler = Admission(Turns(lambda _: "", "", 1)).intercept_service(service, details)
         if handler is None:
             raise WireError(grpc.StatusCode.UNIMPLEMENTED, "")
         return handler
@@ -111,7 +112,7 @@ class MemoryChannel:
     def unary_unary(self, method: str, **how: Any) -> Any:
         def call(request: Any, **_: Any) -> Any:
             handler, message = self._wire.open(self._member, method, how["request_serializer"](request))
-            answer = handler.unary_unary(message, CallContext(self._leaf))
+            answer = handler.stream_unary(iter([message]), CallContext(self._leaf))
             return how["response_deserializer"](handler.response_serializer(answer))
 
         return call
@@ -119,7 +120,7 @@ class MemoryChannel:
     def unary_stream(self, method: str, **how: Any) -> Any:
         def call(request: Any, **_: Any) -> Iterator[Any]:
             handler, message = self._wire.open(self._member, method, how["request_serializer"](request))
-            answers = handler.unary_stream(message, CallContext(self._leaf))
+            answers = handler.stream_stream(iter([message]), CallContext(self._leaf))
             rewrite = self._wire.rewrites.get((self._member, method.rpartition("/")[2]))
             for answer in answers if rewrite is None else rewrite(list(answers)):
                 yield how["response_deserializer"](handler.response_serializer(answer))
