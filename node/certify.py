@@ -29,6 +29,7 @@ from adapters.errors import AdapterError
 from adapters.identifiers import canonical_bytes, resident_id
 from ledger import canonical, schema
 from ledger.certificate import certificate_digest, certificate_message
+from ledger.errors import EntryError
 from node.errors import Refusal
 from node.identity import signature
 from node.services import Services, check_signature, instant, instant_text

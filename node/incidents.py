@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from node.services import Services
 from node.store import tables
@@ -44,17 +44,15 @@ class Counter:
         """One incident a peer for everything not yet reported."""
         services, journal = self._services, tables.journal
         with services.store.writing() as connection:
-            rows = connection.execute(select(journal).where(journal.c.reported == 0)).mappings().all()
-            counts: dict[str, int] = {}
-            for row in rows:
-                counts[row["peer"]] = counts.get(row["peer"], 0) + 1
-            for peer, count in counts.items():
+            counted = select(journal.c.peer, func.count()).where(journal.c.reported == 0)
+            counts = connection.execute(counted.group_by(journal.c.peer).order_by(journal.c.peer)).all()
+            for peer, count in counts:
                 salt = secrets.token_bytes(32)
                 commitment = peer_commitment(salt, peer).hex()
                 body = {"code": CODE, "count": count, "commitment": commitment}
                 name = f"incident/{salt.hex()}"
                 services.outbox.add(connection, name, "incident", body, services.clock())
-                counted = update(journal).where(journal.c.reported == 0, journal.c.peer == peer)
-                connection.execute(counted.values(reported=1, record=commitment))
+                reported = update(journal).where(journal.c.reported == 0, journal.c.peer == peer)
+                connection.execute(reported.values(reported=1, record=commitment))
         services.outbox.wake()
         return len(counts)

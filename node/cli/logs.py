@@ -43,7 +43,9 @@ class LineFormatter(logging.Formatter):
 
     def formatException(self, ei: Any) -> str:  # noqa: N802  logging names it
         """The trace, indented: no line of it can pass for a message."""
-        return "\n".join(f"    {line.translate(_ESCAPES)}" for line in super().formatException(ei).splitlines())
+        return "\n".join(
+            f"    {line.translate(_ESCAPES)}" for line in super().formatException(ei).splitlines()
+        )
 
 
 def log_to_stderr() -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
-import logging
 import os
+import resource
 import signal
 import sys
 import threading
@@ -25,6 +26,8 @@ from node.setup import init_home
 from node.shown import card_digest
 
 HOME = click.argument("home", type=click.Path(path_type=Path))
+FILES = 8192
+"""Open files a node asks the system for; its connections are bounded below that."""
 
 
 LATER = ("backup", "rejoin", "restore")
@@ -91,6 +94,7 @@ def run(home: Path, with_parent: bool) -> None:
     from node.member import Member  # noqa: PLC0415  only this command needs a whole node
 
     log_to_stderr()
+    _raise_file_limit()
     configuration = read_configuration(home)
     configuration.home.keep_private()
     _warn(configuration.home)
@@ -105,6 +109,15 @@ def run(home: Path, with_parent: bool) -> None:
         ended.wait()
     finally:
         member.stop()
+
+
+def _raise_file_limit() -> None:
+    """Let the node open as many files as the system allows it: connections are files too."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 @node.command("status")

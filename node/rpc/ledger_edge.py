@@ -2,33 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
 
 import grpc
 
 from ledger.wire import log_pb2, log_pb2_grpc
-from node.errors import Refusal
+from node.allowance import Allowance
+from node.errors import Refusal, ServiceUnavailable
 from node.ledger_client import Transport
 from node.rpc.server import Peers
 from node.witnessing import WitnessDesk
 
 BATCH_BYTES = 256 * 1024
+FREE_RATE, FREE_BURST = 1.0, 600
+"""Entries a second, and at once, that a member may write without a question."""
+_FREE = re.compile(rb'"type":"(?:complaint|correction|incident|member\.|dataset\.|rules\.|grant\.)')
+"""Stands in every canonical entry of such a type; in text the quotation marks would be escaped."""
 
 
 class LogEdge(log_pb2_grpc.LogServicer):
-    """Append, head and read, for members only."""
+    """Append, head and read, for members only.
 
-    def __init__(self, peers: Peers, log: Transport) -> None:
-        """Args: ``log`` is the sequencer's own."""
+    A question needs a certificate, a grant and a slot, an answer a question. What a member may write at any
+    time and as often as it likes, complaints above all, has an allowance: whatever is on the ledger stays
+    there for everybody and for ever. An entry above it is to be sent later; outboxes do.
+    """
+
+    def __init__(
+        self,
+        peers: Peers,
+        log: Transport,
+        burst: int = FREE_BURST,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """The edge of one log.
+
+        Args:
+            peers: say who is calling. log: the sequencer's own. burst: entries without a question that a
+            member may write at once. clock: seconds that never go back.
+        """
         self._peers = peers
         self._log = log
+        self._burst = burst
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._allowances: dict[str, Allowance] = {}
 
     def Append(  # noqa: N802  gRPC names its methods
         self, request: log_pb2.AppendRequest, context: grpc.ServicerContext
     ) -> log_pb2.AppendResponse:
         """Append one leaf; answers when it is final."""
-        self._peers.member(context)
-        return log_pb2.AppendResponse(receipt=self._log.append(bytes(request.leaf)))
+        member, leaf = self._peers.member(context), bytes(request.leaf)
+        if _FREE.search(leaf) is not None and not self._allowance(member).take():
+            raise ServiceUnavailable(f"{member} has written too many entries of this kind: send it later")
+        return log_pb2.AppendResponse(receipt=self._log.append(leaf))
 
     def Head(  # noqa: N802  gRPC names its methods
         self, _request: log_pb2.HeadRequest, context: grpc.ServicerContext
@@ -51,6 +81,10 @@ class LogEdge(log_pb2_grpc.LogServicer):
             batch.append(leaf)
             size += len(leaf)
         yield log_pb2.ReadResponse(leaves=batch)
+
+    def _allowance(self, member: str) -> Allowance:
+        with self._lock:
+            return self._allowances.setdefault(member, Allowance(FREE_RATE, self._burst, self._clock))
 
 
 class WitnessEdge(log_pb2_grpc.WitnessServicer):

@@ -22,8 +22,8 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from ledger.witness import TEXT
+from node.allowance import Allowance
 from node.errors import ServiceUnavailable
-from node.web.allowance import Allowance
 from node.web.files import FRESH, PublicFiles
 from node.witnessing import WitnessDesk
 

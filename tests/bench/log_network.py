@@ -161,7 +161,7 @@ def run_sequencer(place: Place, connection: Connection) -> None:
     if not sequencer.size:
         for entry, _ in founding().entries:
             sequencer.submit(entry.leaf())
-    edge = LogEdge(Peers(place.directory()), LocalTransport(sequencer))
+    edge = LogEdge(Peers(place.directory()), LocalTransport(sequencer), burst=1 << 40)
     server = place.serve(lambda made: log_pb2_grpc.add_LogServicer_to_server(edge, made))
     answer_until_told(connection, sequencer)
     server.stop(0).wait()

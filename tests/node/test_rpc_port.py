@@ -13,6 +13,7 @@ import grpc
 import pytest
 
 from keys.tls import Authority
+from ledger import canonical
 from ledger.wire import log_pb2, log_pb2_grpc
 from node.config import prepare_transport
 from node.errors import ConfigurationError, Refusal, ServiceUnavailable
@@ -20,6 +21,7 @@ from node.ledger_client import RemoteTransport
 from node.processes import free_ports
 from node.rpc.channel import Channels, open_channel
 from node.rpc.directory import Contact, Directory
+from node.rpc.ledger_edge import FREE_BURST, FREE_RATE, LogEdge
 from node.rpc.server import MAX_MESSAGE_BYTES, Peers, PortTrust, start_server
 from node.rpc.status import raise_from_wire
 
@@ -309,3 +311,46 @@ def test_channels_follow_an_endpoint_on_the_ledger() -> None:
     with pytest.raises(ServiceUnavailable):
         channels.to("nobody")
     channels.close()
+
+
+def test_what_a_member_may_write_at_any_time_has_an_allowance() -> None:
+    """The rest of its entries and other members' are not counted; what is refused may be sent later."""
+    now = [0.0]
+    taken: list[bytes] = []
+
+    class Taking:
+        def append(self, leaf: bytes) -> bytes:
+            taken.append(leaf)
+            return b"receipt"
+
+        def head(self) -> bytes:
+            return b""
+
+        def read(self, start: int, end: int) -> Iterator[bytes]:
+            yield from taken[start:end]
+
+    class Caller(Peers):
+        def __init__(self) -> None:
+            self.name = "office"
+
+        def member(self, context: Any) -> str:
+            del context
+            return self.name
+
+    caller = Caller()
+    edge = LogEdge(caller, Taking(), clock=lambda: now[0])
+    free = log_pb2.AppendRequest(leaf=canonical.encode({"body": {}, "type": "complaint", "v": 1}))
+    asked = log_pb2.AppendRequest(
+        leaf=canonical.encode({"body": {"text": '"type":"complaint"'}, "type": "query.intent", "v": 1})
+    )
+    context: Any = None
+    for _ in range(FREE_BURST):
+        edge.Append(free, context)
+    with pytest.raises(ServiceUnavailable, match="send it later"):
+        edge.Append(free, context)
+    edge.Append(asked, context)
+    caller.name = "tax"
+    edge.Append(free, context)
+    caller.name, now[0] = "office", 1.0 / FREE_RATE
+    edge.Append(free, context)
+    assert len(taken) == FREE_BURST + 3

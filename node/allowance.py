@@ -1,7 +1,8 @@
-"""How much strangers may ask: a token bucket for all callers together.
+"""How much others may ask: a token bucket.
 
-``rate`` tokens a second are added up to ``burst``; a request takes one, or is told to come back later. One
-bucket for all bounds what the edge can cost this node; fairness between callers is the reverse proxy's task.
+``rate`` tokens a second are added up to ``burst``; a request takes one, or is told to come back later. At the
+HTTP edge one bucket for all strangers bounds what they can cost this node; fairness between them is the
+reverse proxy's task. At the log each member has one for entries that nothing else bounds.
 """
 
 from __future__ import annotations
