@@ -13,24 +13,24 @@ their number.
 
 Only a checkpoint under the log's own signature is evidence of another tree (``ledger.cosigning``).
 
-Nothing a witness does may hurt the log: an answer is read up to ``ANSWER_BYTES``, no wait for a part of it is
-longer than ``seconds`` and its body not altogether, no redirection is followed (one to a host that is no name
-is an error of the HTTP client all the same), and the environment's proxies
-are not used. Each witness has a thread of its own, so one that dribbles holds up nobody else.
+Nothing a witness does may hurt the log: an answer is read up to ``ANSWER_BYTES``, an exchange with all that
+belongs to it ends within ``seconds`` (``ledger.exchange``), no redirection is followed (one to a host that is
+no name is an error of the HTTP client all the same), and the environment's proxies are not used. Each witness
+has a thread of its own, so one that dribbles holds up nobody else.
 """
 
 from __future__ import annotations
 
 import hashlib
 import threading
-import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import httpx
 
 from ledger.checkpoint import Checkpoint, sign_checkpoint
-from ledger.errors import NoteError, PolicyError, WitnessError
+from ledger.errors import NoteError, PolicyError, Unavailable, WitnessError
+from ledger.exchange import Exchange
 from ledger.merkle import EMPTY_ROOT
 from ledger.note import NoteSigner, decimal
 from ledger.witness import AddCheckpoint
@@ -65,6 +65,7 @@ class HttpWitness:
         self._size = size
         self._seconds = seconds
         self._client = httpx.Client(timeout=seconds, trust_env=False, follow_redirects=False)
+        self._limits = Exchange(self._client)
         self._busy = threading.Lock()
         self._closed = False
 
@@ -113,7 +114,7 @@ class HttpWitness:
                 self._client.close()
 
     def _ask(self, method: str, path: str, content: bytes | None) -> tuple[int, bytes]:
-        deadline = time.monotonic() + self._seconds
+        self._limits.begin(f"the witness at {self._url}", self._seconds, ANSWER_BYTES)
         headers = {"Accept-Encoding": "identity"}
         if content is not None:
             headers["Content-Type"] = "text/plain; charset=utf-8"
@@ -124,9 +125,11 @@ class HttpWitness:
                 data = bytearray()
                 for part in answer.iter_raw():
                     data += part
-                    if len(data) > ANSWER_BYTES or time.monotonic() > deadline:
-                        raise WitnessError(f"the witness at {self._url} answers too slowly or too much")
+                    if len(data) > ANSWER_BYTES:
+                        raise WitnessError(f"the witness at {self._url} answers too much")
                 return answer.status_code, bytes(data)
+        except Unavailable as error:
+            raise WitnessError(str(error)) from error
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:
             raise WitnessError(f"the witness at {self._url} does not answer: {error}") from error
 

@@ -1,11 +1,13 @@
 """A public log under an http(s) URL, read with the HTTP client: time-outs, bounded sizes, a few retries.
 
 Rules
-- One GET a file, at ``<prefix>/<name>``; up to three redirects are followed: nothing that comes is trusted.
+- One GET a file, at ``<prefix>/<name>``; up to three redirects are followed, and their bodies not read:
+  nothing that comes is trusted.
 - 404 and 410 are ``Missing``. 429, every 5xx, a time-out and a broken connection are tried again, three times
   in all, with a pause that doubles; what fails then is ``Unavailable``. Any other status is ``TileError``.
-- The body is streamed and given up as soon as it is longer than the limit, or slower than ``SECONDS`` and a
-  second for each ``RATE`` bytes of it: a server that dribbles holds up nobody for ever.
+- The body is streamed and given up as soon as it is longer than the limit. The exchange with all that belongs
+  to it, redirections too, has ``SECONDS`` and a second for each ``RATE`` bytes of the limit
+  (``ledger.exchange``): a server that dribbles holds up nobody for ever.
 - It is asked for and taken as it is. A body in any content coding is refused, since a few hundred bytes that
   were compressed twice are a gigabyte in one piece before anybody can count them.
 - Certificates are verified; the system's proxy settings count.
@@ -15,10 +17,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import httpx
 
 from ledger.errors import Missing, TileError, Unavailable
+from ledger.exchange import Exchange
 
 TIMEOUT = httpx.Timeout(10.0, read=30.0)
 ATTEMPTS = 3
@@ -26,7 +30,7 @@ PAUSE = 0.5
 REDIRECTS = 3
 GONE = (404, 410)
 SECONDS, RATE = 60.0, 1 << 16
-"""What one body may take: seconds, and bytes a second beside them."""
+"""What one exchange may take: seconds, and bytes a second beside them."""
 AS_IT_IS = {"Accept-Encoding": "identity"}
 
 
@@ -44,6 +48,7 @@ class HttpSource:
         client: httpx.Client | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
+        seconds: float = SECONDS,
     ) -> None:
         """A log at ``prefix``.
 
@@ -52,12 +57,13 @@ class HttpSource:
             client: the HTTP client; one with this module's settings when not given.
             sleep: pauses between attempts.
             clock: seconds that never go back.
+            seconds: what one exchange may take beside the time for its bytes.
         """
         self._prefix = prefix.rstrip("/")
-        made = httpx.Client(timeout=TIMEOUT, follow_redirects=True, max_redirects=REDIRECTS)
-        self._client = made if client is None else client
+        self._client = httpx.Client(timeout=TIMEOUT) if client is None else client
+        self._limits = Exchange(self._client, clock)
         self._sleep = sleep
-        self._clock = clock
+        self._seconds = seconds
 
     @property
     def place(self) -> str:
@@ -94,19 +100,26 @@ class HttpSource:
         raise AssertionError  # the last attempt returns or raises
 
     def _get(self, name: str, limit: int) -> bytes:
-        deadline = self._clock() + SECONDS + limit / RATE
-        with self._client.stream("GET", f"{self._prefix}/{name}", headers=AS_IT_IS) as response:
-            self._check_status(name, response.status_code)
-            if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
-                raise TileError(f"{self._prefix} compresses {name}: let it serve the files as they are")
-            data = bytearray()
-            for chunk in response.iter_raw():
-                data += chunk
-                if len(data) > limit:
-                    raise TileError(f"{name} of {self._prefix} has more than {limit} bytes: not read")
-                if self._clock() > deadline:
-                    raise Unavailable(f"{self._prefix} serves {name} too slowly: try again, or a mirror")
-            return bytes(data)
+        self._limits.begin(self._prefix, self._seconds + limit / RATE, limit)
+        request: httpx.Request | None
+        request = self._client.build_request("GET", f"{self._prefix}/{name}", headers=AS_IT_IS)
+        for _ in range(1 + REDIRECTS):
+            with closing(self._client.send(request, stream=True, follow_redirects=False)) as response:
+                request = response.next_request
+                if request is None:
+                    return self._body(name, limit, response)
+        raise TileError(f"{self._prefix} redirects {name} more than {REDIRECTS} times: give the last address")
+
+    def _body(self, name: str, limit: int, response: httpx.Response) -> bytes:
+        self._check_status(name, response.status_code)
+        if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+            raise TileError(f"{self._prefix} compresses {name}: let it serve the files as they are")
+        data = bytearray()
+        for chunk in response.iter_raw():
+            data += chunk
+            if len(data) > limit:
+                raise TileError(f"{name} of {self._prefix} has more than {limit} bytes: not read")
+        return bytes(data)
 
     def _check_status(self, name: str, status: int) -> None:
         if status in GONE:

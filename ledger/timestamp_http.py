@@ -1,32 +1,37 @@
 """Asking a time-stamp authority over HTTP (RFC 3161, 3.4): one POST, one answer.
 
 The answer is verified by ``ledger.timestamp``; the way there needs no TLS for that, and may have it. It is
-taken as it is, in no content coding, and has ``SECONDS`` for each part and ``WHOLE`` altogether.
+taken as it is, in no content coding, and has ``SECONDS`` for each part and ``WHOLE`` for the exchange with
+all that belongs to it (``ledger.exchange``).
 """
 
 from __future__ import annotations
 
-import time
-
 import httpx
 
 from ledger.errors import Unavailable
+from ledger.exchange import Exchange
 from ledger.timestamp import MAX_TOKEN_BYTES, Post
 
 SECONDS, WHOLE = 20.0, 60.0
 QUERY, REPLY = "application/timestamp-query", "application/timestamp-reply"
 
 
-def post_to(url: str, seconds: float = SECONDS) -> Post:
-    """A way to the authority at ``url``; the environment's proxies are not used."""
+def post_to(url: str, seconds: float = SECONDS, whole: float = WHOLE) -> Post:
+    """A way to the authority at ``url``; the environment's proxies are not used.
+
+    Args:
+        url: of the authority.
+        seconds: longest wait for one part.
+        whole: longest time for one exchange.
+    """
 
     def post(request: bytes) -> bytes:
         data = bytearray()
-        deadline = time.monotonic() + WHOLE
         headers = {"Content-Type": QUERY, "Accept-Encoding": "identity"}
         try:
             with (
-                httpx.Client(timeout=seconds, trust_env=False) as client,
+                _client(url, seconds, whole) as client,
                 client.stream("POST", url, content=request, headers=headers) as answer,
             ):
                 kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
@@ -38,9 +43,9 @@ def post_to(url: str, seconds: float = SECONDS) -> Post:
                     )
                 for chunk in answer.iter_raw():
                     data += chunk
-                    if len(data) > MAX_TOKEN_BYTES or time.monotonic() > deadline:
+                    if len(data) > MAX_TOKEN_BYTES:
                         raise Unavailable(
-                            f"the answer of {url} is too long or too slow for a time-stamp: check its address"
+                            f"the answer of {url} is too long for a time-stamp: check its address"
                         )
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             reason = str(error) or type(error).__name__
@@ -50,3 +55,10 @@ def post_to(url: str, seconds: float = SECONDS) -> Post:
         return bytes(data)
 
     return post
+
+
+def _client(url: str, seconds: float, whole: float) -> httpx.Client:
+    """A client for one exchange, which begins now."""
+    client = httpx.Client(timeout=seconds, trust_env=False)
+    Exchange(client).begin(f"the time-stamp authority {url}", whole, MAX_TOKEN_BYTES)
+    return client

@@ -151,7 +151,7 @@ def test_a_coded_body_is_refused_before_it_is_unpacked(web: Web, source: HttpSou
 
 
 def test_a_server_that_dribbles_is_given_up(web: Web) -> None:
-    moments = itertools.count(step=40)
+    moments = itertools.count(step=5)
     source = HttpSource(web.url, clock=lambda: next(moments))
 
     def dribble(name: str, handler: BaseHTTPRequestHandler) -> bool:
