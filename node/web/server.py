@@ -1,7 +1,14 @@
 """The HTTP port: waitress with few threads, bounded connections and bounded requests, run by one thread.
 
-A slow caller holds a connection, never a worker thread: bodies are read before a worker is taken. A silent
-connection is closed after ``IDLE_SECONDS``.
+A slow caller holds a connection, never a worker thread:
+
+- Requests are read whole before a worker is taken.
+- A worker hands its answer over whole, of whatever size, and does not wait for the caller to take it.
+- A connection has one answer and is closed with it, so that nothing waits behind an answer nobody takes
+  (waitress closes no connection, however silent, that still has requests). A reverse proxy keeps connections
+  with its own callers.
+
+A connection on which nothing moves is closed after ``IDLE_SECONDS``.
 """
 
 from __future__ import annotations
@@ -14,6 +21,8 @@ from typing import Any
 import waitress.server
 from flask import Flask
 from waitress import wasyncore
+from waitress.channel import HTTPChannel
+from waitress.task import WSGITask
 
 from node.errors import ConfigurationError
 from node.web.app import BODY_BYTES
@@ -22,6 +31,8 @@ THREADS = 4
 CONNECTIONS = 100
 HEADER_BYTES = 16 * 1024
 IDLE_SECONDS = 30
+ANSWER_BYTES = 1 << 40
+"""Bytes of answers at which waitress lets a worker wait for the caller: above any answer."""
 _POLL_SECONDS = 1.0
 
 log = logging.getLogger("hedui.web")
@@ -46,12 +57,14 @@ class WebServer:
             connection_limit=CONNECTIONS,
             max_request_header_size=HEADER_BYTES,
             max_request_body_size=BODY_BYTES,
+            outbuf_high_watermark=ANSWER_BYTES,
             channel_timeout=IDLE_SECONDS,
             cleanup_interval=IDLE_SECONDS // 3,
             ident=None,
             asyncore_use_poll=True,
             clear_untrusted_proxy_headers=True,
         )
+        self._server.channel_class = _Connection
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
 
@@ -76,6 +89,18 @@ class WebServer:
         self._server.task_dispatcher.shutdown()
         self._server.close()
         wasyncore.close_all(self._map, ignore_all=True)
+
+
+class _LastAnswer(WSGITask):  # type: ignore[misc]  # waitress has no types
+    """An answer with ``Connection: close``, whatever was asked for."""
+
+    def build_response_header(self) -> Any:
+        self.request.headers["CONNECTION"] = "close"
+        return super().build_response_header()
+
+
+class _Connection(HTTPChannel):  # type: ignore[misc]  # waitress has no types
+    task_class = _LastAnswer
 
 
 def _open(address: str) -> socket.socket:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from ledger.public import PublicFolder
 from ledger.tiles import Tile, tiles_of
 from node.web.app import create_app
 from node.web.files import PublicFiles
-from node.web.server import WebServer
+from node.web.server import THREADS, WebServer
 from tests.node.plain_log import Caller
 
 SIZE = 300
@@ -134,3 +136,49 @@ def test_reads_are_bounded(home: Path) -> None:
     client = app.test_client()
     assert {client.get("/checkpoint").status_code for _ in range(1000)} == {200}
     assert client.get("/checkpoint").status_code == 429
+
+
+BUNDLE = "tile/entries/000"
+LARGE = 4 << 20
+"""Bytes of a bundle: a few of them are more than waitress takes from a worker on one connection."""
+
+
+@pytest.fixture
+def port(home: Path) -> Iterator[int]:
+    """The port of a server whose one bundle is large."""
+    (home / "ledger" / BUNDLE).write_bytes(bytes(LARGE))
+    server = WebServer(create_app(None, PublicFiles(home / "ledger")), "127.0.0.1:0")
+    server.start()
+    yield server.port
+    server.stop()
+
+
+def asking(port: int, version: str, times: int, **headers: str) -> socket.socket:
+    """A connection that has asked for the bundle several times at once, and reads nothing."""
+    made = socket.create_connection(("127.0.0.1", port), timeout=30)
+    lines = [
+        f"GET /{BUNDLE} HTTP/{version}",
+        "Host: x",
+        *(f"{name}: {text}" for name, text in headers.items()),
+    ]
+    made.sendall("\r\n".join([*lines, "", ""]).encode() * times)
+    return made
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_a_connection_has_one_answer(port: int, version: str) -> None:
+    with asking(port, version, 12, Connection="keep-alive") as connection, connection.makefile("rb") as file:
+        head, _, body = file.read().partition(b"\r\n\r\n")
+    assert b"\r\nConnection: close\r\n" in head
+    assert b"keep-alive" not in head.lower()
+    assert body == bytes(LARGE)
+
+
+def test_callers_that_take_nothing_hold_no_worker(port: int) -> None:
+    with ExitStack() as opened:
+        for _ in range(2 * THREADS):
+            opened.enter_context(asking(port, "1.1", 12))
+        for _ in range(2 * THREADS):
+            caller = Caller(port)
+            assert caller.get("/checkpoint").body == b"note\n"
+            caller.close()
