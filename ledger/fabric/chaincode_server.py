@@ -1,7 +1,11 @@
 """Chaincode as a service: the gRPC server that peers connect to, a stream each (``ledger.fabric.shim``).
 
 No more than ``STREAMS`` are open; a further one is refused, and does not wait. A connection that died without
-a word is found by pings.
+a word is found by pings; one that does not finish its handshake is closed.
+
+Each stream has workers of its own: a peer that asks and never answers holds up nobody but itself. Whoever may
+connect can still take all the streams, so only a loopback address is opened without asking peers for a
+certificate (``hedui ledger chaincode``).
 """
 
 from __future__ import annotations
@@ -19,13 +23,16 @@ from ledger.fabric.gateway import MESSAGE_BYTES
 from ledger.fabric.shim import Handler, Stream
 
 WORKERS = 32
-"""Transactions worked on at once, on all streams together."""
+"""Transactions of one stream worked on at once."""
 
 STREAMS = 16
 """Peers that may be connected at once."""
 
 PING_MS = 30_000
 """Pause between pings on an idle connection."""
+
+HANDSHAKE_MS = 10_000
+"""How long a connection may take to begin."""
 
 Kind: Any = chaincode_shim_pb2.ChaincodeMessage
 
@@ -39,11 +46,11 @@ class ChaincodeServer:
         Args:
             handler: works on each transaction.
             package: the package id under which the peers have installed this chaincode.
-            workers: transactions worked on at once.
+            workers: transactions of one stream worked on at once.
         """
         self._handler = handler
         self._package = package
-        self._pool = futures.ThreadPoolExecutor(workers, "chaincode")
+        self._workers = workers
         self._streams = futures.ThreadPoolExecutor(STREAMS, "chaincode-stream")
         options = [
             ("grpc.max_receive_message_length", MESSAGE_BYTES),
@@ -52,6 +59,7 @@ class ChaincodeServer:
             ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
             ("grpc.http2.max_pings_without_data", 0),
             ("grpc.keepalive_time_ms", PING_MS),
+            ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),
             ("grpc.so_reuseport", 0),
         ]
         self._server = grpc.server(self._streams, options=options, maximum_concurrent_rpcs=STREAMS)
@@ -93,10 +101,10 @@ class ChaincodeServer:
         """Close every stream and wait for the threads."""
         self._server.stop(grace=None).wait()
         self._streams.shutdown()
-        self._pool.shutdown()
 
     def _connect(self, messages: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
-        stream = Stream(self._package, self._handler, self._pool)
+        pool = futures.ThreadPoolExecutor(self._workers, "chaincode")
+        stream = Stream(self._package, self._handler, pool)
         context.add_callback(stream.close)
         reader = threading.Thread(target=stream.read, args=(messages,), name="chaincode-reader", daemon=True)
         reader.start()
@@ -105,3 +113,4 @@ class ChaincodeServer:
         finally:
             stream.close()
             reader.join()
+            pool.shutdown(cancel_futures=True)

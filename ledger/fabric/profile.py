@@ -96,7 +96,7 @@ class ConnectionProfile:
         endpoint = _text(peer, "endpoint", "[peer]")
         host = _host(endpoint)
         ca = _file(path, peer, "ca", "[peer]") if "ca" in peer else None
-        if ca is None and not _is_loopback(host):
+        if ca is None and not is_loopback(host):
             raise ProfileError(
                 "[peer] ca is missing: only a peer on a loopback address is spoken to without TLS"
             )
@@ -154,7 +154,8 @@ def _host(endpoint: str) -> str:
     return host.removeprefix("[").removesuffix("]")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether ``host``, a name or an address, is this machine alone."""
     if host == "localhost":
         return True
     try:

@@ -15,6 +15,7 @@ Rules
   each has one request under way at most, so an answer needs no number.
 - One thread reads the stream and never waits for anything but the stream; a bounded pool works on
   transactions; one queue holds what is to be written, and gRPC's one writer takes from it.
+- Up to ``TRANSACTIONS`` of a stream are under way or wait for a worker; a further one ends with an error.
 - Fabric's peers take many keys in one message since 3.1, where ``chaincode.runtimeParams`` allows it; to an
   older one each key goes by itself. What is read and written is the same.
 - Every ERROR of a peer is raised in the transaction that asked, and ends it; it is never taken for data.
@@ -48,6 +49,9 @@ from ledger.errors import LogError, Refused
 
 ANSWER_SECONDS = 60.0
 """How long a peer may take for one request: twice what it gives a transaction by default."""
+
+TRANSACTIONS = 4096
+"""Transactions of one stream at once; a peer endorses 2,500 at once by default."""
 
 OK = 200
 REFUSED = 500
@@ -245,15 +249,23 @@ class Stream:
 
     def _begin(self, message: Any) -> None:
         key = (message.channel_id, message.txid)
+        stub = Stub(self, key)
         with self._lock:
-            twice = key in self._running
-            stub = self._running.get(key) or Stub(self, key)
-            self._running[key] = stub
-        if twice:
-            self.send(_Kind.ERROR, b"this transaction is under way already", key)
+            why_not = self._why_not(key)
+            if why_not is None:
+                self._running[key] = stub
+        if why_not is not None:
+            self.send(_Kind.ERROR, why_not, key)
             return
         work = self._pool.submit(self._work, message, stub)
         work.add_done_callback(lambda done: self._end(key, done))
+
+    def _why_not(self, key: _Key) -> bytes | None:
+        if key in self._running:
+            return b"this transaction is under way already"
+        if len(self._running) >= TRANSACTIONS:
+            return b"too many transactions are under way: ask again later"
+        return None
 
     def _work(self, message: Any, stub: Stub) -> tuple[int, bytes]:
         """Kind and payload of the message that ends a transaction."""

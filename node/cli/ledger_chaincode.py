@@ -13,6 +13,7 @@ import grpc
 from ledger.errors import LogError
 from ledger.fabric.chaincode import NAMES, Chaincode
 from ledger.fabric.chaincode_server import WORKERS, ChaincodeServer
+from ledger.fabric.profile import is_loopback
 from node.errors import UsageError
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -31,8 +32,14 @@ FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 )
 @click.option("--tls-cert", type=FILE, help="Certificate chain of this server, PEM.")
 @click.option("--tls-key", type=FILE, help="Its key, PEM.")
-@click.option("--client-ca", type=FILE, help="Only peers with a certificate of this authority, PEM.")
-@click.option("--workers", default=WORKERS, show_default=True, help="Transactions worked on at once.")
+@click.option(
+    "--client-ca",
+    type=FILE,
+    help="Only peers with a certificate of this authority, PEM; needed off the loopback address.",
+)
+@click.option(
+    "--workers", default=WORKERS, show_default=True, help="Transactions of one peer worked on at once."
+)
 def chaincode(
     listen: str,
     package: str,
@@ -44,6 +51,7 @@ def chaincode(
 ) -> None:
     """Run the ledger's contract as a Fabric chaincode service."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    _check_reach(listen, client_ca)
     credentials = _credentials(tls_cert, tls_key, client_ca)
     server = ChaincodeServer(Chaincode(lambda: int(time.time()), names=names), package, workers)
     port = server.start(listen, credentials)
@@ -52,6 +60,16 @@ def chaincode(
     click.echo(f"the chaincode listens on port {port}{'' if credentials else ' without TLS'}")
     server.wait()
     server.stop()
+
+
+def _check_reach(listen: str, client_ca: Path | None) -> None:
+    """Refuse to answer strangers: whoever connects can take every stream."""
+    host = listen.rpartition(":")[0].removeprefix("[").removesuffix("]")
+    if client_ca is None and not is_loopback(host):
+        raise UsageError(
+            f"{listen} can be reached by others than the peer: give --client-ca, the ca.pem of the package "
+            "(with --tls-cert and --tls-key), or listen on 127.0.0.1"
+        )
 
 
 def _credentials(cert: Path | None, key: Path | None, ca: Path | None) -> grpc.ServerCredentials | None:

@@ -12,9 +12,12 @@ from typing import Any
 
 import grpc
 import pytest
+from click.testing import CliRunner
 from fabric_protos.peer import chaincode_pb2, chaincode_shim_pb2_grpc
 
 from keys.tls import Authority
+from node.cli.ledger_chaincode import chaincode
+from node.errors import UsageError
 from tests.ledger.fabric.memory_messages import PACKAGE, Kind
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -89,3 +92,23 @@ def test_half_a_tls_identity_is_a_usage_error(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "together" in done.stderr
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", ":0", "chaincode.example:9999"])
+def test_strangers_are_not_answered(listen: str, tmp_path: Path) -> None:
+    (tmp_path / "pem").write_bytes(b"")
+    done = CliRunner().invoke(
+        chaincode,
+        [
+            "--listen",
+            listen,
+            "--id",
+            "x",
+            "--tls-cert",
+            str(tmp_path / "pem"),
+            "--tls-key",
+            str(tmp_path / "pem"),
+        ],
+    )
+    assert isinstance(done.exception, UsageError)
+    assert "--client-ca" in str(done.exception)

@@ -73,9 +73,12 @@ class Peer:
         self.channel.close()
 
 
+WORKERS = 80
+
+
 @pytest.fixture
 def port() -> Iterator[int]:
-    server = ChaincodeServer(handler, "package:1", workers=80)
+    server = ChaincodeServer(handler, "package:1", workers=WORKERS)
     yield server.start("127.0.0.1:0")
     server.stop()
 
@@ -218,7 +221,7 @@ def test_answers_to_nobody_are_dropped(peer: Peer) -> None:
 
 def test_eighty_transactions_at_once_keep_to_their_own_answers(peer: Peer) -> None:
     """All are held at every read until all have read: the answers come back in another order."""
-    count = 80
+    count = WORKERS
     peer.ready()
     for number in range(count):
         peer.call(f"w{number}", f"t{number}", f"c{number % 3}")
@@ -273,6 +276,37 @@ def test_a_peer_that_never_answers_holds_no_worker_for_ever(monkeypatch: pytest.
     assert peer.next().txid == "t3"
     peer.close()
     server.stop()
+
+
+def test_a_peer_that_never_answers_holds_up_no_other(port: int) -> None:
+    """It asks for more than there are workers; another peer's transaction is worked on all the same."""
+    silent, honest = Peer(port).ready(), Peer(port).ready()
+    for number in range(3 * WORKERS):
+        silent.call("a", f"t{number}")
+    held = [silent.next() for _ in range(WORKERS)]
+    assert {one.type for one in held} == {Kind.GET_STATE}
+    honest.call("refuse", "t0")
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            assert response(pool.submit(honest.next).result(20))[0] == 500
+        finally:
+            honest.close()
+    silent.close()
+
+
+def test_more_transactions_than_a_stream_may_have(
+    monkeypatch: pytest.MonkeyPatch, port: int, peer: Peer
+) -> None:
+    monkeypatch.setattr("ledger.fabric.shim.TRANSACTIONS", 2)
+    peer.ready()
+    for number in range(3):
+        peer.call("a", f"t{number}")
+    (ended,) = [one for one in (peer.next() for _ in range(3)) if one.type == Kind.ERROR]
+    assert (ended.txid, b"too many" in ended.payload) == ("t2", True)
+    peer.send(Kind.ERROR, b"", "t0", "c")
+    assert peer.next().type == Kind.ERROR
+    peer.call("refuse", "t2")
+    assert response(peer.next())[0] == 500
 
 
 def test_one_stream_too_many_is_refused_at_once(port: int) -> None:
