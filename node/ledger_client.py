@@ -64,6 +64,19 @@ class Transport(Protocol):
         """Leaves [start, end) of the final log."""
 
 
+def fresh_cosignatures(head: VerifiedCheckpoint, now: int) -> int:
+    """How many witnesses' times under a head are under ``HEAD_MAX_AGE_SECONDS`` old, and not in the future.
+
+    A node answers under a head with a quorum of them.
+
+    Args:
+        head: the head.
+        now: this node's clock, POSIX seconds; two clocks may each be off by the tolerance.
+    """
+    latest = now + 2 * CLOCK_TOLERANCE_SECONDS
+    return sum(now - HEAD_MAX_AGE_SECONDS < at <= latest for at in head.cosigned.values())
+
+
 class RemoteTransport:
     """The sequencer's log over gRPC."""
 
@@ -215,15 +228,10 @@ class LedgerClient:
         deadline = time.monotonic() + CATCH_UP_SECONDS
         while True:
             head = self.sync()
-            now = self._clock()
-            fresh = [
-                at
-                for at in head.cosigned.values()
-                if now - HEAD_MAX_AGE_SECONDS < at <= now + 2 * CLOCK_TOLERANCE_SECONDS
-            ]
-            if len(fresh) < self.policy.quorum:
+            fresh = fresh_cosignatures(head, self._clock())
+            if fresh < self.policy.quorum:
                 stale = ServiceUnavailable(
-                    f"only {len(fresh)} of {self.policy.quorum} witnesses have cosigned in the last "
+                    f"only {fresh} of {self.policy.quorum} witnesses have cosigned in the last "
                     f"{HEAD_MAX_AGE_SECONDS} s: nothing is answered until they run again"
                 )
                 stale.code = "stale_head"

@@ -7,9 +7,10 @@ The member that runs the log knows:
     final                            the last head is final, or will be with the next round
 
 Every other node knows the newest checkpoint it could fetch: ``final`` while it is fresh enough to answer
-under, else how old it is. The age is the seconds since the newest cosignature under the checkpoint; an idle
-log has its head cosigned anew each ``ledger.finishing.Settings.refresh`` seconds, so that an age that grows
-says that the ledger or the way to it is lost.
+under, else how old it is. The age is the seconds since a quorum had cosigned the checkpoint, so that no
+witness alone, with a clock that is ahead, makes it look younger; an idle log has its head cosigned anew each
+``ledger.finishing.Settings.refresh`` seconds, so that an age that grows says that the ledger or the way to it
+is lost.
 
 Quarantine and evidence of two histories need a person: the node is not healthy then. A ledger that is out of
 reach, or short of a quorum, comes back by itself and leaves the node healthy.
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from ledger.errors import LedgerError, NoteError, QuorumError
 from ledger.policy import Policy, VerifiedCheckpoint
 from node.engines import Engine
+from node.ledger_client import fresh_cosignatures
 from protocols.profiles import HEAD_MAX_AGE_SECONDS
 
 FINAL = "final"
@@ -33,7 +35,7 @@ class Standing:
 
     Attributes:
         ledger: one line for people.
-        final_age: seconds since the last final checkpoint was cosigned; None before the first.
+        final_age: seconds since a quorum had cosigned the last final checkpoint; None before the first.
         quarantined: whether the log may not go on without a person.
     """
 
@@ -53,16 +55,22 @@ def standing_of(engine: Engine, policy: Policy, replayed: VerifiedCheckpoint | N
     """
     own = engine.own
     newest = replayed if own is None or own.head is None else _verified(policy, own.head)
-    age = None if newest is None else max(0, now - max(newest.cosigned.values(), default=now))
+    age = None if newest is None else max(0, now - newest.quorum_time(policy.quorum))
     if engine.quarantined is not None:
         return Standing(f"quarantine: {engine.quarantined}", age, quarantined=True)
     if own is not None and own.short is not None:
         return Standing(_shortage(own.short, policy), age)
-    if age is None:
+    if newest is None:
         return Standing("no final checkpoint yet", None)
-    if own is None and age > HEAD_MAX_AGE_SECONDS:
-        return Standing(f"the newest checkpoint is {age} s old: the ledger is out of reach, or short", age)
+    if own is None and fresh_cosignatures(newest, now) < policy.quorum:
+        return Standing(_staleness(age), age)
     return Standing(FINAL, age)
+
+
+def _staleness(age: int | None) -> str:
+    if age is not None and age < HEAD_MAX_AGE_SECONDS:
+        return "too few witnesses cosigned at a time this node's clock agrees with: see whose clock is wrong"
+    return f"the newest checkpoint is {age} s old: the ledger is out of reach, or short"
 
 
 def _verified(policy: Policy, note: bytes) -> VerifiedCheckpoint | None:

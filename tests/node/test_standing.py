@@ -25,10 +25,11 @@ COSIGNERS = [Cosigner(name, SigningKey.from_seed(name.encode() * 32)) for name i
 POLICY = Policy.create(SIGNER.verifier, [cosigner.verifier for cosigner in COSIGNERS], [])
 
 
-def cosigned(at: int) -> bytes:
-    """A checkpoint that every witness cosigned at a time."""
+def cosigned(*at: int) -> bytes:
+    """A checkpoint that every witness cosigned at a time, or the first of them each at its own."""
     note = sign_checkpoint(Checkpoint("log.example", 3, b"\x05" * 32), SIGNER)
-    lines = tuple(cosigner.cosign(note.text, at) for cosigner in COSIGNERS)
+    times = at * len(COSIGNERS) if len(at) == 1 else at
+    lines = tuple(cosigner.cosign(note.text, time) for cosigner, time in zip(COSIGNERS, times, strict=False))
     return Note(note.text, note.signatures + lines).format()
 
 
@@ -70,13 +71,35 @@ def test_the_member_with_the_log_knows_why(log: Log, said: tuple[str, int | None
 
 @pytest.mark.parametrize(
     ("age", "said"),
-    [(None, "no final checkpoint yet"), (60, "final"), (61, "the newest checkpoint is 61 s old")],
+    [(None, "no final checkpoint yet"), (59, "final"), (60, "the newest checkpoint is 60 s old")],
 )
 def test_the_others_know_the_age(age: int | None, said: str) -> None:
     newest = None if age is None else POLICY.verify_checkpoint(cosigned(NOW - age))
     found = standing_of(engine(None), POLICY, newest, NOW)
     assert found.ledger.startswith(said)
     assert (found.final_age, found.quarantined) == (age, False)
+
+
+AHEAD = NOW + 10**8
+
+
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [
+        ((AHEAD, NOW - 5, NOW - 7, NOW - 9), ("final", 7)),
+        ((AHEAD, NOW - 500, NOW - 700, NOW - 900), ("the newest checkpoint is 700 s old", 700)),
+        ((NOW, NOW, NOW - 700), ("the newest checkpoint is 700 s old", 700)),
+        ((AHEAD, NOW - 5, NOW - 7), ("too few witnesses", 7)),
+        ((AHEAD,) * 4, ("too few witnesses", 0)),
+        ((NOW + 240,) * 4, ("final", 0)),
+    ],
+)
+def test_no_clock_alone_makes_a_checkpoint_young(times: tuple[int, ...], said: tuple[str, int]) -> None:
+    assert POLICY.quorum == 3
+    found = standing_of(engine(None), POLICY, POLICY.verify_checkpoint(cosigned(*times)), NOW)
+    assert found.ledger.startswith(said[0])
+    assert found.final_age == said[1]
+    assert standing_of(engine(Log(cosigned(*times))), POLICY, None, NOW).final_age == said[1]
 
 
 @pytest.mark.parametrize(("healthy", "status"), [(True, 0), (False, 1)])
