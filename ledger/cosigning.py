@@ -14,10 +14,14 @@ tree shows it by a checkpoint with the log's own signature: ``judge`` raises ``F
 Claims without it are no evidence, and count as no answer; a further witness is judged in the same way.
 Evidence is kept when it comes after its round is over: a quorum of quick witnesses never hides what a slow
 one has seen.
+
+Whatever else a witness's client raises is a fault of the program: it is logged, counts as no answer, and ends
+no thread.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeAlias
@@ -27,7 +31,10 @@ from ledger.cosignature import verify_cosignature
 from ledger.errors import ForkError, LedgerError, NoteError, WitnessError
 from ledger.note import Signature, VerifierKey, decimal
 from ledger.policy import Policy
+from ledger.surviving import Surviving
 from ledger.witness import AddCheckpoint
+
+log = logging.getLogger("hedui.log")
 
 _ATTEMPTS = 3
 """Tries a witness gets in one round: the first, and one after each 409."""
@@ -234,7 +241,11 @@ class _Worker(threading.Thread):
                     return
                 job, self._job = self._job, None
             if job is not None:
-                job()
+                with self._surviving():
+                    job()
+
+    def _surviving(self) -> Surviving:
+        return Surviving(log, f"asking the witness {self.name}")
 
     def latest(self, answer: Callable[[str, bytes | None], None]) -> None:
         """Ask for the last checkpoint; a witness that does not answer gives none."""
@@ -245,7 +256,13 @@ class _Worker(threading.Thread):
         answer(self.name, note)
 
     def cosign(self, target: Round) -> None:
-        """Ask for a cosignature and tell the round."""
+        """Ask for a cosignature and tell the round, whatever comes of it."""
+        with self._surviving():
+            self._tell(target)
+            return
+        target.fail(self.name, "the request failed")
+
+    def _tell(self, target: Round) -> None:
         try:
             self._cosign(target)
         except ForkError as error:

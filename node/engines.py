@@ -46,6 +46,9 @@ READ_AT_ONCE = 1024
 START_SECONDS = 60.0
 RETRY_SECONDS = 0.25
 
+_LOST = (grpc.RpcError, NodeError, ValueError)
+"""What a call raises that is not answered; ``ValueError`` where its channel was closed meanwhile."""
+
 log = logging.getLogger("hedui.engine")
 
 
@@ -98,7 +101,7 @@ class WitnessOverWire:
             response = self._stub().AddCheckpoint(
                 log_pb2.AddCheckpointRequest(body=body), timeout=WITNESS_SECONDS
             )
-        except (grpc.RpcError, NodeError) as error:
+        except _LOST as error:
             raise LogError(f"the witness of {self._member} does not answer") from error
         return int(response.status), bytes(response.body)
 
@@ -106,7 +109,7 @@ class WitnessOverWire:
         """See ``ledger.cosigning.WitnessClient``."""
         try:
             response = self._stub().Latest(log_pb2.LatestRequest(), timeout=WITNESS_SECONDS)
-        except (grpc.RpcError, NodeError) as error:
+        except _LOST as error:
             raise LogError(f"the witness of {self._member} does not answer") from error
         return bytes(response.checkpoint) or None
 

@@ -21,6 +21,7 @@ from ledger.errors import ForkError, LedgerError
 from ledger.finishing import Settings
 from ledger.points import Observe, unobserved
 from ledger.replica import Replica
+from ledger.surviving import Surviving
 from ledger.view import View
 from ledger.wire import log_pb2_grpc
 from ledger.witness_store import SqlWitnessStore
@@ -54,7 +55,6 @@ from node.rpc.server import Peers, start_server
 from node.services import Services, system_clock
 from node.standing import Standing, standing_of
 from node.store.database import Store, check_database
-from node.surviving import Surviving
 from node.timestamps import Stamper
 from node.web.edge import open_web
 from node.web.server import WebServer

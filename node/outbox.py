@@ -19,12 +19,12 @@ from sqlalchemy import Connection, insert, select, update
 from ledger import entry as entries
 from ledger.errors import LedgerError
 from ledger.points import Observe, Point, unobserved
+from ledger.surviving import Surviving
 from node.errors import NodeError, Refusal
 from node.ledger_client import LedgerClient
 from node.repeated import Repeated
 from node.store import tables
 from node.store.database import Store
-from node.surviving import Surviving
 
 RETRY_SECONDS = 1.0
 PARALLEL = 8

@@ -16,11 +16,11 @@ from pathlib import Path
 from ledger.errors import LedgerError, TimestampError
 from ledger.policy import Policy
 from ledger.stamped import stamp_folder
+from ledger.surviving import Surviving
 from ledger.timestamp import Authority, Post
 from ledger.timestamp_http import post_to
 from node.config import Timestamps
 from node.errors import ConfigurationError
-from node.surviving import Surviving
 
 log = logging.getLogger("hedui.timestamps")
 

@@ -28,6 +28,7 @@ from node.cli.ledger_options import (
     say_fingerprint,
     trusted_bytes,
 )
+from node.cli.root import plain
 from node.cli.said import entries
 from node.errors import EXIT_INVALID
 from node.services import instant_text
@@ -57,12 +58,12 @@ def verify(source: str, policy: Path | None, *, tsa_ca: Path | None, as_json: bo
         further = _surveyed(log, error, progress_of(shown, "ledger.surveying"))
         if not as_json:
             for damage in further:
-                click.echo(f"{damage.path} {damage.what}")
+                click.echo(plain(f"{damage.path} {damage.what}"))
             raise
         failed = [failure(error), *((damage.check, damage.path, damage.what) for damage in further)]
         names = ("check", "place", "reason")
         listed = [dict(zip(names, each, strict=True)) for each in failed]
-        click.echo(json.dumps({"valid": False, "failures": listed}, ensure_ascii=False))
+        click.echo(json.dumps({"valid": False, "failures": listed}))
         click.get_current_context().exit(EXIT_INVALID)
     if pinned is None:
         say_fingerprint(shown, found.policy, policy_place(source))

@@ -8,6 +8,7 @@ import threading
 import grpc
 
 from keys.tls import Identity, server_name
+from node.errors import ServiceUnavailable
 from node.rpc.directory import Directory
 from node.rpc.server import MAX_MESSAGE_BYTES
 
@@ -20,7 +21,8 @@ REGAIN_SECONDS = 3.0
 class Channels:
     """Channels by member id; replaced when a member's endpoint or authority changes on the ledger.
 
-    A replaced channel is not closed: calls may be under way on it, and it goes with the last of them.
+    No channel is closed by hand: calls may be under way on it, and to make a stub on a closed one ends the
+    process (grpc 1.85). A channel that is let go closes when the last stub of it has gone.
     """
 
     def __init__(self, directory: Directory, identity: Identity) -> None:
@@ -29,15 +31,18 @@ class Channels:
         self._identity = identity
         self._lock = threading.Lock()
         self._open: dict[str, tuple[str, bytes, grpc.Channel]] = {}
+        self._closed = False
 
     def to(self, member: str) -> grpc.Channel:
         """The channel to a member.
 
         Raises:
-            ServiceUnavailable: the member is not known here.
+            ServiceUnavailable: the member is not known here, or this node is stopping.
         """
         contact = self._directory.contact(member)
         with self._lock:
+            if self._closed:
+                raise ServiceUnavailable("this node is stopping: nobody is called any more")
             held = self._open.get(member)
             if held is not None and held[:2] == (contact.endpoint, contact.authority):
                 return held[2]
@@ -61,10 +66,9 @@ class Channels:
             channel.unsubscribe(watch)
 
     def close(self) -> None:
-        """Close every channel."""
+        """Let go of every channel; nobody is called any more."""
         with self._lock:
-            for _, _, channel in self._open.values():
-                channel.close()
+            self._closed = True
             self._open.clear()
 
 

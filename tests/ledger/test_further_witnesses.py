@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from ledger.checkpoint import Checkpoint
 from ledger.cosignature import Cosigner
+from ledger.cosigning import Cosigners, gate
 from ledger.embedded import Sequencer
 from ledger.errors import NoteError, PolicyError, Quarantined, QuorumError, VerificationError
 from ledger.finishing import Settings
@@ -174,6 +176,55 @@ def test_a_late_one_delays_nothing_and_is_taken_with_a_refresh(world):
     again = leaf()
     log.submit(again)
     until(lambda: log.size == 2 and NAME in names(world))
+
+
+class Faulty(Client):
+    """Raises what no client should, until it is mended."""
+
+    def __init__(self, cosigner: Cosigner, world: World) -> None:
+        super().__init__(cosigner, lambda: world.now)
+        self.mended = False
+
+    def add_checkpoint(self, body: bytes) -> tuple[int, bytes]:
+        if not self.mended:
+            self.calls += 1
+            raise ValueError("closed channel")
+        return super().add_checkpoint(body)
+
+    def latest(self) -> bytes | None:
+        if not self.mended:
+            raise KeyError("latest")
+        return super().latest()
+
+
+def test_a_faulty_client_is_no_answer_and_is_asked_again(world, caplog):
+    faulty = Faulty(STRANGER, world)
+    log = world.begin(faulty)
+    log.submit(leaf())
+    until(lambda: faulty.calls > 2)
+    assert NAME not in names(world)
+    assert f"asking the witness {NAME} failed" in caplog.text
+    faulty.mended = True
+    until(lambda: NAME in names(world))
+
+
+def test_a_faulty_client_of_one_that_counts_ends_the_round_and_keeps_the_gate_shut(world):
+    clients = {c.verifier.name: Faulty(c, world) for c in COSIGNERS}
+    cosigners = Cosigners(POLICY, clients, lambda note: None)
+    cosigners.start()
+    leaves = some_leaves(2)
+    head = signed_head(leaves)
+    checkpoint = Checkpoint.parse(head.text)
+    asked = cosigners.begin(checkpoint, head.format(), lambda old: ())
+    assert asked.wait(POLICY.quorum, 60) == {}
+    assert set(asked.failed) == set(clients)
+    assert gate(cosigners, POLICY, lambda note: None, 0.1) == [c.verifier.name for c in COSIGNERS]
+    for client in clients.values():
+        client.mended = True
+    assert gate(cosigners, POLICY, lambda note: None, 60) == []
+    asked = cosigners.begin(checkpoint, head.format(), lambda old: ())
+    assert len(asked.wait(POLICY.quorum, 60)) >= POLICY.quorum
+    cosigners.stop()
 
 
 def test_its_line_is_kept_over_a_restart(world):

@@ -389,17 +389,3 @@ def test_a_mirror_run_killed_half_way_goes_on(tmp_path: Path) -> None:
     assert "tile/entries/000" not in again
     assert verify_folder(copy, policy=PINNED.encode(), apply=cheap).size == 3000
     assert not copy.with_name("copy.mirror").exists()
-
-
-def test_a_name_in_a_message_controls_no_terminal(
-    asked: Growing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(asked.root, copy)
-    (copy / "\x1b[2J\x9b31m王\udcff").write_bytes(b"")
-    monkeypatch.setattr(sys, "argv", ["hedui", "ledger", "verify", str(copy)])
-    with pytest.raises(SystemExit):
-        root.run()
-    told = capsys.readouterr().err
-    assert "\\x1b[2J\\x9b31m王\\udcff" in told
-    assert told.replace("\n", "").isprintable()

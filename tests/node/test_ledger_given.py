@@ -1,4 +1,4 @@
-"""What the commands of `hedui ledger` are given: policies in every form, an address, places to write to."""
+"""What the commands of `hedui ledger` are given: policies in every form, an address, names of files."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import errno
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from node.cli import root
 from node.cli.ledger import ledger as command
 from node.cli.ledger_options import policy_place
 from node.errors import exit_code
@@ -184,3 +186,21 @@ def test_a_mirror_may_be_the_folder_one_is_in(
     assert run("mirror", asked.root, ".").exit_code == 0
     assert (tmp_path / "copy" / "checkpoint").read_bytes() == (asked.root / "checkpoint").read_bytes()
     assert status(run("mirror", asked.root, "/")) == 2
+
+
+def test_a_name_in_a_message_controls_no_terminal(
+    asked: Growing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(asked.root, copy)
+    for number in range(2):
+        (copy / f"\x1b[2J\x9b31m王\udcff{number}").write_bytes(b"")
+    listed = json.loads(run("verify", copy, "--json").stdout)["failures"]
+    assert [one["place"] for one in listed] == sorted(file.name for file in copy.glob("\x1b*"))
+    monkeypatch.setattr(sys, "argv", ["hedui", "ledger", "verify", str(copy)])
+    with pytest.raises(SystemExit):
+        root.run()
+    told = capsys.readouterr()
+    for stream in (told.out, told.err):
+        assert "\\x1b[2J\\x9b31m王\\udcff" in stream
+        assert stream.replace("\n", "").isprintable()

@@ -1,6 +1,6 @@
 """One round of a thread's endless work: an unexpected error is logged, and the thread goes on.
 
-A thread that ended would leave answers unrecorded or a replica behind, with nobody told.
+A thread that ended would leave answers unrecorded, a replica behind or a witness unasked, with nobody told.
 """
 
 from __future__ import annotations
