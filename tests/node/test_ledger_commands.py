@@ -21,7 +21,6 @@ from ledger.export import BYTE_ORDER_MARK, COLUMNS
 from ledger.merkle import inclusion_path
 from ledger.proof import Receipt
 from ledger.verify import verify_folder
-from node.cli import root
 from node.cli.ledger import COMMANDS
 from node.cli.ledger import ledger as command
 from node.cli.ledger_options import progress_of
