@@ -3,8 +3,8 @@
 A thread that tries again four times a second meets the same error each time. A text that was not said in the
 last minute is said at once; the same text within the minute is counted, and the first one after it says how
 many there were. Other texts in between change nothing, so that two errors in turn are no flood either. The
-newest ``MOST_TEXTS`` texts are remembered. Whoever can choose the words is bounded too: ``MOST_NEW`` new texts
-are said a minute, and then how many were left out.
+newest ``MOST_TEXTS`` texts are remembered. Whoever can choose the words is bounded too: of new texts
+``MOST_NEW`` are said a minute, and then how many were left out.
 """
 
 from __future__ import annotations

@@ -109,10 +109,19 @@ class _Boundary:
     ) -> None:
         """End the call with a status; raises what gRPC raises for it."""
         if isinstance(error, KNOWN_ERRORS):
+            _forget_frames(error)
             _abort(self._context, self._method, error)
         elif isinstance(error, Exception):
             log.error("%s failed", self._method, exc_info=error)
+            _forget_frames(error)
             self._context.abort(grpc.StatusCode.INTERNAL, DEFECT)
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Let go of the frames an error came through: who keeps it keeps the call, which gRPC counts as open."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def _abort(context: grpc.ServicerContext, method: str, error: Exception) -> None:
@@ -201,7 +210,7 @@ def start_server(
         options=[
             ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),
             ("grpc.max_allowed_incoming_connections", CONNECTIONS),
-            ("grpc.max_concurrent_streams", max(1, threads // 4)),
+            ("grpc.max_concurrent_streams", threads),
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
             ("grpc.so_reuseport", 0),

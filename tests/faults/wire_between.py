@@ -75,10 +75,10 @@ class Bridge:
     def _call(self, asked: Any) -> list[bytes]:
         handler, message = self._wire.open(asked["member"], asked["method"], bytes.fromhex(asked["request"]))
         context = CallContext(asked["leaf"].encode())
-        if handler.unary_unary is not None:
-            answers = [handler.unary_unary(message, context)]
+        if handler.stream_unary is not None:
+            answers = [handler.stream_unary(iter([message]), context)]
         else:
-            answers = list(handler.unary_stream(message, context))
+            answers = list(handler.stream_stream(iter([message]), context))
         return [bytes(handler.response_serializer(answer)) for answer in answers]
 
 
@@ -104,7 +104,7 @@ class AwayPort(Port):
 class _Away:
     """A handler whose work is done elsewhere: bytes in, bytes out."""
 
-    unary_stream = None
+    stream_stream = None
 
     def __init__(self, port: AwayPort, method: str) -> None:
         self._port, self._method = port, method
@@ -115,8 +115,8 @@ class _Away:
     def response_serializer(self, answer: bytes) -> bytes:
         return answer
 
-    def unary_unary(self, request: bytes, context: CallContext) -> bytes:
-        return self._port.ask(self._method, context._leaf, request)
+    def stream_unary(self, messages: Iterator[bytes], context: CallContext) -> bytes:
+        return self._port.ask(self._method, context._leaf, next(messages))
 
 
 class AwayChannel:

@@ -27,6 +27,8 @@ from node.rpc.status import raise_from_wire
 
 prepare_transport()
 ENDLESS = 99
+KEPT: list[Refusal] = []
+"""Errors that outlive their calls, as those a log gives to all who sent one leaf."""
 ENDED = threading.Semaphore(0)
 """Released by each ``Read`` that has ended."""
 
@@ -38,6 +40,9 @@ class Echo(log_pb2_grpc.LogServicer):
         self._peers = peers
 
     def Append(self, request: Any, context: Any) -> Any:  # noqa: N802
+        if request.leaf == b"keep":
+            KEPT.append(Refusal("kept", "for the next who asks"))
+            raise KEPT[-1]
         if request.leaf == b"refuse":
             raise Refusal("slot_taken", "choose another")
         if request.leaf == b"break":
@@ -221,6 +226,15 @@ def test_errors_cross_as_codes_and_defects_say_nothing(party: Party) -> None:
     with pytest.raises(ServiceUnavailable, match="see its log") as caught:
         party.append("office", b"break")
     assert "defect" not in str(caught.value)
+
+
+def test_an_error_that_is_kept_keeps_no_call_open(party: Party) -> None:
+    """A connection has eight calls at once here, and one after the other as many as it likes."""
+    stub = party.stub("office")
+    for _ in range(40):
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.Append(log_pb2.AppendRequest(leaf=b"keep"), timeout=5)
+        assert caught.value.details() == "kept|for the next who asks"
 
 
 def test_a_stream_that_fails_says_so_at_its_end(party: Party) -> None:
