@@ -11,9 +11,10 @@ from types import TracebackType
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from keys.tls import Identity
-from node.errors import KNOWN_ERRORS, ConfigurationError
+from node.errors import KNOWN_ERRORS, ConfigurationError, Refusal
 from node.repeated import Repeated
 from node.rpc.directory import Directory
 from node.rpc.status import grpc_status, wire_text
@@ -57,41 +58,51 @@ class Admission(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in
         handler = continuation(handler_call_details)
         if handler is None or (handler.unary_unary is None and handler.unary_stream is None):
             return handler
-        method = handler_call_details.method
+        method, parse = handler_call_details.method, handler.request_deserializer
+        assert parse is not None
         if handler.unary_unary is None:
             assert handler.unary_stream is not None
-            return grpc.stream_stream_rpc_method_handler(
-                self._streaming(handler.unary_stream, method),
-                handler.request_deserializer,
-                handler.response_serializer,
-            )
-        return grpc.stream_unary_rpc_method_handler(
-            self._single(handler.unary_unary, method),
-            handler.request_deserializer,
-            handler.response_serializer,
-        )
+            streaming = self._streaming(handler.unary_stream, parse, method)
+            return grpc.stream_stream_rpc_method_handler(streaming, None, handler.response_serializer)
+        single = self._single(handler.unary_unary, parse, method)
+        return grpc.stream_unary_rpc_method_handler(single, None, handler.response_serializer)
 
-    def _single(self, inner: Callable[[Any, Any], Any], method: str) -> Callable[[Any, Any], Any]:
+    def _single(
+        self, inner: Callable[[Any, Any], Any], parse: Callable[[bytes], Any], method: str
+    ) -> Callable[[Any, Any], Any]:
         """A method with one answer."""
         turns = self._turns
 
         def handle(messages: Iterator[Any], context: grpc.ServicerContext) -> Any:
             with _Boundary(context, method), turns.turn(context):
-                return inner(turns.message(messages, context), context)
+                return inner(_parsed(parse, turns.message(messages, context)), context)
 
         return handle
 
     def _streaming(
-        self, inner: Callable[[Any, Any], Iterator[Any]], method: str
+        self, inner: Callable[[Any, Any], Iterator[Any]], parse: Callable[[bytes], Any], method: str
     ) -> Callable[[Any, Any], Iterator[Any]]:
         """A method with a stream of answers."""
         turns = self._turns
 
         def handle(messages: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
             with _Boundary(context, method), turns.turn(context):
-                yield from turns.taken(inner(turns.message(messages, context), context), context)
+                request = _parsed(parse, turns.message(messages, context))
+                yield from turns.taken(inner(request, context), context)
 
         return handle
+
+
+def _parsed(parse: Callable[[bytes], Any], data: bytes) -> Any:
+    """A call's message. Left to gRPC, one that does not parse would leave its call open.
+
+    Raises:
+        Refusal: ``malformed``.
+    """
+    try:
+        return parse(data)
+    except DecodeError as error:
+        raise Refusal("malformed", "the message does not parse") from error
 
 
 class _Boundary:

@@ -75,8 +75,8 @@ class Turns:
             with self._lock:
                 self._held[member] -= 1
 
-    def message(self, messages: Iterator[Any], context: grpc.ServicerContext) -> Any:
-        """The one message of a call.
+    def message(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+        """The one message of a call, as it came.
 
         Raises:
             Refusal: ``malformed``: none came.

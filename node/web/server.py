@@ -8,7 +8,8 @@ A slow caller holds a connection, never a worker thread:
   (waitress closes no connection, however silent, that still has requests). A reverse proxy keeps connections
   with its own callers.
 
-A connection on which nothing moves is closed after ``IDLE_SECONDS``.
+A connection on which nothing moves is closed after ``IDLE_SECONDS``, and so is one whose request has not come
+by then; one whose answer has not been taken after ``WHOLE_SECONDS``.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import time
 from typing import Any
 
 import waitress.server
@@ -31,6 +33,7 @@ THREADS = 4
 CONNECTIONS = 100
 HEADER_BYTES = 16 * 1024
 IDLE_SECONDS = 30
+WHOLE_SECONDS = 600
 ANSWER_BYTES = 1 << 40
 """Bytes of answers at which waitress lets a worker wait for the caller: above any answer."""
 _POLL_SECONDS = 1.0
@@ -41,13 +44,17 @@ log = logging.getLogger("hedui.web")
 class WebServer:
     """One application on one address. ``start`` it, ``stop`` it."""
 
-    def __init__(self, app: Flask, address: str) -> None:
+    def __init__(self, app: Flask, address: str, seconds: float = IDLE_SECONDS) -> None:
         """Open the port; nothing is answered before ``start``.
+
+        Args:
+            app: answers. address: ``host:port``. seconds: within which a request must have come.
 
         Raises:
             ConfigurationError: the address is malformed or cannot be opened.
         """
         self._socket = _open(address)
+        self._seconds = seconds
         self._map: dict[int, Any] = {}
         self._server = waitress.server.create_server(
             app,
@@ -86,11 +93,19 @@ class WebServer:
     def _run(self) -> None:
         while not self._stopping.is_set():
             wasyncore.loop(timeout=_POLL_SECONDS, use_poll=True, map=self._map, count=1)
+            self._end_late(time.time())
         self._server.task_dispatcher.shutdown()
         for connection in list(self._server.active_channels.values()):
             connection.handle_close()  # with the files that hold answers nobody took
         self._server.close()
         wasyncore.close_all(self._map, ignore_all=True)
+
+    def _end_late(self, now: float) -> None:
+        """Close what is late though something moves on it; waitress closes only what is silent."""
+        for connection in self._server.active_channels.values():
+            is_asked = connection.requests or connection.total_outbufs_len
+            if now - connection.creation_time > (WHOLE_SECONDS if is_asked else self._seconds):
+                connection.will_close = True
 
 
 class _LastAnswer(WSGITask):  # type: ignore[misc]  # waitress has no types

@@ -90,6 +90,9 @@ class AwayPort(Port):
         self._member, self._service, self._socket, self._home = member, service, socket, home
         self.on_answer: Any = lambda method, request, answer: None
 
+    def parse(self, method: str, request: bytes) -> Any:
+        return request if self._service in method else self._home.parse(method, request)
+
     def find(self, method: str) -> Any:
         if self._service not in method:
             return self._home.find(method)
@@ -108,9 +111,6 @@ class _Away:
 
     def __init__(self, port: AwayPort, method: str) -> None:
         self._port, self._method = port, method
-
-    def request_deserializer(self, request: bytes) -> bytes:
-        return request
 
     def response_serializer(self, answer: bytes) -> bytes:
         return answer

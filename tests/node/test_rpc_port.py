@@ -237,6 +237,17 @@ def test_an_error_that_is_kept_keeps_no_call_open(party: Party) -> None:
         assert caught.value.details() == "kept|for the next who asks"
 
 
+@pytest.mark.parametrize("method", ["Append", "Read"])
+def test_a_message_that_does_not_parse_keeps_no_call_open(party: Party, method: str) -> None:
+    channel = party.channel("office")
+    name = "/" + log_pb2.DESCRIPTOR.services_by_name["Log"].full_name + "/" + method
+    for _ in range(40):
+        with pytest.raises(grpc.RpcError) as caught:
+            list(channel.unary_stream(name, bytes, bytes)(b"\xff\xff", timeout=5))
+        assert caught.value.details() == "malformed|the message does not parse"
+    assert log_pb2_grpc.LogStub(channel).Append(log_pb2.AppendRequest(leaf=b"x"), timeout=5).receipt
+
+
 def test_a_stream_that_fails_says_so_at_its_end(party: Party) -> None:
     parts = party.stub("office").Read(log_pb2.ReadRequest(start=0, end=2), timeout=5)
     assert list(next(parts).leaves) == [b"one"]

@@ -182,3 +182,13 @@ def test_callers_that_take_nothing_hold_no_worker(port: int) -> None:
             caller = Caller(port)
             assert caller.get("/checkpoint").body == b"note\n"
             caller.close()
+
+
+def test_a_request_that_does_not_come_is_not_waited_for(home: Path) -> None:
+    """A byte now and then moves enough for waitress, which closes only what is silent."""
+    server = WebServer(create_app(None, PublicFiles(home / "ledger")), "127.0.0.1:0", seconds=0.5)
+    server.start()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(b"POST /add-checkpoint HTTP/1.1\r\nContent-Length: 60000\r\n\r\nold")
+        assert connection.recv(1) == b""
+    server.stop()

@@ -65,14 +65,17 @@ class Port:
     def add_registered_method_handlers(self, service: str, handlers: Any) -> None:
         del service, handlers
 
+    def _service(self, asked: Any) -> Any:
+        found = (handler.service(asked) for handler in self._handlers)
+        return next((one for one in found if one is not None), None)
+
+    def parse(self, method: str, request: bytes) -> Any:
+        """A request as its method gets it."""
+        return self._service(Details(method)).request_deserializer(request)
+
     def find(self, method: str) -> Any:
         details: Any = Details(method)
-
-        def service(asked: Any) -> Any:
-            found = (handler.service(asked) for handler in self._handlers)
-            return next((one for one in found if one is not None), None)
-
-        handler = Admission(Turns(lambda _: "", "", 1)).intercept_service(service, details)
+        handler = Admission(Turns(lambda _: "", "", 1)).intercept_service(self._service, details)
         if handler is None:
             raise WireError(grpc.StatusCode.UNIMPLEMENTED, "")
         return handler
@@ -93,14 +96,17 @@ class Wire:
         self.taps: dict[tuple[str, str], Callable[[Any], Any]] = {}
         self.rewrites: dict[tuple[str, str], Callable[[list[Any]], list[Any]]] = {}
 
-    def open(self, member: str, method: str, request: bytes) -> tuple[Any, Any]:
-        """The handler of a call and its request."""
+    def open(self, member: str, method: str, request: bytes) -> tuple[Any, bytes]:
+        """The handler of a call and its request, which a tap may have changed."""
         if member in self.down:
             raise WireError(grpc.StatusCode.UNAVAILABLE, "")
-        handler = self.ports[member].find(method)
-        message = handler.request_deserializer(request)
+        port = self.ports[member]
+        handler = port.find(method)
         tap = self.taps.get((member, method.rpartition("/")[2]))
-        return handler, message if tap is None else tap(message)
+        if tap is None:
+            return handler, request
+        tapped = tap(port.parse(method, request))
+        return handler, tapped if isinstance(tapped, bytes) else tapped.SerializeToString()
 
 
 class MemoryChannel:
