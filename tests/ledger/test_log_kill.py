@@ -35,7 +35,7 @@ def observe(name):
     if seen.count(step) > after:
         os._exit(9)
 
-log = kept_world(folder).started(observe=observe)
+log = kept_world(folder).started(observe=observe, round=20.0)
 for line in sys.stdin:
     log.submit(bytes.fromhex(line))
     print(line.strip(), flush=True)
@@ -75,7 +75,7 @@ def test_nothing_final_is_lost_when_the_log_is_killed(tmp_path, step):
     answered = [bytes.fromhex(line) for line in child.stdout.split()]
     assert answered in (leaves[:2], leaves[:3])
     world = kept_world(tmp_path)
-    log = world.started()
+    log = world.started(round=20.0)
     receipts = [log.submit(one) for one in leaves]
     assert [receipt.index for receipt in receipts] == [0, 1, 2, 3]
     assert log.read(0, 9) == leaves
