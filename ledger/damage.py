@@ -22,15 +22,14 @@ from ledger.merkle import HASH_BYTES, leaf_hash, root_from
 from ledger.public import CHECKPOINT, POLICY, TIMESTAMPS, TRACE
 from ledger.reading import read_bundle, read_tile
 from ledger.source import Source
-from ledger.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, TileSource, fold, tiles_of
+from ledger.tiles import TILE_WIDTH, Tile, TileSource, fold, tiles_of
 from ledger.verify import Progress
+from ledger.verify_files import MISSING, STRANGER
 
-MISSING = "is missing: copy the log again"
 OTHERS = "does not hold what the rest of the log says it holds: copy it again"
 FOUND_BY = ("files", "bundle", "tile", "root")
 """The verifier's checks after whose failure a log is worth a survey: its checkpoint is genuine."""
 UNCLEAR = "may be damaged, for it, what is below and what is above do not agree: copy it again"
-STRANGER = "does not belong to a log of this size: remove it"
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def _strangers(source: Source, size: int) -> Iterator[Damage]:
         except TileError:
             yield Damage(name, STRANGER)
             continue
-        if (size >> TILE_HEIGHT * max(tile.level, 0)) < tile.index * TILE_WIDTH + tile.width:
+        if tile.after(size) < 0:
             yield Damage(name, STRANGER)
 
 
@@ -184,7 +183,7 @@ class _Survey:
 
     def _above(self, tile: Tile) -> Tile:
         """The tile that holds the root of a full tile."""
-        return _tile_at(self._head.size, tile.level + 1, tile.index // TILE_WIDTH)
+        return Tile.at(self._head.size, tile.level + 1, tile.index // TILE_WIDTH)
 
 
 class _Replaced:
@@ -201,14 +200,9 @@ class _Replaced:
         del width
         if self._tile is not None and (level, index) == (self._tile.level, self._tile.index):
             return self._hashes
-        return read_tile(self._source, _tile_at(self._size, level, index))
+        return read_tile(self._source, Tile.at(self._size, level, index))
 
 
 def _hash(hashes: bytes, place: int) -> bytes:
     """One hash of a tile."""
     return hashes[place * HASH_BYTES : (place + 1) * HASH_BYTES]
-
-
-def _tile_at(size: int, level: int, index: int) -> Tile:
-    """The tile of a place in a tree of ``size``."""
-    return Tile(level, index, min(TILE_WIDTH, (size >> TILE_HEIGHT * level) - index * TILE_WIDTH))

@@ -16,7 +16,7 @@ from ledger.note import Note
 from ledger.public import CHECKPOINT
 from ledger.reading import read_tile
 from ledger.source import MAX_POLICY_BYTES, MAX_TRACE_BYTES, NOTE_LIMIT, FolderSource
-from ledger.tiles import BUNDLE_BYTES, TILE_WIDTH, Tile, partial_tiles
+from ledger.tiles import BUNDLE_BYTES, Tile, partial_tiles
 
 _EVIDENCE = """{what}
 
@@ -195,8 +195,7 @@ class OwnTiles:
     def tile(self, level: int, index: int, width: int) -> bytes:
         """See ``TileReader``."""
         del width
-        there = (self._size >> 8 * level) - index * TILE_WIDTH
-        return read_tile(self._source, Tile(level, index, min(TILE_WIDTH, there)))
+        return read_tile(self._source, Tile.at(self._size, level, index))
 
 
 def _size(note: bytes) -> int:

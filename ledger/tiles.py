@@ -64,6 +64,15 @@ class Tile:
         return (self.index + 1) << TILE_HEIGHT * (max(self.level, 0) + 1)
 
     @classmethod
+    def at(cls, size: int, level: int, index: int) -> Tile:
+        """The tile of a place in a tree of ``size``, as full as it is there; none for a place beyond it."""
+        return cls(level, index, min(TILE_WIDTH, (size >> TILE_HEIGHT * level) - index * TILE_WIDTH))
+
+    def after(self, size: int) -> int:
+        """Hashes or entries its level has after it in a tree of ``size``; below 0 where it lies beyond."""
+        return (size >> TILE_HEIGHT * max(self.level, 0)) - self.index * TILE_WIDTH - self.width
+
+    @classmethod
     def parse(cls, path: str) -> Tile:
         """The tile that lies at ``path``.
 

@@ -25,8 +25,10 @@ from ledger.public import CHECKPOINT, POLICY, TIMESTAMPS, TRACE
 from ledger.reading import ATTEMPTS, read_bundle, read_tile
 from ledger.source import MAX_POLICY_BYTES, MAX_TRACE_BYTES, NOTE_LIMIT, Source, tile_limit
 from ledger.stamped import Stamps
-from ledger.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, TileWriter, encode_bundle, partial_tiles
+from ledger.tiles import TILE_WIDTH, Tile, TileWriter, encode_bundle, partial_tiles
 
+MISSING = "is missing: copy the log again"
+STRANGER = "does not belong to a log of this size: remove it"
 TRACE_BYTES = 16
 PAUSE, PAUSES = 0.02, 25
 """Seconds between two looks at a checkpoint that lags behind the tiles, and how many looks."""
@@ -126,11 +128,11 @@ class LogFiles:
             try:
                 tile = Tile.parse(name)
             except TileError:
-                raise VerificationError("files", name, _STRANGER) from None
-            missing = (size >> TILE_HEIGHT * max(tile.level, 0)) - tile.index * TILE_WIDTH - tile.width
-            if missing < 0:
-                raise _Ahead("files", name, _STRANGER)
-            if missing and tile.width < TILE_WIDTH:
+                raise VerificationError("files", name, STRANGER) from None
+            after = tile.after(size)
+            if after < 0:
+                raise _Ahead("files", name, STRANGER)
+            if after and tile.width < TILE_WIDTH:
                 self._superseded[tile.level, tile.index].append(tile)
 
     def _read(self, tile: Tile) -> list[bytes]:
@@ -140,7 +142,7 @@ class LogFiles:
         try:
             return [read_tile(self._source, tile)]
         except Missing as error:
-            raise VerificationError("files", tile.path, "is missing: copy the log again") from error
+            raise VerificationError("files", tile.path, MISSING) from error
         except TileError as error:
             raise VerificationError("tile", tile.path, str(error)) from error
 
@@ -148,7 +150,7 @@ class LogFiles:
         try:
             return read_bundle(self._source, bundle)
         except Missing as error:
-            raise VerificationError("files", bundle.path, "is missing: copy the log again") from error
+            raise VerificationError("files", bundle.path, MISSING) from error
         except TileError as error:
             raise VerificationError("bundle", bundle.path, str(error)) from error
 
@@ -157,7 +159,7 @@ class LogFiles:
             found = self._source.fetch(tile.path, tile_limit(tile))
         except Missing as error:
             if needed:
-                raise VerificationError("files", tile.path, "is missing: copy the log again") from error
+                raise VerificationError("files", tile.path, MISSING) from error
             return
         except TileError as error:
             raise VerificationError(check, tile.path, str(error)) from error
@@ -167,7 +169,6 @@ class LogFiles:
 
 AGAIN = "get the folder again from the member that publishes it, or from another mirror"
 """What to do about a copy that was changed."""
-_STRANGER = "does not belong to a log of this size: remove it"
 
 
 def settled(source: Source, pinned: bytes | None) -> LogFiles:
