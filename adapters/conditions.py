@@ -25,7 +25,7 @@ from itertools import islice
 
 from adapters.columns import column_name, listed
 from adapters.errors import ColumnError, ConditionError
-from adapters.sources import Row
+from adapters.sources import SourceRow
 
 _TOKENS = re.compile(
     r"""(?P<text>'(?:[^']|'')*')
@@ -151,7 +151,7 @@ class RowFilter:
             self.close()
             raise ConditionError(condition_fault(str(error), columns)) from None
 
-    def apply(self, rows: Iterator[Row]) -> Iterator[Row]:
+    def apply(self, rows: Iterator[SourceRow]) -> Iterator[SourceRow]:
         """The ``rows`` that meet the condition, and those that do not fit the header, to be refused."""
         while batch := list(islice(rows, _BATCH)):
             yield from self._pass(batch)
@@ -160,7 +160,7 @@ class RowFilter:
         """Drop the table."""
         self._connection.close()
 
-    def _pass(self, batch: list[Row]) -> list[Row]:
+    def _pass(self, batch: list[SourceRow]) -> list[SourceRow]:
         fitting = [values for _, values in batch if values is not None]
         self._connection.execute("DELETE FROM batch")
         self._connection.executemany(
@@ -171,7 +171,7 @@ class RowFilter:
         except sqlite3.Error:
             raise ConditionError("the filter fails on a row's values: guard it with CASE or a cast") from None
         self.filtered += len(fitting) - len(kept)
-        passed: list[Row] = []
+        passed: list[SourceRow] = []
         rowid = 0
         for row in batch:
             if row[1] is None:

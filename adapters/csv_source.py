@@ -18,7 +18,7 @@ from typing import TextIO
 from adapters.columns import column_names
 from adapters.conditions import RowFilter
 from adapters.errors import SourceReadError, SourceUriError
-from adapters.sources import FileSnapshot, Row, SourceUri
+from adapters.sources import FileSnapshot, SourceRow, SourceUri
 
 
 class CsvSource:
@@ -41,7 +41,7 @@ class CsvSource:
         if not self.columns:
             raise SourceReadError("the CSV file has no header: its first row must name the columns")
 
-    def rows(self, where: str | None) -> Iterator[Row]:
+    def rows(self, where: str | None) -> Iterator[SourceRow]:
         """Stream the data rows; see ``Source.rows``."""
         if where is None:
             yield from self._rows()
@@ -61,7 +61,7 @@ class CsvSource:
     def close(self) -> None:
         """Nothing stays open between calls."""
 
-    def _rows(self) -> Iterator[Row]:
+    def _rows(self) -> Iterator[SourceRow]:
         width = len(self.columns)
         with self._open() as stream:
             records = self._records(stream)

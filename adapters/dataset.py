@@ -39,7 +39,7 @@ from adapters.sql_source import server_url
 from adapters.workfile import WorkFile
 
 KINDS = ("member", "amount")
-Progress = Callable[[int], None]
+OnRead = Callable[[int], None]
 """Called with the rows read so far, every few thousand rows; an error it raises cancels the reading."""
 
 _OWN_SERVER_OPTIONS = ("table", "query")
@@ -87,7 +87,7 @@ class DatasetSpec:
             raise DatasetError("a dataset names the column of its identifier")
 
 
-class Prepared:
+class PreparedDataset:
     """A read dataset: its report and its rows, ordered by identifier; close it, or use it in a ``with``."""
 
     def __init__(self, work: WorkFile, report: QualityReport, *, keep: bool) -> None:
@@ -129,7 +129,7 @@ class Prepared:
         """Close the work file; it stays for a resumed job only if ``keep`` was asked for."""
         self._work.close(remove=not self._keep)
 
-    def __enter__(self) -> Prepared:
+    def __enter__(self) -> PreparedDataset:
         """Itself."""
         return self
 
@@ -139,8 +139,8 @@ class Prepared:
 
 
 def read_dataset(
-    spec: DatasetSpec, work: Path | None = None, progress: Progress | None = None, *, keep: bool = False
-) -> Prepared:
+    spec: DatasetSpec, work: Path | None = None, progress: OnRead | None = None, *, keep: bool = False
+) -> PreparedDataset:
     """Read ``spec``'s source to its end.
 
     Args:
@@ -175,13 +175,13 @@ def read_dataset(
         except BaseException:
             file.close()
             raise
-        return Prepared(file, report, keep=keep)
+        return PreparedDataset(file, report, keep=keep)
     finally:
         source.close()
 
 
 def check_dataset(
-    spec: DatasetSpec, work: Path | None = None, progress: Progress | None = None
+    spec: DatasetSpec, work: Path | None = None, progress: OnRead | None = None
 ) -> QualityReport:
     """Read ``spec``'s source to its end and report on it, keeping nothing.
 
@@ -219,7 +219,7 @@ def definition_digest(spec: DatasetSpec) -> bytes:
     return hashlib.sha256(b"hedui/definition/v1\0" + text.encode("utf-8")).digest()
 
 
-def _kept(work: Path, name: str, snapshot: str | None, definition: str) -> Prepared | None:
+def _kept(work: Path, name: str, snapshot: str | None, definition: str) -> PreparedDataset | None:
     """The complete work file of an earlier reading of exactly this snapshot and definition, or None."""
     file = WorkFile.reopen(work, name)
     if file is None:
@@ -233,4 +233,4 @@ def _kept(work: Path, name: str, snapshot: str | None, definition: str) -> Prepa
     ):
         file.close(remove=True)
         return None
-    return Prepared(file, QualityReport.from_json(recorded), keep=True)
+    return PreparedDataset(file, QualityReport.from_json(recorded), keep=True)

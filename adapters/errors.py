@@ -31,7 +31,7 @@ class AdapterError(Exception):
     code: str = "adapter_error"
 
 
-class ValueRefused(AdapterError):
+class ValueRefusedError(AdapterError):
     """One value cannot be used; the instance's ``code`` says why, its text never repeats the value."""
 
     def __init__(self, code: str) -> None:
@@ -39,31 +39,31 @@ class ValueRefused(AdapterError):
         self.code = code
 
 
-class IdentifierError(ValueRefused):
+class IdentifierError(ValueRefusedError):
     """Not a resident ID or a social credit code."""
 
     code = "identifier"
 
 
-class PersonNameError(ValueRefused):
+class PersonNameError(ValueRefusedError):
     """Not a name of a person."""
 
     code = "name"
 
 
-class AmountError(ValueRefused):
+class AmountError(ValueRefusedError):
     """Not an exact number of fen within ±10^12."""
 
     code = "amount"
 
 
-class DateError(ValueRefused):
+class DateError(ValueRefusedError):
     """Not a calendar date in a known shape."""
 
     code = "date"
 
 
-class RowError(ValueRefused):
+class RowError(ValueRefusedError):
     """A row that has the wrong number of cells, or no key."""
 
     code = "row_shape"

@@ -13,7 +13,7 @@ from typing import cast
 
 from adapters.amounts import Unit, fen
 from adapters.columns import position
-from adapters.errors import RowError, ValueRefused
+from adapters.errors import RowError, ValueRefusedError
 from adapters.identifiers import identifier_text, resident_id
 from adapters.report import Fingerprint, QualityReport, Refusals
 from adapters.sources import Source
@@ -91,7 +91,7 @@ class Loader:
                 fingerprint.add(values)
             try:
                 self._take(values)
-            except ValueRefused as refusal:
+            except ValueRefusedError as refusal:
                 self._refuse(refusal.code, number)
         if self._progress is not None:
             self._progress(self._read)
@@ -113,7 +113,7 @@ class Loader:
             amount = fen(values[mapping.amount], mapping.unit)
             mark = _mark(values) if not mapping.row_key else self._key(values)
             fresh = not mapping.row_key or self._claim(mark, identifier, amount)
-        except ValueRefused:
+        except ValueRefusedError:
             self._work.mark_partial(identifier)
             raise
         self._accepted += 1

@@ -26,7 +26,7 @@ from typing import Protocol
 
 from adapters.errors import SourceChangedError, SourceMissingError, SourceUriError
 
-Row = tuple[int, Sequence[object] | None]
+SourceRow = tuple[int, Sequence[object] | None]
 """(row number, raw values in the order of ``columns``); None where the row does not fit the header.
 
 In a table file the header is row 1, as a spreadsheet shows it; in a database rows are counted from 1 as
@@ -45,7 +45,7 @@ class Source(Protocol):
     filtered: int
     """Rows the condition left out, right once ``rows`` has ended."""
 
-    def rows(self, where: str | None) -> Iterator[Row]:
+    def rows(self, where: str | None) -> Iterator[SourceRow]:
         """Stream the rows that meet the SQL condition ``where``; blank rows are passed over.
 
         Raises:

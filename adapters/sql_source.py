@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 from adapters.columns import column_names
 from adapters.conditions import condition_fault, counted, single_select, wrapped
 from adapters.errors import ConditionError, SourceMissingError, SourceReadError, SourceUriError
-from adapters.sources import Row, SourceUri
+from adapters.sources import SourceRow, SourceUri
 
 _OWN = ("table", "query")
 _REPEATABLE = ("postgresql", "mysql", "mariadb")
@@ -50,7 +50,7 @@ class SqlSource:
             self.close()
             raise
 
-    def rows(self, where: str | None) -> Iterator[Row]:
+    def rows(self, where: str | None) -> Iterator[SourceRow]:
         """Stream the rows; see ``Source.rows``. Row numbers count from 1 as the server returns them."""
         selection = wrapped(self._inner, where)
         self._describe(selection)

@@ -15,7 +15,7 @@ from pathlib import Path
 from adapters.columns import column_names, listed
 from adapters.conditions import condition_fault, counted, for_sqlite, quoted_name, single_select, wrapped
 from adapters.errors import ConditionError, SourceMissingError, SourceReadError, SourceUriError
-from adapters.sources import FileSnapshot, Row, SourceUri
+from adapters.sources import FileSnapshot, SourceRow, SourceUri
 
 _ALLOWED = frozenset(
     {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
@@ -49,7 +49,7 @@ class SqliteSource:
             self.close()
             raise
 
-    def rows(self, where: str | None) -> Iterator[Row]:
+    def rows(self, where: str | None) -> Iterator[SourceRow]:
         """Stream the rows; see ``Source.rows``. Row numbers count from 1 in the order SQLite returns them."""
         condition = None if where is None else for_sqlite(where, self._exact, subselects=True)
         selection = wrapped(self._inner, condition)

@@ -21,7 +21,7 @@ from openpyxl.workbook import Workbook
 from adapters.columns import column_name, column_names
 from adapters.conditions import RowFilter
 from adapters.errors import SourceMissingError, SourceReadError
-from adapters.sources import FileSnapshot, Row, SourceUri
+from adapters.sources import FileSnapshot, SourceRow, SourceUri
 
 _BROKEN = (zipfile.BadZipFile, InvalidFileException, ParseError, KeyError, ValueError, OSError, EOFError)
 
@@ -59,7 +59,7 @@ class XlsxSource:
             self.close()
             raise SourceReadError("the sheet has no header: its first row must name the columns")
 
-    def rows(self, where: str | None) -> Iterator[Row]:
+    def rows(self, where: str | None) -> Iterator[SourceRow]:
         """Stream the data rows; see ``Source.rows``."""
         if where is None:
             yield from self._rows()
@@ -80,7 +80,7 @@ class XlsxSource:
         """Close the workbook's archive."""
         self._workbook.close()
 
-    def _rows(self) -> Iterator[Row]:
+    def _rows(self) -> Iterator[SourceRow]:
         width = len(self.columns)
         records = self._records()
         next(records)

@@ -23,7 +23,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
-from keys.errors import CertificateExpired, CertificateMalformed, WrongIssuer, WrongName
+from keys.errors import (
+    TlsCertificateExpiredError,
+    TlsCertificateMalformedError,
+    WrongIssuerError,
+    WrongNameError,
+)
 
 ZONE = ".hedui"
 _MEMBER = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -38,7 +43,7 @@ def server_name(member: str) -> str:
         WrongName: the member id is no DNS label (1 to 63 of a-z 0-9 -, no hyphen at either end).
     """
     if _MEMBER.fullmatch(member) is None:
-        raise WrongName(
+        raise WrongNameError(
             "a member id is 1 to 63 of a-z 0-9 and -, without a hyphen at either end: choose another"
         )
     return member + ZONE
@@ -84,7 +89,7 @@ def issued_by(leaf_pem: bytes, ca_der: bytes, *, member: str, at: datetime) -> N
     authority, leaf = load_der(ca_der), load_pem(leaf_pem)
     _expect_authority(authority, member)
     if not _signed_by(leaf, authority):
-        raise WrongIssuer(
+        raise WrongIssuerError(
             "the certificate was not issued by this member's authority: update the ledger, or its owner "
             "must issue it again"
         )
@@ -92,7 +97,9 @@ def issued_by(leaf_pem: bytes, ca_der: bytes, *, member: str, at: datetime) -> N
     check_validity(leaf, at)
     _check_leaf(leaf, authority, at)
     if _zone_names(leaf) != [server_name(member)]:
-        raise WrongName("the certificate's .hedui name is not this member's: its owner must issue it again")
+        raise WrongNameError(
+            "the certificate's .hedui name is not this member's: its owner must issue it again"
+        )
 
 
 def peer_member(leaf_pem: bytes, authorities: Mapping[str, bytes], *, at: datetime) -> str:
@@ -111,7 +118,7 @@ def peer_member(leaf_pem: bytes, authorities: Mapping[str, bytes], *, at: dateti
     member = names[0].removesuffix(ZONE) if len(names) == 1 else ""
     ca_der = authorities.get(member)
     if ca_der is None:
-        raise WrongName(
+        raise WrongNameError(
             "the certificate names no present member: its owner must be admitted, or issue it again"
         )
     issued_by(leaf_pem, ca_der, member=member, at=at)
@@ -158,11 +165,11 @@ def check_validity(certificate: x509.Certificate, at: datetime) -> None:
         CertificateExpired: it does not.
     """
     if at < certificate.not_valid_before_utc:
-        raise CertificateExpired(
+        raise TlsCertificateExpiredError(
             "the certificate is not valid yet: set the clock of this machine or of its issuer"
         )
     if at > certificate.not_valid_after_utc:
-        raise CertificateExpired("the certificate has expired: its owner must issue a new one")
+        raise TlsCertificateExpiredError("the certificate has expired: its owner must issue a new one")
 
 
 def load_pem(pem: bytes) -> x509.Certificate:
@@ -174,7 +181,7 @@ def load_pem(pem: bytes) -> x509.Certificate:
     try:
         certificate = x509.load_pem_x509_certificate(pem)
     except (ValueError, x509.InvalidVersion):
-        raise CertificateMalformed("not a PEM certificate: ask its owner for it again") from None
+        raise TlsCertificateMalformedError("not a PEM certificate: ask its owner for it again") from None
     return _whole(certificate)
 
 
@@ -187,7 +194,7 @@ def load_der(der: bytes) -> x509.Certificate:
     try:
         certificate = x509.load_der_x509_certificate(der)
     except (ValueError, x509.InvalidVersion):
-        raise CertificateMalformed("not a DER certificate: ask its owner for it again") from None
+        raise TlsCertificateMalformedError("not a DER certificate: ask its owner for it again") from None
     return _whole(certificate)
 
 
@@ -205,16 +212,20 @@ def _whole(certificate: x509.Certificate) -> x509.Certificate:
             certificate.signature_algorithm_parameters,
         )
     except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
-        raise CertificateMalformed("the certificate is malformed: its owner must issue it again") from None
+        raise TlsCertificateMalformedError(
+            "the certificate is malformed: its owner must issue it again"
+        ) from None
     whole_bits = certificate.public_bytes(Encoding.DER).endswith(b"\x00" + certificate.signature)
     if None in parts or certificate.serial_number <= 0 or not whole_bits:
-        raise CertificateMalformed("the certificate is not strict DER: its owner must issue it again")
+        raise TlsCertificateMalformedError("the certificate is not strict DER: its owner must issue it again")
     return certificate
 
 
 def _expect_authority(certificate: x509.Certificate, member: str) -> None:
     if read_authority(certificate) != member:
-        raise WrongName("the authority was made for another member: publish the one made for this member")
+        raise WrongNameError(
+            "the authority was made for another member: publish the one made for this member"
+        )
 
 
 def _check_leaf(leaf: x509.Certificate, authority: x509.Certificate, at: datetime) -> None:
@@ -232,7 +243,7 @@ def _check_leaf(leaf: x509.Certificate, authority: x509.Certificate, at: datetim
     try:
         policy.build_client_verifier().verify(leaf, [])
     except VerificationError as error:
-        raise CertificateMalformed(
+        raise TlsCertificateMalformedError(
             f"the certificate does not validate ({error}): its owner must issue it again"
         ) from None
 
@@ -240,7 +251,7 @@ def _check_leaf(leaf: x509.Certificate, authority: x509.Certificate, at: datetim
 def _raise_first(what: str, problems: Mapping[str, bool]) -> None:
     for problem, found in problems.items():
         if found:
-            raise CertificateMalformed(
+            raise TlsCertificateMalformedError(
                 f"{what} is outside the profile, {problem}: its owner must issue it again"
             )
 
@@ -267,7 +278,7 @@ def _extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extens
     try:
         return certificate.extensions.get_extension_for_class(kind).value
     except x509.ExtensionNotFound:
-        raise CertificateMalformed(
+        raise TlsCertificateMalformedError(
             f"the certificate lacks {kind.__name__}: its owner must issue it again"
         ) from None
 

@@ -33,37 +33,37 @@ class KeysError(Exception):
     code = "keys_error"
 
 
-class UnknownAlgorithm(KeysError):
+class UnknownAlgorithmError(KeysError):
     """An algorithm name that is not in ``keys.signing.ALGORITHMS``."""
 
     code = "unknown_algorithm"
 
 
-class MalformedKey(KeysError):
+class MalformedKeyError(KeysError):
     """Bytes of the wrong length, or a public key no honest holder could have."""
 
     code = "malformed_key"
 
 
-class BadSignature(KeysError):
+class BadSignatureError(KeysError):
     """A signature that does not verify under this key and message."""
 
     code = "bad_signature"
 
 
-class CannotOpen(KeysError):
+class CannotOpenError(KeysError):
     """A sealed message that does not open: wrong key, wrong context, or changed bytes."""
 
     code = "cannot_open"
 
 
-class HeadDamaged(KeysError):
+class SealedHeaderDamagedError(KeysError):
     """A head that wraps a key under a passphrase is not what this program writes."""
 
     code = "head_damaged"
 
 
-class SealedFileDamaged(KeysError):
+class SealedFileDamagedError(KeysError):
     """A file sealed under a passphrase was cut short, continued, changed, or is no such file."""
 
     code = "sealed_file_damaged"
@@ -75,65 +75,65 @@ class VaultError(KeysError):
     code = "vault"
 
 
-class WrongPassphrase(VaultError):
+class WrongPassphraseError(VaultError):
     """The passphrase does not open the vault (or the head of the vault was changed: the two look alike)."""
 
     code = "wrong_passphrase"
 
 
-class WrongFilePassphrase(WrongPassphrase):
+class WrongFilePassphraseError(WrongPassphraseError):
     """The passphrase does not open the sealed file (or its head was changed)."""
 
 
-class VaultDamaged(VaultError):
+class VaultDamagedError(VaultError):
     """A file of the vault is missing, cut short, changed, or was moved to another name."""
 
     code = "vault_damaged"
 
 
-class SecretMissing(VaultError):
+class SecretMissingError(VaultError):
     """There is no secret of that name."""
 
     code = "secret_missing"
 
 
-class SecretExists(VaultError):
+class SecretExistsError(VaultError):
     """There is a secret of that name already, and the caller asked not to replace it."""
 
     code = "secret_exists"
 
 
-class BadSecretName(VaultError):
+class BadSecretNameError(VaultError):
     """A secret's name has letters or a length that cannot be a file name everywhere."""
 
     code = "bad_secret_name"
 
 
-class CertificateError(KeysError):
+class TlsCertificateError(KeysError):
     """Root of what can be wrong with a certificate."""
 
     code = "certificate"
 
 
-class CertificateMalformed(CertificateError):
+class TlsCertificateMalformedError(TlsCertificateError):
     """Not a certificate, or one outside the profile written in ``keys.tls``."""
 
     code = "certificate_malformed"
 
 
-class CertificateExpired(CertificateError):
+class TlsCertificateExpiredError(TlsCertificateError):
     """The time asked about lies outside the validity of the certificate or of its authority."""
 
     code = "certificate_expired"
 
 
-class WrongIssuer(CertificateError):
+class WrongIssuerError(TlsCertificateError):
     """The certificate was not issued by the authority of the member it is shown for."""
 
     code = "wrong_issuer"
 
 
-class WrongName(CertificateError):
+class WrongNameError(TlsCertificateError):
     """The names in a certificate are not those of the member, or a name cannot be in one."""
 
     code = "wrong_name"

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from keys.errors import BadSignature, CertificateMalformed, MalformedKey
+from keys.errors import BadSignatureError, MalformedKeyError, TlsCertificateMalformedError
 
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """n, the order of P-256 (SEC 2, secp256r1)."""
@@ -44,7 +44,7 @@ class MspKey:
         except (ValueError, TypeError, UnsupportedAlgorithm):
             key = None
         if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-            raise MalformedKey(
+            raise MalformedKeyError(
                 "the client key is no ECDSA P-256 key in PEM without a passphrase: take the file in the "
                 "identity's keystore folder, as the organisation's authority issued it"
             )
@@ -62,7 +62,9 @@ class MspKey:
             CertificateMalformed: it is no certificate, or one of another key.
         """
         if _public(pem).public_numbers() != self._key.public_key().public_numbers():
-            raise CertificateMalformed("the client certificate is that of another key: use the pair together")
+            raise TlsCertificateMalformedError(
+                "the client certificate is that of another key: use the pair together"
+            )
 
     def __repr__(self) -> str:
         return "MspKey()"
@@ -82,7 +84,7 @@ def verify(certificate: bytes, message: bytes, signature: bytes) -> None:
     except (InvalidSignature, ValueError):
         low = False
     if not low:
-        raise BadSignature(
+        raise BadSignatureError(
             "the signature of the Fabric identity does not verify: sign with its own key, low s"
         )
 
@@ -93,7 +95,7 @@ def _public(pem: bytes) -> ec.EllipticCurvePublicKey:
     except (ValueError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise CertificateMalformed(
+        raise TlsCertificateMalformedError(
             "the client certificate is no X.509 certificate of an ECDSA P-256 key in PEM: take the file in "
             "the identity's signcerts folder"
         )

@@ -24,7 +24,12 @@ from typing import BinaryIO
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from keys.errors import HeadDamaged, SealedFileDamaged, WrongFilePassphrase, WrongPassphrase
+from keys.errors import (
+    SealedFileDamagedError,
+    SealedHeaderDamagedError,
+    WrongFilePassphraseError,
+    WrongPassphraseError,
+)
 from keys.wrapping import KEY_BYTES, MAX_HEAD_BYTES, STANDARD, TAG_BYTES, ScryptProfile, unwrap, wrap
 
 FORMAT = "hedui/sealed-file/v1"
@@ -97,10 +102,10 @@ class SealedReader(io.RawIOBase):
         self._head = file.readline(MAX_HEAD_BYTES + 1)
         try:
             key = unwrap(FORMAT, self._head, passphrase)
-        except HeadDamaged as error:
-            raise SealedFileDamaged(f"no sealed file of this version, or {DAMAGED}") from error
-        except WrongPassphrase as error:
-            raise WrongFilePassphrase(str(error)) from error
+        except SealedHeaderDamagedError as error:
+            raise SealedFileDamagedError(f"no sealed file of this version, or {DAMAGED}") from error
+        except WrongPassphraseError as error:
+            raise WrongFilePassphraseError(str(error)) from error
         self._cipher = AESGCM(key)
         self._index = 0
         self._ahead = self._sealed()
@@ -131,9 +136,9 @@ class SealedReader(io.RawIOBase):
         try:
             plain = self._cipher.decrypt(_nonce(self._index, final=final), sealed, self._head)
         except InvalidTag:
-            raise SealedFileDamaged(DAMAGED) from None
+            raise SealedFileDamagedError(DAMAGED) from None
         if not plain and self._index:
-            raise SealedFileDamaged(DAMAGED)
+            raise SealedFileDamagedError(DAMAGED)
         self._plain, self._at, self._ended = plain, 0, final
         self._index += 1
 

@@ -17,7 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
-from keys.errors import CannotOpen, MalformedKey
+from keys.errors import CannotOpenError, MalformedKeyError
 
 X25519 = "x25519"
 """Name of the algorithm beside a member's key of use "seal"."""
@@ -53,13 +53,13 @@ def seal(public: bytes, plaintext: bytes, *, info: bytes, aad: bytes = b"") -> b
         MalformedKey: the key has the wrong length or small order.
     """
     if len(public) != KEY_BYTES:
-        raise MalformedKey(
+        raise MalformedKeyError(
             f"a sealing key has {KEY_BYTES} bytes, got {len(public)}: copy it again from its owner"
         )
     try:
         return _suite().encrypt(plaintext, X25519PublicKey.from_public_bytes(public), _context(info, aad))
     except ValueError:
-        raise MalformedKey("a sealing key has small order: its owner must publish a new one") from None
+        raise MalformedKeyError("a sealing key has small order: its owner must publish a new one") from None
 
 
 class SealingKey:
@@ -85,7 +85,7 @@ class SealingKey:
             MalformedKey: not 32 bytes.
         """
         if len(private) != KEY_BYTES:
-            raise MalformedKey(
+            raise MalformedKeyError(
                 f"a private sealing key has {KEY_BYTES} bytes, got {len(private)}: restore it from its backup"
             )
         return cls(X25519PrivateKey.from_private_bytes(private))
@@ -109,7 +109,7 @@ class SealingKey:
         try:
             return _suite().decrypt(sealed, self._key, _context(info, aad))
         except (InvalidTag, ValueError):
-            raise CannotOpen(
+            raise CannotOpenError(
                 "a sealed message does not open: it is for another key or purpose, or was changed; "
                 "ask the sender to seal it again to the current key"
             ) from None

@@ -25,7 +25,7 @@ from typing import Protocol
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from keys.errors import BadSignature, MalformedKey, UnknownAlgorithm
+from keys.errors import BadSignatureError, MalformedKeyError, UnknownAlgorithmError
 
 ED25519 = "ed25519"
 KEY_ID_BYTES = 16
@@ -84,7 +84,7 @@ class Ed25519:
         """Refuse y >= p and points of small order (rule 3)."""
         y = int.from_bytes(raw, "little") & ((1 << 255) - 1)
         if y >= _P or y in _SMALL_ORDER_Y:
-            raise MalformedKey(
+            raise MalformedKeyError(
                 "an ed25519 public key is not canonical or has small order: generate a new key"
             )
 
@@ -114,7 +114,7 @@ def algorithm(alg: str) -> Algorithm:
     found = ALGORITHMS.get(alg)
     if found is None:
         known = ", ".join(sorted(ALGORITHMS))
-        raise UnknownAlgorithm(f"algorithm {alg!r} is not known here (known: {known}): update this node")
+        raise UnknownAlgorithmError(f"algorithm {alg!r} is not known here (known: {known}): update this node")
     return found
 
 
@@ -137,7 +137,7 @@ class PublicKey:
     def __post_init__(self) -> None:
         kind = algorithm(self.alg)
         if len(self.raw) != kind.public_bytes:
-            raise MalformedKey(
+            raise MalformedKeyError(
                 f"a public key of {self.alg} has {kind.public_bytes} bytes, got {len(self.raw)}: "
                 "copy the key again from its owner"
             )
@@ -156,14 +156,14 @@ class PublicKey:
         """
         kind = algorithm(self.alg)
         if len(signature) != kind.signature_bytes:
-            raise BadSignature(
+            raise BadSignatureError(
                 f"a signature of {self.alg} has {kind.signature_bytes} bytes, got {len(signature)}: "
                 "ask the signer for it again"
             )
         try:
             kind.verify(self.raw, message, signature)
         except InvalidSignature:
-            raise BadSignature(
+            raise BadSignatureError(
                 f"the signature does not verify under key {self.id}: it changed, or another key signed"
             ) from None
 
@@ -185,7 +185,7 @@ class SigningKey:
         """
         kind = algorithm(alg)
         if len(seed) != kind.seed_bytes:
-            raise MalformedKey(
+            raise MalformedKeyError(
                 f"a seed of {alg} has {kind.seed_bytes} bytes, got {len(seed)}: restore it from its backup"
             )
         self._seed = bytes(seed)

@@ -55,7 +55,7 @@ from keys.certificates import (
     read_authority,
     server_name,
 )
-from keys.errors import MalformedKey, WrongName
+from keys.errors import MalformedKeyError, WrongNameError
 
 __all__ = [
     "AUTHORITY_DAYS",
@@ -135,11 +135,11 @@ class Authority:
         try:
             key = load_pem_private_key(pem, None)
         except (ValueError, TypeError):
-            raise MalformedKey("no private key of an authority: restore it from its backup") from None
+            raise MalformedKeyError("no private key of an authority: restore it from its backup") from None
         certificate = load_pem(pem)
         member = read_authority(certificate)
         if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
-            raise MalformedKey(
+            raise MalformedKeyError(
                 "the private key is not that of the authority's certificate: restore both together"
             )
         return cls(member, certificate, key)
@@ -186,7 +186,7 @@ class Authority:
         start = _moment(now)
         check_validity(self._certificate, start)
         if not (1 <= len(common_name) <= MAX_COMMON_NAME and common_name.isprintable()):
-            raise WrongName("a common name has 1 to 64 printable characters: choose another")
+            raise WrongNameError("a common name has 1 to 64 printable characters: choose another")
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name(
             [
@@ -256,7 +256,7 @@ def _names(member: str, hosts: Sequence[str]) -> list[x509.GeneralName]:
         except ValueError:
             pass
         if _HOST.fullmatch(host) is None or host.endswith(ZONE):
-            raise WrongName(
+            raise WrongNameError(
                 f"a host is an IP address or a lower-case DNS name, no wildcard, not under {ZONE}: correct it"
             )
         names.append(x509.DNSName(host))

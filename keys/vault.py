@@ -40,12 +40,12 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from keys.errors import (
-    BadSecretName,
-    HeadDamaged,
-    SecretExists,
-    SecretMissing,
-    VaultDamaged,
-    WrongPassphrase,
+    BadSecretNameError,
+    SealedHeaderDamagedError,
+    SecretExistsError,
+    SecretMissingError,
+    VaultDamagedError,
+    WrongPassphraseError,
 )
 from keys.wrapping import FAST_TEST, KEY_BYTES, MAX_HEAD_BYTES, STANDARD, ScryptProfile, unwrap, wrap
 
@@ -80,7 +80,7 @@ class Vault:
             VaultDamaged: the head is unreadable, or missing while secrets are there.
         """
         if not passphrase:
-            raise WrongPassphrase("the passphrase is empty: give the one this vault was created with")
+            raise WrongPassphraseError("the passphrase is empty: give the one this vault was created with")
         self._folder = folder
         self._lock = threading.Lock()
         if not folder.is_dir():
@@ -100,7 +100,7 @@ class Vault:
         data = MAGIC + nonce + AESGCM(self._data_key).encrypt(nonce, secret, MAGIC + name.encode("ascii"))
         with self._writing():
             if not replace and path.exists():
-                raise SecretExists(f"secret {name!r} exists: delete it first, or choose another name")
+                raise SecretExistsError(f"secret {name!r} exists: delete it first, or choose another name")
             self._write(path, data)
 
     def get(self, name: str) -> bytes:
@@ -114,17 +114,17 @@ class Vault:
         try:
             data = self._path(name).read_bytes()
         except FileNotFoundError:
-            raise SecretMissing(
+            raise SecretMissingError(
                 f"there is no secret {name!r}: create it, or restore it from a backup"
             ) from None
         start = len(MAGIC) + NONCE_BYTES
         if len(data) < start + TAG_BYTES or not data.startswith(MAGIC):
-            raise VaultDamaged(f"the file of secret {name!r} is damaged: restore it from a backup")
+            raise VaultDamagedError(f"the file of secret {name!r} is damaged: restore it from a backup")
         nonce = data[len(MAGIC) : start]
         try:
             return AESGCM(self._data_key).decrypt(nonce, data[start:], MAGIC + name.encode("ascii"))
         except InvalidTag:
-            raise VaultDamaged(
+            raise VaultDamagedError(
                 f"the file of secret {name!r} was changed or is another's: restore it from a backup"
             ) from None
 
@@ -141,7 +141,7 @@ class Vault:
             try:
                 path.unlink()
             except FileNotFoundError:
-                raise SecretMissing(f"there is no secret {name!r}: nothing was deleted") from None
+                raise SecretMissingError(f"there is no secret {name!r}: nothing was deleted") from None
             _sync(self._folder)
 
     def names(self) -> list[str]:
@@ -156,7 +156,7 @@ class Vault:
             WrongPassphrase: the new passphrase is empty.
         """
         if not passphrase:
-            raise WrongPassphrase("the new passphrase is empty: choose one")
+            raise WrongPassphraseError("the new passphrase is empty: choose one")
         with self._writing():
             self._write(self._folder / HEAD, wrap(FORMAT, passphrase, profile, self._data_key))
 
@@ -168,23 +168,27 @@ class Vault:
         with self._writing():
             if not path.exists():
                 if self.names():
-                    raise VaultDamaged(f"{HEAD} is missing while secrets are there: restore it from a backup")
+                    raise VaultDamagedError(
+                        f"{HEAD} is missing while secrets are there: restore it from a backup"
+                    )
                 self._write(path, wrap(FORMAT, passphrase, profile, secrets.token_bytes(KEY_BYTES)))
         with path.open("rb") as file:
             data = file.read(MAX_HEAD_BYTES + 1)
         try:
             return unwrap(FORMAT, data, passphrase)
-        except HeadDamaged:
-            raise VaultDamaged(f"{HEAD} is damaged or of another version: restore it from a backup") from None
-        except WrongPassphrase:
-            raise WrongPassphrase(
+        except SealedHeaderDamagedError:
+            raise VaultDamagedError(
+                f"{HEAD} is damaged or of another version: restore it from a backup"
+            ) from None
+        except WrongPassphraseError:
+            raise WrongPassphraseError(
                 "the passphrase does not open this vault: give the one it was created with; "
                 f"if you are sure of it, {HEAD} was changed: restore it from a backup"
             ) from None
 
     def _path(self, name: str) -> Path:
         if NAME.fullmatch(name) is None:
-            raise BadSecretName(
+            raise BadSecretNameError(
                 "a secret's name is 1 to 100 of a-z 0-9 . _ - and begins with a letter or digit"
             )
         return self._folder / (name + SUFFIX)

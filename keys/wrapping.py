@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from keys.errors import HeadDamaged, WrongPassphrase
+from keys.errors import SealedHeaderDamagedError, WrongPassphraseError
 
 NONCE_BYTES = 12
 TAG_BYTES = 16
@@ -78,7 +78,9 @@ def unwrap(kind: str, data: bytes, passphrase: bytes) -> bytes:
             wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], _dump(_bound(kind, profile, salt))
         )
     except InvalidTag:
-        raise WrongPassphrase("the passphrase does not open this: give the one it was made with") from None
+        raise WrongPassphraseError(
+            "the passphrase does not open this: give the one it was made with"
+        ) from None
 
 
 def _wrapping_key(passphrase: bytes, salt: bytes, profile: ScryptProfile) -> bytes:
@@ -95,7 +97,7 @@ def _dump(head: dict[str, str | int]) -> bytes:
 
 def _parse(kind: str, data: bytes) -> tuple[ScryptProfile, bytes, bytes]:
     """Profile, salt and wrapped key of a head; the head must be what ``wrap`` writes."""
-    damaged = HeadDamaged("the head is damaged or of another version: take an undamaged copy")
+    damaged = SealedHeaderDamagedError("the head is damaged or of another version: take an undamaged copy")
     try:
         head = json.loads(data)
         profile = ScryptProfile(int(head["n"]), int(head["r"]), int(head["p"]))

@@ -5,7 +5,8 @@
     read(begin, end)            ordered leaves, final ones only
     head()                      the last cosigned checkpoint
 
-``embedded:…`` is a sequencer on SQL (``ledger.embedded``), in this process or behind a node's address;
+``embedded:…`` is a sequencer on SQL (``ledger.sequencer.sequencer``), in this process or behind a node's
+address;
 ``fabric:…`` a Fabric channel. Receipts, checkpoints, contract and replay are the same on all of them;
 whoever composes a node hands ``open_backend`` one opener a scheme, so an engine that is not installed is
 one that is not listed.
@@ -16,10 +17,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
-from ledger.embedded import Sequencer
 from ledger.errors import LogError
-from ledger.policy import Policy, VerifiedCheckpoint
-from ledger.proof import Receipt
+from ledger.formats.policy import Policy, VerifiedCheckpoint
+from ledger.formats.receipt import Receipt
+from ledger.sequencer.sequencer import Sequencer
 
 
 class Backend(Protocol):

@@ -95,7 +95,7 @@ class TileError(LedgerError):
     code = "tile"
 
 
-class Missing(TileError):
+class TileMissingError(TileError):
     """A file of a public log that is not there, or not any more."""
 
     code = "missing"
@@ -113,7 +113,7 @@ class EntryError(LedgerError):
     code = "entry"
 
 
-class Refused(LedgerError):
+class EntryRefusedError(LedgerError):
     """The contract refuses an entry.
 
     Attributes:
@@ -129,7 +129,7 @@ class Refused(LedgerError):
         self.remedy = remedy
 
 
-class RefusedElsewhere(Refused):
+class EntryRefusedElsewhereError(EntryRefusedError):
     """Another organisation's peer refuses what the own peer accepts: it may only be behind by a block."""
 
 
@@ -184,37 +184,37 @@ class ForkError(LogError):
         self.notes = notes
 
 
-class Rollback(LogError):
+class RollbackError(LogError):
     """A source offers an older checkpoint of the same history than one that was seen before."""
 
     code = "rollback"
 
 
-class NoMirror(LogError):
+class MirrorMissingError(LogError):
     """A folder that is to become a mirror, and holds something else."""
 
     code = "no_mirror"
 
 
-class Quarantined(LogError):
+class QuarantineError(LogError):
     """The log may not sign until an operator has recovered it from a mirror."""
 
     code = "quarantined"
 
 
-class Unavailable(LogError):
+class LogUnavailableError(LogError):
     """The log cannot answer now, for want of witnesses, a start gate or a clean stop; ask again later."""
 
     code = "unavailable"
 
 
-class Raced(LogError):
+class TransactionConflictError(LogError):
     """A transaction read what another one changed before its commit: it changed nothing, endorse anew."""
 
     code = "raced"
 
 
-class OutcomeUnknown(Unavailable):
+class OutcomeUnknownError(LogUnavailableError):
     """A transaction was handed on and its outcome is not known: ask about it again, never take it as failed.
 
     Attributes:

@@ -30,12 +30,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from ledger.checkpoint import Checkpoint, verify_signed
-from ledger.cosignature import Cosigner, cosigned_at
 from ledger.errors import MerkleError, NoteError, WitnessError
+from ledger.fault_points import Observe, Point, unobserved
+from ledger.formats.checkpoint import Checkpoint, Cosigner, cosigned_at, verify_signed
+from ledger.formats.note import MAX_NOTE_BYTES, Note, VerifierKey, base64_text, decimal, unbase64
 from ledger.merkle import EMPTY_ROOT, HASH_BYTES, MAX_PATH, verify_consistency
-from ledger.note import MAX_NOTE_BYTES, Note, VerifierKey, base64_text, decimal, unbase64
-from ledger.points import Observe, Point, unobserved
 
 TEXT = "text/plain; charset=utf-8"
 SIZE_TYPE = "text/x.tlog.size"

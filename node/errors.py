@@ -17,8 +17,16 @@ module does not import gRPC, whose environment must be set before its first impo
 from __future__ import annotations
 
 from adapters.errors import AdapterError
-from keys.errors import KeysError, SealedFileDamaged, WrongFilePassphrase
-from ledger.errors import ForkError, LedgerError, LogError, NoMirror, QuorumError, Refused, Rollback
+from keys.errors import KeysError, SealedFileDamagedError, WrongFilePassphraseError
+from ledger.errors import (
+    EntryRefusedError,
+    ForkError,
+    LedgerError,
+    LogError,
+    MirrorMissingError,
+    QuorumError,
+    RollbackError,
+)
 from protocols.errors import ProtocolError
 
 EXIT_OK, EXIT_INVALID, EXIT_USAGE, EXIT_UNAVAILABLE = 0, 1, 2, 3
@@ -44,13 +52,13 @@ class ConfigurationError(NodeError):
     code = "configuration"
 
 
-class ServiceUnavailable(NodeError):
+class ServiceUnavailableError(NodeError):
     """A node, the ledger or a quorum of witnesses is out of reach."""
 
     code = "unavailable"
 
 
-class Refusal(NodeError):
+class RefusalError(NodeError):
     """A role refuses a request.
 
     Attributes:
@@ -90,23 +98,23 @@ class BackupError(StoreError):
 _STATUS: tuple[tuple[type[Exception], str, int], ...] = (
     (UsageError, "INVALID_ARGUMENT", EXIT_USAGE),
     (ConfigurationError, "FAILED_PRECONDITION", EXIT_USAGE),
-    (ServiceUnavailable, "UNAVAILABLE", EXIT_UNAVAILABLE),
-    (Refusal, "PERMISSION_DENIED", EXIT_INVALID),
+    (ServiceUnavailableError, "UNAVAILABLE", EXIT_UNAVAILABLE),
+    (RefusalError, "PERMISSION_DENIED", EXIT_INVALID),
     (ReportError, "INVALID_ARGUMENT", EXIT_INVALID),
     (BackupError, "INTERNAL", EXIT_INVALID),
     (StoreError, "INTERNAL", EXIT_UNAVAILABLE),
     (NodeError, "INTERNAL", EXIT_INVALID),
-    (Refused, "FAILED_PRECONDITION", EXIT_INVALID),
+    (EntryRefusedError, "FAILED_PRECONDITION", EXIT_INVALID),
     (QuorumError, "UNAVAILABLE", EXIT_UNAVAILABLE),
     (ForkError, "UNAVAILABLE", EXIT_INVALID),
-    (Rollback, "UNAVAILABLE", EXIT_INVALID),
-    (NoMirror, "FAILED_PRECONDITION", EXIT_USAGE),
+    (RollbackError, "UNAVAILABLE", EXIT_INVALID),
+    (MirrorMissingError, "FAILED_PRECONDITION", EXIT_USAGE),
     (LogError, "UNAVAILABLE", EXIT_UNAVAILABLE),
     (LedgerError, "INVALID_ARGUMENT", EXIT_INVALID),
     (ProtocolError, "INVALID_ARGUMENT", EXIT_INVALID),
     (AdapterError, "INVALID_ARGUMENT", EXIT_INVALID),
-    (SealedFileDamaged, "FAILED_PRECONDITION", EXIT_INVALID),
-    (WrongFilePassphrase, "FAILED_PRECONDITION", EXIT_INVALID),
+    (SealedFileDamagedError, "FAILED_PRECONDITION", EXIT_INVALID),
+    (WrongFilePassphraseError, "FAILED_PRECONDITION", EXIT_INVALID),
     (KeysError, "FAILED_PRECONDITION", EXIT_USAGE),
 )
 

@@ -5,7 +5,7 @@
     HOME/card.json                               the member's public card
     HOME/keys/                                   secrets, encrypted at rest
     HOME/node.db                                 the member's database (embedded default)
-    HOME/store.json                              that there has been a database (``node.lost``)
+    HOME/store.json                              that there has been a database (``node.store.opening``)
     HOME/publications/<dataset>/<publication>/   own and downloaded published sets
     HOME/ledger/                                 sequencer: the public log
     HOME/openings/<case>.json                    office: what opens a report, for the person and a court
@@ -87,7 +87,8 @@ class Home:
         """Let nobody else read what this process writes here, nor what earlier ones have written.
 
         The registrar's database names people in clear. The public log's files say for themselves who may read
-        them (``ledger.public``), and the home itself can be passed through on the way to them.
+        them (``ledger.sequencer.public_folder``), and the home itself can be passed through on the way to
+        them.
         """
         os.umask(PRIVATE)
         for path in (*self.root.glob("*.db*"), *(self.root / name for name in PRIVATE_FOLDERS)):

@@ -9,22 +9,27 @@
 A placeholder is ``{name}``; both languages of an id have the same ones. Reading is strict: a doubled or
 unknown id, a missing language, a missing or superfluous value raise at once, so no text is ever half filled.
 Values are inserted as they are: whoever writes HTML escapes there. No text takes an identifier.
+
+Progress of long work on a terminal: one line a stage, and a moving count on a real terminal.
 """
 
 from __future__ import annotations
 
 import re
+import threading
 import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
+
+from rich.console import Console
 
 from node.errors import NodeError
 
 LANGUAGES = ("en", "zh")
 """Keys of the catalogue; ``language_of`` maps a language tag to one."""
-
 _FOLDER = Path(__file__).with_name("messages")
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
@@ -96,3 +101,37 @@ class Messages:
     def has(self, message: str) -> bool:
         """Whether the catalogue has the id."""
         return message in catalogue()
+
+
+LEAST = 20_000
+"""Totals below this are no long work."""
+
+
+class Reporter:
+    """Shows stages of a job in the user's language; safe for several threads."""
+
+    def __init__(self, console: Console, messages: Messages) -> None:
+        """Args: ``console`` to write to; ``messages`` of the user's language."""
+        self.console = console
+        self.messages = messages
+        self._lock = threading.Lock()
+
+    def stage(self, identifier: str, **values: Any) -> None:
+        """Show that a stage has begun."""
+        text = self.messages.text(identifier, **values)
+        with self._lock:
+            self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def progress(
+        self, stage: str, values: dict[str, Any], done: int, total: int, *, least: int = LEAST
+    ) -> None:
+        """Show how far a long stage has come; silent for those of fewer than ``least``, and off a terminal.
+
+        The next count takes the place of each; the last one stays.
+        """
+        if total < least or not self.console.is_terminal:
+            return
+        name = str(values.get("dataset", stage))
+        with self._lock:
+            end = "\r" if done < total else "\n"
+            self.console.print(f"  {name}: {done:,} / {total:,}", markup=False, highlight=False, end=end)

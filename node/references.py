@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ledger.records import Intent, Publication
-from ledger.view import View
-from node.errors import Refusal
+from ledger.contract.records import Intent, Publication
+from ledger.contract.view import View
+from node.errors import RefusalError
 from protocols.check.evidence import SetReference
 from protocols.check.terms import RuleDatasets
 from protocols.profiles import PAILLIER_PROFILES, TAG_BYTES
@@ -21,7 +21,7 @@ def rule_datasets(view: View, rules: Mapping[str, Any]) -> RuleDatasets:
     """
     found = view.rules(str(rules["id"]), str(rules["version"]))
     if found is None or found.digest != rules["digest"] or not view.is_approved(found.rules, found.version):
-        raise Refusal(
+        raise RefusalError(
             "rules", "the rules are not approved on the ledger by the auditor and each dataset's owner"
         )
     return RuleDatasets(found.income, found.deduct, found.veto, found.exclude)
@@ -54,13 +54,15 @@ def set_references(view: View, intent: Intent, datasets: Iterable[str]) -> dict[
         item = named.get(dataset)
         publication = None if item is None else view.publication(dataset, item.publication)
         if item is None or publication is None:
-            raise Refusal(
+            raise RefusalError(
                 "not_named", f"the intent names no publication of {dataset}, so no total can be opened"
             )
         verified = view.verified(dataset, item.publication, intent.office) and view.audited(
             dataset, item.publication
         )
         if not verified:
-            raise Refusal("unverified", f"{dataset}: the publication is not verified by office and auditor")
+            raise RefusalError(
+                "unverified", f"{dataset}: the publication is not verified by office and auditor"
+            )
         found[dataset] = reference(publication)
     return found

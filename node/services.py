@@ -1,35 +1,32 @@
-"""What the roles of one node share: configuration, keys, store, ledger, ways to others, and a clock."""
+"""What the roles of one node share: configuration, keys, store, ledger, ways to others, and a clock.
+
+This node's own share of the sum key, from its vault, checked once a process against the ledger's key.
+"""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, timezone
-from functools import cached_property
+from datetime import datetime
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from keys.errors import KeysError
-from ledger.points import Observe, unobserved
-from ledger.view import View
+from ledger.contract.view import View
+from ledger.fault_points import Observe, unobserved
 from node.config import Configuration
-from node.errors import Refusal
-from node.identity import MemberKeys
-from node.ledger_client import LedgerClient
-from node.memory import Memory
-from node.outbox import Outbox
-from node.rpc.channel import Channels
+from node.errors import RefusalError
+from node.member_keys import MemberKeys
+from node.membership.sum_key import sum_key
+from node.monitoring.timings import Timings
+from node.rpc.channels import Channels
 from node.rpc.server import Peers
-from node.stopwatch import Stopwatch
 from node.store.database import Store
-
-CHINA = timezone(timedelta(hours=8))
-"""Periods and dates of the law are calendar days and months in UTC+8."""
-
-
-def system_clock() -> int:
-    """Seconds since 1970, UTC."""
-    return int(time.time())
+from node.times import CHINA, system_clock
+from node.tlog.client import LedgerClient
+from node.tlog.outbox import Outbox
+from node.tlog.restore_fence import RestoreFence
+from protocols.sums.sumkey import Share, SumKey
 
 
 @dataclass
@@ -44,13 +41,13 @@ class Services:
     channels: Channels
     peers: Peers
     clock: Callable[[], int] = field(default=system_clock)
-    stopwatch: Stopwatch = field(default_factory=Stopwatch)
+    stopwatch: Timings = field(default_factory=Timings)
     observe: Observe = unobserved
 
     @cached_property
-    def memory(self) -> Memory:
+    def memory(self) -> RestoreFence:
         """What a node that was put back from a backup must not trust."""
-        return Memory(self.store, self.ledger, self.outbox)
+        return RestoreFence(self.store, self.ledger, self.outbox)
 
     @property
     def member(self) -> str:
@@ -84,16 +81,6 @@ class Services:
         return self.month_of(self.clock())
 
 
-def instant(text: str) -> int:
-    """Seconds since 1970 of an RFC 3339 UTC time."""
-    return int(datetime.fromisoformat(text).timestamp())
-
-
-def instant_text(seconds: int) -> str:
-    """RFC 3339 UTC of seconds since 1970."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def check_signature(view: View, member: str, value: dict[str, str], message: bytes) -> None:
     """A signature object is that of a member's node key now on the ledger.
 
@@ -104,7 +91,22 @@ def check_signature(view: View, member: str, value: dict[str, str], message: byt
     key = found.key_for("node") if found is not None and found.active else None
     try:
         if key is None or value["key"] != key.id or value["alg"] != key.alg:
-            raise Refusal("bad_signature", f"the signature is not by {member}'s node key on the ledger")
+            raise RefusalError("bad_signature", f"the signature is not by {member}'s node key on the ledger")
         key.verifier().verify(message, bytes.fromhex(value["sig"]))
     except (KeysError, KeyError, ValueError, TypeError) as error:
-        raise Refusal("bad_signature", f"the signature said to be {member}'s does not verify") from error
+        raise RefusalError("bad_signature", f"the signature said to be {member}'s does not verify") from error
+
+
+def own_share(services: Services) -> Share:
+    """This node's share of the sum key.
+
+    Raises:
+        SecretMissing: this node was never given one.
+    """
+    return _checked_share(sum_key(services.view), services.keys.vault.get("sumshare"), services.member)
+
+
+@lru_cache(maxsize=4)
+def _checked_share(key: SumKey, data: bytes, holder: str) -> Share:
+    """A share from its bytes; checked against its verification value once a process."""
+    return key.share_from_bytes(data, holder)

@@ -89,7 +89,8 @@ def test_a_name_linked_to_a_module_is_defined_in_it(page: Path) -> None:
 def test_the_readme_leads_to_every_package_and_role() -> None:
     targets = {target.rstrip("/") for _, target in links(README)}
     packages = {f"{name}/README.md" for name in ("node", "protocols", "ledger", "keys", "adapters")}
-    path = {f"node/{name}.py" for name in ("check", "certify", "answer", "release", "report/verify")}
+    rooms = ("office/check", "registrar/certify", "department/answer", "trustee/release", "report/verify")
+    path = {f"node/{name}.py" for name in rooms}
     assert packages | path <= targets
 
 

@@ -6,7 +6,8 @@ the Fabric chaincode in its own, and every replica again for every ordered entry
 and changes nothing. ``now`` is the contract's time, the greatest ``time`` of the entries so far, this one
 included; the caller keeps it.
 
-An entry is checked in this order: time, network and genesis, id, form of the body (``ledger/schema.py``),
+An entry is checked in this order: time, network and genesis, id, form of the body
+(``ledger/entries/body_schema.py``),
 signers (known, with the role and in the number the table below wants), signatures, the type's rule. The first
 failure raises ``Refused`` with a stable code and a remedy.
 
@@ -51,12 +52,12 @@ from dataclasses import dataclass
 
 from ledger.contract import cases, datasets, grants, intents, network, queries, rules, shares, signers
 from ledger.contract.context import Context, require
-from ledger.entry import Entry
-from ledger.periods import check_time
-from ledger.records import Network
-from ledger.schema import check_body, refuse_identifier
-from ledger.state import Overlay, State
-from ledger.view import Remembered, View
+from ledger.contract.records import Network
+from ledger.contract.state import Overlay, State
+from ledger.contract.view import Remembered, View
+from ledger.entries.body_schema import check_body, refuse_identifier
+from ledger.entries.entry import Entry
+from ledger.entries.times import check_time
 
 __all__ = ["GENESIS", "TABLE", "Rule", "apply", "apply_proven"]
 
@@ -133,7 +134,7 @@ def apply(state: State, entry: Entry, now: str) -> None:
 
 
 def apply_proven(state: State, entry: Entry, now: str, remembered: Remembered | None = None) -> None:
-    """``apply`` for an entry whose form and signatures ``ledger.signatures`` has proven.
+    """``apply`` for an entry whose form and signatures ``ledger.contract.signature_check`` has proven.
 
     Everything that depends on the state is decided here as ever, in the same order: whose the keys are and
     whether they are active now, too. For any other entry this is no contract.

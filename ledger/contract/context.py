@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ledger.entry import Body, Entry
-from ledger.errors import Refused
-from ledger.records import Member, MemberKey, Network
-from ledger.state import State
-from ledger.view import View
+from ledger.contract.records import Member, MemberKey, Network
+from ledger.contract.state import State
+from ledger.contract.view import View
+from ledger.entries.entry import Body, Entry
+from ledger.errors import EntryRefusedError
 
 
 @dataclass(frozen=True)
@@ -66,4 +66,4 @@ def require(holds: bool, code: str, remedy: str) -> None:
         Refused: ``code`` with the remedy otherwise.
     """
     if not holds:
-        raise Refused(code, remedy)
+        raise EntryRefusedError(code, remedy)

@@ -11,9 +11,9 @@
 from __future__ import annotations
 
 from ledger.contract.context import Context, require
-from ledger.errors import Refused
-from ledger.records import Publication
-from ledger.view import dataset_owner
+from ledger.contract.records import Publication
+from ledger.contract.view import dataset_owner
+from ledger.errors import EntryRefusedError
 
 LEAST_LEAVES = 12
 """Ten dummies and two sentinels."""
@@ -92,5 +92,5 @@ def _check_form(ctx: Context) -> None:
 def _publication(ctx: Context) -> Publication:
     found = ctx.view.publication(ctx.body["dataset"], ctx.body["publication"])
     if found is None:
-        raise Refused("publication_unknown", "name a publication that is on the ledger")
+        raise EntryRefusedError("publication_unknown", "name a publication that is on the ledger")
     return found

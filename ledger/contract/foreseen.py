@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ledger.entry import Entry
-from ledger.errors import Refused
-from ledger.schema import check_body
-from ledger.view import dataset_owner
+from ledger.contract.view import dataset_owner
+from ledger.entries.body_schema import check_body
+from ledger.entries.entry import Entry
+from ledger.errors import EntryRefusedError
 
 
 def place(entry: Entry) -> tuple[str, ...]:
@@ -35,7 +35,7 @@ def named(entry: Entry) -> tuple[str, ...]:
         return ()
     try:
         check_body(entry.type, entry.body)
-    except Refused:
+    except EntryRefusedError:
         return ()
     return tuple(keys(entry.body))
 

@@ -10,9 +10,9 @@ moves along the arrows; a review needs a grant that was approved and changes not
 from __future__ import annotations
 
 from ledger.contract.context import Context, require
-from ledger.errors import Refused
-from ledger.records import Grant
-from ledger.view import dataset_owner
+from ledger.contract.records import Grant
+from ledger.contract.view import dataset_owner
+from ledger.errors import EntryRefusedError
 
 
 def request(ctx: Context) -> None:
@@ -55,6 +55,6 @@ def review(ctx: Context) -> None:
 def _own_grant(ctx: Context) -> Grant:
     found = ctx.view.grant(ctx.body["grant"])
     if found is None:
-        raise Refused("grant_unknown", "name a grant that is on the ledger")
+        raise EntryRefusedError("grant_unknown", "name a grant that is on the ledger")
     require(found.owner == ctx.submitter.id, "not_owner", "only the owner of the data speaks about its grant")
     return found

@@ -23,14 +23,14 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from ledger.certificate import certificate_digest, certificate_message
 from ledger.contract.context import Context, require
+from ledger.contract.records import Grant, Publication
 from ledger.contract.signers import verify_signature
-from ledger.entry import Signature
-from ledger.errors import Refused
-from ledger.periods import local_date, period_label
-from ledger.records import Grant, Publication
-from ledger.view import dataset_owner
+from ledger.contract.view import dataset_owner
+from ledger.entries.certificate import certificate_digest, certificate_message
+from ledger.entries.entry import Signature
+from ledger.entries.times import local_date, period_label
+from ledger.errors import EntryRefusedError
 
 LEAST_ELEMENTS = 4
 STEP_ELEMENTS = 1024
@@ -99,7 +99,7 @@ def _check_rules(ctx: Context, certificate: Mapping[str, Any]) -> None:
     named = certificate["rules"]
     rules = ctx.view.rules(named["id"], named["version"])
     if rules is None:
-        raise Refused("rules_unknown", "publish the rules before asking under them")
+        raise EntryRefusedError("rules_unknown", "publish the rules before asking under them")
     require(named["digest"] == rules.digest, "rules_digest", "the digest is not that of the published rules")
     approved = ctx.view.is_approved(named["id"], named["version"])
     remedy = "an auditor and every owner of an amount dataset must approve the rules first"
@@ -120,7 +120,7 @@ def _current_publications(ctx: Context, certificate: Mapping[str, Any]) -> list[
         current = ctx.view.current(line["dataset"], ctx.submitter.id)
         if current is None or current.label != line["publication"]:
             remedy = "ask about the publication that this office and an auditor verified last"
-            raise Refused("publication_not_current", remedy)
+            raise EntryRefusedError("publication_not_current", remedy)
         same_key = line["key"] == current.key
         require(same_key, "publication_key", "the key is not that of the publication on the ledger")
         fits = is_sum or current.kind == "member"
@@ -132,7 +132,7 @@ def _current_publications(ctx: Context, certificate: Mapping[str, Any]) -> list[
 def _active_grant(ctx: Context, grant: str) -> Grant:
     found = ctx.view.grant(grant)
     if found is None:
-        raise Refused("grant_unknown", "name a grant that is on the ledger")
+        raise EntryRefusedError("grant_unknown", "name a grant that is on the ledger")
     require(found.status != "revoked", "grant_revoked", "the owner revoked the grant: request a new one")
     require(found.status == "approved", "grant_not_approved", "the owner has not approved the grant")
     today = local_date(ctx.now)
@@ -168,7 +168,7 @@ def _take_slots(ctx: Context, grants: Mapping[str, Grant], count: int) -> None:
     for slot in ctx.body["slots"]:
         grant = grants.get(slot["grant"])
         if grant is None:
-            raise Refused("slot_grant", "take slots only of grants the certificate names")
+            raise EntryRefusedError("slot_grant", "take slots only of grants the certificate names")
         right_period = slot["period"] == period_label(ctx.now, grant.period)
         require(right_period, "slot_period", "take slots of the current period (UTC+8)")
         require(slot["slot"] < grant.slots, "slot_range", "the grant has fewer slots a period")
@@ -187,10 +187,14 @@ def _take_slots(ctx: Context, grants: Mapping[str, Grant], count: int) -> None:
 def _check_registrar(ctx: Context, certificate: Mapping[str, Any]) -> None:
     registrar = ctx.view.member(certificate["registrar"])
     if registrar is None or not registrar.has("registrar"):
-        raise Refused("registrar_role", "the certificate must be from the member that is registrar now")
+        raise EntryRefusedError(
+            "registrar_role", "the certificate must be from the member that is registrar now"
+        )
     signature = Signature(**ctx.body["signature"])
     key = registrar.key_for("node")
     if key is None or signature.key != key.id:
-        raise Refused("registrar_key", "the certificate must be signed by the registrar's active node key")
+        raise EntryRefusedError(
+            "registrar_key", "the certificate must be signed by the registrar's active node key"
+        )
     if not ctx.proven:
         verify_signature(key, signature, certificate_message(certificate), "certificate_signature")

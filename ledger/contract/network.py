@@ -20,10 +20,10 @@ from typing import Any
 from keys.errors import KeysError
 from keys.signing import PublicKey
 from ledger.contract.context import Context, require
-from ledger.entry import Entry
-from ledger.errors import Refused
-from ledger.records import Member, MemberKey, Network
-from ledger.view import View, member_from
+from ledger.contract.records import Member, MemberKey, Network
+from ledger.contract.view import View, member_from
+from ledger.entries.entry import Entry
+from ledger.errors import EntryRefusedError
 
 LEAST_MEMBERS = 3
 """Two witnesses are the smallest quorum, and the sequencer is none."""
@@ -123,7 +123,7 @@ def move_endpoint(ctx: Context) -> None:
 def _present(view: View, member: str) -> Member:
     found = view.member(member)
     if found is None or not found.active:
-        raise Refused("member_unknown", "name a member of this network")
+        raise EntryRefusedError("member_unknown", "name a member of this network")
     return found
 
 
@@ -184,7 +184,7 @@ def _check_key(key: dict[str, Any]) -> None:
     try:
         PublicKey(key["alg"], bytes.fromhex(key["public"]))
     except KeysError as error:
-        raise Refused(
+        raise EntryRefusedError(
             "malformed_key", "a public key is no valid key of its algorithm: make a new one"
         ) from error
 

@@ -10,9 +10,9 @@
 from __future__ import annotations
 
 from ledger.contract.context import Context, require
-from ledger.errors import Refused
-from ledger.records import Intent
-from ledger.view import dataset_owner
+from ledger.contract.records import Intent
+from ledger.contract.view import dataset_owner
+from ledger.errors import EntryRefusedError
 
 
 def known_intent(ctx: Context) -> Intent:
@@ -23,7 +23,7 @@ def known_intent(ctx: Context) -> Intent:
     """
     found = ctx.view.intent(ctx.body["query"])
     if found is None:
-        raise Refused("query_unknown", "log the intent first")
+        raise EntryRefusedError("query_unknown", "log the intent first")
     return found
 
 

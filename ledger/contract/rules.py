@@ -9,8 +9,8 @@ and exclude datasets need no approval.
 from __future__ import annotations
 
 from ledger.contract.context import Context, require
-from ledger.errors import Refused
-from ledger.view import dataset_owner
+from ledger.contract.view import dataset_owner
+from ledger.errors import EntryRefusedError
 
 
 def publish(ctx: Context) -> None:
@@ -27,7 +27,7 @@ def approve(ctx: Context) -> None:
     body, member = ctx.body, ctx.submitter
     found = ctx.view.rules(body["rules"], body["version"])
     if found is None:
-        raise Refused("rules_unknown", "name rules that are on the ledger")
+        raise EntryRefusedError("rules_unknown", "name rules that are on the ledger")
     require(body["digest"] == found.digest, "rules_digest", "the digest is not that of the published text")
     owns = member.id in {dataset_owner(dataset) for dataset in found.amounts}
     may = owns or "auditor" in member.roles

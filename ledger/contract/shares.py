@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from ledger.contract.context import Context, require
 from ledger.contract.queries import known_intent
-from ledger.records import Intent
+from ledger.contract.records import Intent
 
 
 def sumkey(ctx: Context) -> None:

@@ -23,10 +23,10 @@ from typing import TypeAlias
 from keys import bulk
 from keys.errors import KeysError
 from ledger.contract.context import require
-from ledger.entry import Entry, Signature, body_message, node_message
-from ledger.errors import Refused
-from ledger.records import Member, MemberKey
-from ledger.view import View
+from ledger.contract.records import Member, MemberKey
+from ledger.contract.view import View
+from ledger.entries.entry import Entry, Signature, body_message, node_message
+from ledger.errors import EntryRefusedError
 
 Signer: TypeAlias = tuple[Member, MemberKey]
 Resolve: TypeAlias = Callable[[str], "Signer | None"]
@@ -44,7 +44,8 @@ class Signing:
 
 
 Policy: TypeAlias = Callable[[Signing], None]
-"""Raises ``Refused`` (``surplus_signer``, ``missing_signer``) unless the further signers are as wanted."""
+"""Raises ``EntryRefusedError`` (``surplus_signer``, ``missing_signer``) unless the further signers are as
+wanted."""
 
 
 def identify(entry: Entry, resolve: Resolve) -> tuple[Signer, ...]:
@@ -85,7 +86,7 @@ def verify_signature(key: MemberKey, signature: Signature, message: bytes, code:
     try:
         bulk.verify(key.verifier(), message, signature.raw)
     except KeysError as error:
-        raise Refused(
+        raise EntryRefusedError(
             code, "a signature does not verify: sign exactly these bytes with the named key"
         ) from error
 
@@ -93,7 +94,7 @@ def verify_signature(key: MemberKey, signature: Signature, message: bytes, code:
 def _known(signature: Signature, resolve: Resolve) -> Signer:
     found = resolve(signature.key)
     if found is None:
-        raise Refused(
+        raise EntryRefusedError(
             "unknown_signer", "sign with a key that is active on the ledger, or have it admitted first"
         )
     return found

@@ -1,11 +1,11 @@
 """The assembler: the member with the log key signs the log it derives, has it cosigned, and publishes it.
 
     own peer's blocks ─▶ derived log ─▶ sign ─▶ witnesses ─▶ tiles ─▶ publish
-                         (every node)   └──────── ledger.finishing ────────┘
+                         (every node)   └──────── ledger.sequencer.finalizer ────────┘
 
 Nobody sequences here: the assembler decides neither what is an entry nor its place, it only says, under
 the log key, what its own peer shows. A witness cosigns when its own peer shows the same
-(``ledger.fabric.cosigning``). So an assembler that lies or stops can hold receipts up, and nothing else;
+(``ledger.fabric.checkpoints``). So an assembler that lies or stops can hold receipts up, and nothing else;
 its key can be given to another member, who derives the same log from its own blocks.
 
 Rules
@@ -29,26 +29,26 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from ledger import contract
-from ledger.checkpoint import Checkpoint, sign_checkpoint
-from ledger.cosigning import WitnessClient
-from ledger.database import writing
-from ledger.errors import ForkError, LedgerError, LogError, NoteError, Unavailable
+from ledger.contract.replay import Apply
+from ledger.contract.state import State
+from ledger.errors import ForkError, LedgerError, LogError, LogUnavailableError, NoteError
 from ledger.fabric.backend import FabricBackend
 from ledger.fabric.derived import SIGNED, DerivedLog
 from ledger.fabric.profile import ConnectionProfile
-from ledger.finished import FinishedLog
-from ledger.finishing import Finisher, Settings
-from ledger.note import NoteSigner
-from ledger.points import Point
-from ledger.policy import Policy
-from ledger.proof import Receipt
-from ledger.public import PublicFolder
-from ledger.replay import Apply
-from ledger.state import State
-from ledger.store import EMPTY_HEAD, Head, TreeStore
-from ledger.submissions import Submissions
-from ledger.tables import LOG
-from ledger.tiles import Tile
+from ledger.fault_points import Point
+from ledger.formats.checkpoint import Checkpoint, sign_checkpoint
+from ledger.formats.note import NoteSigner
+from ledger.formats.policy import Policy
+from ledger.formats.receipt import Receipt
+from ledger.formats.tiles import Tile
+from ledger.sequencer.final_log import FinalLog
+from ledger.sequencer.finalizer import Finalizer, FinalizerSettings
+from ledger.sequencer.public_folder import PublicFolder
+from ledger.sequencer.submissions import Submissions
+from ledger.sequencer.witness_rounds import WitnessClient
+from ledger.storage.database import writing
+from ledger.storage.tables import LOG
+from ledger.storage.tree_store import EMPTY_TREE_HEAD, TreeHead, TreeStore
 
 REMEDY = (
     "The log is in quarantine and signs nothing. Compare the validation flags of the members' peers, "
@@ -68,9 +68,9 @@ class SignedLog:
             self._kept = self._store.head(connection, SIGNED)
 
     @property
-    def head(self) -> Head:
+    def head(self) -> TreeHead:
         """The last signed head; size 0 and no note before the first."""
-        return EMPTY_HEAD if self._kept is None else self._kept
+        return EMPTY_TREE_HEAD if self._kept is None else self._kept
 
     @property
     def state(self) -> State:
@@ -91,7 +91,7 @@ class SignedLog:
             raise ForkError(f"the own peer shows another log than was signed at size {last.size}")
         checkpoint = Checkpoint(self._signer.verifier.name, derived.size, derived.root)
         note = sign_checkpoint(checkpoint, self._signer).format()
-        new = Head(derived.size, derived.root, note, derived.time)
+        new = TreeHead(derived.size, derived.root, note, derived.time)
         with writing(self._engine) as connection:
             self._store.swap_head(connection, SIGNED, self._kept, new)
         self._kept = new
@@ -111,19 +111,19 @@ class SignedLog:
         return self._derived.leaves(begin, end)
 
     def content(self, tile: Tile) -> bytes:
-        """See ``ledger.finishing.SignedTree``."""
+        """See ``ledger.sequencer.finalizer.SignedTree``."""
         return self._derived.content(tile)
 
     def inclusion_paths(self, positions: Sequence[int], size: int) -> list[tuple[bytes, ...]]:
-        """See ``ledger.finishing.SignedTree``."""
+        """See ``ledger.sequencer.finalizer.SignedTree``."""
         return self._derived.inclusion_paths(positions, size)
 
     def consistency_path(self, old: int, new: int) -> tuple[bytes, ...]:
-        """See ``ledger.finishing.SignedTree``."""
+        """See ``ledger.sequencer.finalizer.SignedTree``."""
         return self._derived.consistency_path(old, new)
 
     def judge(self, policy: Policy, note: bytes) -> None:
-        """See ``ledger.finishing.SignedTree``.
+        """See ``ledger.sequencer.finalizer.SignedTree``.
 
         Raises:
             NoteError: not signed by the log, or more than is derived here yet: nothing to judge by.
@@ -139,7 +139,7 @@ class SignedLog:
             raise ForkError(text, (self.head.note, note))
 
 
-class Assembler(FinishedLog[SignedLog]):
+class Assembler(FinalLog[SignedLog]):
     """The log of a network on Fabric, at the member with its key; of the shape of ``embedded.Sequencer``."""
 
     def __init__(  # noqa: PLR0913  those of embedded.Sequencer, and the profile
@@ -153,7 +153,7 @@ class Assembler(FinishedLog[SignedLog]):
         now: Callable[[], int],
         *,
         admit: Apply = contract.apply,
-        settings: Settings | None = None,
+        settings: FinalizerSettings | None = None,
     ) -> None:
         """Prepare the log; nothing is signed or sent before ``start``.
 
@@ -168,10 +168,10 @@ class Assembler(FinishedLog[SignedLog]):
         """
         if signer.verifier != policy.log:
             raise LogError("the log key is not the one the policy names: give the key of this network's log")
-        chosen = Settings() if settings is None else settings
+        chosen = FinalizerSettings() if settings is None else settings
         self.backend = FabricBackend(profile, engine, policy, lambda: self.head, now, apply=admit)
         log = SignedLog(engine, self.backend.derived, signer)
-        finisher = Finisher(log, policy, witnesses, public, Submissions(), chosen)
+        finisher = Finalizer(log, policy, witnesses, public, Submissions(), chosen)
         super().__init__(log, finisher, chosen, REMEDY)
         self._policy = policy
         self._public = PublicFolder(public)
@@ -213,7 +213,7 @@ class Assembler(FinishedLog[SignedLog]):
         if self.backend.fault is not None:
             raise self.backend.fault
         if not self._ready.is_set():
-            raise Unavailable(
+            raise LogUnavailableError(
                 "too few witnesses have answered after the start, or the own peer has not caught up "
                 "with what they saw or this node has published: start their nodes and the peer"
             )

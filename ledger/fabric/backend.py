@@ -4,13 +4,15 @@ Append, in this order:
 
 1. A leaf in the own derived log is there already: go to 6.
 2. A transaction that carries it and whose outcome is not known: ask about that one, see 5.
-3. Endorse. What the contract refuses is ``Refused``; ``recorded`` says that exactly this leaf counts
+3. Endorse. What the contract refuses is ``EntryRefusedError``; ``recorded`` says that exactly this leaf
+counts
    already: go to 6. What another organisation's peer alone refuses is tried again a few times: that peer
-   may be a block behind. Too few organisations, or no answer, is ``Unavailable``: nothing was submitted.
+   may be a block behind. Too few organisations, or no answer, is ``LogUnavailableError``: nothing was
+   submitted.
 4. Submit. An answer that does not say "not taken" leaves the outcome unknown.
 5. Ask for the outcome, with the same transaction id, until it is known or the leaf appears in the own
    log. A read conflict means that another transaction came in between: back to 3, a few times, after a
-   random pause. Unknown to the end is ``OutcomeUnknown``; the same bytes again go to 2. An orderer that
+   random pause. Unknown to the end is ``OutcomeUnknownError``; the same bytes again go to 2. An orderer that
    dies takes with it what it had accepted and Raft had not, so after 2, 4, 8 … seconds *the same*
    transaction is submitted again: the second of one id changes nothing (DUPLICATE_TXID). **No other is
    submitted for a leaf while a transaction that carries it may still be ordered.** After a minute of
@@ -21,7 +23,8 @@ Append, in this order:
 6. Wait until the own peer shows the leaf, and until a cosigned checkpoint covers it; its root must be
    that of the own log. The receipt's path comes from the own log.
 
-A leaf that is ordered but void by replay is ``Refused`` with the replay's code once it is final. Reading
+A leaf that is ordered but void by replay is ``EntryRefusedError`` with the replay's code once it is final.
+Reading
 is from the own log alone, up to the last cosigned checkpoint that agrees with it. One that does not is a
 fork: ``ForkError``, and both are evidence.
 """
@@ -42,18 +45,32 @@ from sqlalchemy import Engine
 
 from ledger import contract
 from ledger.backend import Opener
-from ledger.errors import LedgerError, LogError, OutcomeUnknown, Raced, Refused, RefusedElsewhere, Unavailable
+from ledger.contract.replay import Apply
+from ledger.errors import (
+    EntryRefusedElsewhereError,
+    EntryRefusedError,
+    LedgerError,
+    LogError,
+    LogUnavailableError,
+    OutcomeUnknownError,
+    TransactionConflictError,
+)
 from ledger.fabric.blocks import BlockStream
+from ledger.fabric.checkpoints import Heads, size_of
 from ledger.fabric.derived import DerivedLog
 from ledger.fabric.follower import Follower
-from ledger.fabric.gateway import AGAIN_SECONDS, VALID, Gateway, Outcome, Prepared, connect
-from ledger.fabric.heads import Heads, size_of
-from ledger.fabric.identity import FabricIdentity
-from ledger.fabric.profile import ConnectionProfile
-from ledger.ordering import Candidate
-from ledger.policy import Policy, VerifiedCheckpoint
-from ledger.proof import Receipt
-from ledger.replay import Apply
+from ledger.fabric.gateway import (
+    AGAIN_SECONDS,
+    VALID,
+    Gateway,
+    PreparedTransaction,
+    TransactionOutcome,
+    connect,
+)
+from ledger.fabric.profile import ConnectionProfile, FabricIdentity
+from ledger.formats.policy import Policy, VerifiedCheckpoint
+from ledger.formats.receipt import Receipt
+from ledger.sequencer.ordering import Candidate
 
 log = logging.getLogger("hedui.fabric")
 
@@ -81,7 +98,7 @@ KEPT_SECONDS = 3600.0
 class _Pending:
     """A transaction whose outcome is not known."""
 
-    prepared: Prepared
+    prepared: PreparedTransaction
     since: float
 
     @property
@@ -107,7 +124,7 @@ class FabricBackend:
 
         Args:
             profile: the own peer and identity.
-            engine: database with the tables of ``ledger.tables``.
+            engine: database with the tables of ``ledger.storage.tables``.
             policy: whom the network trusts.
             head: the newest cosigned checkpoint of the assembler; None where it has none or does not answer.
             now: POSIX seconds.
@@ -136,7 +153,7 @@ class FabricBackend:
         self._follower.start()
 
     def stop(self) -> None:
-        """Stop following; appends under way end with ``Unavailable``."""
+        """Stop following; appends under way end with ``LogUnavailableError``."""
         self._stopping.set()
         self.derived.release()
         self._follower.stop()
@@ -164,11 +181,15 @@ class FabricBackend:
         except ValueError as error:  # what grpc raises for a call on a closed channel
             if not self._stopping.is_set():
                 raise
-            raise Unavailable("this node has stopped: submit the same bytes again when it runs") from error
+            raise LogUnavailableError(
+                "this node has stopped: submit the same bytes again when it runs"
+            ) from error
         note = self._heads.covering(position, deadline)
         void = self.derived.void_code(position)
         if void is not None:
-            raise Refused(void, "the entry is on the ledger but void by replay: sign a new one with a new id")
+            raise EntryRefusedError(
+                void, "the entry is on the ledger but void by replay: sign a new one with a new id"
+            )
         return Receipt(position, self.derived.inclusion_paths([position], size_of(note))[0], note)
 
     def verify(self, receipt: Receipt, leaf: bytes) -> VerifiedCheckpoint:
@@ -211,7 +232,9 @@ class FabricBackend:
             try:
                 return known.result(max(deadline - time.monotonic(), 0.0))
             except FutureTimeout:
-                raise Unavailable("the entry is not final yet: submit the same bytes again later") from None
+                raise LogUnavailableError(
+                    "the entry is not final yet: submit the same bytes again later"
+                ) from None
         try:
             position = self._ordered(candidate, deadline)
         except BaseException as error:
@@ -236,19 +259,21 @@ class FabricBackend:
             if self._tried(candidate, attempt, None if young else pending, deadline):
                 return self._shown(candidate, deadline)
             self._pause(attempt, deadline)
-        raise Unavailable("other transactions came in between every time: submit the same bytes again later")
+        raise LogUnavailableError(
+            "other transactions came in between every time: submit the same bytes again later"
+        )
 
     def _tried(self, candidate: Candidate, attempt: int, old: _Pending | None, deadline: float) -> bool:
         """Endorse anew, or submit the old transaction where it is too late for that; False to try again."""
         try:
             return self._submitted(candidate, deadline)
-        except Raced:
+        except TransactionConflictError:
             return False
-        except RefusedElsewhere:
+        except EntryRefusedElsewhereError:
             if attempt >= BEHIND_ATTEMPTS:
                 raise
             return False
-        except Refused as refused:
+        except EntryRefusedError as refused:
             if refused.code != "clock" or old is None:
                 raise
             self._submit_again(old.prepared)
@@ -268,7 +293,7 @@ class FabricBackend:
         """Endorse and submit once; whether the leaf counts now, False after a race."""
         try:
             prepared = self.gateway.endorse([b"append", candidate.leaf])
-        except Refused as refused:
+        except EntryRefusedError as refused:
             if refused.code == "recorded":
                 return True
             raise
@@ -276,23 +301,23 @@ class FabricBackend:
             self._pending[candidate.hashed] = _Pending(prepared, time.monotonic())
         try:
             self.gateway.submit(prepared)
-        except OutcomeUnknown:
+        except OutcomeUnknownError:
             pass  # the transaction may be ordered: its outcome is asked for like any other's
         except LedgerError:
             self._drop(candidate)
             raise
         return self._settled(candidate, prepared, deadline)
 
-    def _settled(self, candidate: Candidate, prepared: Prepared, deadline: float) -> bool:
+    def _settled(self, candidate: Candidate, prepared: PreparedTransaction, deadline: float) -> bool:
         """Ask until the outcome is known: whether the leaf counts, False after a race."""
         pause = LOST_SECONDS
         lost = time.monotonic() + pause
         while True:
             try:
                 outcome = self.gateway.status(prepared.transaction, _slice(min(deadline, lost)))
-            except OutcomeUnknown:
+            except OutcomeUnknownError:
                 if self.derived.place(candidate.hashed) is not None:
-                    outcome = Outcome(VALID, 0)
+                    outcome = TransactionOutcome(VALID, 0)
                 elif time.monotonic() > deadline or self._stopping.wait(AGAIN_SECONDS):
                     raise
                 else:
@@ -317,7 +342,7 @@ class FabricBackend:
         with self._lock:
             self._pending.pop(candidate.hashed, None)
 
-    def _submit_again(self, prepared: Prepared) -> None:
+    def _submit_again(self, prepared: PreparedTransaction) -> None:
         """Hand over the same transaction once more; its outcome is asked for whatever the answer is."""
         try:
             self.gateway.submit(prepared)
@@ -328,7 +353,7 @@ class FabricBackend:
         position = self.derived.wait_for_leaf(candidate.hashed, max(deadline - time.monotonic(), 0.0))
         self._check()
         if position is None:
-            raise Unavailable(
+            raise LogUnavailableError(
                 "the entry is committed, but the own peer's blocks do not show it yet: see that the "
                 "peer runs; submit the same bytes again later"
             )
@@ -337,7 +362,7 @@ class FabricBackend:
     def _pause(self, attempt: int, deadline: float) -> None:
         longest = PAUSE_SECONDS * (attempt + 1)
         if time.monotonic() > deadline or self._stopping.wait(longest * secrets.randbelow(1000) / 1000):
-            raise Unavailable(
+            raise LogUnavailableError(
                 "the entry raced with others until its time was over: submit the same bytes again"
             )
 

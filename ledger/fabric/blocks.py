@@ -49,14 +49,12 @@ from fabric_protos.peer import (
 from google.protobuf.message import DecodeError
 
 from ledger.canonical import MAX_BYTES
-from ledger.errors import ForkError, LogError, Unavailable
-from ledger.fabric.identity import FabricIdentity
-from ledger.fabric.profile import ConnectionProfile
+from ledger.errors import ForkError, LogError, LogUnavailableError
+from ledger.fabric.profile import ConnectionProfile, FabricIdentity
 
 APPEND = b"append"
 _FOREVER = 2**64 - 1
 _FILTER = common_pb2.TRANSACTIONS_FILTER
-
 log = logging.getLogger("hedui.fabric")
 
 
@@ -200,14 +198,14 @@ class BlockStream:
                     raise self._refusal(answer.status)
                 yield answer.block
         except grpc.RpcError as error:
-            raise Unavailable(f"the own peer's blocks do not come ({error.code().name})") from error
-        raise Unavailable("the own peer ended its blocks")
+            raise LogUnavailableError(f"the own peer's blocks do not come ({error.code().name})") from error
+        raise LogUnavailableError("the own peer ended its blocks")
 
     def _refusal(self, status: int) -> LogError:
         known = status in common_pb2.Status.values()
         name = common_pb2.Status.Name(status) if known else f"status {status}"
         if status == common_pb2.SERVICE_UNAVAILABLE:
-            return Unavailable(f"the own peer does not deliver blocks now ({name})")
+            return LogUnavailableError(f"the own peer does not deliver blocks now ({name})")
         if status == common_pb2.NOT_FOUND:
             return LogError(
                 f"the own peer has not the blocks asked for ({name}): see that it has joined the channel of "

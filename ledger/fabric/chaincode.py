@@ -13,7 +13,8 @@
   runs this one: so the server is told its names, and a proxy that passes the client's very arguments on is
   found by the name of the proxy.
 
-Keys are the contract's (``ledger.state``), values canonical JSON; ``id/<entry id>`` carries the leaf's
+Keys are the contract's (``ledger.contract.state``), values canonical JSON; ``id/<entry id>`` carries the
+leaf's
 digest too. Every key read is in the transaction's read set, so two transactions that both count have not
 seen different states: who comes second is flagged MVCC_READ_CONFLICT, and is endorsed anew.
 
@@ -45,12 +46,12 @@ from typing import Any
 from ledger import contract
 from ledger.canonical import decode, encode
 from ledger.contract import foreseen, signers
-from ledger.entry import Entry, parse
-from ledger.errors import EntryError, LogError, Refused
+from ledger.contract.replay import Apply
+from ledger.contract.view import View
+from ledger.entries.entry import Entry, parse
+from ledger.entries.times import check_time
+from ledger.errors import EntryError, EntryRefusedError, LogError
 from ledger.fabric.shim import Call, Stub, function
-from ledger.periods import check_time
-from ledger.replay import Apply
-from ledger.view import View
 
 CLOCK_SECONDS = 120
 NAMES = ("hedui",)
@@ -60,7 +61,7 @@ _VALUE_BYTES = 1 << 24
 _VALUE_DEPTH = 16
 
 
-class InvalidKey(LogError):
+class InvalidKeyError(LogError):
     """A key that Fabric does not take."""
 
     code = "invalid_key"
@@ -75,13 +76,13 @@ class ChaincodeState:
         self._changed: set[str] = set()
 
     def get(self, key: str) -> Any:
-        """See ``ledger.state.State``."""
+        """See ``ledger.contract.state.State``."""
         if key not in self._values:
             self._values[key] = _value(self._stub.get_state(checked_key(key)))
         return self._values[key]
 
     def put(self, key: str, value: Any) -> None:
-        """See ``ledger.state.State``."""
+        """See ``ledger.contract.state.State``."""
         self._values[checked_key(key)] = value
         self._changed.add(key)
 
@@ -108,7 +109,7 @@ def checked_key(key: str) -> str:
             itself.
     """
     if not key or key.startswith("_") or "\x00" in key or "\U0010ffff" in key:
-        raise InvalidKey("a key of the contract is not valid on Fabric: name the record otherwise")
+        raise InvalidKeyError("a key of the contract is not valid on Fabric: name the record otherwise")
     return key
 
 
@@ -138,15 +139,15 @@ class Chaincode:
         """
         name, args = function(call)
         if not call.direct or call.target not in self._names:
-            raise Refused(
+            raise EntryRefusedError(
                 "not_direct",
                 "call this chaincode as a client, not from another chaincode; where its definition has "
                 "another name, start its server with --name",
             )
         if name not in ("append", "find"):
-            raise Refused("unknown_function", "call append or find")
+            raise EntryRefusedError("unknown_function", "call append or find")
         if len(args) != 1:
-            raise Refused("arguments", f"call {name} with one argument")
+            raise EntryRefusedError("arguments", f"call {name} with one argument")
         state = ChaincodeState(stub)
         if name == "find":
             return _find(state, args[0])
@@ -158,14 +159,14 @@ class Chaincode:
         try:
             entry = parse(leaf)
         except EntryError as error:
-            raise Refused(error.code, str(error)) from error
+            raise EntryRefusedError(error.code, str(error)) from error
         keys = foreseen.signer_keys(entry)
         state.ahead([*foreseen.place(entry), *keys])
         digest = hashlib.sha256(leaf).hexdigest()
         place = f"id/{entry.id}"
         known = state.get(place)
         if known is not None and known["leaf"] == digest:
-            raise Refused("recorded", "exactly this entry is on the ledger")
+            raise EntryRefusedError("recorded", "exactly this entry is on the ledger")
         self._check_clock(entry, stamp)
         foresee(state, entry, keys)
         self._apply(state, entry, entry.time)
@@ -175,7 +176,7 @@ class Chaincode:
         seconds = int(check_time(entry.time).timestamp())
         for clock in (stamp, self._now()):
             if abs(seconds - clock) > CLOCK_SECONDS:
-                raise Refused(
+                raise EntryRefusedError(
                     "clock", f"the entry's time is more than {CLOCK_SECONDS} s off: set the clock, sign again"
                 )
 
@@ -189,7 +190,7 @@ def foresee(state: ChaincodeState, entry: Entry, keys: Sequence[str]) -> None:
         return
     try:
         signers.verify(entry, signers.identify(entry, View(state).member_by_key))
-    except Refused:
+    except EntryRefusedError:
         return  # the contract says why
     state.ahead(named)
 
@@ -197,8 +198,8 @@ def foresee(state: ChaincodeState, entry: Entry, keys: Sequence[str]) -> None:
 def _find(state: ChaincodeState, name: bytes) -> bytes:
     try:
         found = state.get(f"id/{name.decode('utf-8')}")
-    except (UnicodeDecodeError, InvalidKey) as error:
-        raise Refused(
+    except (UnicodeDecodeError, InvalidKeyError) as error:
+        raise EntryRefusedError(
             "arguments", "an id is text in UTF-8, of the characters an entry's id may have"
         ) from error
     return b"" if found is None else encode(found)

@@ -4,8 +4,8 @@
             stored bytes, read and hashed again), the position in the chain of blocks
 
 A stop loses and repeats nothing: the position says which block comes next. Two processes on one database
-fail when they write. What a disk has changed is found at a start (``ledger.repair``); where entries or heads
-have changed, everything is derived anew from the first block, since nothing here is the only copy.
+fail when they write. What a disk has changed is found at a start (``ledger.storage.repair``); where entries
+or heads have changed, everything is derived anew from the first block, since nothing here is the only copy.
 
 The root at a size is a function of the blocks alone. So nodes whose peers agree have the same root, and
 those whose peers disagree about one flag have different ones from that leaf on: that is what they find out
@@ -24,17 +24,17 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, Engine
 
 from ledger import contract
-from ledger.database import writing
-from ledger.errors import LogError, MerkleError, Quarantined
+from ledger.contract.replay import Apply
+from ledger.errors import LogError, MerkleError, QuarantineError
 from ledger.fabric.blocks import DerivedBlock, Position
+from ledger.fault_points import Observe, Point, unobserved
+from ledger.formats.tiles import TILE_WIDTH, TileSource, TileWriter
 from ledger.merkle import leaf_hash, root_from
-from ledger.ordering import ORDERED, STAGED, OrderedLog
-from ledger.points import Observe, Point, unobserved
-from ledger.repair import root_at
-from ledger.replay import Apply
-from ledger.store import EMPTY_HEAD, Head, Row, TreeStore
-from ledger.tables import LOG
-from ledger.tiles import TILE_WIDTH, TileSource, TileWriter
+from ledger.sequencer.ordering import ORDERED, STAGED, OrderedLog
+from ledger.storage.database import writing
+from ledger.storage.repair import root_at
+from ledger.storage.tables import LOG
+from ledger.storage.tree_store import EMPTY_TREE_HEAD, EntryRow, TreeHead, TreeStore
 
 BLOCK = "block"
 """Head row of the position: size is the next block's number, root the header hash of the one before, note a
@@ -51,10 +51,10 @@ _NO_HASH = bytes(32)
 log = logging.getLogger("hedui.fabric")
 
 
-def block_head(number: int, last: bytes, leaves: int) -> Head:
+def block_head(number: int, last: bytes, leaves: int) -> TreeHead:
     """The position before block ``number``, with ``leaves`` derived so far."""
     digest = hashlib.sha256(f"{number}\n{last.hex()}\n{leaves}\n".encode()).digest()
-    return Head(number, last, digest, "")
+    return TreeHead(number, last, digest, "")
 
 
 class DerivedLog(OrderedLog):
@@ -66,20 +66,20 @@ class DerivedLog(OrderedLog):
         """Open it and finish what a stop left half done.
 
         Args:
-            engine: database with the tables of ``ledger.tables``.
+            engine: database with the tables of ``ledger.storage.tables``.
             apply: the contract.
             observe: told each point of the work.
 
         Raises:
             LogError: the database holds an embedded log.
         """
-        self._block: Head | None = None
+        self._block: TreeHead | None = None
         self._recent: OrderedDict[bytes, int] = OrderedDict()
         self._grown = threading.Condition()
         self._released = False
         try:
             super().__init__(engine, None, apply, observe)
-        except Quarantined as error:
+        except QuarantineError as error:
             log.warning("%s. It is derived anew from the own peer's blocks", error)
             with writing(engine) as connection:
                 TreeStore(LOG).clear(connection, leaves=True)
@@ -98,7 +98,7 @@ class DerivedLog(OrderedLog):
         if block is None and size and (ordered.size != size or ordered.note):
             raise LogError("this database holds an embedded log: join the Fabric network with a new home")
         if size if block is None else block != block_head(block.size, block.root, size):
-            raise Quarantined("the position in the chain of blocks has changed on the disk")
+            raise QuarantineError("the position in the chain of blocks has changed on the disk")
 
     @property
     def position(self) -> Position:
@@ -134,7 +134,7 @@ class DerivedLog(OrderedLog):
                 self._recent.popitem(last=False)
             self._grown.notify_all()
 
-    def _store_blocks(self, leaves: Sequence[bytes], block: Head) -> None:
+    def _store_blocks(self, leaves: Sequence[bytes], block: TreeHead) -> None:
         """Write leaves and position, read the leaves again, write tiles and root: all or nothing."""
         writer = self._last_tree()
         self._is_current = False
@@ -151,19 +151,19 @@ class DerivedLog(OrderedLog):
                 self._observe(Point.STAGING)
                 root, tiles = self._hashed(connection, writer, size)
                 for name in (STAGED, ORDERED):
-                    new = Head(size, root, b"", time)
+                    new = TreeHead(size, root, b"", time)
                     self._store.swap_head(connection, name, self._heads[name], new)
                     heads[name] = new
                 self._store.put_tiles(connection, tiles)
             self._observe(Point.ORDERING)
         self._tiles.keep(tiles)
         self._block, self._heads = block, heads
-        self._staged, self._ordered = heads[STAGED] or EMPTY_HEAD, heads[ORDERED] or EMPTY_HEAD
+        self._staged, self._ordered = heads[STAGED] or EMPTY_TREE_HEAD, heads[ORDERED] or EMPTY_TREE_HEAD
         self._is_current = True
 
-    def _replayed(self, leaves: Sequence[bytes]) -> list[Row]:
+    def _replayed(self, leaves: Sequence[bytes]) -> list[EntryRow]:
         """Rows of leaves that are ordered already: nothing is refused, each keeps its place."""
-        rows: list[Row] = []
+        rows: list[EntryRow] = []
         with self._engine.connect() as connection:
             self._values.use(connection)
             try:
@@ -171,7 +171,7 @@ class DerivedLog(OrderedLog):
                     step = self._replay.step(leaf)
                     entry = step.entry
                     name, kind = (None, None) if entry is None else (entry.id, entry.type)
-                    rows.append(Row(position, leaf, leaf_hash(leaf), name, kind, step.void))
+                    rows.append(EntryRow(position, leaf, leaf_hash(leaf), name, kind, step.void))
             finally:
                 self._values.use(None)
         return rows
@@ -185,10 +185,10 @@ class DerivedLog(OrderedLog):
             stored = self._store.leaves(connection, writer.size, end)
             for expected, (position, leaf, hashed) in enumerate(stored, writer.size):
                 if position != expected or leaf_hash(leaf) != hashed:
-                    raise Quarantined(f"entry {expected} is not what was just stored: check the disk")
+                    raise QuarantineError(f"entry {expected} is not what was just stored: check the disk")
                 writer.append(hashed)
             if writer.size != end:
-                raise Quarantined("entries are missing that were just stored: check the disk")
+                raise QuarantineError("entries are missing that were just stored: check the disk")
         self._observe(Point.REREAD)
         tiles = dict(writer.take_changed())
         return root_from(size, TileSource(writer)), tiles

@@ -29,7 +29,15 @@ import grpc
 from fabric_protos.gateway import gateway_pb2
 from google.protobuf.message import DecodeError
 
-from ledger.errors import LedgerError, LogError, OutcomeUnknown, Raced, Refused, RefusedElsewhere, Unavailable
+from ledger.errors import (
+    EntryRefusedElsewhereError,
+    EntryRefusedError,
+    LedgerError,
+    LogError,
+    LogUnavailableError,
+    OutcomeUnknownError,
+    TransactionConflictError,
+)
 from ledger.wire import rpc_status_pb2
 
 DETAILS = "grpc-status-details-bin"
@@ -76,9 +84,11 @@ def raise_endorse(error: grpc.RpcError, own: str) -> NoReturn:
     messages = [str(detail.message) for detail in details] or [_text(error)]
     _raise_refusal(error, [(str(detail.msp_id), str(detail.message)) for detail in details], own)
     if any(_MISMATCH in message for message in messages):
-        raise Raced("the endorsing peers have not the same blocks yet: endorse anew") from error
+        raise TransactionConflictError(
+            "the endorsing peers have not the same blocks yet: endorse anew"
+        ) from error
     if _code(error) is grpc.StatusCode.FAILED_PRECONDITION:
-        raise Unavailable(
+        raise LogUnavailableError(
             f"not enough organisations' peers are up to endorse ({_shown(messages)}): start the peers and "
             "chaincode services the endorsement policy needs; nothing was submitted"
         ) from error
@@ -92,8 +102,8 @@ def _raise_refusal(error: grpc.RpcError, told: list[tuple[str, str]], own: str) 
         if refusal is None:
             continue
         if msp in (own, "") or refusal[1] == "recorded":
-            raise Refused(refusal[1], refusal[2]) from error
-        raise RefusedElsewhere(refusal[1], refusal[2]) from error
+            raise EntryRefusedError(refusal[1], refusal[2]) from error
+        raise EntryRefusedElsewhereError(refusal[1], refusal[2]) from error
 
 
 def raise_submit(error: grpc.RpcError, transaction: str) -> NoReturn:
@@ -104,7 +114,7 @@ def raise_submit(error: grpc.RpcError, transaction: str) -> NoReturn:
     """
     code = _code(error)
     if code in _NOT_TAKEN:
-        raise Unavailable(
+        raise LogUnavailableError(
             f"the ordering service did not take the transaction ({_shown(_messages(error))}): ask again later"
         ) from error
     if code in _SETUP:
@@ -130,11 +140,11 @@ def _other(error: grpc.RpcError, text: str) -> LedgerError:
             f"the peer answers {code.name} ({_shown(_messages(error))}): compare channel, chaincode, MSP and "
             "client certificate of the connection profile with the network's"
         )
-    return Unavailable(f"{text}: asking again later is safe")
+    return LogUnavailableError(f"{text}: asking again later is safe")
 
 
-def _unknown(error: grpc.RpcError, transaction: str) -> OutcomeUnknown:
-    return OutcomeUnknown(
+def _unknown(error: grpc.RpcError, transaction: str) -> OutcomeUnknownError:
+    return OutcomeUnknownError(
         f"the outcome of a transaction is not known ({_code(error).name}): the same bytes again ask about it",
         transaction,
     )

@@ -18,16 +18,14 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from ledger.errors import ForkError, LedgerError, LogError, Quarantined, Unavailable
+from ledger.errors import ForkError, LedgerError, LogError, LogUnavailableError, QuarantineError
 from ledger.fabric.blocks import BlockStream, DerivedBlock, derive
 from ledger.fabric.derived import DerivedLog
 
+log = logging.getLogger("hedui.fabric")
 AHEAD = 32
 """Blocks fetched ahead of those taken."""
-
 RETRY_SECONDS = 0.5
-
-log = logging.getLogger("hedui.fabric")
 
 
 class Follower:
@@ -64,7 +62,7 @@ class Follower:
                 self._try()
                 self._stopping.wait(RETRY_SECONDS)
                 self._load()
-        except (ForkError, Quarantined) as error:
+        except (ForkError, QuarantineError) as error:
             self.fault = error
             log.critical("the derived log has stopped: %s", error)
         finally:
@@ -78,13 +76,13 @@ class Follower:
         """Follow until the stream ends, for a reason that may pass; say each reason once."""
         try:
             self._follow()
-        except (ForkError, Quarantined):
+        except (ForkError, QuarantineError):
             raise
         except (LedgerError, SQLAlchemyError, OSError) as error:
             if self._stopping.is_set() or str(error) == self._said:
                 return
             self._said = str(error)
-            set_up = isinstance(error, LogError) and not isinstance(error, Unavailable)
+            set_up = isinstance(error, LogError) and not isinstance(error, LogUnavailableError)
             level = logging.WARNING if set_up else logging.INFO
             log.log(level, "the own peer is followed again soon: %s", error)
 
@@ -94,7 +92,7 @@ class Follower:
             self._log.load()
             self._log.order()
         except (LogError, SQLAlchemyError, OSError) as error:
-            if isinstance(error, Quarantined):
+            if isinstance(error, QuarantineError):
                 self.fault = error
                 self._stopping.set()
 

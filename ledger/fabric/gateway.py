@@ -19,10 +19,9 @@ import grpc
 from fabric_protos.gateway import gateway_pb2, gateway_pb2_grpc
 from fabric_protos.peer import transaction_pb2
 
-from ledger.errors import OutcomeUnknown
+from ledger.errors import OutcomeUnknownError
 from ledger.fabric.failures import raise_endorse, raise_status, raise_submit
-from ledger.fabric.identity import FabricIdentity
-from ledger.fabric.profile import ConnectionProfile
+from ledger.fabric.profile import ConnectionProfile, FabricIdentity
 
 MESSAGE_BYTES = 100 * 1024 * 1024
 """Largest message taken, as Fabric's own clients have it: a block is one message."""
@@ -59,7 +58,7 @@ def connect(profile: ConnectionProfile) -> grpc.Channel:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedTransaction:
     """An endorsed transaction.
 
     Attributes:
@@ -72,7 +71,7 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TransactionOutcome:
     """What the own peer's block says of a transaction.
 
     Attributes:
@@ -103,7 +102,7 @@ class Gateway:
         self._identity = identity
         self._stub: Any = gateway_pb2_grpc.GatewayStub(channel)
 
-    def endorse(self, args: Sequence[bytes]) -> Prepared:
+    def endorse(self, args: Sequence[bytes]) -> PreparedTransaction:
         """Have a call endorsed: the function's name and its arguments.
 
         Raises:
@@ -125,9 +124,9 @@ class Gateway:
             raise_endorse(error, self._identity.msp)
         envelope = answer.prepared_transaction
         envelope.signature = self._identity.sign(envelope.payload)
-        return Prepared(proposal.transaction, envelope)
+        return PreparedTransaction(proposal.transaction, envelope)
 
-    def submit(self, prepared: Prepared) -> None:
+    def submit(self, prepared: PreparedTransaction) -> None:
         """Hand an endorsed transaction to the ordering service.
 
         Raises:
@@ -145,7 +144,7 @@ class Gateway:
         except grpc.RpcError as error:
             raise_submit(error, prepared.transaction)
 
-    def status(self, transaction: str, seconds: float) -> Outcome:
+    def status(self, transaction: str, seconds: float) -> TransactionOutcome:
         """Ask once for a transaction's outcome; the peer answers when its block is committed.
 
         Raises:
@@ -162,9 +161,9 @@ class Gateway:
             answer = self._stub.CommitStatus(signed, timeout=seconds)
         except grpc.RpcError as error:
             raise_status(error, transaction)
-        return Outcome(_flag(answer.result), int(answer.block_number))
+        return TransactionOutcome(_flag(answer.result), int(answer.block_number))
 
-    def outcome(self, transaction: str, seconds: float) -> Outcome:
+    def outcome(self, transaction: str, seconds: float) -> TransactionOutcome:
         """Ask, with the same id again and again, until the outcome is known.
 
         Raises:
@@ -176,7 +175,7 @@ class Gateway:
             left = deadline - time.monotonic()
             try:
                 return self.status(transaction, min(max(left, AGAIN_SECONDS), ASK_SECONDS))
-            except OutcomeUnknown:
+            except OutcomeUnknownError:
                 if time.monotonic() + AGAIN_SECONDS > deadline:
                     raise
                 time.sleep(AGAIN_SECONDS)

@@ -1,4 +1,4 @@
-"""The chaincode shim: the messages of one peer's stream (its server: ``ledger.fabric.chaincode_server``).
+"""The chaincode shim: the messages of one peer's stream (its server: ``ledger.fabric.shim``).
 
 The peer calls ``protos.Chaincode/Connect`` and both sides send ChaincodeMessage:
 
@@ -22,11 +22,21 @@ Rules
 - When the stream ends, every transaction under way on it ends with an error, and nothing is committed by it.
   So does one whose request is not answered in time.
 - Neither arguments nor values nor results are logged.
-- A handler is called with the arguments and a ``Stub``; what it returns is the result, ``Refused`` is a
+- A handler is called with the arguments and a ``Stub``; what it returns is the result, ``EntryRefusedError``
+is a
   refusal. Any other exception is a fault: its type and the places it went through are logged, not its text,
   which may hold a value. The peer gets an error without text.
 
 The chaincode never ends a transaction twice, and holds none after COMPLETED.
+
+Chaincode as a service: the gRPC server that peers connect to, a stream each (``ledger.fabric.shim``).
+
+No more than ``STREAMS`` are open; a further one is refused, and does not wait. A connection that died without
+a word is found by pings; one that does not finish its handshake is closed.
+
+Each stream has workers of its own: a peer that asks and never answers holds up nobody but itself. Whoever may
+connect can still take all the streams, so only a loopback address is opened without asking peers for a
+certificate (``hedui ledger chaincode``).
 """
 
 from __future__ import annotations
@@ -45,19 +55,16 @@ from fabric_protos.common import common_pb2
 from fabric_protos.peer import chaincode_pb2, chaincode_shim_pb2, proposal_pb2, proposal_response_pb2
 from google.protobuf.message import DecodeError
 
-from ledger.errors import LogError, Refused
+from ledger.errors import EntryRefusedError, LogError
+from ledger.fabric.gateway import MESSAGE_BYTES
 
 ANSWER_SECONDS = 60.0
 """How long a peer may take for one request: twice what it gives a transaction by default."""
-
 TRANSACTIONS = 4096
 """Transactions of one stream at once; a peer endorses 2,500 at once by default."""
-
 OK = 200
 REFUSED = 500
-
 log = logging.getLogger("hedui.chaincode")
-
 _Kind: Any = chaincode_shim_pb2.ChaincodeMessage
 _Record: Any = chaincode_shim_pb2.WriteRecord
 _Key: TypeAlias = tuple[str, str]
@@ -176,7 +183,7 @@ class Stub:
 
 
 Handler: TypeAlias = Callable[[Call, Stub], bytes]
-"""Works on one transaction: its result, or ``Refused``. Called from many threads."""
+"""Works on one transaction: its result, or ``EntryRefusedError``. Called from many threads."""
 
 
 class Stream:
@@ -295,7 +302,7 @@ class Stream:
             return _response(OK, "", b"")
         try:
             return _response(OK, "", self._handler(read_call(message), stub))
-        except Refused as refused:
+        except EntryRefusedError as refused:
             return _response(REFUSED, f"{refused.code}|{refused.remedy}", b"")
 
 
@@ -333,5 +340,111 @@ def function(call: Call) -> tuple[str, Sequence[bytes]]:
         Refused: there is no name.
     """
     if not call.args:
-        raise Refused("unknown_function", "name the function first")
+        raise EntryRefusedError("unknown_function", "name the function first")
     return call.args[0].decode("utf-8", "replace"), call.args[1:]
+
+
+WORKERS = 32
+"""Transactions of one stream worked on at once."""
+STREAMS = 16
+"""Peers that may be connected at once."""
+PING_MS = 30_000
+"""Pause between pings on an idle connection."""
+HANDSHAKE_MS = 10_000
+"""How long a connection may take to begin."""
+Kind: Any = chaincode_shim_pb2.ChaincodeMessage
+
+
+ServerCredentials: TypeAlias = grpc.ServerCredentials
+"""TLS of a chaincode server."""
+
+
+def server_credentials(key: bytes, certificate: bytes, client_ca: bytes | None) -> ServerCredentials:
+    """TLS of a chaincode server.
+
+    Args:
+        key, certificate: of the server, PEM.
+        client_ca: authorities whose clients are answered, PEM; None answers every client.
+    """
+    return grpc.ssl_server_credentials(
+        [(key, certificate)], client_ca, require_client_auth=client_ca is not None
+    )
+
+
+class ChaincodeServer:
+    """The service peers connect to. ``start`` it, ``stop`` it."""
+
+    def __init__(self, handler: Handler, package: str, workers: int = WORKERS) -> None:
+        """Prepare a server.
+
+        Args:
+            handler: works on each transaction.
+            package: the package id under which the peers have installed this chaincode.
+            workers: transactions of one stream worked on at once.
+        """
+        self._handler = handler
+        self._package = package
+        self._workers = workers
+        self._streams = futures.ThreadPoolExecutor(STREAMS, "chaincode-stream")
+        options = [
+            ("grpc.max_receive_message_length", MESSAGE_BYTES),
+            ("grpc.max_send_message_length", MESSAGE_BYTES),
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+            ("grpc.http2.max_pings_without_data", 0),
+            ("grpc.keepalive_time_ms", PING_MS),
+            ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),
+            ("grpc.so_reuseport", 0),
+        ]
+        self._server = grpc.server(self._streams, options=options, maximum_concurrent_rpcs=STREAMS)
+        connect = grpc.stream_stream_rpc_method_handler(
+            self._connect,
+            request_deserializer=Kind.FromString,
+            response_serializer=Kind.SerializeToString,
+        )
+        service = grpc.method_handlers_generic_handler("protos.Chaincode", {"Connect": connect})
+        self._server.add_generic_rpc_handlers((service,))
+
+    def start(self, listen: str, credentials: grpc.ServerCredentials | None = None) -> int:
+        """Open the port and return its number; ``credentials`` for TLS.
+
+        Raises:
+            LogError: the port cannot be opened.
+        """
+        try:
+            if credentials is None:
+                port = self._server.add_insecure_port(listen)
+            else:
+                port = self._server.add_secure_port(listen, credentials)
+        except RuntimeError as error:
+            raise LogError(
+                "the chaincode's port cannot be opened: choose a free address of this host"
+            ) from error
+        self._server.start()
+        return int(port)
+
+    def wait(self) -> None:
+        """Wait until the server is stopped."""
+        self._server.wait_for_termination()
+
+    def end(self) -> None:
+        """Begin to stop: ``wait`` returns soon. May be called from a signal's handler."""
+        self._server.stop(grace=None)
+
+    def stop(self) -> None:
+        """Close every stream and wait for the threads."""
+        self._server.stop(grace=None).wait()
+        self._streams.shutdown()
+
+    def _connect(self, messages: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
+        pool = futures.ThreadPoolExecutor(self._workers, "chaincode")
+        stream = Stream(self._package, self._handler, pool)
+        context.add_callback(stream.close)
+        reader = threading.Thread(target=stream.read, args=(messages,), name="chaincode-reader", daemon=True)
+        reader.start()
+        try:
+            yield from stream.outgoing()
+        finally:
+            stream.close()
+            reader.join()
+            pool.shutdown(cancel_futures=True)

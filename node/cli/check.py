@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from node.operator import OperatorClient
+from node.edges.operator_client import OperatorClient
 
 EXISTING = click.Path(path_type=Path, exists=True)
 

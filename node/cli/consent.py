@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from ledger.periods import check_date
-from node.cli.said import say
+from ledger.entries.times import check_date
+from node.cli.output import print_message
+from node.edges.operator_client import OperatorClient
 from node.errors import UsageError
-from node.operator import OperatorClient
 
 EXISTING = click.Path(path_type=Path, exists=True)
 
@@ -41,7 +41,7 @@ def withdraw(home: Path, case: str) -> None:
     client = OperatorClient(home)
     client.withdraw_consent(case, identifier)
     client.close()
-    say("done.consent_withdraw", case=case)
+    print_message("done.consent_withdraw", case=case)
 
 
 def real_month(context: click.Context, option: click.Parameter, value: str) -> str:
@@ -67,4 +67,4 @@ def allow(home: Path, case: str, month: str, reason: str) -> None:
     client = OperatorClient(home)
     client.allow_question(case, month, reason)
     client.close()
-    say("done.consent_allow", case=case, month=month, reason=reason)
+    print_message("done.consent_allow", case=case, month=month, reason=reason)

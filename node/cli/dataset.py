@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from adapters.dataset import DatasetSpec, check_dataset
-from node.cli.said import say
+from node.cli.output import print_message
 from node.config import preferred_language
+from node.department.declaration import read_datasets
+from node.edges.operator_client import OperatorClient
 from node.errors import ConfigurationError, UsageError
-from node.operator import OperatorClient
-from node.scenario.load import read_datasets
 
 EXISTING = click.Path(path_type=Path, exists=True)
 
@@ -89,7 +89,7 @@ def verify(home: Path) -> None:
         click.echo(f"{name} verified")
     client.close()
     if not verified:
-        say("done.verify_nothing")
+        print_message("done.verify_nothing")
 
 
 @dataset.command("retire")
@@ -101,7 +101,7 @@ def retire(home: Path, name: str, publication: str) -> None:
     client = OperatorClient(home)
     client.retire(name, publication)
     client.close()
-    say("done.retire", dataset=name, publication=publication)
+    print_message("done.retire", dataset=name, publication=publication)
 
 
 def _nothing(file: Path, only: str | None, there: list[str]) -> str:

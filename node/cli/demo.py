@@ -15,10 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 from node.config import EMBEDDED, preferred_language
-from node.demo import Row
-from node.demo_setup import prepare
-from node.messages import Messages
-from node.progress import Reporter
+from node.demo.run import SummaryRow, prepare
+from node.messages import Messages, Reporter
 from protocols.profiles import PAILLIER_PROFILES
 
 FEN_A_YUAN = 100
@@ -90,7 +88,7 @@ def _terminated(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _table(rows: list[Row], messages: Messages) -> Table:
+def _table(rows: list[SummaryRow], messages: Messages) -> Table:
     """The closing table: case, outcome, net where opened, persons, time, receipts."""
     table = Table(title=messages.text("summary.title"))
     for heading in ("case", "outcome", "net", "persons", "heads", "ms", "receipts"):

@@ -1,4 +1,7 @@
-"""``hedui grant``: ask for a grant, decide it, take it back."""
+"""``hedui grant``: ask for a grant, decide it, take it back.
+
+``hedui rules``: publish a rule set, approve one.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ from pathlib import Path
 
 import click
 
-from node.cli.said import say
-from node.operator import OperatorClient
+from node.cli.output import print_message
+from node.edges.operator_client import OperatorClient
 
 EXISTING = click.Path(path_type=Path, exists=True)
 
@@ -75,7 +78,7 @@ def decide(home: Path, grant_id: str, reject: bool) -> None:
     client = OperatorClient(home)
     client.decide_grant(grant_id, "reject" if reject else "approve")
     client.close()
-    say("done.grant_reject" if reject else "done.grant_approve", grant=grant_id)
+    print_message("done.grant_reject" if reject else "done.grant_approve", grant=grant_id)
 
 
 @grant.command("revoke")
@@ -87,4 +90,35 @@ def revoke(home: Path, grant_id: str, reason: str) -> None:
     client = OperatorClient(home)
     client.submit_by_two("grant.revoke", {"grant": grant_id, "reason": reason})
     client.close()
-    say("done.grant_revoke", grant=grant_id)
+    print_message("done.grant_revoke", grant=grant_id)
+
+
+EXISTING = click.Path(path_type=Path, exists=True)
+
+
+@click.group()
+def rules() -> None:
+    """Rule sets: published by the office, approved by the auditor and the owners of amount datasets."""
+
+
+@rules.command("publish")
+@click.argument("home", type=EXISTING)
+@click.argument("file", type=EXISTING)
+def publish(home: Path, file: Path) -> None:
+    """At the office: put the rule set FILE on the ledger."""
+    _act(home, file, "publish")
+
+
+@rules.command("approve")
+@click.argument("home", type=EXISTING)
+@click.argument("file", type=EXISTING)
+def approve(home: Path, file: Path) -> None:
+    """At an approver: compare FILE with the ledger and approve it."""
+    _act(home, file, "approve")
+
+
+def _act(home: Path, file: Path, action: str) -> None:
+    client = OperatorClient(home)
+    result = client.rules(file.read_bytes(), action)
+    client.close()
+    click.echo(f"{result['rules']} {result['digest']}")

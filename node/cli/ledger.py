@@ -11,15 +11,15 @@ import click
 from node.cli.lazy import LazyGroup
 
 COMMANDS = {
-    "chaincode": "node.cli.ledger_chaincode",
-    "export": "node.cli.ledger_export",
+    "chaincode": "node.cli.ledger_fabric",
+    "export": "node.cli.ledger_search",
     "mirror": "node.cli.ledger_mirror",
-    "package": "node.cli.ledger_package",
+    "package": "node.cli.ledger_fabric",
     "reconcile": "node.cli.ledger_reconcile",
-    "recover": "node.cli.ledger_recover",
+    "recover": "node.cli.ledger_mirror",
     "search": "node.cli.ledger_search",
-    "show": "node.cli.ledger_show",
-    "timestamp": "node.cli.ledger_timestamp",
+    "show": "node.cli.ledger_search",
+    "timestamp": "node.cli.ledger_mirror",
     "verify": "node.cli.ledger_verify",
 }
 """Module by command."""

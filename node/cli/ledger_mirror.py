@@ -1,13 +1,23 @@
-"""``hedui ledger mirror``: an auditor's own verified copy of the public log."""
+"""``hedui ledger mirror``: an auditor's own verified copy of the public log.
+
+``hedui ledger recover``: a sequencer's log from a copy, when it is in quarantine or lost.
+
+``hedui ledger timestamp``: have the checkpoint of a log or mirror stamped by an authority (RFC 3161).
+"""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
-from ledger.mirror import update_mirror
+from ledger.audit.mirror import update_mirror
+from ledger.audit.source import FolderSource
+from ledger.audit.stamps import post_to, stamp_folder
+from ledger.formats.policy import Policy
+from node.audit.reconcile.ledger_side import read_policy
 from node.cli.ledger_options import (
     JSON,
     POLICY,
@@ -18,7 +28,13 @@ from node.cli.ledger_options import (
     say_fingerprint,
     trusted_bytes,
 )
-from node.cli.said import entries
+from node.cli.output import entries, print_message
+from node.config import read_configuration
+from node.errors import UsageError
+from node.home import naming
+from node.times import instant_text, system_clock
+from node.tlog.timestamps import read_authority
+from node.upkeep.recover_log import recover as recover_home
 
 
 @click.command()
@@ -53,3 +69,81 @@ def mirror(source: str, folder: Path, policy: Path | None, *, as_json: bool) -> 
     click.echo(f"{folder}: {entries(head.size)}, {head.size - found.before} new, root {head.root.hex()}")
     for name in found.absent:
         click.echo(f"{name} is not at the source, or not whole")
+
+
+@click.command()
+@click.argument("home", type=click.Path(path_type=Path))
+@SOURCE
+def recover(home: Path, source: str) -> None:
+    """Put the log of HOME, a sequencer's, back from a mirror, its public folder or a URL.
+
+    The node must be stopped. The copy is verified from the first entry under the policy that HOME pins, and
+    must hold everything that was signed here. Entries that were never signed are listed and kept in
+    HOME/evidence/dropped. Start the node afterwards: its start gate asks the witnesses.
+    """
+    progress = progress_of(reporter(), "ledger.recovering")
+    done = recover_home(read_configuration(home), opened(source), progress)
+    print_message("ledger.recovered", size=done.log.size, before=done.log.before)
+    for entry, file in zip(done.log.dropped, done.dropped, strict=True):
+        print_message("ledger.dropped", type=entry.type or "?", id=entry.id or "?", file=file)
+    if done.log.fork is not None:
+        print_message("ledger.replica_fork", place=done.log.fork)
+    if done.set_aside is not None:
+        print_message("ledger.set_aside", place=done.set_aside)
+
+
+FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+def real_url(context: click.Context, option: click.Parameter, value: str) -> str:
+    """Click's callback of ``--url``.
+
+    Raises:
+        BadParameter: no http(s) address with a host.
+    """
+    try:
+        parts = urlsplit(value)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address:
+        raise click.BadParameter(
+            f"{value} is no address: write it as http://tsa.example/tsr", context, option
+        )
+    return value
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--url", required=True, callback=real_url, help="The authority's address, http or https.")
+@click.option(
+    "--ca", required=True, type=FILE, help="The authority's certificates, PEM, its root among them."
+)
+@click.option("--tsa-policy", metavar="OID", help="The authority's policy wanted; any when absent.")
+@POLICY
+@JSON
+def timestamp(
+    folder: Path, *, url: str, ca: Path, tsa_policy: str | None, policy: Path | None, as_json: bool
+) -> None:
+    """Have the checkpoint of the public log or mirror in DIR stamped, and keep note and token beside it."""
+    if str(folder).lower().startswith(("http:/", "https:/")):
+        raise UsageError("give the folder: a URL cannot be stamped in place; mirror it first")
+    source = opened(str(folder))
+    if not isinstance(source, FolderSource):
+        raise UsageError(
+            "a time-stamp is kept beside the log's files: give a folder, such as a mirror of the log"
+        )
+    pinned = trusted_bytes(policy, source)
+    trusted = read_policy(source) if pinned is None else Policy.parse(pinned.decode())
+    authority = read_authority(ca, tsa_policy)
+    with naming(folder):
+        done = stamp_folder(folder, trusted, post_to(url), authority, system_clock())
+    time = None if done is None else instant_text(done.token.time)
+    if as_json:
+        is_new, is_old = done is not None and done.is_new, done is not None and not done.is_new
+        click.echo(json.dumps({"stamped": is_new, "already": is_old, "time": time}))
+    elif done is None:
+        click.echo("The log is empty: there is nothing to stamp")
+    else:
+        said = "is stamped" if done.is_new else "was stamped already"
+        click.echo(f"The checkpoint {said}: {time}, policy {done.token.policy}, number {done.token.serial}")

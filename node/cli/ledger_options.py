@@ -11,17 +11,16 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from ledger import public
+from ledger.audit.source import MAX_POLICY_BYTES, FolderSource, LogSource, is_url, open_source
+from ledger.audit.verify import OnEntries
 from ledger.errors import PolicyError, TileError, VerificationError
-from ledger.policy import Policy
-from ledger.source import MAX_POLICY_BYTES, FolderSource, Source, is_url, open_source
-from ledger.verify import Progress
-from node.cli.said import POLICY_FORMS
+from ledger.formats import layout
+from ledger.formats.policy import Policy
+from node.cli.output import POLICY_FORMS
 from node.config import preferred_language, read_configuration, user_folder
 from node.errors import UsageError
-from node.messages import Messages
-from node.network import NetworkFile
-from node.progress import Reporter
+from node.membership.network import NetworkFile
+from node.messages import Messages, Reporter
 from node.report.policies import PINNED, pinned_policies, trusted_policy
 
 SOURCE = click.argument("source", metavar="DIR-or-URL")
@@ -30,14 +29,14 @@ POLICY = click.option(
     type=click.Path(path_type=Path, exists=True),
     help=f"{POLICY_FORMS}; else the one you pinned, else the log's own.",
 )
-OF_A_LOG = (public.CHECKPOINT, public.POLICY, "tile")
+OF_A_LOG = (layout.CHECKPOINT, layout.POLICY, "tile")
 """A folder without any of these holds no log, rather than a damaged one."""
 FEW = 2048
 """Logs of fewer entries are read without a count on the terminal."""
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-def opened(place: str) -> Source:
+def opened(place: str) -> LogSource:
     """The log at a folder or URL; a node's home stands for its replica.
 
     Raises:
@@ -55,12 +54,12 @@ def opened(place: str) -> Source:
     return source
 
 
-def _replica(home: Path) -> Source:
+def _replica(home: Path) -> LogSource:
     """The replica of a node's home."""
-    from ledger.database import open_engine  # noqa: PLC0415  only a home has a database
-    from ledger.source_replica import ReplicaSource  # noqa: PLC0415
-    from node.lost import open_store  # noqa: PLC0415
-    from node.services import system_clock  # noqa: PLC0415
+    from ledger.replica.as_source import ReplicaSource  # noqa: PLC0415
+    from ledger.storage.database import open_engine  # noqa: PLC0415  only a home has a database
+    from node.store.opening import open_store  # noqa: PLC0415
+    from node.times import system_clock  # noqa: PLC0415
 
     configuration = read_configuration(home)
     engine = open_engine(configuration.store_url)
@@ -73,13 +72,13 @@ def reporter() -> Reporter:
     return Reporter(Console(stderr=True), Messages(preferred_language()))
 
 
-def progress_of(shown: Reporter, stage: str) -> Progress:
+def progress_of(shown: Reporter, stage: str) -> OnEntries:
     """Progress of long work on a terminal; ``stage`` is a message id that names it."""
     name = shown.messages.text(stage)
     return lambda done, total: shown.progress(stage, {"dataset": name}, done, total, least=FEW)
 
 
-def trusted_bytes(given: Path | None, source: Source) -> bytes | None:
+def trusted_bytes(given: Path | None, source: LogSource) -> bytes | None:
     """The pinned policy's bytes: the file given, or of the folder given, or else of the user's, that named.
 
     The source's own policy only chooses among those the reader has put there. None where the user has pinned

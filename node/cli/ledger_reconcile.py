@@ -7,18 +7,18 @@ from pathlib import Path
 
 import click
 
-from ledger.search import moment
+from ledger.audit.search import moment
+from node.audit.reconcile import compare
+from node.audit.reconcile.case_files import read_case_files
+from node.audit.reconcile.difference import Difference
+from node.audit.reconcile.journal import read_home
+from node.audit.reconcile.journal_file import read_file
+from node.audit.reconcile.ledger_side import read_ledger
 from node.cli.ledger_options import JSON, SOURCE, opened
 from node.config import Configuration, preferred_language, read_configuration
 from node.errors import EXIT_DIFFERENT, EXIT_OK, UsageError
 from node.messages import LANGUAGES, Messages
-from node.reconcile import compare
-from node.reconcile.casefile import read_case_files
-from node.reconcile.difference import Difference
-from node.reconcile.journal import read_home
-from node.reconcile.journal_file import read_file
-from node.reconcile.ledger_side import read_ledger
-from node.services import instant, system_clock
+from node.times import instant, system_clock
 
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)

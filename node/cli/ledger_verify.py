@@ -11,12 +11,12 @@ from typing import Any
 
 import click
 
-from ledger.damage import FOUND_BY, Damage, damages
-from ledger.errors import LedgerError, TileError, Unavailable, VerificationError
-from ledger.reading import read_checkpoint
-from ledger.source import Source
-from ledger.stamped import Stamp
-from ledger.verify import Progress, Verification, failure, verify_source
+from ledger.audit.damage import FOUND_BY, Damage, find_damage
+from ledger.audit.reading import read_checkpoint
+from ledger.audit.source import LogSource
+from ledger.audit.stamps import Stamp
+from ledger.audit.verify import OnEntries, Verification, failure, verify_source
+from ledger.errors import LedgerError, LogUnavailableError, TileError, VerificationError
 from node.cli.ledger_options import (
     JSON,
     POLICY,
@@ -28,11 +28,11 @@ from node.cli.ledger_options import (
     say_fingerprint,
     trusted_bytes,
 )
+from node.cli.output import entries
 from node.cli.root import plain
-from node.cli.said import entries
 from node.errors import EXIT_INVALID
-from node.services import instant_text
-from node.timestamps import read_authority
+from node.times import instant_text
+from node.tlog.timestamps import read_authority
 from node.workers import worker_pool
 
 TSA_HELP = "Certificates of the time-stamp authority, PEM: its tokens are verified to the root."
@@ -74,13 +74,13 @@ def verify(source: str, policy: Path | None, *, tsa_ca: Path | None, as_json: bo
         click.echo(line)
 
 
-def _surveyed(log: Source, error: LedgerError, shown: Progress) -> list[Damage]:
+def _surveyed(log: LogSource, error: LedgerError, shown: OnEntries) -> list[Damage]:
     """All damaged files but the one the error names already; none where its check is not of files."""
     if not isinstance(error, VerificationError) or error.check not in FOUND_BY:
         return []
     further: list[Damage] = []
-    with contextlib.suppress(TileError, Unavailable):
-        found = damages(log, read_checkpoint(log), shown)
+    with contextlib.suppress(TileError, LogUnavailableError):
+        found = find_damage(log, read_checkpoint(log), shown)
         further.extend(damage for damage in found if damage.path != error.place)
     return further
 
@@ -103,7 +103,7 @@ def _lines(found: Verification, *, wants_stamps: bool) -> Iterator[str]:
             yield f"{entries(item['size'])} stamped {item['time']} ({told})"
 
 
-def _verified(log: Source, pinned: bytes | None, tsa_ca: Path | None, shown: Progress) -> Verification:
+def _verified(log: LogSource, pinned: bytes | None, tsa_ca: Path | None, shown: OnEntries) -> Verification:
     """Verify with a worker a core."""
     authority = None if tsa_ca is None else read_authority(tsa_ca)
     with worker_pool(os.cpu_count() or 1) as workers:

@@ -10,15 +10,20 @@ from typing import Any
 
 import click
 
-from ledger import entry as entries
-from node.cli.said import say
+from ledger.entries import entry as entries
+from node.cli.output import print_message
 from node.config import read_configuration
+from node.edges.operator_client import OperatorClient
 from node.errors import ConfigurationError
 from node.home import Home, require_absent, write_file
-from node.identity import open_keys
-from node.network import NetworkFile, check_card, join, propose, read_card, seal, sign_proposal
-from node.operator import OperatorClient
-from node.shown import admission_lines, admission_signed, proposal_lines, proposal_signed
+from node.member_keys import open_keys
+from node.membership.network import NetworkFile, check_card, join, propose, read_card, seal, sign_proposal
+from node.membership.signing_preview import (
+    admission_lines,
+    admission_signed,
+    proposal_lines,
+    proposal_signed,
+)
 from protocols.profiles import PAILLIER_3072, PAILLIER_PROFILES
 
 FILE = click.Path(path_type=Path)
@@ -100,7 +105,7 @@ def invite(home: Path, out: Path) -> None:
     """Write the invitation OUT for a further member: genesis digest, trust policy, first address."""
     require_absent(out)
     write_file(out, NetworkFile.read(Home(home.resolve()).require().network).format())
-    say("done.invite", file=out)
+    print_message("done.invite", file=out)
 
 
 @network.command("join")
@@ -123,7 +128,7 @@ def admit_draft(home: Path, card: Path, draft: Path, version: int) -> None:
     name = NetworkFile.read(Home(home.resolve()).require().network).network
     body = {"member": read_card(card), "version": version}
     _write(draft, {"network": name, "id": secrets.token_hex(16), "body": body, "sigs": []})
-    say("done.admit_draft", file=draft)
+    print_message("done.admit_draft", file=draft)
 
 
 @network.command("admit-sign")

@@ -15,15 +15,15 @@ from typing import Any
 
 import click
 
-from node.cli import node_journal
+from node.cli import node_backup
 from node.cli.logs import log_to_stderr
 from node.config import ROLES, exposed_passphrase, read_configuration
+from node.edges.operator_client import OperatorClient
 from node.errors import EXIT_INVALID
 from node.home import Home
-from node.network import read_card
-from node.operator import OperatorClient
-from node.setup import init_home
-from node.shown import card_digest
+from node.membership.home_setup import init_home
+from node.membership.network import read_card
+from node.membership.signing_preview import card_digest
 
 HOME = click.argument("home", type=click.Path(path_type=Path))
 FILES = 8192
@@ -91,14 +91,14 @@ def init(  # noqa: PLR0913  one argument an option
 @click.option("--with-parent", is_flag=True, help="End when standard input is closed.")
 def run(home: Path, with_parent: bool) -> None:
     """Run the node of HOME until it is told to end."""
-    from node.member import Member  # noqa: PLC0415  only this command needs a whole node
+    from node.app import Node  # noqa: PLC0415  only this command needs a whole node
 
     log_to_stderr()
     _raise_file_limit()
     configuration = read_configuration(home)
     configuration.home.keep_private()
     _warn(configuration.home)
-    member = Member(configuration)
+    member = Node(configuration)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
@@ -168,4 +168,4 @@ def _end_with_parent(ended: threading.Event) -> None:
     ended.set()
 
 
-node.add_command(node_journal.command)
+node.add_command(node_backup.command)

@@ -1,4 +1,7 @@
-"""``hedui node backup``, ``restore``, ``rejoin``: a node's state in one file, put back, taken up again."""
+"""``hedui node backup``, ``restore``, ``rejoin``: a node's state in one file, put back, taken up again.
+
+``hedui node journal``: a member's journal in a file, for an auditor who has no access to its home.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +10,27 @@ from pathlib import Path
 
 import click
 
-from ledger.checkpoint import Checkpoint
-from ledger.database import open_engine
+from keys.signing import SigningKey
 from ledger.errors import NoteError
-from ledger.note import MAX_NOTE_BYTES, Note
-from node.archive import Head
-from node.backup import back_up
-from node.cli.said import entries
+from ledger.formats.checkpoint import Checkpoint
+from ledger.formats.note import MAX_NOTE_BYTES, Note
+from ledger.storage.database import open_engine
+from node.audit.reconcile.journal import read_home
+from node.audit.reconcile.journal_file import export
+from node.cli.output import entries
 from node.config import environment_passphrase, passphrase_in, passphrase_path, read_configuration
 from node.errors import ConfigurationError, UsageError
-from node.home import Home, read_bounded
-from node.identity import open_keys
-from node.lost import open_store
-from node.network import NetworkFile
-from node.rejoin import take_up, take_up_other
-from node.restore import restore as put_back
-from node.restore import verify
-from node.services import system_clock
-from node.witnessing import other_log, own_cosigner
+from node.home import Home, read_bounded, require_absent, write_file
+from node.member_keys import open_keys, open_vault
+from node.membership.network import NetworkFile
+from node.store.opening import open_store
+from node.times import system_clock
+from node.tlog.witness import other_log, own_cosigner
+from node.upkeep.archive import ArchiveHeader
+from node.upkeep.backup import back_up
+from node.upkeep.rejoin import load_other_positions, load_position
+from node.upkeep.restore import restore as put_back
+from node.upkeep.restore import verify
 
 PATH = click.Path(path_type=Path)
 EXISTING = click.Path(path_type=Path, exists=True)
@@ -108,11 +114,11 @@ def rejoin(home: Path, checkpoint: Path) -> None:
     try:
         open_store(configuration.home, engine, system_clock())
         if origin == policy.origin:
-            size = take_up(engine, policy, note, cosigner).checkpoint.size
+            size = load_position(engine, policy, note, cosigner).checkpoint.size
         else:
             web = configuration.web
             other = other_log(() if web is None else web.logs, origin)
-            size = take_up_other(engine, other, note, cosigner, system_clock()).size
+            size = load_other_positions(engine, other, note, cosigner, system_clock()).size
     finally:
         engine.dispose()
     click.echo(f"The witness goes on from {entries(size)}: see that the node runs")
@@ -130,7 +136,7 @@ def _read_passphrase(path: Path) -> bytes:
     return passphrase
 
 
-def _described(head: Head) -> str:
+def _described(head: ArchiveHeader) -> str:
     """What a backup is, for people."""
     moment = datetime.fromtimestamp(head.moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     network = head.network or "no network yet"
@@ -138,7 +144,7 @@ def _described(head: Head) -> str:
     return f"node {head.member} ({roles}) of {network} at {moment}, {entries(head.size)} replayed"
 
 
-def _next_steps(home: Path, head: Head) -> list[str]:
+def _next_steps(home: Path, head: ArchiveHeader) -> list[str]:
     """What the operator does now."""
     where = passphrase_path(Home(home.resolve()))
     steps = [
@@ -158,3 +164,19 @@ def _next_steps(home: Path, head: Head) -> list[str]:
             "   Take up the newest checkpoint of each log of others: hedui node rejoin HOME CHECKPOINT"
         )
     return steps
+
+
+@click.command("journal")
+@click.argument("home", type=click.Path(path_type=Path))
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="The file to write.")
+@click.option(
+    "--closings", is_flag=True, help="With the salts that open query.close, for who has the reports."
+)
+def command(home: Path, output: Path, *, closings: bool) -> None:
+    """Write the journal of HOME, signed by its node key: no identifier, no key, no case number."""
+    require_absent(output)
+    configuration = read_configuration(home)
+    journal = read_home(configuration)
+    key = SigningKey.from_seed(open_vault(configuration.home, configuration.passphrase).get("node"))
+    write_file(output, export(journal, key, system_clock(), opened=closings), 0o600)
+    click.echo(f"{output}: {len(journal.lines)} lines, {len(journal.questions)} questions")

@@ -11,17 +11,17 @@ from pathlib import Path
 
 import click
 
-from node.cli.said import POLICY_FORMS, say
+from node.cli.output import POLICY_FORMS, print_message
 from node.config import preferred_language, user_folder
 from node.errors import EXIT_INVALID, EXIT_OK
 from node.home import read_bounded, require_absent, write_file
 from node.messages import LANGUAGES, Messages
-from node.report.findings import Broken, Failure, Findings, require
+from node.report.findings import CheckFailedError, Failure, Findings, require
 from node.report.form import MAX_REPORT_BYTES, decode_report
 from node.report.html import people_of_openings, render
-from node.report.identity import MAX_OPENINGS_BYTES, read_openings
 from node.report.policies import trusted_policy
 from node.report.verify import verify_report
+from node.report.verify_identity import MAX_OPENINGS_BYTES, read_openings
 
 READABLE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 THERE = click.Path(exists=True, readable=True, path_type=Path)
@@ -87,9 +87,9 @@ def html(file: Path, out: Path, openings: Path | None) -> None:
         require(people is None or len(people) == size, "the openings are of another household")
         page = render(data, people)
     if found.failures:
-        raise Broken(found.failures[0].reason)
+        raise CheckFailedError(found.failures[0].reason)
     write_file(out, page.encode())
-    say("done.html", file=out)
+    print_message("done.html", file=out)
 
 
 def _openings(file: Path) -> bytes:

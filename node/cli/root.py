@@ -15,25 +15,26 @@ from node.cli.lazy import LazyGroup
 from node.errors import EXIT_UNAVAILABLE, EXIT_USAGE, KNOWN_ERRORS, error_code, exit_code
 
 INTERRUPTED = 130
-COMMANDS = (
-    "check",
-    "consent",
-    "dataset",
-    "demo",
-    "grant",
-    "ledger",
-    "network",
-    "node",
-    "report",
-    "rules",
-    "share",
-    "sumkey",
-)
+COMMANDS = {
+    "check": "node.cli.check",
+    "consent": "node.cli.consent",
+    "dataset": "node.cli.dataset",
+    "demo": "node.cli.demo",
+    "grant": "node.cli.grant",
+    "ledger": "node.cli.ledger",
+    "network": "node.cli.network",
+    "node": "node.cli.node",
+    "report": "node.cli.report",
+    "rules": "node.cli.grant",
+    "share": "node.cli.sumkey",
+    "sumkey": "node.cli.sumkey",
+}
+"""Module of each command group."""
 
 
 @click.group(
     cls=LazyGroup,
-    modules={name: f"node.cli.{name}" for name in COMMANDS},
+    modules=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.version_option(package_name="hedui")

@@ -1,20 +1,27 @@
-"""``hedui sumkey``: the dealer ceremony of the network's sum key."""
+"""``hedui sumkey``: the dealer ceremony of the network's sum key.
+
+``hedui share``: the trustee's exceptions.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import click
 
-from node import ceremony
-from node.cli.said import say
+from node.cli.output import print_message
 from node.config import read_configuration
+from node.edges.operator_client import OperatorClient
+from node.errors import UsageError
 from node.home import require_absent, write_file
-from node.identity import open_keys
-from node.network import read_card
-from node.operator import OperatorClient
-from node.sumkeys import recorded_modulus
+from node.member_keys import open_keys
+from node.membership import sum_key_ceremony
+from node.membership.network import read_card
+from node.membership.sum_key_ceremony import recorded_modulus
+from node.trustee.release import exception_salt
+from protocols.encoding import commit, from_hex
 from protocols.profiles import PAILLIER_3072, PAILLIER_PROFILES
 
 EXISTING = click.Path(path_type=Path, exists=True)
@@ -40,9 +47,11 @@ def deal(out: Path, network: str, office: Path, trustees: tuple[Path, ...], suit
     """Hold the ceremony on an offline machine; OUT gets the public key and the sealed shares."""
     require_absent(out, "its sealed shares may be the only ones; give another name, or move it away first")
     click.echo("Searching two safe primes", err=True)
-    result = ceremony.run(network, suite, read_card(office), [read_card(trustee) for trustee in trustees])
+    result = sum_key_ceremony.run(
+        network, suite, read_card(office), [read_card(trustee) for trustee in trustees]
+    )
     write_file(out, json.dumps(result, indent=1).encode() + b"\n")
-    click.echo(f"fingerprint of n: {ceremony.fingerprint(result['body']['modulus'])}")
+    click.echo(f"fingerprint of n: {sum_key_ceremony.fingerprint(result['body']['modulus'])}")
     click.echo(f"{out}: holders install it; trustees sign it; the office publishes it. Wipe this machine")
 
 
@@ -54,7 +63,7 @@ def install(home: Path, file: Path) -> None:
     configuration = read_configuration(home)
     recorded = recorded_modulus(configuration.store_url)
     vault = open_keys(configuration).vault
-    shown = ceremony.install(ceremony.read_file(file), configuration.member, vault, recorded)
+    shown = sum_key_ceremony.install(sum_key_ceremony.read_file(file), configuration.member, vault, recorded)
     click.echo(f"fingerprint of n: {shown}")
 
 
@@ -63,14 +72,14 @@ def install(home: Path, file: Path) -> None:
 @click.argument("file", type=EXISTING)
 def sign(home: Path, file: Path) -> None:
     """At a trustee: sign the public key for the ledger."""
-    found = ceremony.read_file(file)
+    found = sum_key_ceremony.read_file(file)
     client = OperatorClient(home)
-    ceremony.require_trustee(found, client.member)
+    sum_key_ceremony.require_trustee(found, client.member)
     signed = client.sign_body("sumkey.publish", found["record"]["salt"][:32], found["body"])
     client.close()
     if signed not in found["sigs"]:
         found["sigs"].append(signed)
-    click.echo(f"fingerprint of n: {ceremony.fingerprint(found['body']['modulus'])}")
+    click.echo(f"fingerprint of n: {sum_key_ceremony.fingerprint(found['body']['modulus'])}")
     write_file(file, json.dumps(found, indent=1).encode() + b"\n")
 
 
@@ -79,8 +88,37 @@ def sign(home: Path, file: Path) -> None:
 @click.argument("file", type=EXISTING)
 def publish(home: Path, file: Path) -> None:
     """At the office: put the key, signed by every trustee, on the ledger."""
-    found = ceremony.read_file(file)
+    found = sum_key_ceremony.read_file(file)
     client = OperatorClient(home)
     client.submit("sumkey.publish", found["body"], found["record"]["salt"][:32], found["sigs"])
     client.close()
-    say("done.sumkey_publish", fingerprint=ceremony.fingerprint(found["body"]["modulus"]))
+    print_message("done.sumkey_publish", fingerprint=sum_key_ceremony.fingerprint(found["body"]["modulus"]))
+
+
+EXISTING = click.Path(path_type=Path, exists=True)
+_DIGEST = re.compile("[0-9a-f]{64}")
+
+
+@click.group()
+def share() -> None:
+    """The trustee's shares of totals."""
+
+
+@share.command("except")
+@click.argument("home", type=EXISTING)
+@click.argument("query")
+@click.option("--case", "case_index", type=click.IntRange(0), default=0, help="Case index; 0 if absent.")
+@click.option("--list", "digest", required=True, metavar="DIGEST", help="The list, as the refusal named it.")
+@click.option("--reason", required=True, help="Code of the reason.")
+def allow(home: Path, query: str, case_index: int, digest: str, reason: str) -> None:
+    """At the trustee: let rows opened before be opened in one list of QUERY; two people sign."""
+    if _DIGEST.fullmatch(digest) is None:
+        raise UsageError(f"--list {digest} is no digest: give the 64 hex characters that the refusal named")
+    client = OperatorClient(home)
+    salt = exception_salt(client.keys.vault.get("exceptions"), query, case_index)
+    named = commit(salt, b"list", from_hex(digest)).hex()
+    client.submit_by_two(
+        "share.exception", {"query": query, "case": case_index, "list": named, "reason": reason}
+    )
+    client.close()
+    print_message("done.except", query=query, case=case_index)

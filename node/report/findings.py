@@ -56,7 +56,7 @@ MALFORMED: tuple[type[Exception], ...] = (
 """What Python raises while a check reads hostile JSON: the check fails, closed."""
 
 
-class Broken(ReportError):
+class CheckFailedError(ReportError):
     """One check of a report fails."""
 
 
@@ -132,4 +132,4 @@ def require(holds: bool, reason: str) -> None:
         Broken: with the reason.
     """
     if not holds:
-        raise Broken(reason)
+        raise CheckFailedError(reason)

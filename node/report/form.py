@@ -33,8 +33,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ledger import canonical
-from ledger.periods import check_date
-from node.report.findings import Broken, Findings, require
+from ledger.entries.times import check_date
+from node.report.findings import CheckFailedError, Findings, require
 
 SEAL_DOMAIN = b"hedui/report/v1\x00"
 MAX_REPORT_BYTES = 64 << 20
@@ -81,7 +81,7 @@ def _plain(data: bytes) -> Any:
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise Broken("the report is no JSON") from error
+        raise CheckFailedError("the report is no JSON") from error
 
 
 def seal_message(report: Mapping[str, Any]) -> bytes:

@@ -20,13 +20,13 @@ from markupsafe import Markup, escape
 from adapters.errors import AdapterError
 from adapters.identifiers import mask, resident_id
 from ledger import canonical
-from ledger.checkpoint import Checkpoint
-from ledger.note import Note
+from ledger.formats.checkpoint import Checkpoint
+from ledger.formats.note import Note
+from node.case import Case
 from node.messages import LANGUAGES, Messages, catalogue, placeholders
-from node.report.findings import Broken
+from node.report.findings import CheckFailedError
 from node.report.form import MAX_REPORT_BYTES, MAX_REPORT_DEPTH
 from node.rules.ruleset import RuleSet, parse
-from node.scenario.model import Case
 
 TEMPLATE = "page.html.j2"
 DIGEST_CHARACTERS = 16
@@ -116,7 +116,7 @@ def render(report: bytes, people: Sequence[PersonView] | None = None) -> str:
             )
         )
     except UndefinedError as error:
-        raise Broken("the report lacks something the page shows") from error
+        raise CheckFailedError("the report lacks something the page shows") from error
 
 
 def both(message: str, **values: object) -> Markup:

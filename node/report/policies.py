@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ledger.errors import PolicyError
-from ledger.policy import Policy
+from ledger.formats.policy import Policy
 from node.errors import UsageError
 
 PINNED = "policies"

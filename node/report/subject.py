@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ledger.records import Intent, Publication
-from ledger.view import View
+from ledger.contract.records import Intent, Publication
+from ledger.contract.view import View
 from node.references import reference
-from node.report.findings import Broken, Findings
+from node.report.findings import CheckFailedError, Findings
 from node.report.verify_ledger import Proven
 from node.rules.ruleset import RuleSet, parse
 from protocols.check.answer import Answer
 from protocols.check.certificate import Openings
-from protocols.check.evidence import Line, SetReference
+from protocols.check.evidence import EvidenceLine, SetReference
 from protocols.check.terms import RuleDatasets
 from protocols.errors import EvidenceError
 
@@ -72,7 +72,7 @@ class Subject:
         """
         value = self.report["certificate"]
         if not isinstance(value, dict):
-            raise Broken("the report holds no certificate")
+            raise CheckFailedError("the report holds no certificate")
         return value
 
     @property
@@ -89,7 +89,7 @@ class Subject:
         """
         found = self.view.intent(self.query)
         if found is None:
-            raise Broken("the intent is not among the report's proven entries")
+            raise CheckFailedError("the intent is not among the report's proven entries")
         return found
 
     @property
@@ -129,7 +129,9 @@ class Subject:
         label = self.labels.get(dataset)
         found = None if label is None else self.view.publication(dataset, label)
         if found is None:
-            raise Broken(f"{dataset}: no publication of it was asked and is among the proven entries")
+            raise CheckFailedError(
+                f"{dataset}: no publication of it was asked and is among the proven entries"
+            )
         return found
 
     def reference(self, dataset: str) -> SetReference:
@@ -137,12 +139,12 @@ class Subject:
         return reference(self.publication(dataset))
 
     @cached_property
-    def evidence(self) -> Mapping[tuple[int, str], Line]:
+    def evidence(self) -> Mapping[tuple[int, str], EvidenceLine]:
         """Evidence by (element, dataset), as far as it parses; each line is verified by its own check."""
-        found: dict[tuple[int, str], Line] = {}
+        found: dict[tuple[int, str], EvidenceLine] = {}
         for item in self.report["lines"]:
             if item["evidence"] is not None:
                 with suppress(EvidenceError):
-                    line = Line.from_json(item["evidence"])
+                    line = EvidenceLine.from_json(item["evidence"])
                     found[line.element, line.dataset] = line
         return found

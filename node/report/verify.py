@@ -16,11 +16,11 @@ the trustee.
 
 from __future__ import annotations
 
-from ledger.policy import Policy
-from node.report.findings import Broken, Failure, Findings, require
+from ledger.formats.policy import Policy
+from node.report.findings import CheckFailedError, Failure, Findings, require
 from node.report.form import decode_report, is_report, seal_message
-from node.report.identity import check_identity
 from node.report.subject import Subject
+from node.report.verify_identity import check_identity
 from node.report.verify_ledger import read_ledger
 from node.report.verify_lines import check_lines
 from node.report.verify_question import check_question
@@ -58,7 +58,7 @@ def check_policy(subject: Subject, policy: Policy | None) -> None:
     report, view = subject.report, subject.view
     with subject.found.check("policy"):
         if policy is None:
-            raise Broken("none of your policies is the one this report names")
+            raise CheckFailedError("none of your policies is the one this report names")
         require(report["policy"] == policy.fingerprint, "the report names another policy than yours")
     with subject.found.check("policy"):
         network = view.network()

@@ -17,16 +17,16 @@ from typing import Any
 
 from keys.errors import KeysError
 from ledger import canonical, contract
-from ledger.checkpoint import Checkpoint
-from ledger.entry import Entry, parse, parse_signature
+from ledger.contract.records import MemberKey
+from ledger.contract.replay import Replay
+from ledger.contract.state import MemoryState
+from ledger.contract.view import View
+from ledger.entries.entry import Entry, parse, parse_signature
+from ledger.formats.checkpoint import Checkpoint
+from ledger.formats.note import Note
+from ledger.formats.policy import Policy
 from ledger.merkle import leaf_hash, verify_inclusion
-from ledger.note import Note
-from ledger.policy import Policy
-from ledger.records import MemberKey
-from ledger.replay import Replay
-from ledger.state import MemoryState
-from ledger.view import View
-from node.report.findings import Broken, Findings, require
+from node.report.findings import CheckFailedError, Findings, require
 
 
 @dataclass
@@ -65,9 +65,9 @@ class Proven:
                 try:
                     key.verifier().verify(message, signature.raw)
                 except KeysError as error:
-                    raise Broken(f"the signature said to be {member}'s does not verify") from error
+                    raise CheckFailedError(f"the signature said to be {member}'s does not verify") from error
                 return
-        raise Broken(f"the signature is not by {member}'s node key on the ledger")
+        raise CheckFailedError(f"the signature is not by {member}'s node key on the ledger")
 
     def _keys(self, member: str, since: int | None) -> list[MemberKey]:
         """Node keys of a member in force at ``since`` or later; at the end only, where it is None."""
@@ -108,7 +108,7 @@ def _head(report: dict[str, Any], policy: Policy | None, found: Findings) -> Che
         note = str(report["ledger"]["checkpoint"]).encode()
         head = Checkpoint.parse(Note.parse(note).text)
         if policy is None:
-            raise Broken("no trusted policy to verify the checkpoint under")
+            raise CheckFailedError("no trusted policy to verify the checkpoint under")
         policy.verify_checkpoint(note)
     return head
 
@@ -122,7 +122,7 @@ def _receive(item: Any, last: int, head: Checkpoint | None, found: Findings) -> 
         entry, index = parse(leaf), int(item["index"])
         require(index > last, "the entries do not stand in the ledger's order, each once")
         if head is None:
-            raise Broken("there is no checkpoint to prove the entry under")
+            raise CheckFailedError("there is no checkpoint to prove the entry under")
         path = [bytes.fromhex(node) for node in item["path"]]
         verify_inclusion(index, head.size, leaf_hash(leaf), path, head.root)
     return index, entry

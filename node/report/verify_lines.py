@@ -22,7 +22,7 @@ from typing import Any
 from node.report.findings import require
 from node.report.subject import Subject
 from node.rules.verdict import SUMMED, too_old
-from protocols.check.evidence import MATCH, ElementProof, Line, verify_element, verify_line
+from protocols.check.evidence import MATCH, ElementProof, EvidenceLine, verify_element, verify_line
 
 NOT_COVERED = "not_covered"
 
@@ -75,7 +75,7 @@ def check_evidence(subject: Subject, item: Any) -> None:
             )
             require(item["answer"] == NOT_COVERED, "the line answers without evidence")
             return
-        line = Line.from_json(given)
+        line = EvidenceLine.from_json(given)
         require(line.dataset == dataset, "the evidence is of another dataset")
         position = subject.report["positions"][item["member"] - 1]
         require(line.element == position, "the evidence is of another person's element")
@@ -83,7 +83,7 @@ def check_evidence(subject: Subject, item: Any) -> None:
         verify_line(line, subject.reference(dataset))
 
 
-def _word(subject: Subject, line: Line) -> str:
+def _word(subject: Subject, line: EvidenceLine) -> str:
     """The answer a piece of evidence shows."""
     if line.answer == MATCH and line.dataset in subject.rules.amounts:
         return SUMMED

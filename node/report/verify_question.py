@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ledger.certificate import RENEWED_FIELDS, certificate_digest, certificate_message
-from ledger.periods import check_time
-from node.report.findings import Broken, require
+from ledger.entries.certificate import RENEWED_FIELDS, certificate_digest, certificate_message
+from ledger.entries.times import check_time
+from node.report.findings import CheckFailedError, require
 from node.report.subject import Subject
 from protocols.check.answer import receipt_message, verify_answer
 from protocols.check.certificate import check_openings, refusal_message
@@ -46,7 +46,7 @@ def check_rules(subject: Subject) -> None:
         )
         recorded = subject.view.rules(rules.id, rules.version)
         if recorded is None:
-            raise Broken("the rules are not among the report's proven entries")
+            raise CheckFailedError("the rules are not among the report's proven entries")
         require(recorded.digest == rules.digest, "the text has another digest than the ledger records")
         lists = (recorded.income, recorded.deduct, recorded.veto, recorded.exclude)
         same = lists == (rules.income, rules.deduct, rules.veto, rules.exclude)
@@ -123,7 +123,7 @@ def check_answers(subject: Subject) -> None:
         with subject.found.check("answer", dataset):
             recorded = subject.view.answer(subject.query, dataset)
             if recorded is None or not recorded.answered:
-                raise Broken("the department's answer is not among the report's proven entries")
+                raise CheckFailedError("the department's answer is not among the report's proven entries")
             same = recorded.response == subject.answer(dataset).response.hex()
             require(same, "the answer is not the one the department recorded")
 

@@ -14,10 +14,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from node.report.findings import Broken, require
+from node.membership.sum_key import sum_key
+from node.report.findings import CheckFailedError, require
 from node.report.subject import Subject
-from node.rules.verdict import SUMMED, Answer, Household, Line, decide
-from node.sumkeys import sum_key
+from node.rules.verdict import SUMMED, Household, LineAnswer, VerdictLine, decide
 from protocols.check.terms import check_list, expected_terms, list_digest, list_message, signed_ciphertexts
 from protocols.encoding import commit
 from protocols.sums import shareproof
@@ -62,7 +62,7 @@ def check_release(subject: Subject) -> None:
             digest = list_digest(subject.report["total"]["list"])
             recorded = subject.view.release(subject.query, CASE_INDEX, holder)
             if recorded is None:
-                raise Broken("the trustee's release is not among the report's proven entries")
+                raise CheckFailedError("the trustee's release is not among the report's proven entries")
             opened = commit(bytes.fromhex(share["salt"]), b"list", digest)
             require(recorded.list == opened.hex(), "the trustee released another list")
 
@@ -114,7 +114,8 @@ def check_verdict(subject: Subject) -> None:
         total = subject.report["total"]
         household = Household(subject.report["household"]["size"])
         lines = [
-            Line(item["member"], item["dataset"], _word(item["answer"])) for item in subject.report["lines"]
+            VerdictLine(item["member"], item["dataset"], _word(item["answer"]))
+            for item in subject.report["lines"]
         ]
         verdict = decide(subject.rules, household, lines, None if total is None else total["net_fen"])
         for name in ("outcome", "net_fen", "heads"):
@@ -151,6 +152,6 @@ def _ciphertext(subject: Subject, key: SumKey) -> tuple[int, int]:
     return key.public.combine([(key.public.from_bytes(data), sign) for data, sign in rows]), len(rows)
 
 
-def _word(answer: str) -> Answer:
+def _word(answer: str) -> LineAnswer:
     """The rules' word for a shown answer."""
-    return Answer.MATCH if answer == SUMMED else Answer(answer)
+    return LineAnswer.MATCH if answer == SUMMED else LineAnswer(answer)

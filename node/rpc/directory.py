@@ -17,12 +17,11 @@ from functools import lru_cache
 
 from keys.errors import KeysError
 from keys.tls import check_profile, peer_member
-from node.errors import Refusal, ServiceUnavailable
-from node.repeated import Repeated
+from node.errors import RefusalError, ServiceUnavailableError
+from node.log_throttle import Repeated
 
 log = logging.getLogger("hedui.rpc")
 _unsound = Repeated(log)
-
 REMEMBERED = 1024
 """Leaves whose issuer is kept in memory; a member may issue itself any number."""
 
@@ -91,7 +90,7 @@ class Directory:
         for contact in self.contacts():
             if contact.member == member:
                 return contact
-        raise ServiceUnavailable(f"member {member} is not on the ledger as far as it is known here")
+        raise ServiceUnavailableError(f"member {member} is not on the ledger as far as it is known here")
 
     def trust_bundle(self) -> bytes:
         """PEM of all members' authorities.
@@ -125,7 +124,9 @@ class Directory:
         try:
             member = peer_member(leaf_pem, authorities, at=datetime.now(UTC))
         except KeysError as error:
-            raise Refusal("unknown_peer", "the certificate belongs to no member of this network") from error
+            raise RefusalError(
+                "unknown_peer", "the certificate belongs to no member of this network"
+            ) from error
         with self._lock:
             if len(self._known) >= REMEMBERED:
                 self._known.clear()

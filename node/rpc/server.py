@@ -1,8 +1,13 @@
-"""A member's one port: gRPC with mutual TLS, synchronous with threads; our errors become statuses."""
+"""A member's one port: gRPC with mutual TLS, synchronous with threads; our errors become statuses.
+
+Whether an address can be listened on, asked before gRPC is: it would say so in lines of its own.
+"""
 
 from __future__ import annotations
 
+import errno
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -14,17 +19,16 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from keys.tls import Identity
-from node.errors import KNOWN_ERRORS, ConfigurationError, Refusal
-from node.repeated import Repeated
+from node.errors import KNOWN_ERRORS, ConfigurationError, RefusalError
+from node.log_throttle import Repeated
 from node.rpc.directory import Directory
+from node.rpc.limits import SEND_TIMEOUT_SECONDS, ConcurrencyLimit
 from node.rpc.status import grpc_status, wire_text
-from node.rpc.turns import PATIENCE, Turns
 
 MAX_MESSAGE_BYTES = 1 << 20
 """Every message is bounded before it is parsed; batches and publications stream."""
 DEFECT = "internal"
 """All a caller learns of a defect; gRPC of itself would send it the exception's text."""
-
 HANDSHAKE_MS = 10_000
 CONNECTIONS = 512
 QUEUED = 4
@@ -32,7 +36,6 @@ QUEUED = 4
 WATCH_SECONDS = 1.0
 BEGUN_SECONDS = 0.25
 """How long a change of the trusted authorities waits: a handshake has its context within a millisecond."""
-
 log = logging.getLogger("hedui.rpc")
 _refused = Repeated(log)
 
@@ -45,7 +48,7 @@ class Admission(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in
     for the message before anything of ours runs.
     """
 
-    def __init__(self, turns: Turns) -> None:
+    def __init__(self, turns: ConcurrencyLimit) -> None:
         """Args: ``turns`` at the port."""
         self._turns = turns
 
@@ -102,7 +105,7 @@ def _parsed(parse: Callable[[bytes], Any], data: bytes) -> Any:
     try:
         return parse(data)
     except DecodeError as error:
-        raise Refusal("malformed", "the message does not parse") from error
+        raise RefusalError("malformed", "the message does not parse") from error
 
 
 class _Boundary:
@@ -194,7 +197,7 @@ def start_server(
     directory: Directory,
     register: Callable[[grpc.Server], None],
     threads: int,
-    patience: float = PATIENCE,
+    patience: float = SEND_TIMEOUT_SECONDS,
 ) -> grpc.Server:
     """Open the port and serve.
 
@@ -213,7 +216,7 @@ def start_server(
         ConfigurationError: the port cannot be opened.
     """
     trust = PortTrust(identity, directory)
-    turns = Turns(Peers(directory).member, directory.own, max(1, threads // 4), patience)
+    turns = ConcurrencyLimit(Peers(directory).member, directory.own, max(1, threads // 4), patience)
     server = grpc.server(
         ThreadPoolExecutor(max_workers=threads, thread_name_prefix="rpc"),
         interceptors=[Admission(turns)],
@@ -242,7 +245,43 @@ def start_server(
     return server
 
 
-def _watch(server: grpc.Server, turns: Turns) -> None:
+def _watch(server: grpc.Server, turns: ConcurrencyLimit) -> None:
     """End late calls until the server ends."""
     while server.wait_for_termination(WATCH_SECONDS):
         turns.end_late()
+
+
+def require_free(address: str) -> None:
+    """An address of this machine that nobody listens on.
+
+    A host may have several addresses, and one is enough, as for gRPC. Port 0 is free.
+
+    Raises:
+        ConfigurationError: none can be opened.
+    """
+    host, _, port = address.rpartition(":")
+    try:
+        found = socket.getaddrinfo(
+            host.removeprefix("[").removesuffix("]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except OSError as error:
+        raise ConfigurationError(
+            f"{address} cannot be opened ({error.strerror}): correct [listen]"
+        ) from error
+    errors = [_bind(family, where) for family, _, _, _, where in found]
+    failed = [error for error in errors if error is not None]
+    if len(failed) == len(errors):
+        taken = any(error.errno == errno.EADDRINUSE for error in failed)
+        remedy = "is another node running there?" if taken else "correct [listen] in node.toml"
+        raise ConfigurationError(f"{address} cannot be opened ({failed[0].strerror}): {remedy}")
+
+
+def _bind(family: int, where: tuple[object, ...]) -> OSError | None:
+    """What is in the way of listening there; None: nothing."""
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(where)
+    except OSError as error:
+        return error
+    return None

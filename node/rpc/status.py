@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 import grpc
 
-from node.errors import Refusal, ServiceUnavailable, error_code, status_name
+from node.errors import RefusalError, ServiceUnavailableError, error_code, status_name
 
 MAX_DETAILS = 4000
 _CODE = re.compile(r"[a-z0-9_]{1,64}")
@@ -48,12 +50,26 @@ def raise_from_wire(error: grpc.RpcError, peer: str) -> NoReturn:
         code, remedy = "malformed", ""
     if status in _OUT_OF_REACH:
         if remedy:
-            unavailable = ServiceUnavailable(f"{peer}: {remedy}")
+            unavailable = ServiceUnavailableError(f"{peer}: {remedy}")
             unavailable.code = code
             raise unavailable from error
-        raise ServiceUnavailable(
+        raise ServiceUnavailableError(
             f"{peer} does not answer: see that its node runs and can be reached"
         ) from error
     if not remedy:
-        raise ServiceUnavailable(f"{peer} failed ({status.name}): see its log") from error
-    raise Refusal(code, f"{peer}: {remedy}") from error
+        raise ServiceUnavailableError(f"{peer} failed ({status.name}): see its log") from error
+    raise RefusalError(code, f"{peer}: {remedy}") from error
+
+
+@contextmanager
+def calling(peer: str) -> Iterator[None]:
+    """Make a call to a member: an error of gRPC inside the block becomes one of ours that names the peer.
+
+    Raises:
+        ServiceUnavailableError: the peer, the ledger or its quorum could not be reached in time.
+        RefusalError: the peer refused, with its code.
+    """
+    try:
+        yield
+    except grpc.RpcError as error:
+        raise_from_wire(error, peer)

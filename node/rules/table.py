@@ -13,9 +13,10 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from node.errors import ConfigurationError
+
 _MANY_DIGITS = re.compile(r"\d{6}")
 _NO_DATE = dt.date.min
-
 NOTE = "note"
 """A free text that every table may carry and nothing reads."""
 
@@ -198,3 +199,17 @@ class Table:
 
 def _one_of(allowed: Collection[str]) -> str:
     return "one of " + ", ".join(allowed)
+
+
+class ScenarioError(ConfigurationError):
+    """A scenario folder is not well formed, or cannot be written.
+
+    Attributes:
+        problems: every problem found, each with file, field and remedy, never a value of a case.
+    """
+
+    code = "scenario"
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems

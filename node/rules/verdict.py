@@ -29,7 +29,7 @@ from node.errors import ReportError
 from node.rules.ruleset import RuleSet
 
 
-class Answer(StrEnum):
+class LineAnswer(StrEnum):
     """What one dataset says about one member."""
 
     MATCH = "match"
@@ -48,12 +48,12 @@ class LinesError(ReportError):
 
 
 @dataclass(frozen=True)
-class Line:
+class VerdictLine:
     """One answer. ``member`` is the position in the household from 1, never an identifier."""
 
     member: int
     dataset: str
-    answer: Answer
+    answer: LineAnswer
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Household:
 
 
 @dataclass(frozen=True)
-class Reason:
+class VerdictReason:
     """One ground of a verdict.
 
     Attributes:
@@ -108,7 +108,7 @@ class Verdict:
     outcome: str
     net_fen: int | None
     heads: int | None
-    reasons: tuple[Reason, ...]
+    reasons: tuple[VerdictReason, ...]
 
 
 def sign_of(rules: RuleSet, dataset: str) -> int:
@@ -129,36 +129,38 @@ def too_old(rules: RuleSet, as_of: dt.date, applied: dt.date) -> bool:
     return rules.max_age_days is not None and (applied - as_of).days > rules.max_age_days
 
 
-def shown_answer(rules: RuleSet, line: Line) -> str:
+def shown_answer(rules: RuleSet, line: VerdictLine) -> str:
     """The answer as reports and summary show it: ``summed`` for an amount dataset with a row."""
-    if line.answer is Answer.MATCH and line.dataset in rules.amounts:
+    if line.answer is LineAnswer.MATCH and line.dataset in rules.amounts:
         return SUMMED
     return line.answer.value
 
 
-def summed_lines(rules: RuleSet, lines: Sequence[Line]) -> tuple[Line, ...]:
+def summed_lines(rules: RuleSet, lines: Sequence[VerdictLine]) -> tuple[VerdictLine, ...]:
     """Lines whose rows go into the total: matches of amount datasets on counted members, in order."""
     excluded = _excluded(rules, lines)
     amounts = set(rules.amounts)
     return tuple(
         line
         for line in lines
-        if line.answer is Answer.MATCH and line.dataset in amounts and line.member not in excluded
+        if line.answer is LineAnswer.MATCH and line.dataset in amounts and line.member not in excluded
     )
 
 
-def needs_total(rules: RuleSet, lines: Sequence[Line]) -> bool:
+def needs_total(rules: RuleSet, lines: Sequence[VerdictLine]) -> bool:
     """Whether the thresholds decide: the case is neither incomplete nor vetoed. False without any line.
 
     Where it is true and ``summed_lines`` is empty, the total is 0 and there is nothing to open.
     """
-    if any(line.answer is Answer.NOT_COVERED for line in lines):
+    if any(line.answer is LineAnswer.NOT_COVERED for line in lines):
         return False
     counted = {line.member for line in lines} - _excluded(rules, lines)
     return bool(counted) and not _vetoes(rules, lines)
 
 
-def decide(rules: RuleSet, household: Household, lines: Sequence[Line], total: int | None = None) -> Verdict:
+def decide(
+    rules: RuleSet, household: Household, lines: Sequence[VerdictLine], total: int | None = None
+) -> Verdict:
     """Apply the rules.
 
     Args:
@@ -176,20 +178,20 @@ def decide(rules: RuleSet, household: Household, lines: Sequence[Line], total: i
         return _unasked(household)
     excluded = _excluded(rules, lines)
     exclude = set(rules.exclude)
-    gaps = [line for line in lines if line.answer is Answer.NOT_COVERED]
+    gaps = [line for line in lines if line.answer is LineAnswer.NOT_COVERED]
     heads = None if any(line.dataset in exclude for line in gaps) else household.size - len(excluded)
     out = tuple(
-        Reason("excluded", line.member, line.dataset)
+        VerdictReason("excluded", line.member, line.dataset)
         for line in lines
-        if line.dataset in exclude and line.answer is Answer.MATCH
+        if line.dataset in exclude and line.answer is LineAnswer.MATCH
     )
-    grounds = tuple(Reason("not_covered", line.member, line.dataset) for line in gaps)
+    grounds = tuple(VerdictReason("not_covered", line.member, line.dataset) for line in gaps)
     if heads == 0:
-        grounds += (Reason("no_counted_member"),)
+        grounds += (VerdictReason("no_counted_member"),)
     if heads is None or grounds:
         _check_no_total(total)
         return Verdict("incomplete", None, heads, grounds + out)
-    vetoes = tuple(Reason("veto", line.member, line.dataset) for line in _vetoes(rules, lines))
+    vetoes = tuple(VerdictReason("veto", line.member, line.dataset) for line in _vetoes(rules, lines))
     if vetoes:
         _check_no_total(total)
         return Verdict("vetoed", None, heads, vetoes + out)
@@ -200,27 +202,27 @@ def decide(rules: RuleSet, household: Household, lines: Sequence[Line], total: i
 
 def _unasked(household: Household) -> Verdict:
     if household.without_consent:
-        reasons = tuple(Reason("no_consent", member) for member in household.without_consent)
+        reasons = tuple(VerdictReason("no_consent", member) for member in household.without_consent)
         return Verdict("no_consent", None, None, reasons)
-    reasons = tuple(Reason("invalid_identifier", member) for member in household.invalid)
+    reasons = tuple(VerdictReason("invalid_identifier", member) for member in household.invalid)
     return Verdict("incomplete", None, None, reasons)
 
 
-def _excluded(rules: RuleSet, lines: Sequence[Line]) -> set[int]:
+def _excluded(rules: RuleSet, lines: Sequence[VerdictLine]) -> set[int]:
     exclude = set(rules.exclude)
-    return {line.member for line in lines if line.dataset in exclude and line.answer is Answer.MATCH}
+    return {line.member for line in lines if line.dataset in exclude and line.answer is LineAnswer.MATCH}
 
 
-def _vetoes(rules: RuleSet, lines: Sequence[Line]) -> list[Line]:
+def _vetoes(rules: RuleSet, lines: Sequence[VerdictLine]) -> list[VerdictLine]:
     veto, excluded = set(rules.veto), _excluded(rules, lines)
     return [
         line
         for line in lines
-        if line.dataset in veto and line.answer is Answer.MATCH and line.member not in excluded
+        if line.dataset in veto and line.answer is LineAnswer.MATCH and line.member not in excluded
     ]
 
 
-def _net(rules: RuleSet, lines: Sequence[Line], total: int | None) -> int:
+def _net(rules: RuleSet, lines: Sequence[VerdictLine], total: int | None) -> int:
     if not summed_lines(rules, lines):
         if total is not None and total != 0:
             raise LinesError("no counted member has a row, so the total is 0: give 0 or none")
@@ -230,12 +232,12 @@ def _net(rules: RuleSet, lines: Sequence[Line], total: int | None) -> int:
     return total
 
 
-def _threshold(rules: RuleSet, net_fen: int, heads: int) -> tuple[str, Reason]:
+def _threshold(rules: RuleSet, net_fen: int, heads: int) -> tuple[str, VerdictReason]:
     annual = rules.per_head_monthly_fen * 12 * heads
     for outcome in rules.outcomes:
         if outcome.holds(net_fen, annual):
-            return outcome.code, Reason(outcome.kind, limit=outcome.limit)
-    return rules.otherwise, Reason("otherwise")
+            return outcome.code, VerdictReason(outcome.kind, limit=outcome.limit)
+    return rules.otherwise, VerdictReason("otherwise")
 
 
 def _check_no_total(total: int | None) -> None:
@@ -243,7 +245,7 @@ def _check_no_total(total: int | None) -> None:
         raise LinesError("a total was given that this verdict must not open: give none")
 
 
-def _check_lines(rules: RuleSet, household: Household, lines: Sequence[Line]) -> None:
+def _check_lines(rules: RuleSet, household: Household, lines: Sequence[VerdictLine]) -> None:
     if household.size < 1:
         raise LinesError("a household has at least one member: give its size")
     if not set(household.without_consent + household.invalid) <= set(range(1, household.size + 1)):

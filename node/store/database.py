@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, insert, select, update
 
-from ledger.database import check, writing
+from ledger.storage.database import check, writing
 from node.errors import StoreError
 from node.store import tables
 

@@ -15,7 +15,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 
-from ledger.database import writing
+from ledger.storage.database import writing
 from node.errors import StoreError
 
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -1,4 +1,4 @@
-"""Tables of a node's own database, by role. The ledger's tables are in ``ledger.tables``.
+"""Tables of a node's own database, by role. The ledger's tables are in ``ledger.storage.tables``.
 
 Identifiers stand in two tables only, both in the home that owns the data: ``consent`` (registrar) and
 ``application`` (office). Everything else holds commitments, digests and counts.
@@ -178,7 +178,8 @@ restored = Table(
     Column("fence_time", BigInteger, nullable=True),
 )
 """Each time this home was put back from a backup: which one, its moment and ledger size, when; whether its
-witness may cosign again (0, 1); index and time of the entry that says so, once final (``node.memory``)."""
+witness may cosign again (0, 1); index and time of the entry that says so, once final
+(``node.tlog.restore_fence``)."""
 
 rejoined_log = Table(
     "rejoined_log",
@@ -187,4 +188,5 @@ rejoined_log = Table(
     Column("origin", Text, nullable=False),
     PrimaryKeyConstraint("restore", "origin"),
 )
-"""Logs of others whose newest checkpoint the operator has taken up after a restore (``node.rejoin``)."""
+"""Logs of others whose newest checkpoint the operator has taken up after a restore
+(``node.upkeep.rejoin``)."""

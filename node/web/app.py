@@ -8,24 +8,39 @@ The origin hash is the lower-case hex SHA-256 of the origin. Besides the specifi
 are 404 for another path, 405 with ``Allow`` for another method, 413 for a body above ``BODY_BYTES`` and 429
 with ``Retry-After`` above the allowance. The request's content type does not matter: the specification names
 none.
+
+The public folder, read-only, as c2sp.org/tlog-tiles serves it.
+
+    checkpoint, policy                  text/plain; charset=utf-8       no-cache
+    tile/<L>/<N>[.p/<W>]                application/octet-stream        kept for ever
+    tile/entries/<N>[.p/<W>]            application/octet-stream        kept for ever
+    trace/<root>                        application/octet-stream        kept for ever
+
+A path is one of these forms, exactly as the log writes it, or it is not there: no listing, no other file, no
+way out of the folder, no symbolic link.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import re
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from ledger.errors import TileError
+from ledger.formats.layout import CHECKPOINT, POLICY, TRACE
+from ledger.formats.tiles import Tile
 from ledger.witness import TEXT
-from node.allowance import Allowance
-from node.errors import ServiceUnavailable
-from node.web.files import FRESH, PublicFiles
-from node.witnessing import WitnessDesk
+from node.errors import ServiceUnavailableError
+from node.rpc.limits import RateLimit
+from node.tlog.witness import WitnessDesk
 
 BODY_BYTES = 64 * 1024
 """Largest request: 63 hashes and a checkpoint with a hundred Ed25519 or fifteen ML-DSA-44 signatures."""
@@ -35,7 +50,6 @@ READS = (500.0, 1000)
 """Reads a second, and at once."""
 SUBMIT = "add-checkpoint"
 _ORIGIN_HASH = re.compile(r"([0-9a-f]{64})/checkpoint")
-
 log = logging.getLogger("hedui.web")
 
 
@@ -52,9 +66,9 @@ def create_app(
     app = Flask("hedui", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES
     app.url_map.merge_slashes = False
-    submissions, reads = Allowance(*SUBMISSIONS, clock), Allowance(*READS, clock)
+    submissions, reads = RateLimit(*SUBMISSIONS, clock), RateLimit(*READS, clock)
     app.register_error_handler(HTTPException, _refusal)
-    app.register_error_handler(ServiceUnavailable, _unavailable)
+    app.register_error_handler(ServiceUnavailableError, _unavailable)
     app.register_error_handler(Exception, _defect)
     if desk is not None:
 
@@ -121,7 +135,7 @@ def _refusal(error: HTTPException) -> Response:
     return answer
 
 
-def _unavailable(error: ServiceUnavailable) -> Response:
+def _unavailable(error: ServiceUnavailableError) -> Response:
     """A witness that was put back from a backup says nothing before it has caught up."""
     return _answer(503, f"{error}\n".encode(), TEXT)
 
@@ -130,3 +144,59 @@ def _defect(error: Exception) -> Response:
     """A defect is logged here; the caller learns no more than that there was one."""
     log.error("a request to the web edge failed", exc_info=error)
     return _plain(500)
+
+
+BYTES = "application/octet-stream"
+FRESH = "no-cache"
+IMMUTABLE = "public, max-age=31536000, immutable"
+_TRACE = re.compile(rf"{TRACE}/[0-9a-f]{{64}}")
+
+
+@dataclass(frozen=True)
+class PublicFile:
+    """One file as it is answered: its bytes, ``Content-Type`` and ``Cache-Control``."""
+
+    data: bytes
+    content_type: str
+    caching: str
+
+
+class PublicFiles:
+    """The files of one public folder."""
+
+    def __init__(self, root: Path) -> None:
+        """Args: ``root`` is the folder; it may come to be later."""
+        self._root = root
+
+    def read(self, name: str) -> PublicFile | None:
+        """The file at a path below the prefix; None where no such file is public."""
+        found = _kind(name)
+        if found is None:
+            return None
+        data = self._bytes(name)
+        return None if data is None else PublicFile(data, *found)
+
+    def _bytes(self, name: str) -> bytes | None:
+        root = self._root.resolve()
+        path = root / name
+        if path.resolve() != path:
+            return None
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+            with os.fdopen(descriptor, "rb") as file:
+                return file.read()
+        except OSError:
+            return None
+
+
+def _kind(name: str) -> tuple[str, str] | None:
+    """(content type, caching) of a public path; None for every other path."""
+    if name in (CHECKPOINT, POLICY):
+        return TEXT, FRESH
+    if _TRACE.fullmatch(name):
+        return BYTES, IMMUTABLE
+    try:
+        Tile.parse(name)
+    except TileError:
+        return None
+    return BYTES, IMMUTABLE

@@ -10,6 +10,8 @@ A slow caller holds a connection, never a worker thread:
 
 A connection on which nothing moves is closed after ``IDLE_SECONDS``, and so is one whose request has not come
 by then; one whose answer has not been taken after ``WHOLE_SECONDS``.
+
+Opening a member's HTTP edge as its configuration says.
 """
 
 from __future__ import annotations
@@ -26,8 +28,10 @@ from waitress import wasyncore
 from waitress.channel import HTTPChannel
 from waitress.task import WSGITask
 
+from node.config import Configuration
 from node.errors import ConfigurationError
-from node.web.app import BODY_BYTES
+from node.tlog.witness import WitnessDesk
+from node.web.app import BODY_BYTES, PublicFiles, create_app
 
 THREADS = 4
 CONNECTIONS = 100
@@ -37,7 +41,6 @@ WHOLE_SECONDS = 600
 ANSWER_BYTES = 1 << 40
 """Bytes of answers at which waitress lets a worker wait for the caller: above any answer."""
 _POLL_SECONDS = 1.0
-
 log = logging.getLogger("hedui.web")
 
 
@@ -132,3 +135,25 @@ def _open(address: str) -> socket.socket:
         raise ConfigurationError(
             f"the web port {address} cannot be opened: choose a free one in node.toml"
         ) from error
+
+
+def open_web(configuration: Configuration, desk: WitnessDesk | None) -> WebServer | None:
+    """The running HTTP edge of a member; None where ``node.toml`` has no section ``[web]``.
+
+    Args:
+        configuration: of the member.
+        desk: its witness; None at the sequencer, which serves the public log instead.
+
+    Raises:
+        ConfigurationError: the address cannot be opened, or the sequencer is told to cosign logs.
+    """
+    web = configuration.web
+    if web is None:
+        return None
+    if desk is None and web.logs:
+        raise ConfigurationError("the member that runs the log has no witness: remove [[web.logs]] there")
+    files = PublicFiles(configuration.home.public_log) if desk is None else None
+    server = WebServer(create_app(desk, files), web.address)
+    server.start()
+    log.info("the web edge of %s listens on %s", configuration.member, web.address)
+    return server

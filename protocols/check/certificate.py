@@ -11,7 +11,7 @@ Rounds (one household or a batch of them; ``x`` a canonical identifier, ``r`` a 
 
 The certificate holds salted commitments only: ``elements`` (sorted), ``rlist`` (one R a real element, in that
 order), ``casemap`` (one u32 an element in that order: 0 padding, else case index + 1), ``consents`` (their
-ids). What is signed, and the digest that a renewal keeps, is ``ledger.certificate``'s.
+ids). What is signed, and the digest that a renewal keeps, is ``ledger.entries.certificate``'s.
 
 What each side learns: the registrar whose question it is (it must check consent); departments a padded count;
 the trustee which elements are real and to which case they belong; nobody else anything. Padding is the
@@ -92,7 +92,7 @@ class Terms:
 
 
 @dataclass(frozen=True)
-class Person:
+class BlindedPerson:
     """One person of a question as the office gives it to the registrar.
 
     Attributes:
@@ -221,7 +221,7 @@ def draw_trace(secret: bytes, query: str, count: int) -> list[str]:
 
 
 def certify(
-    terms: Terms, persons: Sequence[Person], padding_secret: bytes, not_before: str, not_after: str
+    terms: Terms, persons: Sequence[BlindedPerson], padding_secret: bytes, not_before: str, not_after: str
 ) -> tuple[dict[str, Any], Openings]:
     """Build the certificate and its openings from persons whose consents the caller has checked.
 

@@ -63,7 +63,7 @@ class SetReference:
 
 
 @dataclass(frozen=True)
-class Line:
+class EvidenceLine:
     """Evidence of one element and dataset.
 
     Attributes:
@@ -94,7 +94,7 @@ class Line:
         }
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Line:
+    def from_json(cls, value: dict[str, Any]) -> EvidenceLine:
         """Read the report's form.
 
         Raises:
@@ -199,7 +199,7 @@ def verify_element(
     voprf.verify(group.GENERATOR, commitment, inputs, outputs, proof.proof, whole_batch=True)
 
 
-def verify_line(line: Line, reference: SetReference) -> None:
+def verify_line(line: EvidenceLine, reference: SetReference) -> None:
     """Check tag and inclusion of one line against its publication.
 
     Raises:
@@ -221,12 +221,12 @@ def verify_line(line: Line, reference: SetReference) -> None:
 
 
 def verify_lines(
-    lines: Sequence[Line],
+    lines: Sequence[EvidenceLine],
     proofs: Iterable[ElementProof],
     commitments: Mapping[int, bytes],
     answers: Mapping[str, Answer],
     references: Mapping[str, SetReference],
-) -> dict[tuple[int, str], Line]:
+) -> dict[tuple[int, str], EvidenceLine]:
     """Check a set of lines as a whole; return them by (element, dataset).
 
     Args:
@@ -240,7 +240,7 @@ def verify_lines(
         EvidenceError: a line stands twice, belongs to no certified element, or is covered by no proof.
         ProofError: an element's proof fails.
     """
-    found: dict[tuple[int, str], Line] = {}
+    found: dict[tuple[int, str], EvidenceLine] = {}
     for line in lines:
         if (line.element, line.dataset) in found:
             raise EvidenceError("a line stands twice")

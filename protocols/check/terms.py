@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ledger import canonical
-from protocols.check.evidence import Line
+from protocols.check.evidence import EvidenceLine
 from protocols.errors import TermListError
 from protocols.profiles import TAG_BYTES
 from protocols.psi.publication import MatchProof
@@ -95,7 +95,7 @@ class RuleDatasets:
 
 
 def expected_terms(
-    elements: Sequence[int], rules: RuleDatasets, lines: Mapping[tuple[int, str], Line]
+    elements: Sequence[int], rules: RuleDatasets, lines: Mapping[tuple[int, str], EvidenceLine]
 ) -> tuple[Term, ...]:
     """The one list the rules and the proven lines allow for these elements.
 
@@ -126,7 +126,7 @@ def expected_terms(
     return tuple(terms)
 
 
-def _line(lines: Mapping[tuple[int, str], Line], element: int, dataset: str) -> Line:
+def _line(lines: Mapping[tuple[int, str], EvidenceLine], element: int, dataset: str) -> EvidenceLine:
     """The proven line of an element and dataset."""
     try:
         return lines[element, dataset]
@@ -164,7 +164,7 @@ def check_list(
     case: int,
     elements: Sequence[int],
     rules: RuleDatasets,
-    lines: Mapping[tuple[int, str], Line],
+    lines: Mapping[tuple[int, str], EvidenceLine],
 ) -> tuple[Term, ...]:
     """The signed list is exactly the list that rules and proven lines allow.
 
@@ -196,7 +196,7 @@ def check_list(
 
 
 def signed_ciphertexts(
-    terms: Iterable[Term], lines: Mapping[tuple[int, str], Line]
+    terms: Iterable[Term], lines: Mapping[tuple[int, str], EvidenceLine]
 ) -> list[tuple[bytes, int]]:
     """(ciphertext bytes, sign) of each row term, in the list's order."""
     rows: list[tuple[bytes, int]] = []

@@ -76,7 +76,7 @@ def row_exponent(secret: bytes, n: int, bits: int, row: tuple[bytes, int, bytes]
 
 
 @dataclass(frozen=True)
-class PublicKey:
+class PaillierPublicKey:
     """A Paillier public key with its encryption base.
 
     Attributes:
@@ -100,7 +100,7 @@ class PublicKey:
             raise SumKeyError("the encryption base is out of range: fetch the sum key from the ledger again")
 
     @classmethod
-    def of_modulus(cls, n: int, profile: PaillierProfile) -> PublicKey:
+    def of_modulus(cls, n: int, profile: PaillierProfile) -> PaillierPublicKey:
         """The public key of a checked modulus, with the base derived."""
         if n.bit_length() != profile.modulus_bits or n % 2 == 0:
             raise SumKeyError(f"the modulus must be odd and of {profile.modulus_bits} bits")

@@ -26,8 +26,8 @@ from dataclasses import dataclass
 from protocols.errors import EncodingError, SumKeyError
 from protocols.profiles import PaillierProfile
 from protocols.sums.modulus import check_modulus
-from protocols.sums.paillier import PublicKey
-from protocols.sums.private import PrivateKey
+from protocols.sums.paillier import PaillierPublicKey
+from protocols.sums.private import PaillierPrivateKey
 
 _KEY_TYPE = "DAJ"
 _ALGORITHM = "PAI-GN1"
@@ -76,12 +76,12 @@ def decode_integer(m: int, n: int, exponent: int = 0) -> int:
     return value
 
 
-def public_to_jwk(key: PublicKey, kid: str) -> dict[str, object]:
+def public_to_jwk(key: PaillierPublicKey, kid: str) -> dict[str, object]:
     """Public key as ``pheutil`` reads it; ``kid`` is a free comment."""
     return {"kty": _KEY_TYPE, "alg": _ALGORITHM, "key_ops": ["encrypt"], "n": _to_base64(key.n), "kid": kid}
 
 
-def public_from_jwk(data: Mapping[str, object], profile: PaillierProfile) -> PublicKey:
+def public_from_jwk(data: Mapping[str, object], profile: PaillierProfile) -> PaillierPublicKey:
     """Read and check a public key.
 
     Raises:
@@ -91,10 +91,10 @@ def public_from_jwk(data: Mapping[str, object], profile: PaillierProfile) -> Pub
         raise SumKeyError(f"not a python-paillier public key: kty must be {_KEY_TYPE}, alg {_ALGORITHM}")
     n = _from_base64(data.get("n"))
     check_modulus(n, profile)
-    return PublicKey.of_modulus(n, profile)
+    return PaillierPublicKey.of_modulus(n, profile)
 
 
-def private_to_jwk(key: PrivateKey, kid: str) -> dict[str, object]:
+def private_to_jwk(key: PaillierPrivateKey, kid: str) -> dict[str, object]:
     """Private key as ``pheutil`` reads it. Secret: whoever writes it seals it."""
     return {
         "kty": _KEY_TYPE,
@@ -106,7 +106,7 @@ def private_to_jwk(key: PrivateKey, kid: str) -> dict[str, object]:
     }
 
 
-def private_from_jwk(data: Mapping[str, object], profile: PaillierProfile) -> PrivateKey:
+def private_from_jwk(data: Mapping[str, object], profile: PaillierProfile) -> PaillierPrivateKey:
     """Read and check a private key.
 
     Raises:
@@ -115,7 +115,7 @@ def private_from_jwk(data: Mapping[str, object], profile: PaillierProfile) -> Pr
     operations = data.get("key_ops")
     if data.get("kty") != _KEY_TYPE or not isinstance(operations, list) or "decrypt" not in operations:
         raise SumKeyError(f'not a python-paillier private key: kty must be {_KEY_TYPE}, key_ops ["decrypt"]')
-    key = PrivateKey(_from_base64(data.get("p")), _from_base64(data.get("q")), profile)
+    key = PaillierPrivateKey(_from_base64(data.get("p")), _from_base64(data.get("q")), profile)
     public = data.get("pub")
     if not isinstance(public, Mapping) or public_from_jwk(public, profile).n != key.p * key.q:
         raise SumKeyError("the private key's public part is of another key")
@@ -127,7 +127,7 @@ def encrypted_to_json(number: EncryptedNumber) -> dict[str, object]:
     return {"v": str(number.ciphertext), "e": number.exponent}
 
 
-def encrypted_from_json(data: Mapping[str, object], key: PublicKey) -> EncryptedNumber:
+def encrypted_from_json(data: Mapping[str, object], key: PaillierPublicKey) -> EncryptedNumber:
     """Read an encrypted number and check its ciphertext under ``key``.
 
     Raises:

@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from protocols.errors import SumKeyError
 from protocols.profiles import PaillierProfile
 from protocols.sums.arithmetic import gcd, inverse, is_prime, powmod_secret
-from protocols.sums.paillier import PublicKey
+from protocols.sums.paillier import PaillierPublicKey
 
 
 @dataclass(frozen=True)
-class PrivateKey:
+class PaillierPrivateKey:
     """The factors of a modulus. They are never printed.
 
     Attributes:
@@ -44,9 +44,9 @@ class PrivateKey:
             raise SumKeyError("the primes do not make a Paillier modulus of this size: make a new key")
 
     @property
-    def public(self) -> PublicKey:
+    def public(self) -> PaillierPublicKey:
         """The public key, with our derived encryption base."""
-        return PublicKey.of_modulus(self.p * self.q, self.profile)
+        return PaillierPublicKey.of_modulus(self.p * self.q, self.profile)
 
     def decrypt(self, ciphertext: int) -> int:
         """M in [0, n) of a ciphertext; ``phe_format.decode_integer`` gives it its sign.

@@ -40,7 +40,7 @@ from protocols.errors import SumKeyError
 from protocols.profiles import MAX_SUM_HOLDERS, PaillierProfile
 from protocols.sums.arithmetic import gcd, hash_below, inverse, jacobi, powmod, powmod_secret, product
 from protocols.sums.modulus import PROOF_ROOTS, check_modulus, verify_coprime
-from protocols.sums.paillier import PublicKey, derive_base
+from protocols.sums.paillier import PaillierPublicKey, derive_base
 
 _V_DOMAIN = b"hedui/sum-v/v1"
 _SHARE_DOMAIN = b"hedui/sum-share/v1"
@@ -109,7 +109,7 @@ class SumKey:
         ceremony: 32 bytes, digest of the ceremony's record.
     """
 
-    public: PublicKey
+    public: PaillierPublicKey
     office: str
     trustees: tuple[str, ...]
     threshold: int
@@ -224,7 +224,7 @@ class SumKey:
         modulus = _number(body["modulus"], half)
         check_modulus(modulus, profile)
         key = cls(
-            public=PublicKey(modulus, _number(body["base"], full), profile),
+            public=PaillierPublicKey(modulus, _number(body["base"], full), profile),
             office=office,
             trustees=trustees,
             threshold=threshold,
@@ -284,7 +284,7 @@ def check_holders(holders: Sequence[str], threshold: int) -> None:
         raise SumKeyError("the threshold must be between 2 and the number of holders")
 
 
-def check_unit(value: int, key: PublicKey, what: str) -> None:
+def check_unit(value: int, key: PaillierPublicKey, what: str) -> None:
     """Check 0 < value < n² and gcd(value, n) = 1 for an opening or share.
 
     Raises:

@@ -28,16 +28,8 @@ from protocols.errors import ProofError, SumKeyError, TotalError
 from protocols.profiles import AMOUNT_LIMIT_FEN, PaillierProfile
 from protocols.sums.arithmetic import inverse, is_prime, powmod_secret
 from protocols.sums.modulus import check_modulus, prove_coprime
-from protocols.sums.paillier import PublicKey
-from protocols.sums.sumkey import (
-    Share,
-    SumKey,
-    check_holders,
-    check_unit,
-    derive_v,
-    lagrange,
-    power_product,
-)
+from protocols.sums.paillier import PaillierPublicKey
+from protocols.sums.sumkey import Share, SumKey, check_holders, check_unit, derive_v, lagrange, power_product
 
 
 @dataclass(frozen=True)
@@ -88,7 +80,7 @@ def deal(
     _check_primes(profile, p, q)
     n, m = p * q, (p - 1) * (q - 1) // 4
     check_modulus(n, profile)
-    public = PublicKey.of_modulus(n, profile)
+    public = PaillierPublicKey.of_modulus(n, profile)
     coefficients = [m * inverse(m, n), *(random(n * m) for _ in range(threshold - 1))]
     shares = tuple(
         Share(holder, sum(c * x**k for k, c in enumerate(coefficients)) % (n * m))
@@ -154,7 +146,7 @@ def combine(key: SumKey, partials: Mapping[str, int]) -> int:
     return (opened - 1) // n * inverse(4 * delta * delta, n) % n
 
 
-def decode(key: PublicKey, opened: int, terms: int) -> int:
+def decode(key: PaillierPublicKey, opened: int, terms: int) -> int:
     """The signed total in fen of an opened M.
 
     Args:

@@ -18,12 +18,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ledger import drafts
-from ledger.entry import draft, signed
-from ledger.periods import format_time
+from ledger.entries import bodies
+from ledger.entries.entry import draft, signed
+from ledger.entries.times import format_time
 from tests.bench.bench_check import percentile
 from tests.bench.log_network import SEQUENCER, SUBMITTER, LogNetwork, used
-from tests.ledger.contract_cases import NETWORK, signer
+from tests.ledger.contract.contract_cases import NETWORK, signer
 
 WITNESSES = (1, 3, 5, 9)
 SINGLE = 150
@@ -35,7 +35,7 @@ WARM_UP = 10
 def leaves(count: int) -> list[bytes]:
     """Signed entries that the contract takes at any time."""
     now = format_time(datetime.now(UTC))
-    body = drafts.incident("no_intent", 1)
+    body = bodies.incident("no_intent", 1)
     made = (draft(NETWORK, "incident", secrets.token_hex(16), now, body) for _ in range(count))
     return [signed(entry, signer(SUBMITTER)).leaf() for entry in made]
 

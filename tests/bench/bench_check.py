@@ -20,11 +20,9 @@ from typing import Any
 
 from rich.console import Console
 
-from node.demo import Demo
-from node.demo_setup import prepare
-from node.messages import Messages
-from node.progress import Reporter
-from node.scenario.model import Case, Person
+from node.case import Case, Person
+from node.demo.run import Demo, prepare
+from node.messages import Messages, Reporter
 
 GOAL_P50_MS = 900
 GOAL_LEDGER_MS = 250

@@ -36,16 +36,16 @@ from pathlib import Path
 from typing import Any
 
 from ledger import contract
-from ledger.database import open_engine
+from ledger.audit.source import FolderSource
+from ledger.audit.verify import verify_folder
+from ledger.audit.verify_files import settled
+from ledger.contract.replay import Replay
+from ledger.contract.state import MemoryState
+from ledger.formats.tiles import TILE_WIDTH, Tile, TileSource, TileWriter, decode_bundle, tiles_of
 from ledger.merkle import inclusion_path, leaf_hash, root_from
-from ledger.replay import Replay
-from ledger.source import FolderSource
-from ledger.state import MemoryState
-from ledger.store import TileCache, TreeStore
-from ledger.tables import LOG as TABLES
-from ledger.tiles import TILE_WIDTH, Tile, TileSource, TileWriter, decode_bundle, tiles_of
-from ledger.verify import verify_folder
-from ledger.verify_files import settled
+from ledger.storage.database import open_engine
+from ledger.storage.tables import LOG as TABLES
+from ledger.storage.tree_store import TileCache, TreeStore
 from node.config import prepare_transport
 from node.workers import worker_pool
 from tests.bench import bench_appends

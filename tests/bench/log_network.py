@@ -22,24 +22,24 @@ import grpc
 from sqlalchemy import Engine
 
 from keys.tls import Authority, Identity
-from ledger.cosigning import WitnessClient
-from ledger.database import open_engine
-from ledger.embedded import Sequencer
-from ledger.finishing import Settings
-from ledger.policy import Policy, WitnessKey, quorum_size
-from ledger.tables import create_tables
+from ledger.formats.policy import Policy, WitnessKey, quorum_size
+from ledger.sequencer.finalizer import FinalizerSettings
+from ledger.sequencer.sequencer import Sequencer
+from ledger.sequencer.witness_rounds import WitnessClient
+from ledger.storage.database import open_engine
+from ledger.storage.tables import create_tables
+from ledger.storage.witness_store import SqlWitnessStore
 from ledger.wire import log_pb2, log_pb2_grpc
 from ledger.witness import Witness
-from ledger.witness_store import SqlWitnessStore
 from node.config import prepare_transport
-from node.engines import LocalTransport, WitnessOverWire
-from node.processes import free_ports
-from node.rpc.channel import Channels
+from node.demo.processes import free_ports
+from node.edges.ledger import LogEdge, WitnessEdge
+from node.rpc.channels import Channels
 from node.rpc.directory import Contact, Directory
-from node.rpc.ledger_edge import LogEdge, WitnessEdge
 from node.rpc.server import Peers, start_server
-from node.services import system_clock
-from node.witnessing import Cosigned, WitnessDesk
+from node.times import system_clock
+from node.tlog.transport import LocalTransport
+from node.tlog.witness import CosignedNotes, WitnessDesk, WitnessOverWire
 from tests.bench.made_log import COSIGNERS, LOG, ROLES, founding
 
 SEQUENCER = "seq"
@@ -130,7 +130,7 @@ def run_witness(place: Place, connection: Connection) -> None:
     prepare_transport()
     cosigner = COSIGNERS[witness_members(len(COSIGNERS)).index(place.member)]
     witness = Witness(cosigner, [LOG.verifier], SqlWitnessStore(place.engine()))
-    desk = WitnessDesk(witness, LOG.verifier.name, Cosigned(), system_clock)
+    desk = WitnessDesk(witness, LOG.verifier.name, CosignedNotes(), system_clock)
     edge = WitnessEdge(Peers(place.directory()), desk, SEQUENCER)
     server = place.serve(lambda made: log_pb2_grpc.add_WitnessServicer_to_server(edge, made))
     answer_until_told(connection)
@@ -153,7 +153,7 @@ def run_sequencer(place: Place, connection: Connection) -> None:
         clients,
         place.folder / "public",
         system_clock,
-        settings=Settings(clock=ANY_CLOCK),
+        settings=FinalizerSettings(clock=ANY_CLOCK),
     )
     sequencer.start()
     sequencer.wait_ready(START_SECONDS)

@@ -19,16 +19,24 @@ from concurrent.futures import Executor
 from itertools import chain, islice
 from pathlib import Path
 
-from ledger import drafts
-from ledger.checkpoint import Checkpoint, sign_checkpoint
-from ledger.cosignature import Cosigner
-from ledger.entry import Body, draft, signed
+from ledger.entries import bodies
+from ledger.entries.entry import Body, draft, signed
+from ledger.formats.checkpoint import Checkpoint, Cosigner, sign_checkpoint
+from ledger.formats.note import Note, NoteSigner
+from ledger.formats.policy import Policy
+from ledger.formats.tiles import TILE_WIDTH, Tile, TileSource, TileWriter, encode_bundle
 from ledger.merkle import HASH_BYTES, leaf_hash, root_from
-from ledger.note import Note, NoteSigner
-from ledger.policy import Policy
-from ledger.tiles import TILE_WIDTH, Tile, TileSource, TileWriter, encode_bundle
 from node.workers import worker_pool
-from tests.ledger.contract_cases import NETWORK, NOW, SUITE, Net, digest, genesis_body, query_id, signer
+from tests.ledger.contract.contract_cases import (
+    NETWORK,
+    NOW,
+    SUITE,
+    Net,
+    digest,
+    genesis_body,
+    query_id,
+    signer,
+)
 
 FORM = 1
 ENTRIES_A_QUESTION = 14
@@ -99,14 +107,14 @@ def question(number: int) -> list[bytes]:
 
     consents = [digest("consent", number, person) for person in range(4)]
     leaves = [
-        leaf("consent.commit", "desk", drafts.consent_commit(consents)),
+        leaf("consent.commit", "desk", bodies.consent_commit(consents)),
         leaf("query.intent", "office", _intent(number, query), query),
     ]
     for dataset in DATASETS:
-        answer = drafts.query_answer(query, dataset, "answered", digest("response", number, dataset))
+        answer = bodies.query_answer(query, dataset, "answered", digest("response", number, dataset))
         leaves.append(leaf("query.answer", dataset.partition(".")[0], answer))
-    leaves.append(leaf("share.release", "trust", drafts.share_release(query, 0, digest("list", number))))
-    closing = drafts.query_close(query, digest("total", number), digest("report", number))
+    leaves.append(leaf("share.release", "trust", bodies.share_release(query, 0, digest("list", number))))
+    closing = bodies.query_close(query, digest("total", number), digest("report", number))
     leaves.append(leaf("query.close", "office", closing))
     leaves.append(leaf(*_last(number, consents)))
     return leaves
@@ -114,10 +122,10 @@ def question(number: int) -> list[bytes]:
 
 def _last(number: int, consents: list[str]) -> tuple[str, str, Body]:
     if number % 100 == 1:
-        return "consent.revoke", "desk", drafts.consent_revoke(consents[0])
+        return "consent.revoke", "desk", bodies.consent_revoke(consents[0])
     if number % 100 == 2:
-        return "incident", "tax", drafts.incident("no_intent", 3)
-    return "case.decision", "office", drafts.committed(digest("decision", number), "granted")
+        return "incident", "tax", bodies.incident("no_intent", 3)
+    return "case.decision", "office", bodies.committed(digest("decision", number), "granted")
 
 
 _NET = Net()

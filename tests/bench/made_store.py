@@ -8,19 +8,19 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from ledger.checkpoint import Checkpoint
-from ledger.database import open_engine, writing
-from ledger.digest import DIGEST_KEY
-from ledger.entry import parse
+from ledger.audit.verify import Verification
+from ledger.contract.replay import NO_TIME
+from ledger.entries.entry import parse
+from ledger.formats.checkpoint import Checkpoint
+from ledger.formats.note import Note
+from ledger.formats.tiles import TILE_WIDTH, decode_bundle, tiles_of
 from ledger.merkle import HASH_BYTES, leaf_hash
-from ledger.note import Note
-from ledger.ordering import ORDERED, STAGED
-from ledger.replay import NO_TIME
-from ledger.store import Head, Row, TreeStore
-from ledger.tables import LOG as TABLES
-from ledger.tables import create_tables
-from ledger.tiles import TILE_WIDTH, decode_bundle, tiles_of
-from ledger.verify import Verification
+from ledger.sequencer.ordering import ORDERED, STAGED
+from ledger.storage.database import open_engine, writing
+from ledger.storage.state_digest import DIGEST_KEY
+from ledger.storage.tables import LOG as TABLES
+from ledger.storage.tables import create_tables
+from ledger.storage.tree_store import EntryRow, TreeHead, TreeStore
 
 VALUES_AT_ONCE = 4096
 
@@ -47,7 +47,7 @@ def _fill(engine: Engine, public: Path, verified: Verification | None) -> None:
     note = Note.parse((public / "checkpoint").read_bytes())
     told = Checkpoint.parse(note.text)
     time = NO_TIME if verified is None else verified.time
-    head = Head(told.size, told.root, Note(note.text, note.signatures[:1]).format(), time)
+    head = TreeHead(told.size, told.root, Note(note.text, note.signatures[:1]).format(), time)
     with writing(engine) as connection:
         for tile in tiles_of(told.size):
             data = (public / tile.path).read_bytes()
@@ -66,10 +66,10 @@ def _fill(engine: Engine, public: Path, verified: Verification | None) -> None:
             store.swap_head(connection, name, None, head)
 
 
-def _rows(begin: int, leaves: list[bytes]) -> Iterator[Row]:
+def _rows(begin: int, leaves: list[bytes]) -> Iterator[EntryRow]:
     for place, leaf in enumerate(leaves):
         entry = parse(leaf)
-        yield Row(begin + place, leaf, leaf_hash(leaf), entry.id, entry.type, None)
+        yield EntryRow(begin + place, leaf, leaf_hash(leaf), entry.id, entry.type, None)
 
 
 def sequencer_folder(folder: Path, public: Path, file: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from node.home import Home
-from node.network import NetworkFile, read_card
+from node.membership.network import NetworkFile, read_card
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKER = ROOT / "docker"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.docker.container import Builder, Image
-from tests.e2e.county import wait_until
+from tests.e2e.shared_network import wait_until
 
 pytestmark = [pytest.mark.image, pytest.mark.xdist_group("image")]
 USER = 10001

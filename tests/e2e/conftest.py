@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e import county as counties
-from tests.e2e.bureau import Bureau
-from tests.e2e.county import County, hedui, once
-from tests.e2e.families import SUITE
-from tests.node import messier
+from tests.e2e import shared_network as counties
+from tests.e2e.dishonest_office import Bureau
+from tests.e2e.families_scenario import SUITE
+from tests.e2e.shared_network import County, hedui, once
+from tests.node.demo import second_scenario
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -66,7 +66,7 @@ def messier_run(shared: Path) -> Path:
     """Result of the demo over the messier scenario."""
 
     def make(folder: Path) -> None:
-        scenario = messier.build(shared / "messier-scenario", residents=12, suite=SUITE)
+        scenario = second_scenario.build(shared / "messier-scenario", residents=12, suite=SUITE)
         done = hedui("demo", scenario, "--out", folder, seconds=240)
         assert done.returncode == 0, done.stdout + done.stderr
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from node.processes import free_ports
-from tests.e2e import families
-from tests.e2e.county import ROOT, County, hedui, quickly, wait_until
+from node.demo.processes import free_ports
+from tests.e2e import families_scenario
+from tests.e2e.shared_network import ROOT, County, hedui, quickly, wait_until
 
 OK, INVALID, USAGE, UNAVAILABLE, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -98,7 +98,7 @@ def test_a_second_run_into_the_same_folder_says_what_to_do(messier_run: Path) ->
 
 
 def test_a_scenario_that_is_not_well_formed_is_usage(tmp_path: Path) -> None:
-    folder = families.build(tmp_path / "scenario", families=1, others=1)
+    folder = families_scenario.build(tmp_path / "scenario", families=1, others=1)
     text = (folder / "network.toml").read_text("utf-8").replace('identifier = "who"', 'identifier = ""', 1)
     (folder / "network.toml").write_text(text, encoding="utf-8")
     done = hedui("demo", folder, "--out", tmp_path / "out")
@@ -115,7 +115,7 @@ def test_status_and_check_through_the_command(county: County, tmp_path: Path) ->
     application = county.scenario.folder / "cases" / f"{case.case}.json"
     done = quickly("check", home, application, "--out", tmp_path / "reports", "--json")
     assert done.returncode == OK, done.stderr
-    assert json.loads(done.stdout)["net_fen"] == families.NET
+    assert json.loads(done.stdout)["net_fen"] == families_scenario.NET
     report = tmp_path / "reports" / f"{case.case}.json"
     assert quickly("report", "verify", report, "--policy", county.public / "policy").returncode == OK
 
@@ -223,7 +223,7 @@ def test_a_network_is_founded_by_hand_and_admits_a_fourth_member(
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda n: n.name)
 def test_no_process_of_a_demo_stays_behind(number: signal.Signals, tmp_path: Path) -> None:
     """Ended in the middle of founding, nodes and the ceremony's processes end with it."""
-    scenario = families.build(tmp_path / "scenario", families=2, others=1)
+    scenario = families_scenario.build(tmp_path / "scenario", families=2, others=1)
     out = tmp_path / "out"
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(

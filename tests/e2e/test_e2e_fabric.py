@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from ledger.policy import Policy
-from ledger.reading import read_entries
-from ledger.verify import verify_folder
+from ledger.audit.reading import read_entries
+from ledger.audit.verify import verify_folder
+from ledger.formats.policy import Policy
 from node.report.verify import verify_report
-from tests.e2e.county import hedui
-from tests.e2e.families import SUITE
+from tests.e2e.families_scenario import SUITE
+from tests.e2e.shared_network import hedui
 from tests.ledger.conformance.memory_engine import MemoryNetwork
-from tests.node import plain_arithmetic
+from tests.node.demo import plain_arithmetic
 
 
 @pytest.fixture

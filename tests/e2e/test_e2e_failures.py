@@ -16,19 +16,19 @@ from typing import Any
 import pytest
 
 from ledger import canonical, contract
-from ledger.embedded import Sequencer
-from ledger.entry import Entry
-from ledger.errors import Refused
-from ledger.state import State
+from ledger.contract.state import State
+from ledger.entries.entry import Entry
+from ledger.errors import EntryRefusedError
+from ledger.sequencer.sequencer import Sequencer
+from node.app import Node
+from node.case import Case
 from node.config import Configuration
-from node.errors import ServiceUnavailable
-from node.member import Member
+from node.errors import ServiceUnavailableError
 from node.report.verify import verify_report
-from node.scenario.model import Case
-from node.services import system_clock
-from tests.e2e.bureau import Bureau, refused
-from tests.e2e.county import County, hedui, patiently, wait_until
-from tests.e2e.families import NET
+from node.times import system_clock
+from tests.e2e.dishonest_office import Bureau, refused
+from tests.e2e.families_scenario import NET
+from tests.e2e.shared_network import County, hedui, patiently, wait_until
 
 
 def report_of(county: County, case: Case, out: Path) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def test_without_a_quorum_no_intent_is_final_and_nobody_is_asked(own_county: Cou
     case = own_county.case()
     size = len(own_county.entries("query.intent"))
     with own_county.without("revenue", "welfare"):
-        with pytest.raises(ServiceUnavailable) as caught:
+        with pytest.raises(ServiceUnavailableError) as caught:
             own_county.check_once(case, tmp_path)
         assert caught.value.code == "quorum"
         assert len(own_county.entries("query.intent")) == size
@@ -120,7 +120,7 @@ def test_without_the_ledger_a_department_answers_nothing(own_county: County, bur
 
 def test_without_the_registrar_no_question_leaves(own_county: County, tmp_path: Path) -> None:
     case = own_county.case()
-    with own_county.without("window"), pytest.raises(ServiceUnavailable) as caught:
+    with own_county.without("window"), pytest.raises(ServiceUnavailableError) as caught:
         own_county.check_once(case, tmp_path)
     assert caught.value.code == "unavailable"
     assert own_county.check(case, tmp_path)["outcome"] == "dibao"
@@ -136,7 +136,7 @@ def test_an_office_killed_after_its_intent_goes_on_under_it(own_county: County, 
             killed.append(stage)
 
     client, killed = own_county.clients["bureau"], list[str]()
-    with pytest.raises(ServiceUnavailable):
+    with pytest.raises(ServiceUnavailableError):
         client.check(own_county.application(case), tmp_path, kill)
     assert killed
     own_county.start("bureau")
@@ -166,15 +166,15 @@ def test_answers_and_shares_are_the_same_bytes_after_a_kill(own_county: County, 
 
 def later(seconds: int) -> Any:
     """A node whose every clock is ahead."""
-    return partial(Member, clock=lambda: system_clock() + seconds)
+    return partial(Node, clock=lambda: system_clock() + seconds)
 
 
 def test_a_certificate_expires_by_the_departments_own_clock(own_county: County, bureau: Bureau) -> None:
     """Revenue judges certificates by a clock 20 minutes ahead; the ledger's head it sees is fresh."""
     finished = bureau.logged(own_county.case())
 
-    def ahead(configuration: Configuration) -> Member:
-        node = Member(configuration)
+    def ahead(configuration: Configuration) -> Node:
+        node = Node(configuration)
         node.services.clock = lambda: system_clock() + 1200
         return node
 
@@ -198,7 +198,7 @@ def test_a_department_with_a_wrong_clock_answers_nothing(own_county: County, bur
 
 def accept_all(state: State, entry: Entry, now: str) -> None:
     """The contract of a sequencer that orders whatever it is given."""
-    with contextlib.suppress(Refused):
+    with contextlib.suppress(EntryRefusedError):
         contract.apply(state, entry, now)
 
 
@@ -212,8 +212,8 @@ def test_an_entry_the_contract_refuses_is_void_whoever_ordered_it(
     stolen = {**bureau.intent_body(second), "slots": body["slots"]}
     query = second.inquiry.query
     with monkeypatch.context() as patch:
-        patch.setattr("node.engines.Sequencer", partial(Sequencer, admit=accept_all))
-        with own_county.inside("court", Member):
+        patch.setattr("node.tlog.opening.Sequencer", partial(Sequencer, admit=accept_all))
+        with own_county.inside("court", Node):
             ledger = bureau.services.ledger
             leaf = ledger.compose("query.intent", query, stolen)
             receipt = ledger.append(leaf)

@@ -8,21 +8,21 @@ from pathlib import Path
 import pytest
 
 from keys.signing import SigningKey
-from ledger.cosignature import Cosigner
-from ledger.note import Note, VerifierKey
-from ledger.policy import Policy
+from ledger.formats.checkpoint import Cosigner
+from ledger.formats.note import Note, VerifierKey
+from ledger.formats.policy import Policy
 from ledger.witness import MemoryWitnessStore, Witness
-from node import network
+from node.app import Node
 from node.config import read_configuration
-from node.member import Member
-from node.network import NetworkFile
-from node.processes import free_ports
-from node.services import system_clock
-from node.setup import init_home
+from node.demo.processes import free_ports
+from node.membership import network
+from node.membership.home_setup import init_home
+from node.membership.network import NetworkFile
+from node.times import system_clock
+from node.tlog.witness import CosignedNotes, WitnessDesk
 from node.web.app import create_app
 from node.web.server import WebServer
-from node.witnessing import Cosigned, WitnessDesk
-from tests.e2e.county import quickly, wait_until
+from tests.e2e.shared_network import quickly, wait_until
 
 ROLES = {"court": "sequencer", "bureau": "office", "desk": "registrar", "tax": "department"}
 
@@ -33,7 +33,7 @@ class Outsider:
     def __init__(self) -> None:
         self.cosigner = Cosigner("witness.example/w1", SigningKey.generate())
         self.witness = Witness(self.cosigner, [], MemoryWitnessStore())
-        desk = WitnessDesk(self.witness, "", Cosigned(), system_clock)
+        desk = WitnessDesk(self.witness, "", CosignedNotes(), system_clock)
         self.server = WebServer(create_app(desk, None), "127.0.0.1:0")
         self.server.start()
 
@@ -77,10 +77,10 @@ def test_a_founded_network_has_its_ledger_cosigned_by_the_foreign_witness(
     file = founded(tmp_path, outsider)
     assert [witness.name for witness in file.policy.further] == ["witness.example/w1"]
     outsider.add(file.policy.log)
-    running: list[Member] = []
+    running: list[Node] = []
     try:
         for member in ROLES:
-            running.append(Member(read_configuration(tmp_path / member)))
+            running.append(Node(read_configuration(tmp_path / member)))
             running[-1].start()
         court = running[0]
         wait_until(lambda: court._engine.own is not None and court._engine.own.size > 0, "genesis is final")

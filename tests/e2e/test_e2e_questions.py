@@ -13,29 +13,30 @@ from typing import Any
 import pytest
 
 from ledger import canonical
-from ledger.certificate import certificate_digest, certificate_message
-from node import calls, incidents, inquiry
-from node.finished import Finished
-from node.identity import signature
-from node.member import Member
-from node.services import instant, instant_text
+from ledger.entries.certificate import certificate_digest, certificate_message
+from node.app import Node
+from node.department import refusal_counts
+from node.member_keys import signature
+from node.office import calls, plan
+from node.office.check_state import CheckState
+from node.times import instant, instant_text
 from protocols.check.certificate import commit_elements
 from protocols.psi import group, voprf
 from protocols.wire import check_pb2, check_pb2_grpc
-from tests.e2e.bureau import Bureau, call, refused, with_certificate, with_elements
-from tests.e2e.county import County, wait_until
-from tests.node.messier import identity
+from tests.e2e.dishonest_office import Bureau, call, refused, with_certificate, with_elements
+from tests.e2e.shared_network import County, wait_until
+from tests.node.demo.second_scenario import identity
 
 
 @pytest.fixture(scope="module")
-def asked(running: County, bureau: Bureau) -> Finished:
+def asked(running: County, bureau: Bureau) -> CheckState:
     """A question whose intent is on the ledger, not yet answered by revenue."""
     with running.peace():
         return bureau.logged(running.case())
 
 
 @pytest.fixture(scope="module")
-def another(running: County, bureau: Bureau) -> Finished:
+def another(running: County, bureau: Bureau) -> CheckState:
     """Another such question."""
     with running.peace():
         return bureau.logged(running.case())
@@ -44,7 +45,7 @@ def another(running: County, bureau: Bureau) -> Finished:
 # Without intent.
 
 
-def test_no_answer_without_an_intent(county: County, bureau: Bureau, asked: Finished) -> None:
+def test_no_answer_without_an_intent(county: County, bureau: Bureau, asked: CheckState) -> None:
     """A certificate alone, with an intent that was never logged and another's receipt."""
     certified = bureau.certified(county.case())
     request = bureau.question(asked)
@@ -62,7 +63,7 @@ def test_no_answer_without_an_intent(county: County, bureau: Bureau, asked: Fini
 
 
 def test_another_questions_receipt_is_refused(
-    county: County, bureau: Bureau, asked: Finished, another: Finished
+    county: County, bureau: Bureau, asked: CheckState, another: CheckState
 ) -> None:
     request = bureau.question(asked)
     request.receipt = bureau.question(another).receipt
@@ -70,7 +71,7 @@ def test_another_questions_receipt_is_refused(
         bureau.send(request)
 
 
-def test_a_receipt_below_the_quorum_is_refused(county: County, bureau: Bureau, asked: Finished) -> None:
+def test_a_receipt_below_the_quorum_is_refused(county: County, bureau: Bureau, asked: CheckState) -> None:
     """All cosignatures but one are taken off the checkpoint."""
     request = bureau.question(asked)
     lines = bytes(request.receipt).decode().split("\n")
@@ -83,7 +84,7 @@ def test_a_receipt_below_the_quorum_is_refused(county: County, bureau: Bureau, a
         bureau.send(request)
 
 
-def test_an_entry_that_is_no_intent_is_refused(county: County, bureau: Bureau, asked: Finished) -> None:
+def test_an_entry_that_is_no_intent_is_refused(county: County, bureau: Bureau, asked: CheckState) -> None:
     request = bureau.question(asked)
     leaf = bureau.services.ledger.replica.leaf(0)
     request.intent, request.receipt = leaf, bureau.services.ledger.replica.receipt(0).format()
@@ -94,7 +95,7 @@ def test_an_entry_that_is_no_intent_is_refused(county: County, bureau: Bureau, a
         bureau.send(request)
 
 
-def test_an_intent_of_another_office_is_no_use(county: County, bureau: Bureau, asked: Finished) -> None:
+def test_an_intent_of_another_office_is_no_use(county: County, bureau: Bureau, asked: CheckState) -> None:
     """Welfare got the office's whole question and asks revenue with it."""
     before = county.journal("revenue", "refused:not_the_office")
     channel = county.channel(county.clients["welfare"].keys.tls, "revenue")
@@ -105,7 +106,7 @@ def test_an_intent_of_another_office_is_no_use(county: County, bureau: Bureau, a
 
 
 def test_a_dataset_the_intent_does_not_name_is_refused(
-    county: County, bureau: Bureau, asked: Finished
+    county: County, bureau: Bureau, asked: CheckState
 ) -> None:
     for dataset in ("revenue.firms", "welfare.care"):
         request = bureau.question(asked)
@@ -122,10 +123,10 @@ def test_refusals_without_an_intent_become_an_incident(county: County, bureau: B
     request.receipt = b"c2sp.org/tlog-proof@v1"
     with refused("receipt"):
         bureau.send(request)
-    node = Member(configuration)
+    node = Node(configuration)
     try:
-        assert incidents.Counter(node.services).count_now() >= 1
-        assert incidents.Counter(node.services).count_now() == 0, "counted once"
+        assert refusal_counts.RefusalCounter(node.services).count_now() >= 1
+        assert refusal_counts.RefusalCounter(node.services).count_now() == 0, "counted once"
     finally:
         node._channels.close()
         node._database.dispose()
@@ -162,18 +163,18 @@ CHANGES: dict[str, Any] = {
 
 @pytest.mark.parametrize("field", CHANGES)
 def test_a_changed_field_of_the_certificate_is_refused(
-    field: str, county: County, bureau: Bureau, asked: Finished
+    field: str, county: County, bureau: Bureau, asked: CheckState
 ) -> None:
     with refused("certificate"):
         bureau.send(with_certificate(bureau.question(asked), **{field: CHANGES[field]}))
 
 
-def test_every_field_of_a_certificate_was_changed(asked: Finished) -> None:
+def test_every_field_of_a_certificate_was_changed(asked: CheckState) -> None:
     assert CHANGES.keys() | {"not_before", "not_after"} == asked.inquiry.certificate.keys()
 
 
 def test_a_validity_the_registrar_did_not_sign_is_refused(
-    county: County, bureau: Bureau, asked: Finished
+    county: County, bureau: Bureau, asked: CheckState
 ) -> None:
     longer = instant_text(instant(asked.inquiry.certificate["not_after"]) + 86400)
     request = with_certificate(bureau.question(asked), not_after=longer)
@@ -189,7 +190,7 @@ def test_a_validity_the_registrar_did_not_sign_is_refused(
 
 @pytest.mark.parametrize(("shift", "code"), [(-1500, "expired"), (1500, "not_yet_valid")])
 def test_a_certificate_outside_its_validity_is_refused_by_the_departments_own_clock(
-    shift: int, code: str, county: County, bureau: Bureau, asked: Finished
+    shift: int, code: str, county: County, bureau: Bureau, asked: CheckState
 ) -> None:
     """Signed by the registrar, as a renewal of another time would be."""
     moved = {
@@ -347,9 +348,9 @@ def test_a_query_id_certifies_one_question_only(county: County, bureau: Bureau) 
         bureau.office._certify(second)
 
 
-def test_only_the_office_is_certified(county: County, bureau: Bureau, asked: Finished) -> None:
+def test_only_the_office_is_certified(county: County, bureau: Bureau, asked: CheckState) -> None:
     now = bureau.services.ledger.now_text()
-    chosen = inquiry.choose_datasets(bureau.services.view, "bureau", asked.rules, 4, now)
+    chosen = plan.choose_datasets(bureau.services.view, "bureau", asked.rules, 4, now)
     terms = bureau.office._terms(bureau.begin(county.case()), chosen)
     channel = county.channel(county.clients["revenue"].keys.tls, "window")
     stub = check_pb2_grpc.RegistrarStub(channel)

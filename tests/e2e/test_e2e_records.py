@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from ledger.reading import read_entries
-from tests.e2e.county import Done, quickly
-from tests.ledger.authority import OPENSSL, WITHOUT, Authority, serving
-from tests.ledger.authority import POLICY as TSA_POLICY
-from tests.ledger.web import serving as web
+from ledger.audit.reading import read_entries
+from tests.e2e.shared_network import Done, quickly
+from tests.ledger.audit.static_server import serving as web
+from tests.ledger.formats.timestamp_authority import OPENSSL, WITHOUT, Authority, serving
+from tests.ledger.formats.timestamp_authority import POLICY as TSA_POLICY
 
 OK, INVALID, USAGE, UNAVAILABLE, DIFFERENT = 0, 1, 2, 3, 4
 LATER = "2099-01-01T00:00:00Z"

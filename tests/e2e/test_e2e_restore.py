@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from node.errors import ServiceUnavailable
-from node.memory import CODE
+from node.errors import ServiceUnavailableError
 from node.report.verify import verify_report
-from tests.e2e.bureau import Bureau, refused
-from tests.e2e.county import County, hedui, wait_until
-from tests.e2e.families import NET
+from node.tlog.restore_fence import CODE
+from tests.e2e.dishonest_office import Bureau, refused
+from tests.e2e.families_scenario import NET
+from tests.e2e.shared_network import County, hedui, wait_until
 
 REJOIN_SECONDS = 15 * 60
 
@@ -115,7 +115,7 @@ def test_a_restored_node_that_cannot_reach_the_ledger_answers_and_cosigns_nothin
         with lost_and_restored(own_county, backup):
             stack.enter_context(own_county.without("court"))
         assert state(own_county) == "rejoining"
-        with pytest.raises(ServiceUnavailable) as caught:
+        with pytest.raises(ServiceUnavailableError) as caught:
             bureau.send(request)
         assert caught.value.code == CODE
     wait_until(lambda: state(own_county) == "rejoined", "revenue has rejoined")

@@ -19,14 +19,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from ledger.audit.verify import verify_folder
 from ledger.errors import LedgerError
-from ledger.policy import Policy
-from ledger.verify import verify_folder
+from ledger.formats.policy import Policy
 from node.cli.report import report as report_command
 from node.messages import Messages
 from node.report.verify import verify_report
-from tests.e2e.county import hedui
-from tests.node import messier, plain_arithmetic
+from tests.e2e.shared_network import hedui
+from tests.node.demo import plain_arithmetic, second_scenario
 
 POSITIONS = 30
 Run = tuple[Path, Path]
@@ -67,7 +67,7 @@ def test_every_case_has_the_answer_of_plain_arithmetic(run: Run) -> None:
 def test_the_messier_answers_are_those_written_down(messier_run: Path) -> None:
     rows = json.loads((messier_run / "summary.json").read_text("utf-8"))
     found = {row["case"]: (row["outcome"], row["net_fen"], row["heads"]) for row in rows}
-    assert found == messier.EXPECTED
+    assert found == second_scenario.EXPECTED
 
 
 def test_every_report_verifies_offline(run: Run) -> None:

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 
 from ledger import canonical
-from ledger.certificate import certificate_digest, certificate_message
+from ledger.entries.certificate import certificate_digest, certificate_message
+from node.edges.operator_client import OperatorClient
 from node.errors import NodeError
-from node.finished import Finished
-from node.identity import signature
-from node.operator import OperatorClient
-from node.services import instant, instant_text
-from tests.e2e.bureau import Bureau, refused
-from tests.e2e.county import County, wait_until
+from node.member_keys import signature
+from node.office.check_state import CheckState
+from node.times import instant, instant_text
+from tests.e2e.dishonest_office import Bureau, refused
+from tests.e2e.shared_network import County, wait_until
 
 Body = dict[str, Any]
 ROUNDS = 3
@@ -86,7 +86,7 @@ SIGNED_LIES: dict[Callable[[Body], None], str] = {
 
 
 @pytest.fixture(scope="module")
-def certified(running: County, bureau: Bureau) -> Finished:
+def certified(running: County, bureau: Bureau) -> CheckState:
     """A certified question that no intent is ever accepted for."""
     with running.peace():
         return bureau.certified(running.case())
@@ -94,7 +94,7 @@ def certified(running: County, bureau: Bureau) -> Finished:
 
 @pytest.mark.parametrize("lie", LIES, ids=lambda lie: lie.__name__)
 def test_an_intent_takes_exactly_its_slots(
-    lie: Callable[[Body], None], county: County, bureau: Bureau, certified: Finished
+    lie: Callable[[Body], None], county: County, bureau: Bureau, certified: CheckState
 ) -> None:
     body = bureau.intent_body(certified)
     lie(body)
@@ -104,7 +104,7 @@ def test_an_intent_takes_exactly_its_slots(
 
 @pytest.mark.parametrize("lie", SIGNED_LIES, ids=lambda lie: lie.__name__)
 def test_an_intent_is_what_the_registrar_signed(
-    lie: Callable[[Body], None], county: County, bureau: Bureau, certified: Finished
+    lie: Callable[[Body], None], county: County, bureau: Bureau, certified: CheckState
 ) -> None:
     """The digest fits, the signature does not; and what no grant allows is refused whoever signed."""
     body = bureau.intent_body(certified)
@@ -118,7 +118,7 @@ def test_an_intent_is_what_the_registrar_signed(
 
 @pytest.mark.parametrize(("shift", "code"), [(-2000, "certificate_expired"), (2000, "certificate_early")])
 def test_a_certificate_outside_its_validity_logs_nothing(
-    shift: int, code: str, county: County, bureau: Bureau, certified: Finished
+    shift: int, code: str, county: County, bureau: Bureau, certified: CheckState
 ) -> None:
     body = bureau.intent_body(certified)
     for name in ("not_before", "not_after"):
@@ -129,7 +129,7 @@ def test_a_certificate_outside_its_validity_logs_nothing(
         bureau.log(certified, body)
 
 
-def test_an_office_cannot_certify_itself(county: County, bureau: Bureau, certified: Finished) -> None:
+def test_an_office_cannot_certify_itself(county: County, bureau: Bureau, certified: CheckState) -> None:
     body = bureau.intent_body(certified)
     body["signature"] = signature(bureau.services.keys.node, certificate_message(body["certificate"]))
     with refused("registrar_key"):
@@ -202,7 +202,7 @@ def test_of_two_intents_for_one_slot_exactly_one_is_accepted(own_county: County,
         def by_node(body: Body = one, query: str = first.inquiry.query) -> None:
             own_county.clients["bureau"].submit("query.intent", body, query)
 
-        def by_copy(asked: Finished = second, body: Body = other) -> None:
+        def by_copy(asked: CheckState = second, body: Body = other) -> None:
             bureau.log(asked, body)
 
         with ThreadPoolExecutor(2) as pool:
@@ -308,7 +308,7 @@ def test_a_grants_least_number_of_rows_holds(own_county: County, bureau: Bureau)
         bureau.nothing_released(finished)
 
 
-def rebased(county: County, bureau: Bureau, finished: Finished, grant: str) -> Body:
+def rebased(county: County, bureau: Bureau, finished: CheckState, grant: str) -> Body:
     """The intent's body under another grant of revenue, certified by the registrar's own key."""
     body = bureau.intent_body(finished)
     certificate: Body = canonical_object(body["certificate"])

@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from node.documents import read_object
-from node.errors import Refusal
-from node.finished import Finished
-from tests.e2e.bureau import Bureau, Pack, canonical_copy, refused
-from tests.e2e.county import County, quickly
-from tests.e2e.families import CARE, FURTHER, NET, WAGES
+from node.errors import RefusalError
+from node.office.check_state import CheckState
+from node.rpc.untrusted_json import read_object
+from tests.e2e.dishonest_office import Bureau, Pack, canonical_copy, refused
+from tests.e2e.families_scenario import CARE, FURTHER, NET, WAGES
+from tests.e2e.shared_network import County, quickly
 
-Lie = Callable[[Bureau, Finished, Pack, Finished], None]
+Lie = Callable[[Bureau, CheckState, Pack, CheckState], None]
 
 
 def term(pack: Pack, element: int, dataset: str) -> dict[str, Any]:
@@ -38,18 +38,18 @@ def line(pack: Pack, element: int, dataset: str) -> dict[str, Any]:
     return found
 
 
-def row_left_out(bureau: Bureau, true: Finished, pack: Pack, other: Finished) -> None:
+def row_left_out(bureau: Bureau, true: CheckState, pack: Pack, other: CheckState) -> None:
     pack.document["terms"].remove(term(pack, bureau.element(true, 1), "revenue.wages"))
 
 
-def row_said_to_be_absent(bureau: Bureau, true: Finished, pack: Pack, other: Finished) -> None:
+def row_said_to_be_absent(bureau: Bureau, true: CheckState, pack: Pack, other: CheckState) -> None:
     found = term(pack, bureau.element(true, 1), "revenue.wages")
     del found["index"], found["leaf"]
     found["kind"] = "absent"
 
 
 def row_proven_absent_by_others_neighbours(
-    bureau: Bureau, true: Finished, pack: Pack, other: Finished
+    bureau: Bureau, true: CheckState, pack: Pack, other: CheckState
 ) -> None:
     row_said_to_be_absent(bureau, true, pack, other)
     mine = line(pack, bureau.element(true, 1), "revenue.wages")
@@ -58,12 +58,12 @@ def row_proven_absent_by_others_neighbours(
     mine["neighbours"] = canonical_copy(absent["neighbours"])
 
 
-def row_twice(bureau: Bureau, true: Finished, pack: Pack, other: Finished) -> None:
+def row_twice(bureau: Bureau, true: CheckState, pack: Pack, other: CheckState) -> None:
     found = term(pack, bureau.element(true, 1), "revenue.wages")
     pack.document["terms"].insert(0, dict(found))
 
 
-def row_in_anothers_place(bureau: Bureau, true: Finished, pack: Pack, other: Finished) -> None:
+def row_in_anothers_place(bureau: Bureau, true: CheckState, pack: Pack, other: CheckState) -> None:
     mine, third = (bureau.element(true, member) for member in (1, 3))
     found = term(pack, mine, "revenue.wages")
     term(pack, third, "revenue.wages").update(kind="row", index=found["index"], leaf=found["leaf"])
@@ -72,31 +72,31 @@ def row_in_anothers_place(bureau: Bureau, true: Finished, pack: Pack, other: Fin
     proof["leaf"] = canonical_copy(line(pack, mine, "revenue.wages")["leaf"])
 
 
-def other_sign(bureau: Bureau, true: Finished, pack: Pack, other: Finished) -> None:
+def other_sign(bureau: Bureau, true: CheckState, pack: Pack, other: CheckState) -> None:
     term(pack, bureau.element(true, 1), "welfare.care")["sign"] = 1
 
 
-def row_of_another_publication(bureau: Bureau, true: Finished, pack: Pack, other: Finished) -> None:
+def row_of_another_publication(bureau: Bureau, true: CheckState, pack: Pack, other: CheckState) -> None:
     mine = bureau.element(true, 1)
     wages, care = term(pack, mine, "revenue.wages"), term(pack, mine, "welfare.care")
     wages["index"], wages["leaf"] = care["index"], care["leaf"]
     line(pack, mine, "revenue.wages")["leaf"] = canonical_copy(line(pack, mine, "welfare.care")["leaf"])
 
 
-def anothers_ciphertext(bureau: Bureau, true: Finished, pack: Pack, other: Finished) -> None:
+def anothers_ciphertext(bureau: Bureau, true: CheckState, pack: Pack, other: CheckState) -> None:
     mine = line(pack, bureau.element(true, 1), "revenue.wages")["leaf"]
     theirs = line(bureau.pack(other), bureau.element(other, 2), "revenue.wages")["leaf"]
     mine["leaf"] = mine["leaf"][:16] + theirs["leaf"][16:]
 
 
-def excluded_members_row(bureau: Bureau, true: Finished, pack: Pack, other: Finished) -> None:
+def excluded_members_row(bureau: Bureau, true: CheckState, pack: Pack, other: CheckState) -> None:
     second = bureau.element(true, 2)
     found = line(pack, second, "revenue.wages")["leaf"]
     leaf = hashlib.sha256(bytes.fromhex(found["leaf"])).hexdigest()
     term(pack, second, "revenue.wages").update(kind="row", index=found["index"], leaf=leaf)
 
 
-def exclusion_kept_back(bureau: Bureau, true: Finished, pack: Pack, other: Finished) -> None:
+def exclusion_kept_back(bureau: Bureau, true: CheckState, pack: Pack, other: CheckState) -> None:
     excluded_members_row(bureau, true, pack, other)
     second = bureau.element(true, 2)
     pack.evidence["lines"].remove(line(pack, second, "welfare.custody"))
@@ -105,13 +105,13 @@ def exclusion_kept_back(bureau: Bureau, true: Finished, pack: Pack, other: Finis
             proof["datasets"] = [name for name in proof["datasets"] if name != "welfare.custody"]
 
 
-def exclusion_made_up(bureau: Bureau, true: Finished, pack: Pack, other: Finished) -> None:
+def exclusion_made_up(bureau: Bureau, true: CheckState, pack: Pack, other: CheckState) -> None:
     found = term(pack, bureau.element(true, 1), "revenue.wages")
     del found["index"], found["leaf"]
     found["kind"] = "excluded"
 
 
-def row_of_someone_not_certified(bureau: Bureau, true: Finished, pack: Pack, other: Finished) -> None:
+def row_of_someone_not_certified(bureau: Bureau, true: CheckState, pack: Pack, other: CheckState) -> None:
     padding = next(i for i, case in enumerate(true.inquiry.opened().casemap) if case == 0)
     theirs = bureau.pack(other)
     first = bureau.element(other, 1)
@@ -119,7 +119,7 @@ def row_of_someone_not_certified(bureau: Bureau, true: Finished, pack: Pack, oth
     pack.evidence["lines"].append({**line(theirs, first, "revenue.wages"), "element": padding})
 
 
-def tag_of_someone_not_certified(bureau: Bureau, true: Finished, pack: Pack, other: Finished) -> None:
+def tag_of_someone_not_certified(bureau: Bureau, true: CheckState, pack: Pack, other: CheckState) -> None:
     third, theirs = bureau.element(true, 3), bureau.pack(other)
     first = bureau.element(other, 1)
     wages = line(theirs, first, "revenue.wages")
@@ -129,15 +129,15 @@ def tag_of_someone_not_certified(bureau: Bureau, true: Finished, pack: Pack, oth
     term(pack, third, "revenue.wages").update(kind="row", index=found["index"], leaf=found["leaf"])
 
 
-def answers_of_another_question(bureau: Bureau, true: Finished, pack: Pack, other: Finished) -> None:
+def answers_of_another_question(bureau: Bureau, true: CheckState, pack: Pack, other: CheckState) -> None:
     pack.evidence["answers"] = bureau.pack(other).evidence["answers"]
 
 
-def list_of_another_question(bureau: Bureau, true: Finished, pack: Pack, other: Finished) -> None:
+def list_of_another_question(bureau: Bureau, true: CheckState, pack: Pack, other: CheckState) -> None:
     pack.document["query"] = other.inquiry.query
 
 
-def proof_left_out(bureau: Bureau, true: Finished, pack: Pack, other: Finished) -> None:
+def proof_left_out(bureau: Bureau, true: CheckState, pack: Pack, other: CheckState) -> None:
     first = bureau.element(true, 1)
     pack.evidence["proofs"] = [item for item in pack.evidence["proofs"] if item["element"] != first]
 
@@ -163,7 +163,7 @@ LIES: dict[Lie, str] = {
 
 
 @pytest.fixture(scope="module")
-def pair(running: County, bureau: Bureau) -> tuple[Finished, Finished]:
+def pair(running: County, bureau: Bureau) -> tuple[CheckState, CheckState]:
     """Two answered questions whose totals nobody has opened."""
     with running.peace():
         return bureau.answered(running.case()), bureau.answered(running.case())
@@ -171,7 +171,7 @@ def pair(running: County, bureau: Bureau) -> tuple[Finished, Finished]:
 
 @pytest.mark.parametrize("lie", LIES, ids=lambda lie: lie.__name__)
 def test_a_lie_opens_nothing(
-    lie: Lie, county: County, bureau: Bureau, pair: tuple[Finished, Finished]
+    lie: Lie, county: County, bureau: Bureau, pair: tuple[CheckState, CheckState]
 ) -> None:
     true, other = pair
     pack = bureau.pack(true)
@@ -217,7 +217,7 @@ def test_a_total_before_the_departments_answers_is_refused(county: County, burea
 
 @pytest.mark.parametrize("part", ["rlist", "casemap", "elements"])
 def test_openings_that_are_not_the_certified_ones_are_refused(
-    part: str, county: County, bureau: Bureau, pair: tuple[Finished, Finished]
+    part: str, county: County, bureau: Bureau, pair: tuple[CheckState, CheckState]
 ) -> None:
     true, other = pair
     mine = true.inquiry.openings
@@ -231,7 +231,7 @@ def test_openings_that_are_not_the_certified_ones_are_refused(
 
 
 def test_another_members_signature_under_the_list_is_refused(
-    county: County, bureau: Bureau, pair: tuple[Finished, Finished]
+    county: County, bureau: Bureau, pair: tuple[CheckState, CheckState]
 ) -> None:
     true = pair[0]
     pack = bureau.pack(true)
@@ -253,7 +253,7 @@ def test_a_row_opens_again_only_after_two_people_of_the_trustee_agree(
     assert refusal.code == "already_asked"
     county.clients["window"].allow_question(overlapping.case, bureau.services.month(), "appeal")
     asked = bureau.answered(overlapping)
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RefusalError) as caught:
         bureau.open(asked, bureau.pack(asked))
     assert caught.value.code == "row_released"
     bureau.nothing_released(asked)

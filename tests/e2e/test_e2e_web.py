@@ -9,25 +9,25 @@ from dataclasses import replace
 
 import pytest
 
-from ledger.checkpoint import Checkpoint
-from ledger.note import Note
-from ledger.tiles import tiles_of
+from ledger.formats.checkpoint import Checkpoint
+from ledger.formats.note import Note
+from ledger.formats.tiles import tiles_of
 from ledger.witness import AddCheckpoint
+from node.app import Node
 from node.config import Configuration, WebSettings
 from node.errors import ConfigurationError
-from node.member import Member
-from tests.e2e.county import County
-from tests.foreign.checkers import CHECKERS, Trust
-from tests.node.plain_log import Caller, PlainLog, cosigned_at
+from tests.e2e.shared_network import County
+from tests.foreign.foreign_checkers import CHECKERS, Trust
+from tests.node.web.handwritten_log import Caller, PlainLog, cosigned_at
 
 
-def opened(configuration: Configuration) -> Member:
+def opened(configuration: Configuration) -> Node:
     """The member with its HTTP edge on a port of the system's choice."""
-    return Member(replace(configuration, web=WebSettings("127.0.0.1:0")))
+    return Node(replace(configuration, web=WebSettings("127.0.0.1:0")))
 
 
 @contextlib.contextmanager
-def calling(node: Member) -> Iterator[Caller]:
+def calling(node: Node) -> Iterator[Caller]:
     """Raw requests to a running node's edge."""
     assert node._web is not None
     caller = Caller(node._web.port)
@@ -70,9 +70,9 @@ def test_the_sequencer_serves_the_public_log_and_nothing_else(own_county: County
 
 
 def test_the_sequencer_cosigns_no_log(own_county: County) -> None:
-    def told_to(configuration: Configuration) -> Member:
+    def told_to(configuration: Configuration) -> Node:
         web = WebSettings("127.0.0.1:0", (PlainLog.of("elsewhere.example/log", 1).vkey,))
-        return Member(replace(configuration, web=web))
+        return Node(replace(configuration, web=web))
 
     with pytest.raises(ConfigurationError, match=r"web\.logs"), own_county.inside("court", told_to):
         raise AssertionError("it started")

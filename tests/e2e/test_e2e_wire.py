@@ -18,13 +18,13 @@ import pytest
 
 from keys.tls import Authority, Identity
 from ledger.wire import log_pb2, log_pb2_grpc
-from node.network import read_card
-from node.rpc.channel import Channels, open_channel
+from node.membership.network import read_card
+from node.rpc.channels import Channels, open_channel
 from node.wire import operator_pb2, operator_pb2_grpc
 from protocols.psi import group
 from protocols.wire import check_pb2_grpc
-from tests.e2e.bureau import Bureau, call, refused
-from tests.e2e.county import County, patiently
+from tests.e2e.dishonest_office import Bureau, call, refused
+from tests.e2e.shared_network import County, patiently
 
 HANDSHAKE, APPLICATION = 0x16, 0x17
 RECORDS = {0x14, 0x15, HANDSHAKE, APPLICATION}

@@ -9,17 +9,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ledger.checkpoint import Checkpoint
-from ledger.entry import draft, signed
-from ledger.errors import Unavailable
+from ledger.audit.verify import verify_folder
+from ledger.entries.entry import draft, signed
+from ledger.errors import LogUnavailableError
 from ledger.fabric.profile import ConnectionProfile
-from ledger.note import Note
-from ledger.proof import Receipt
-from ledger.verify import verify_folder
+from ledger.formats.checkpoint import Checkpoint
+from ledger.formats.note import Note
+from ledger.formats.receipt import Receipt
 from tests.ledger.conformance.fabric_engine import FabricEngine
 from tests.ledger.conformance.live_net import Live
-from tests.ledger.contract_cases import NETWORK, signer
-from tests.ledger.log_cases import POLICY
+from tests.ledger.contract.contract_cases import NETWORK, signer
+from tests.ledger.sequencer.log_cases import POLICY
 
 SUBMITTERS = 8
 TRIES = 600
@@ -51,7 +51,7 @@ def insist(engine: FabricEngine, leaf: bytes) -> Receipt:
     for _ in range(TRIES):
         try:
             return engine.append(leaf)
-        except Unavailable:
+        except LogUnavailableError:
             pause.wait(PAUSE_SECONDS)
     raise AssertionError("not final after all tries")
 

@@ -23,16 +23,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from ledger.entry import draft, signed
+from ledger.entries.entry import draft, signed
 from ledger.errors import LedgerError
 from ledger.fabric.gateway import Gateway, connect
-from ledger.fabric.identity import FabricIdentity
-from ledger.fabric.profile import ConnectionProfile
+from ledger.fabric.profile import ConnectionProfile, FabricIdentity
 from tests.fabric.network import FabricNetwork
 from tests.fabric.settings import TUNED
 from tests.ledger.conformance.fabric_engine import FabricEngine
 from tests.ledger.conformance.live_net import text
-from tests.ledger.contract_cases import NETWORK, Net, signer
+from tests.ledger.contract.contract_cases import NETWORK, Net, signer
 
 MEBI = 1 << 20
 Append = Callable[[int, bytes], None]

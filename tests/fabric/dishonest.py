@@ -15,13 +15,13 @@ def main() -> None:
     """Run the command with the contract exchanged."""
     prepare_transport()
     from ledger.fabric.chaincode import Chaincode  # noqa: PLC0415  after the transport is prepared
-    from node.cli import ledger_chaincode  # noqa: PLC0415
+    from node.cli import ledger_fabric  # noqa: PLC0415
 
     def admit(*_: Any) -> None:
         return None
 
-    ledger_chaincode.Chaincode = lambda now, names: Chaincode(now, admit, names)  # type: ignore[assignment,misc]
-    ledger_chaincode.chaincode()
+    ledger_fabric.Chaincode = lambda now, names: Chaincode(now, admit, names)  # type: ignore[assignment,misc]
+    ledger_fabric.chaincode()
 
 
 if __name__ == "__main__":

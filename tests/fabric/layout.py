@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from node.processes import free_ports
+from node.demo.processes import free_ports
 from tests.fabric.settings import (
     CHAINCODE,
     CHANNEL,

@@ -2,8 +2,8 @@
 
 ``FabricNetwork(folder).up()`` makes the keys, the channel and the processes; it is ready when a
 transaction of the contract, endorsed by both organisations, has committed through each peer.
-``down()`` ends everything; a killed test does too (``tests.fabric.keeper``). Logs stay in ``folder/logs``,
-connection profiles in ``folder/profiles``.
+``down()`` ends everything; a killed test does too (``tests.fabric.process_keeper``). Logs stay in
+``folder/logs``, connection profiles in ``folder/profiles``.
 """
 
 from __future__ import annotations
@@ -21,12 +21,11 @@ from types import TracebackType
 
 from ledger.errors import LedgerError
 from ledger.fabric.gateway import Gateway, connect
-from ledger.fabric.identity import FabricIdentity
 from ledger.fabric.package import Connection, chaincode_package, package_id
-from ledger.fabric.profile import ConnectionProfile
-from node.processes import free_ports
-from tests.fabric.keeper import Keeper
+from ledger.fabric.profile import ConnectionProfile, FabricIdentity
+from node.demo.processes import free_ports
 from tests.fabric.layout import ROOT, Layout
+from tests.fabric.process_keeper import Keeper
 from tests.fabric.settings import CHAINCODE, CHANNEL, ORGANISATIONS, TUNED, Tuned, msp, peer_name
 
 POLICY = "AND({})".format(",".join(f"'{msp(each)}.peer'" for each in ORGANISATIONS))

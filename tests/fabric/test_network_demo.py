@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from ledger.policy import Policy
-from ledger.reading import read_entries
-from ledger.verify import verify_folder
+from ledger.audit.reading import read_entries
+from ledger.audit.verify import verify_folder
+from ledger.formats.policy import Policy
 from node.report.verify import verify_report
-from tests.e2e.county import hedui
+from tests.e2e.shared_network import hedui
 from tests.fabric.network import FabricNetwork
 
 pytestmark = [pytest.mark.fabric, pytest.mark.e2e]

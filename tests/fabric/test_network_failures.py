@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ledger.proof import Receipt
+from ledger.formats.receipt import Receipt
 from tests.fabric.appending import SUBMITTERS, agree, count_once, incident, insist, open_engine_on
 from tests.fabric.network import FabricNetwork
 from tests.ledger.conformance.fabric_engine import FabricEngine
-from tests.ledger.log_cases import POLICY
+from tests.ledger.sequencer.log_cases import POLICY
 
 pytestmark = pytest.mark.fabric
 

@@ -10,12 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ledger.errors import OutcomeUnknown, Refused
-from ledger.fabric.gateway import Gateway, Prepared, connect
-from ledger.fabric.identity import FabricIdentity
-from ledger.fabric.profile import ConnectionProfile
+from ledger.errors import EntryRefusedError, OutcomeUnknownError
+from ledger.fabric.gateway import Gateway, PreparedTransaction, connect
+from ledger.fabric.profile import ConnectionProfile, FabricIdentity
 from tests.fabric.settings import ORGANISATIONS
-from tests.ledger.contract_cases import NETWORK, Net, draft, signed, signer
+from tests.ledger.contract.contract_cases import NETWORK, Net, draft, signed, signer
 
 pytestmark = pytest.mark.fabric
 OUTCOME = 60.0
@@ -58,15 +57,15 @@ def append(gateway: Gateway, leaf: bytes) -> str:
 
 
 def test_the_contract_refuses_with_its_code_and_its_remedy(gateways):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(EntryRefusedError) as refused:
         gateways[1].endorse([b"append", b"{}"])
     assert refused.value.code == "entry"
     leaf = incident("a" * 32)
     assert append(gateways[0], leaf) == "VALID"
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(EntryRefusedError) as refused:
         gateways[0].endorse([b"append", leaf])
     assert refused.value.code == "recorded"
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(EntryRefusedError) as refused:
         gateways[0].endorse([b"append", incident("a" * 32, count=2)])
     assert refused.value.code == "id_used"
 
@@ -91,12 +90,12 @@ def test_a_transaction_submitted_again_counts_once(gateways):
     assert gateways[1].outcome(prepared.transaction, OUTCOME) == outcome
 
 
-def settle(gateway: Gateway, prepared: Prepared) -> str:
+def settle(gateway: Gateway, prepared: PreparedTransaction) -> str:
     """Submit the same transaction until its outcome is known."""
     for _ in range(60):
-        with contextlib.suppress(OutcomeUnknown):
+        with contextlib.suppress(OutcomeUnknownError):
             gateway.submit(prepared)
-        with contextlib.suppress(OutcomeUnknown):
+        with contextlib.suppress(OutcomeUnknownError):
             return gateway.outcome(prepared.transaction, 1.0).flag
     raise AssertionError("no outcome in a minute")
 
@@ -107,7 +106,7 @@ def test_a_transaction_lost_with_its_orderer_counts_when_it_is_submitted_again(n
 
     def run(number: int) -> str:
         gateway = gateways[number % 2]
-        with contextlib.suppress(OutcomeUnknown):
+        with contextlib.suppress(OutcomeUnknownError):
             gateway.submit(prepared[number])
         submitted.release()
         return settle(gateway, prepared[number])

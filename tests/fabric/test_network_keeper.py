@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.fabric.keeper import Keeper
+from tests.fabric.process_keeper import Keeper
 
 ROOT = Path(__file__).resolve().parents[2]
 CHILD = """
@@ -19,7 +19,7 @@ signal.pause()
 PROGRAM = """
 import signal, sys
 from pathlib import Path
-from tests.fabric.keeper import Keeper
+from tests.fabric.process_keeper import Keeper
 folder = Path(sys.argv[1])
 Keeper(folder).start("child", [sys.executable, "-c", sys.argv[2], str(folder / "fifo")], {}, folder)
 signal.pause()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.nursery import Nursery
+from tests.faults.fork_server import Nursery
 
 
 @pytest.fixture(scope="session")

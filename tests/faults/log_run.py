@@ -16,18 +16,18 @@ from pathlib import Path
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from ledger.database import open_engine
-from ledger.embedded import Sequencer
-from ledger.errors import LedgerError, QuorumError, Unavailable
-from ledger.points import Observe, unobserved
-from ledger.proof import Receipt
-from ledger.replica import Replica
-from ledger.tables import create_tables
+from ledger.errors import LedgerError, LogUnavailableError, QuorumError
+from ledger.fault_points import Observe, unobserved
+from ledger.formats.receipt import Receipt
+from ledger.replica.replica import Replica
+from ledger.sequencer.sequencer import Sequencer
+from ledger.storage.database import open_engine
+from ledger.storage.tables import create_tables
 from ledger.witness import AddCheckpoint, Witness
-from tests.faults.nursery import killer
-from tests.ledger.contract_cases import NETWORK
-from tests.ledger.log_cases import COSIGNERS, LOG, POLICY, World, cheap, leaf
-from tests.ledger.test_log_kill import own_store
+from tests.faults.fork_server import killer
+from tests.ledger.contract.contract_cases import NETWORK
+from tests.ledger.sequencer.log_cases import COSIGNERS, LOG, POLICY, World, cheap, leaf
+from tests.ledger.sequencer.test_log_kill import own_store
 
 
 class Recorded:
@@ -140,7 +140,7 @@ def submit(log: Sequencer, leaf: bytes, tries: int = 200) -> Receipt:
     for _ in range(tries):
         try:
             return log.submit(leaf)
-        except (QuorumError, Unavailable):
+        except (QuorumError, LogUnavailableError):
             pause.wait(0.02)
     raise LedgerError("the log never gave a receipt")
 

@@ -7,29 +7,31 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ledger.database import open_engine
-from ledger.replica import Replica
-from node import network, rulebook
-from node.answer import Department
-from node.check import Office
+from ledger.replica.replica import Replica
+from ledger.storage.database import open_engine
+from node.case import Case, Person
 from node.config import read_configuration
-from node.evidence import Evidence
-from node.identity import open_keys
-from node.ledger_client import LedgerClient, RemoteTransport
-from node.network import NetworkFile
-from node.outbox import Outbox
-from node.release import Trustee
-from node.rpc.check_edge import DepartmentEdge, TrusteeEdge
+from node.department.answer import Department
+from node.edges.check import DepartmentEdge, TrusteeEdge
+from node.governance import rule_sets
+from node.member_keys import open_keys
+from node.membership import network
+from node.membership.network import NetworkFile
+from node.office.check import Office
 from node.rpc.directory import Directory
 from node.rpc.server import Peers
-from node.scenario.model import Case, Person
 from node.services import Services
 from node.store.database import Store
 from node.store.migrate import migrate
+from node.tlog.client import LedgerClient
+from node.tlog.outbox import Outbox
+from node.tlog.split_views import SplitViewEvidence
+from node.tlog.transport import RemoteTransport
+from node.trustee.release import Trustee
 from protocols.wire import check_pb2_grpc
-from tests.faults.nursery import killer
-from tests.faults.wire_between import AwayChannels, Bridge
-from tests.node.wire_in_memory import Port, Wire
+from tests.faults.fork_server import killer
+from tests.faults.socket_wire import AwayChannels, Bridge
+from tests.node.rpc.wire_in_memory import Port, Wire
 
 RESULTS = {"final": 0, "waiting": 1}
 
@@ -49,7 +51,7 @@ def open_services(home: str, bridge: str, now: int, point: str, nth: int) -> Ser
     def clock() -> int:
         return now
 
-    evidence = Evidence(configuration.home.evidence, found.policy, clock)
+    evidence = SplitViewEvidence(configuration.home.evidence, found.policy, clock)
     transport = RemoteTransport(channels, lambda: found.first.member)
     ledger = LedgerClient(found.network, found.policy, replica, transport, keys.node, dict, clock, evidence)
     store = Store(engine)
@@ -83,7 +85,7 @@ def check(home: str, bridge: str, now: int, case: str, persons: list[str], point
     office, applied = Office(services), dt.date(2026, 11, 2)
     household = tuple(Person("王甲", one, "self", "signed", "331022") for one in persons)
     application = Case(case, "dibao@2026.1", applied, "office", household)
-    finished = office.check(application, rulebook.text_of(services, application.rules), lambda _: None)
+    finished = office.check(application, rule_sets.text_of(services, application.rules), lambda _: None)
     office.close(finished, b"report")
     while services.outbox.waiting():
         time.sleep(0.01)

@@ -15,23 +15,23 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import SQLAlchemyError
 
-from ledger.database import check
-from ledger.entry import parse
+from ledger.audit.verify import verify_folder
+from ledger.entries.entry import parse
 from ledger.errors import (
+    EntryRefusedError,
     ForkError,
     LedgerError,
     LogError,
+    LogUnavailableError,
     QuorumError,
-    Refused,
-    Unavailable,
     VerificationError,
 )
 from ledger.merkle import leaf_hash
-from ledger.ordering import OrderedLog
-from ledger.verify import verify_folder
+from ledger.sequencer.ordering import OrderedLog
+from ledger.storage.database import check
 from ledger.witness import AddCheckpoint
 from tests.faults.log_run import Place, lines, submit
-from tests.ledger.log_cases import LOG, MOMENT, POLICY, cheap, cosigned, leaf, tree_of
+from tests.ledger.sequencer.log_cases import LOG, MOMENT, POLICY, cheap, cosigned, leaf, tree_of
 
 ENTRIES = 300
 DAMAGES = 8
@@ -218,7 +218,7 @@ def test_a_full_disk_is_got_over(memory, small, full, fault_seed):
         try:
             log.submit(one).verify(POLICY, one)
             done.append(one)
-        except (QuorumError, Unavailable) as error:
+        except (QuorumError, LogUnavailableError) as error:
             errors.append(error)
             break
     assert done
@@ -246,7 +246,7 @@ def test_a_state_that_changed_on_the_disk_decides_nothing(memory, whole):
         connection.exec_driver_sql("DELETE FROM log_state WHERE key = ?", (f"id/{name}",))
         connection.commit()
     log = place.started()
-    with pytest.raises(Refused, match="id_used"):
+    with pytest.raises(EntryRefusedError, match="id_used"):
         log.submit(leaf("another", id=name))
     place.close()
 

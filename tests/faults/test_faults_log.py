@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from ledger.audit.verify import verify_folder
+from ledger.fault_points import Point
+from ledger.formats.receipt import Receipt
 from ledger.merkle import leaf_hash
-from ledger.points import Point
-from ledger.proof import Receipt
-from ledger.verify import verify_folder
+from tests.faults.fork_server import KILLED, Nursery
 from tests.faults.log_run import Place, lines
-from tests.faults.nursery import KILLED, Nursery
-from tests.ledger.log_cases import POLICY, cheap, leaf, tree_of
+from tests.ledger.sequencer.log_cases import POLICY, cheap, leaf, tree_of
 
 LAST = Point.REPLICA_STORED
 POINTS = list(Point)[: list(Point).index(LAST) + 1]

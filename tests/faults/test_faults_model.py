@@ -17,23 +17,23 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from ledger import canonical
-from ledger import entry as entries
-from ledger.points import Point
-from ledger.proof import Receipt
-from ledger.replica import Replica
-from node import inquiry
-from node.answer import Department
-from node.errors import NodeError, ServiceUnavailable
-from node.inquiry import Inquiry
-from node.ledger_client import LedgerClient
-from node.outbox import Outbox
-from node.rpc.check_edge import DepartmentEdge
+from ledger.entries import entry as entries
+from ledger.fault_points import Point
+from ledger.formats.receipt import Receipt
+from ledger.replica.replica import Replica
+from node.department.answer import Department
+from node.edges.check import DepartmentEdge
+from node.errors import NodeError, ServiceUnavailableError
+from node.office import inquiry
+from node.office.inquiry import Inquiry
 from node.services import Services
 from node.store.database import Store
+from node.tlog.client import LedgerClient
+from node.tlog.outbox import Outbox
 from protocols.wire import check_pb2, check_pb2_grpc
-from tests.node.ledger_in_memory import NETWORK, Network, shared, stranger
-from tests.node.questions import check
-from tests.node.wire_in_memory import Port, WireError
+from tests.node.network_in_memory import NETWORK, Network, shared, stranger
+from tests.node.question_steps import check
+from tests.node.rpc.wire_in_memory import Port, WireError
 
 POINTS = (
     Point.INTENT_ACCEPTED,
@@ -160,7 +160,7 @@ class RecordBeforeAnswer(RuleBasedStateMachine):
     @rule()
     def certify(self) -> None:
         if not self.net.wire.down and len(self.questions) < 4:
-            with suppress(ServiceUnavailable):  # the log asks its witnesses again after a moment
+            with suppress(ServiceUnavailableError):  # the log asks its witnesses again after a moment
                 self.questions.append(Question(self.net))
 
     @precondition(lambda self: self.questions)

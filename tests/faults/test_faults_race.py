@@ -12,11 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ledger import contract
-from ledger.embedded import Sequencer
-from ledger.errors import Refused
-from ledger.replica import Replica
-from tests.ledger.contract_cases import KINDS, NETWORK, Net, founded, query_id, signer
-from tests.ledger.log_cases import POLICY, World, real_leaves
+from ledger.errors import EntryRefusedError
+from ledger.replica.replica import Replica
+from ledger.sequencer.sequencer import Sequencer
+from tests.ledger.contract.contract_cases import KINDS, NETWORK, Net, founded, query_id, signer
+from tests.ledger.sequencer.log_cases import POLICY, World, real_leaves
 
 
 def racing(slots: int) -> Net:
@@ -51,7 +51,7 @@ def race(world: World, clients: int, tries: int, slots: int) -> tuple[Sequencer,
             try:
                 log.submit(net.intent(f"{client} {attempt}", slot=slot).leaf())
                 won.append(slot)
-            except Refused as error:
+            except EntryRefusedError as error:
                 refused.add(error.code)
         return won
 

@@ -18,20 +18,20 @@ from pathlib import Path
 
 import pytest
 
-from ledger.points import Point
+from ledger.fault_points import Point
+from node.case import Case
 from node.errors import NodeError
-from node.network import join
-from node.scenario.model import Case
+from node.membership.network import join
 from node.store import tables
 from protocols.check.answer import response_digest
 from protocols.psi import voprf
 from protocols.wire import check_pb2
 from tests.faults.conftest import MEMORY
-from tests.faults.nursery import KILLED, Nursery
-from tests.faults.wire_between import AwayPort, Bridge
-from tests.node.ledger_in_memory import ANNA, CHEN, Network, stranger
-from tests.node.questions import certificate_of, check, copied
-from tests.node.wire_in_memory import WireError
+from tests.faults.fork_server import KILLED, Nursery
+from tests.faults.socket_wire import AwayPort, Bridge
+from tests.node.network_in_memory import ANNA, CHEN, Network, stranger
+from tests.node.question_steps import certificate_of, check, copied
+from tests.node.rpc.wire_in_memory import WireError
 
 ANSWER = "/hedui.protocols.v1.Department/Answer"
 OUTBOX = [Point.OUTBOX_SENDING, Point.OUTBOX_APPENDED, Point.OUTBOX_NOTED]

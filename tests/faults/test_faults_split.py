@@ -11,18 +11,18 @@ from pathlib import Path
 import pytest
 
 from ledger import contract
-from ledger.checkpoint import Checkpoint
-from ledger.database import open_engine
 from ledger.errors import ForkError
-from ledger.note import Note, NoteSigner, base64_text
-from ledger.ordering import Candidate, OrderedLog
+from ledger.formats.checkpoint import Checkpoint
+from ledger.formats.note import Note, NoteSigner, base64_text
+from ledger.sequencer.ordering import Candidate, OrderedLog
+from ledger.storage.database import open_engine
 from ledger.wire import log_pb2, log_pb2_grpc
-from node.evidence import MOST_FILES, Evidence
-from node.gossip import Gossip
 from node.store import tables
+from node.tlog.gossip import Gossip
+from node.tlog.split_views import MOST_FILES, SplitViewEvidence
 from protocols.wire import check_pb2
-from tests.node.ledger_in_memory import Network, stranger
-from tests.node.questions import certificate_of, hold, refused, send
+from tests.node.network_in_memory import Network, stranger
+from tests.node.question_steps import certificate_of, hold, refused, send
 
 
 class Split:
@@ -137,7 +137,7 @@ def test_a_question_brings_the_askers_checkpoint(split: Split) -> None:
 
 def test_evidence_is_bounded_and_only_of_the_logs_own_notes(tmp_path: Path, split: Split) -> None:
     net, policy = split.net, split.net.file.policy
-    evidence = Evidence(tmp_path / "evidence", policy, lambda: net.now)
+    evidence = SplitViewEvidence(tmp_path / "evidence", policy, lambda: net.now)
     signer = NoteSigner(policy.origin, net.key("audit", "log"))
     stranger_key = NoteSigner(policy.origin, net.key("office"))
 

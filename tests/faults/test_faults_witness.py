@@ -9,15 +9,15 @@ from dataclasses import replace
 
 import pytest
 
-from ledger.cosignature import cosignature_time
-from ledger.embedded import Sequencer
-from ledger.errors import Quarantined, QuorumError
-from ledger.note import Note, Signature
-from ledger.ordering import Candidate, OrderedLog
-from ledger.periods import check_time
-from ledger.verify import verify_folder
+from ledger.audit.verify import verify_folder
+from ledger.entries.times import check_time
+from ledger.errors import QuarantineError, QuorumError
+from ledger.formats.checkpoint import cosignature_time
+from ledger.formats.note import Note, NoteSignature
+from ledger.sequencer.ordering import Candidate, OrderedLog
+from ledger.sequencer.sequencer import Sequencer
 from tests.faults.log_run import Place, lines, submit
-from tests.ledger.log_cases import COSIGNERS, LOG, MOMENT, POLICY, World, cheap, leaf, wait_for
+from tests.ledger.sequencer.log_cases import COSIGNERS, LOG, MOMENT, POLICY, World, cheap, leaf, wait_for
 
 
 class Liar:
@@ -53,7 +53,7 @@ class Liar:
             self._time -= 100
             return 200, self._cosigner.cosign(text, self._time).line().encode()
         if self._way == "a false signature":
-            line = Signature.parse(answer.decode().strip())
+            line = NoteSignature.parse(answer.decode().strip())
             blob = line.blob[:-1] + bytes([line.blob[-1] ^ 1])
             return 200, replace(line, blob=blob).line().encode()
         if self._way == "another's key":
@@ -193,7 +193,7 @@ def test_a_restored_backup_signs_nothing(memory, fault_seed, staged):
     place = Place(memory)
     for name in chance.sample(sorted(place.world.clients), 3):
         place.world.clients[name]._inner.up = False
-    with pytest.raises(Quarantined):
+    with pytest.raises(QuarantineError):
         place.started()
     after = head_rows(place), len(lines(memory / "shown")), (memory / "public/checkpoint").read_bytes()
     assert after == before
@@ -251,6 +251,6 @@ def test_a_slow_witness_with_evidence_is_heard(tmp_path):
 
 
 def path_lines(log: OrderedLog) -> str:
-    from ledger.note import base64_text  # noqa: PLC0415
+    from ledger.formats.note import base64_text  # noqa: PLC0415
 
     return "".join(f"{base64_text(node)}\n" for node in log.consistency_path(1, 2))

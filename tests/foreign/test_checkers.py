@@ -10,17 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from ledger.checkpoint import Checkpoint, sign_checkpoint
-from ledger.cosignature import Cosigner
-from ledger.note import Note, NoteSigner, Signature
-from ledger.ordering import Candidate
-from ledger.proof import Receipt
-from ledger.tiles import Tile, tiles_of
-from ledger.verify import verify_folder
-from tests.foreign.checkers import CHECKERS, Checker, Rejected, Seen, Trust
-from tests.ledger.contract_cases import signer
-from tests.ledger.log_cases import COSIGNERS, LOG, MOMENT, POLICY, World, cosigned, leaf, tree_of
-from tests.ledger.test_verify import write
+from ledger.audit.verify import verify_folder
+from ledger.formats.checkpoint import Checkpoint, Cosigner, sign_checkpoint
+from ledger.formats.note import Note, NoteSignature, NoteSigner
+from ledger.formats.receipt import Receipt
+from ledger.formats.tiles import Tile, tiles_of
+from ledger.sequencer.ordering import Candidate
+from tests.foreign.foreign_checkers import CHECKERS, Checker, RejectedError, Seen, Trust
+from tests.ledger.audit.test_verify import write
+from tests.ledger.contract.contract_cases import signer
+from tests.ledger.sequencer.log_cases import COSIGNERS, LOG, MOMENT, POLICY, World, cosigned, leaf, tree_of
 
 pytestmark = pytest.mark.foreign
 
@@ -177,7 +176,7 @@ def renamed_cosignature(folder: Path) -> None:
     missing_cosignature(folder)
     old = note(folder)
     other = next(c for c in COSIGNERS if c.verifier.name not in {line.name for line in old.signatures})
-    copied = Signature(other.verifier.name, other.verifier.id, old.signatures[-1].blob)
+    copied = NoteSignature(other.verifier.name, other.verifier.id, old.signatures[-1].blob)
     put(folder, Note(old.text, (*old.signatures, copied)))
 
 
@@ -229,13 +228,13 @@ def test_a_cheat_is_rejected(
     checker: Checker, published: Published, copy: Path, cheat: Callable[[Path], None]
 ) -> None:
     cheat(copy)
-    with pytest.raises(Rejected):
+    with pytest.raises(RejectedError):
         checker.check(copy, published.trust)
 
 
 def test_a_rollback_is_rejected(checker: Checker, published: Published) -> None:
     later = checker.check(published.later, published.trust)
-    with pytest.raises(Rejected):
+    with pytest.raises(RejectedError):
         checker.check(published.earlier, published.trust, later)
 
 
@@ -248,7 +247,7 @@ def test_a_fork_is_rejected_though_everybody_has_signed_it(
     for size in (EARLIER, LATER):
         other = write(tmp_path / str(size), forked[:size], cosigned(forked[:size], 6))
         checker.check(other, published.trust)
-        with pytest.raises(Rejected):
+        with pytest.raises(RejectedError):
             checker.check(other, published.trust, earlier)
 
 
@@ -257,7 +256,7 @@ def test_receipts_of_other_entries_places_or_heads_are_rejected(
 ) -> None:
     receipt = published.receipts[511]
     text = receipt.format().decode()
-    with pytest.raises(Rejected):
+    with pytest.raises(RejectedError):
         checker.receipt(text, published.leaves[510], published.trust)
     moved = Receipt(510, receipt.path, receipt.checkpoint_note)
     cut = Receipt(511, receipt.path[:-1], receipt.checkpoint_note)
@@ -265,5 +264,5 @@ def test_receipts_of_other_entries_places_or_heads_are_rejected(
     short = Receipt(511, receipt.path, cosigned(published.leaves, POLICY.quorum - 1))
     earlier = Receipt(511, receipt.path, cosigned(published.leaves[:515], 6))
     for bad in (moved, cut, swapped, short, earlier):
-        with pytest.raises(Rejected):
+        with pytest.raises(RejectedError):
             checker.receipt(bad.format().decode(), published.leaves[511], published.trust)

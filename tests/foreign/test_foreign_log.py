@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 
 from keys.signing import SigningKey
-from ledger.database import open_engine
-from ledger.note import VerifierKey
-from ledger.policy import Policy
-from ledger.tables import create_tables
+from ledger.formats.note import VerifierKey
+from ledger.formats.policy import Policy
+from ledger.storage.database import open_engine
+from ledger.storage.tables import create_tables
+from ledger.storage.witness_store import SqlWitnessStore
 from ledger.witness import Witness
-from ledger.witness_store import SqlWitnessStore
+from node.tlog.witness import CosignedNotes, WitnessDesk, open_witness
 from node.web.app import create_app
 from node.web.server import WebServer
-from node.witnessing import Cosigned, WitnessDesk, open_witness
-from tests.node.plain_log import Caller, PlainLog
+from tests.node.web.handwritten_log import Caller, PlainLog
 
 pytestmark = pytest.mark.foreign
 
@@ -80,7 +80,7 @@ class Witnessing:
         policy = Policy.create(VerifierKey.parse(own.vkey), keys)
         witness = open_witness("tax", KEY, policy, [log.vkey], Witness, SqlWitnessStore(self.engine))
         self.vkey = witness.verifier.format()
-        desk = WitnessDesk(witness, own.origin, Cosigned(), lambda: NOW)
+        desk = WitnessDesk(witness, own.origin, CosignedNotes(), lambda: NOW)
         self.server = WebServer(create_app(desk, None), "127.0.0.1:0")
         self.server.start()
         self.caller = Caller(self.server.port)

@@ -8,21 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from ledger.checkpoint import Checkpoint
-from ledger.cosigning import WitnessClient
-from ledger.embedded import Sequencer
+from ledger.audit.verify import verify_folder
 from ledger.errors import WitnessError
-from ledger.finishing import Settings
-from ledger.http_witness import HttpWitness
+from ledger.formats.checkpoint import Checkpoint
+from ledger.formats.note import Note, VerifierKey
+from ledger.formats.policy import Policy, WitnessKey
 from ledger.merkle import consistency_path
-from ledger.note import Note, VerifierKey
-from ledger.policy import Policy, WitnessKey
-from ledger.verify import verify_folder
+from ledger.sequencer.finalizer import FinalizerSettings
+from ledger.sequencer.http_witness import HttpWitness
+from ledger.sequencer.sequencer import Sequencer
+from ledger.sequencer.witness_rounds import WitnessClient
 from ledger.witness import AddCheckpoint
-from tests.foreign.checkers import CHECKERS, Trust
-from tests.foreign.strangers import STRANGERS, Stranger
-from tests.ledger.log_cases import COSIGNERS, LOG, World, leaf, signed_head, some_leaves, tree_of
-from tests.ledger.test_further_witnesses import until
+from tests.foreign.foreign_checkers import CHECKERS, Trust
+from tests.foreign.foreign_witnesses import STRANGERS, Stranger
+from tests.ledger.sequencer.log_cases import COSIGNERS, LOG, World, leaf, signed_head, some_leaves, tree_of
+from tests.ledger.sequencer.test_further_witnesses import until
 
 pytestmark = pytest.mark.foreign
 
@@ -67,7 +67,7 @@ class Running:
             world.public,
             lambda: world.now,
             admit=world.admit,
-            settings=Settings(refresh=0.2, retry=0.05),
+            settings=FinalizerSettings(refresh=0.2, retry=0.05),
         )
         self.public = world.public
         self.log.start()

@@ -23,7 +23,7 @@ from protocols.sums.phe_format import (
     public_from_jwk,
     public_to_jwk,
 )
-from protocols.sums.private import PrivateKey
+from protocols.sums.private import PaillierPrivateKey
 
 PHEUTIL = shutil.which("pheutil", path=str(Path(sys.executable).parent)) or shutil.which("pheutil")
 pytestmark = [
@@ -49,10 +49,10 @@ def pheutil(tmp_path: Path) -> Run:
 
 
 @pytest.fixture
-def ours() -> PrivateKey:
+def ours() -> PaillierPrivateKey:
     """The key of the vectors, 2048 bits."""
     p, q = (int(prime, 16) for prime in runpy.run_path(str(MAKER))["PRIMES"]["paillier-2048-test"])
-    return PrivateKey(p, q, PAILLIER_2048_TEST)
+    return PaillierPrivateKey(p, q, PAILLIER_2048_TEST)
 
 
 def write(path: Path, data: object) -> str:
@@ -62,7 +62,7 @@ def write(path: Path, data: object) -> str:
 
 @pytest.mark.parametrize("amount", [523_400, -99, 0, -(10**12)])
 def test_pheutil_decrypts_what_we_encrypt(
-    pheutil: Run, tmp_path: Path, ours: PrivateKey, amount: int
+    pheutil: Run, tmp_path: Path, ours: PaillierPrivateKey, amount: int
 ) -> None:
     secret = write(tmp_path / "private.json", private_to_jwk(ours, "vector key"))
     number = EncryptedNumber(ours.public.encrypt_row(bytes(32), b"x", amount, b"row"))
@@ -70,7 +70,9 @@ def test_pheutil_decrypts_what_we_encrypt(
     assert int(pheutil("decrypt", secret, sealed)) == amount
 
 
-def test_we_decrypt_what_pheutil_encrypts_and_adds(pheutil: Run, tmp_path: Path, ours: PrivateKey) -> None:
+def test_we_decrypt_what_pheutil_encrypts_and_adds(
+    pheutil: Run, tmp_path: Path, ours: PaillierPrivateKey
+) -> None:
     public = write(tmp_path / "public.json", public_to_jwk(ours.public, "vector key"))
     (tmp_path / "a.json").write_text(pheutil("encrypt", public, "523400"), encoding="utf-8")
     ciphertext = ours.public.encrypt_row(bytes(32), b"x", -600_000, b"row")

@@ -11,7 +11,7 @@ import pytest
 
 from protocols.errors import CiphertextError
 from protocols.profiles import PAILLIER_2048_TEST
-from protocols.sums.paillier import PublicKey
+from protocols.sums.paillier import PaillierPublicKey
 from protocols.sums.phe_format import EncryptedNumber as OurNumber
 from protocols.sums.phe_format import (
     decode_integer,
@@ -22,7 +22,7 @@ from protocols.sums.phe_format import (
     private_to_jwk,
     public_from_jwk,
 )
-from protocols.sums.private import PrivateKey
+from protocols.sums.private import PaillierPrivateKey
 from protocols.sums.threshold import combine, deal, decode, partial
 
 phe: Any = pytest.importorskip(
@@ -35,10 +35,10 @@ AMOUNTS = (0, 1, -1, 523_400, -99, 10**12, -(10**12))
 
 
 @pytest.fixture(scope="module")
-def ours() -> PrivateKey:
+def ours() -> PaillierPrivateKey:
     """The key of the vectors, 2048 bits."""
     p, q = (int(prime, 16) for prime in runpy.run_path(str(MAKER))["PRIMES"]["paillier-2048-test"])
-    return PrivateKey(p, q, PAILLIER_2048_TEST)
+    return PaillierPrivateKey(p, q, PAILLIER_2048_TEST)
 
 
 @pytest.fixture(scope="module")
@@ -48,12 +48,12 @@ def theirs() -> tuple[Any, Any]:
     return public, private
 
 
-def phe_key(key: PrivateKey) -> tuple[Any, Any]:
+def phe_key(key: PaillierPrivateKey) -> tuple[Any, Any]:
     public = phe.PaillierPublicKey(key.p * key.q)
     return public, phe.PaillierPrivateKey(public, key.p, key.q)
 
 
-def our_key(private: Any) -> PrivateKey:
+def our_key(private: Any) -> PaillierPrivateKey:
     """phe's key through the JSON format."""
     public = {"kty": "DAJ", "alg": "PAI-GN1", "key_ops": ["encrypt"], "kid": ""}
     public["n"] = phe.util.int_to_base64(private.public_key.n)
@@ -63,7 +63,7 @@ def our_key(private: Any) -> PrivateKey:
 
 
 @pytest.mark.parametrize("amount", AMOUNTS)
-def test_phe_reads_what_we_encrypt_and_we_what_phe_encrypts(ours: PrivateKey, amount: int) -> None:
+def test_phe_reads_what_we_encrypt_and_we_what_phe_encrypts(ours: PaillierPrivateKey, amount: int) -> None:
     public, private = phe_key(ours)
     mine = ours.public.encrypt_row(bytes(32), b"x", amount, b"row")
     assert private.decrypt(phe.EncryptedNumber(public, mine, 0)) == amount
@@ -74,13 +74,13 @@ def test_phe_reads_what_we_encrypt_and_we_what_phe_encrypts(ours: PrivateKey, am
     assert encode_integer(amount, n) == phe.EncodedNumber.encode(public, amount).encoding
 
 
-def test_our_numbers_are_formatted_as_phe_formats_its_own(ours: PrivateKey) -> None:
+def test_our_numbers_are_formatted_as_phe_formats_its_own(ours: PaillierPrivateKey) -> None:
     data = private_to_jwk(ours, "key")
     assert data["p"] == phe.util.int_to_base64(ours.p)
     assert phe.util.base64_to_int(data["q"]) == ours.q
 
 
-def test_phe_adds_our_ciphertexts_and_we_add_phes(ours: PrivateKey) -> None:
+def test_phe_adds_our_ciphertexts_and_we_add_phes(ours: PaillierPrivateKey) -> None:
     public, private = phe_key(ours)
     ciphertexts = [ours.public.encrypt_row(bytes(32), b"%d" % a, a, b"row") for a in AMOUNTS]
     numbers = [phe.EncryptedNumber(public, ciphertext, 0) for ciphertext in ciphertexts]
@@ -107,7 +107,7 @@ def test_a_key_of_phe_works_here(theirs: tuple[Any, Any]) -> None:
         assert private.decrypt(phe.EncryptedNumber(public, mine, 0)) == amount
 
 
-def test_a_threshold_key_opens_what_phe_encrypted_and_summed(ours: PrivateKey) -> None:
+def test_a_threshold_key_opens_what_phe_encrypted_and_summed(ours: PaillierPrivateKey) -> None:
     dealt = deal(PAILLIER_2048_TEST, ["office", "a", "b"], 2, (ours.p, ours.q), ceremony=bytes(32))
     public = phe.PaillierPublicKey(dealt.key.public.n)
     total = public.encrypt(523_400) + public.encrypt(-700_000) + public.encrypt(1)
@@ -122,7 +122,7 @@ def test_public_keys_and_numbers_survive_json(theirs: tuple[Any, Any]) -> None:
     public, private = theirs
     data = {"kty": "DAJ", "alg": "PAI-GN1", "key_ops": ["encrypt"], "n": phe.util.int_to_base64(public.n)}
     key = public_from_jwk(data, PAILLIER_2048_TEST)
-    assert key == PublicKey.of_modulus(public.n, PAILLIER_2048_TEST)
+    assert key == PaillierPublicKey.of_modulus(public.n, PAILLIER_2048_TEST)
     text = json.dumps(encrypted_to_json(OurNumber(key.encrypt(-41, 3))))
     number = json.loads(text)
     assert private.decrypt(phe.EncryptedNumber(public, int(number["v"]), number["e"])) == -41
@@ -130,7 +130,7 @@ def test_public_keys_and_numbers_survive_json(theirs: tuple[Any, Any]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["zero", "n"])
-def test_phe_gives_its_key_away_where_we_refuse(ours: PrivateKey, kind: str) -> None:
+def test_phe_gives_its_key_away_where_we_refuse(ours: PaillierPrivateKey, kind: str) -> None:
     """Why the core is ours: phe opens 0 and n to (p + q)⁻¹ mod n, and p + q with p·q are the factors."""
     _, private = phe_key(ours)
     n = ours.p * ours.q

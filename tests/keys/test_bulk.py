@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from keys import bulk
-from keys.errors import BadSignature, KeysError
+from keys.errors import BadSignatureError, KeysError
 from keys.signing import ED25519, PublicKey, SigningKey
 from tests.keys.ed25519_points import BASE, EIGHT, ORDER, add, challenge, cofactored_only, encode, multiply
 
@@ -37,15 +37,15 @@ def test_good_signatures_pass_and_changed_ones_do_not(message, place, bit):
     bulk.verify(KEY.public, message, signature)
     changed = bytearray(signature)
     changed[place] ^= 1 << bit
-    with pytest.raises(BadSignature):
+    with pytest.raises(BadSignatureError):
         bulk.verify(KEY.public, message, bytes(changed))
-    with pytest.raises(BadSignature):
+    with pytest.raises(BadSignatureError):
         bulk.verify(KEY.public, message + b"x", signature)
 
 
 @pytest.mark.parametrize("length", [0, 63, 65])
 def test_a_signature_of_another_length_is_refused(length):
-    with pytest.raises(BadSignature):
+    with pytest.raises(BadSignatureError):
         bulk.verify(KEY.public, b"", bytes(length))
 
 

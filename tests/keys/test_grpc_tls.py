@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from keys.errors import CertificateError
+from keys.errors import TlsCertificateError
 from keys.tls import GRPC_CIPHER_SUITES, Authority, Identity, peer_member, server_name
 
 ROOT = Path(__file__).parents[2]
@@ -75,7 +75,7 @@ def test_calls_that_fail(result: dict[str, Any], case: str) -> None:
 
 def test_a_members_authority_naming_another_is_found_out(result: dict[str, Any]) -> None:
     """TLS lets it through, as the server trusts every authority; ``peer_member`` does not."""
-    assert result["impostor"] == "WrongIssuer"
+    assert result["impostor"] == "WrongIssuerError"
 
 
 def test_the_server_refuses_tls_1_2(result: dict[str, Any]) -> None:
@@ -199,7 +199,7 @@ def start(identity: Identity, members: dict[str, Authority]) -> tuple[grpc.Serve
         leaf: Any = context.auth_context()["x509_pem_cert"][0]  # bytes; the stubs say otherwise
         try:
             caller = peer_member(leaf, ledger, at=datetime.now(UTC))
-        except CertificateError as error:
+        except TlsCertificateError as error:
             return type(error).__name__.encode()
         return request + b"<-" + caller.encode()
 

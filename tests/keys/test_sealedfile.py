@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keys.errors import SealedFileDamaged, WrongPassphrase
+from keys.errors import SealedFileDamagedError, WrongPassphraseError
 from keys.sealedfile import CHUNK_BYTES, SealedReader, SealedWriter
 from keys.wrapping import FAST_TEST, TAG_BYTES, wrap
 
@@ -43,13 +43,13 @@ def test_what_is_written_is_read(size: int) -> None:
 
 
 def test_a_wrong_passphrase_is_named() -> None:
-    with pytest.raises(WrongPassphrase):
+    with pytest.raises(WrongPassphraseError):
         opened(SEALED_THREE, b"other")
 
 
 @given(st.integers(0, len(SEALED_THREE) - 1))
 def test_cut_anywhere_it_is_found(end: int) -> None:
-    with pytest.raises(SealedFileDamaged):
+    with pytest.raises(SealedFileDamagedError):
         opened(SEALED_THREE[:end])
 
 
@@ -57,13 +57,13 @@ def test_cut_anywhere_it_is_found(end: int) -> None:
 def test_a_bit_flipped_anywhere_is_found(at: int, bit: int) -> None:
     changed = bytearray(SEALED_THREE)
     changed[at] ^= 1 << bit
-    with pytest.raises((SealedFileDamaged, WrongPassphrase)):
+    with pytest.raises((SealedFileDamagedError, WrongPassphraseError)):
         opened(bytes(changed))
 
 
 @pytest.mark.parametrize("keep", [0, 1, 2])
 def test_cut_at_the_end_of_a_chunk_it_is_found(keep: int) -> None:
-    with pytest.raises(SealedFileDamaged):
+    with pytest.raises(SealedFileDamagedError):
         opened(SEALED_THREE[: HEAD + keep * STORED])
 
 
@@ -71,23 +71,23 @@ def test_chunks_moved_repeated_left_out_or_added_are_found() -> None:
     head = SEALED_THREE[:HEAD]
     one, two, last = (SEALED_THREE[HEAD + n * STORED : HEAD + (n + 1) * STORED] for n in range(3))
     for chunks in ([two, one, last], [one, one, two, last], [one, last], [one, two, last, last], [last]):
-        with pytest.raises(SealedFileDamaged):
+        with pytest.raises(SealedFileDamagedError):
             opened(head + b"".join(chunks))
-    with pytest.raises(SealedFileDamaged):
+    with pytest.raises(SealedFileDamagedError):
         opened(SEALED_THREE + b"\0")
-    with pytest.raises(WrongPassphrase):
+    with pytest.raises(WrongPassphraseError):
         opened(SEALED_THREE.replace(b'"n":16', b'"n":32', 1))
 
 
 def test_a_chunk_of_another_file_does_not_open() -> None:
     other = sealed(THREE)
-    with pytest.raises(SealedFileDamaged):
+    with pytest.raises(SealedFileDamagedError):
         opened(SEALED_THREE[: HEAD + STORED] + other[HEAD + STORED :])
 
 
 def test_nothing_can_be_read_of_what_is_no_sealed_file() -> None:
     for data in (b"", b"\n", b"{}\n", wrap("hedui/vault/v1", WORDS, FAST_TEST, bytes(32)), b"x" * 100_000):
-        with pytest.raises(SealedFileDamaged, match="no sealed file"):
+        with pytest.raises(SealedFileDamagedError, match="no sealed file"):
             opened(data)
 
 
@@ -96,5 +96,5 @@ def test_a_writer_that_failed_leaves_no_final_chunk() -> None:
     writer = SealedWriter(file, WORDS, profile=FAST_TEST)
     writer.write(b"half")
     writer.__exit__(KeyError, KeyError(), None)
-    with pytest.raises(SealedFileDamaged):
+    with pytest.raises(SealedFileDamagedError):
         opened(file.getvalue())

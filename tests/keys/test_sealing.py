@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keys.errors import CannotOpen, MalformedKey
+from keys.errors import CannotOpenError, MalformedKeyError
 from keys.sealing import DOMAIN, OVERHEAD_BYTES, SealingKey, seal
 
 KEY = SealingKey.generate()
@@ -74,16 +74,16 @@ def test_every_byte_counts() -> None:
     for at in range(len(sealed)):
         changed = bytearray(sealed)
         changed[at] ^= 1
-        with pytest.raises(CannotOpen):
+        with pytest.raises(CannotOpenError):
             KEY.open(bytes(changed), info=INFO)
 
 
 def test_cut_short_or_longer() -> None:
     sealed = seal(KEY.public, b"secret", info=INFO)
     for end in range(len(sealed)):
-        with pytest.raises(CannotOpen):
+        with pytest.raises(CannotOpenError):
             KEY.open(sealed[:end], info=INFO)
-    with pytest.raises(CannotOpen):
+    with pytest.raises(CannotOpenError):
         KEY.open(sealed + b"\x00", info=INFO)
 
 
@@ -93,12 +93,12 @@ def test_cut_short_or_longer() -> None:
 )
 def test_another_context(info: bytes, aad: bytes) -> None:
     sealed = seal(KEY.public, b"secret", info=INFO, aad=b"aad")
-    with pytest.raises(CannotOpen, match="seal it again"):
+    with pytest.raises(CannotOpenError, match="seal it again"):
         KEY.open(sealed, info=info, aad=aad)
 
 
 def test_another_key() -> None:
-    with pytest.raises(CannotOpen):
+    with pytest.raises(CannotOpenError):
         SealingKey.generate().open(seal(KEY.public, b"secret", info=INFO), info=INFO)
 
 
@@ -119,13 +119,13 @@ def test_two_seals_differ() -> None:
     ],
 )
 def test_keys_of_wrong_length_or_small_order(public: bytes) -> None:
-    with pytest.raises(MalformedKey):
+    with pytest.raises(MalformedKeyError):
         seal(public, b"secret", info=INFO)
 
 
 @pytest.mark.parametrize("length", [0, 31, 33])
 def test_private_key_of_wrong_length(length: int) -> None:
-    with pytest.raises(MalformedKey, match="backup"):
+    with pytest.raises(MalformedKeyError, match="backup"):
         SealingKey.from_private(bytes(length))
 
 

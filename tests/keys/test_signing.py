@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keys import signing
-from keys.errors import BadSignature, MalformedKey, UnknownAlgorithm
+from keys.errors import BadSignatureError, MalformedKeyError, UnknownAlgorithmError
 from keys.signing import ALGORITHMS, ED25519, PublicKey, SigningKey
 
 # RFC 8032 section 7.1, TEST 1 to 3: seed, public key, message, signature
@@ -74,7 +74,7 @@ def test_changed_byte(message: bytes, data: st.DataObject) -> None:
     parts = [bytearray(message), bytearray(key.sign(message))]
     part = data.draw(st.sampled_from(parts))
     part[data.draw(st.integers(0, len(part) - 1))] ^= data.draw(st.integers(1, 255))
-    with pytest.raises(BadSignature):
+    with pytest.raises(BadSignatureError):
         key.public.verify(bytes(parts[0]), bytes(parts[1]))
 
 
@@ -84,20 +84,20 @@ def test_every_byte_of_a_signature_counts() -> None:
     for at in range(64):
         changed = bytearray(signature)
         changed[at] ^= 1
-        with pytest.raises(BadSignature):
+        with pytest.raises(BadSignatureError):
             key.public.verify(b"message", bytes(changed))
 
 
 @pytest.mark.parametrize("length", [0, 1, 32, 63, 65, 128])
 def test_signature_of_another_length(length: int) -> None:
     key = SigningKey.generate()
-    with pytest.raises(BadSignature, match="64 bytes"):
+    with pytest.raises(BadSignatureError, match="64 bytes"):
         key.public.verify(b"", (key.sign(b"") * 2)[:length])
 
 
 def test_another_key() -> None:
     signature = SigningKey.generate().sign(b"message")
-    with pytest.raises(BadSignature, match="another key"):
+    with pytest.raises(BadSignatureError, match="another key"):
         SigningKey.generate().public.verify(b"message", signature)
 
 
@@ -105,7 +105,7 @@ def test_s_plus_order_is_refused() -> None:
     key = SigningKey.generate()
     signature = key.sign(b"message")
     scalar = int.from_bytes(signature[32:], "little") + ORDER
-    with pytest.raises(BadSignature):
+    with pytest.raises(BadSignatureError):
         key.public.verify(b"message", signature[:32] + scalar.to_bytes(32, "little"))
 
 
@@ -153,29 +153,29 @@ def test_keys_of_small_order_are_refused() -> None:
     assert {y for _, y in points} == set(signing._SMALL_ORDER_Y)
     for _, y in points:
         for sign in (0, 1):
-            with pytest.raises(MalformedKey, match="small order"):
+            with pytest.raises(MalformedKeyError, match="small order"):
                 PublicKey(ED25519, (y | sign << 255).to_bytes(32, "little"))
 
 
 @pytest.mark.parametrize("y", [P, P + 1, P + 2, 2**255 - 1])
 def test_keys_not_canonical_are_refused(y: int) -> None:
-    with pytest.raises(MalformedKey, match="canonical"):
+    with pytest.raises(MalformedKeyError, match="canonical"):
         PublicKey(ED25519, y.to_bytes(32, "little"))
 
 
 @pytest.mark.parametrize("length", [0, 31, 33, 64])
 def test_lengths(length: int) -> None:
-    with pytest.raises(MalformedKey, match="32 bytes"):
+    with pytest.raises(MalformedKeyError, match="32 bytes"):
         PublicKey(ED25519, b"\x09" * length)
-    with pytest.raises(MalformedKey, match="32 bytes"):
+    with pytest.raises(MalformedKeyError, match="32 bytes"):
         SigningKey.from_seed(b"\x09" * length)
 
 
 @pytest.mark.parametrize("alg", ["", "Ed25519", "rsa", "none", "ed25519 "])
 def test_unknown_algorithm(alg: str) -> None:
-    with pytest.raises(UnknownAlgorithm, match="known: ed25519"):
+    with pytest.raises(UnknownAlgorithmError, match="known: ed25519"):
         PublicKey(alg, bytes(32))
-    with pytest.raises(UnknownAlgorithm):
+    with pytest.raises(UnknownAlgorithmError):
         SigningKey.generate(alg)
 
 
@@ -214,9 +214,9 @@ def test_a_second_algorithm_stands_beside_the_first(monkeypatch: pytest.MonkeyPa
     key = SigningKey.generate("ml-dsa-65")
     signature = key.sign(b"message")
     PublicKey("ml-dsa-65", key.public.raw).verify(b"message", signature)
-    with pytest.raises(BadSignature):
+    with pytest.raises(BadSignatureError):
         key.public.verify(b"massage", signature)
     old = SigningKey.from_seed(key.seed)
     assert old.public.id != key.public.id
-    with pytest.raises(BadSignature):
+    with pytest.raises(BadSignatureError):
         old.public.verify(b"message", signature)

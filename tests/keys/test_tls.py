@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 
 from keys.certificates import authority_name, load_pem
 from keys.errors import (
-    CertificateError,
-    CertificateExpired,
-    CertificateMalformed,
-    MalformedKey,
-    WrongIssuer,
-    WrongName,
+    MalformedKeyError,
+    TlsCertificateError,
+    TlsCertificateExpiredError,
+    TlsCertificateMalformedError,
+    WrongIssuerError,
+    WrongNameError,
 )
 from keys.tls import (
     AUTHORITY_DAYS,
@@ -126,9 +126,9 @@ def test_any_member_id(member: str) -> None:
 
 @pytest.mark.parametrize("member", ["", "-a", "a-", "A", "a.b", "a b", "税", "a" * 64, "*", "a\n"])
 def test_impossible_member_ids(member: str) -> None:
-    with pytest.raises(WrongName):
+    with pytest.raises(WrongNameError):
         server_name(member)
-    with pytest.raises(WrongName):
+    with pytest.raises(WrongNameError):
         Authority.create(member)
 
 
@@ -148,13 +148,13 @@ def test_impossible_member_ids(member: str) -> None:
     ],
 )
 def test_impossible_hosts(host: str) -> None:
-    with pytest.raises(WrongName, match="host"):
+    with pytest.raises(WrongNameError, match="host"):
         TAX.issue("node", [host], now=NOW)
 
 
 @pytest.mark.parametrize("name", ["", "a" * 65, "a\nb"])
 def test_impossible_common_names(name: str) -> None:
-    with pytest.raises(WrongName, match="common name"):
+    with pytest.raises(WrongNameError, match="common name"):
         TAX.issue(name, now=NOW)
 
 
@@ -166,13 +166,13 @@ def test_pem_round_trip() -> None:
 
 def test_pem_of_mixed_or_missing_parts() -> None:
     key_pem = TAX.to_pem().removesuffix(TAX.certificate_pem)
-    with pytest.raises(MalformedKey, match="not that of"):
+    with pytest.raises(MalformedKeyError, match="not that of"):
         Authority.from_pem(key_pem + BANK.certificate_pem)
-    with pytest.raises(MalformedKey, match="no private key"):
+    with pytest.raises(MalformedKeyError, match="no private key"):
         Authority.from_pem(TAX.certificate_pem)
-    with pytest.raises(CertificateMalformed):
+    with pytest.raises(TlsCertificateMalformedError):
         Authority.from_pem(key_pem)
-    with pytest.raises(CertificateError):
+    with pytest.raises(TlsCertificateError):
         Authority.from_pem(LEAF.key_pem + LEAF.chain_pem)
 
 
@@ -183,9 +183,9 @@ def test_validity() -> None:
         issued_by(
             LEAF.chain_pem, TAX.certificate_der, member="tax", at=at.astimezone(timezone(timedelta(hours=8)))
         )
-    with pytest.raises(CertificateExpired, match="not valid yet"):
+    with pytest.raises(TlsCertificateExpiredError, match="not valid yet"):
         issued_by(LEAF.chain_pem, TAX.certificate_der, member="tax", at=edges[0] - timedelta(seconds=1))
-    with pytest.raises(CertificateExpired, match="has expired"):
+    with pytest.raises(TlsCertificateExpiredError, match="has expired"):
         issued_by(LEAF.chain_pem, TAX.certificate_der, member="tax", at=edges[1] + timedelta(seconds=1))
 
 
@@ -194,21 +194,21 @@ def test_a_leaf_ends_with_its_authority() -> None:
     leaf = short.issue("node", now=NOW).chain_pem
     assert load_pem(leaf).not_valid_after_utc == NOW + timedelta(days=10)
     late = NOW + timedelta(days=11)
-    with pytest.raises(CertificateExpired):
+    with pytest.raises(TlsCertificateExpiredError):
         short.issue("node", now=late)
-    with pytest.raises(CertificateExpired):
+    with pytest.raises(TlsCertificateExpiredError):
         check_authority(short.certificate_der, member="tax", at=late)
-    with pytest.raises(CertificateExpired):
+    with pytest.raises(TlsCertificateExpiredError):
         TAX.issue("node", now=NOW + timedelta(days=AUTHORITY_DAYS + 1))
 
 
 def test_another_members_authority() -> None:
-    with pytest.raises(WrongIssuer):
+    with pytest.raises(WrongIssuerError):
         issued_by(LEAF.chain_pem, BANK.certificate_der, member="bank", at=NOW)
-    with pytest.raises(WrongName, match="another member"):
+    with pytest.raises(WrongNameError, match="another member"):
         issued_by(LEAF.chain_pem, TAX.certificate_der, member="bank", at=NOW)
     impostor = Authority.create("tax", now=NOW)
-    with pytest.raises(WrongIssuer):
+    with pytest.raises(WrongIssuerError):
         issued_by(impostor.issue("node", now=NOW).chain_pem, TAX.certificate_der, member="tax", at=NOW)
 
 
@@ -231,43 +231,43 @@ def test_another_members_authority() -> None:
 )
 def test_names_that_are_not_the_members(names: list[str]) -> None:
     leaf = pem(make(names=[x509.DNSName(name) for name in names]))
-    with pytest.raises((WrongName, CertificateMalformed)):
+    with pytest.raises((WrongNameError, TlsCertificateMalformedError)):
         issued_by(leaf, TAX.certificate_der, member="tax", at=NOW)
-    with pytest.raises((WrongName, WrongIssuer, CertificateMalformed)):
+    with pytest.raises((WrongNameError, WrongIssuerError, TlsCertificateMalformedError)):
         peer_member(leaf, ALL, at=NOW)
 
 
 def test_an_authority_cannot_name_another_member() -> None:
     leaf = pem(make(names=[x509.DNSName("bank.hedui")]))
-    with pytest.raises(WrongIssuer):
+    with pytest.raises(WrongIssuerError):
         peer_member(leaf, ALL, at=NOW)
-    with pytest.raises(WrongName):
+    with pytest.raises(WrongNameError):
         peer_member(leaf, {"tax": TAX.certificate_der}, at=NOW)
-    with pytest.raises(WrongName):
+    with pytest.raises(WrongNameError):
         peer_member(leaf, {"tax": TAX.certificate_der, "bank": TAX.certificate_der}, at=NOW)
 
 
 @pytest.mark.parametrize(
     ("leaf", "error"),
     [
-        (make(usages=[ExtendedKeyUsageOID.SERVER_AUTH]), CertificateMalformed),
-        (make(usages=[ExtendedKeyUsageOID.CLIENT_AUTH]), CertificateMalformed),
-        (make(usages=[ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE]), CertificateMalformed),
-        (make(ca=True), CertificateMalformed),
-        (make(ca=True, signs=True), CertificateMalformed),
-        (make(signs=True), CertificateMalformed),
-        (make(key=rsa.generate_private_key(65537, 2048)), CertificateMalformed),
-        (make(key=ec.generate_private_key(ec.SECP384R1())), CertificateMalformed),
-        (make(digest=hashes.SHA384()), CertificateMalformed),
-        (make(leave_out=x509.BasicConstraints), CertificateMalformed),
-        (make(leave_out=x509.KeyUsage), CertificateMalformed),
-        (make(leave_out=x509.ExtendedKeyUsage), CertificateMalformed),
-        (make(leave_out=x509.SubjectAlternativeName), CertificateMalformed),
-        (make(signer=BANK._key), WrongIssuer),
-        (make(issuer=BANK._certificate.subject), WrongIssuer),
+        (make(usages=[ExtendedKeyUsageOID.SERVER_AUTH]), TlsCertificateMalformedError),
+        (make(usages=[ExtendedKeyUsageOID.CLIENT_AUTH]), TlsCertificateMalformedError),
+        (make(usages=[ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE]), TlsCertificateMalformedError),
+        (make(ca=True), TlsCertificateMalformedError),
+        (make(ca=True, signs=True), TlsCertificateMalformedError),
+        (make(signs=True), TlsCertificateMalformedError),
+        (make(key=rsa.generate_private_key(65537, 2048)), TlsCertificateMalformedError),
+        (make(key=ec.generate_private_key(ec.SECP384R1())), TlsCertificateMalformedError),
+        (make(digest=hashes.SHA384()), TlsCertificateMalformedError),
+        (make(leave_out=x509.BasicConstraints), TlsCertificateMalformedError),
+        (make(leave_out=x509.KeyUsage), TlsCertificateMalformedError),
+        (make(leave_out=x509.ExtendedKeyUsage), TlsCertificateMalformedError),
+        (make(leave_out=x509.SubjectAlternativeName), TlsCertificateMalformedError),
+        (make(signer=BANK._key), WrongIssuerError),
+        (make(issuer=BANK._certificate.subject), WrongIssuerError),
     ],
 )
-def test_leaves_outside_the_profile(leaf: x509.Certificate, error: type[CertificateError]) -> None:
+def test_leaves_outside_the_profile(leaf: x509.Certificate, error: type[TlsCertificateError]) -> None:
     with pytest.raises(error):
         issued_by(pem(leaf), TAX.certificate_der, member="tax", at=NOW)
 
@@ -276,9 +276,9 @@ def test_no_second_level() -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     middle = make(key=key, subject=authority_name("tax"), ca=True, path_length=0, signs=True)
     leaf = make(signer=key)
-    with pytest.raises(WrongIssuer):
+    with pytest.raises(WrongIssuerError):
         issued_by(pem(leaf) + pem(middle), TAX.certificate_der, member="tax", at=NOW)
-    with pytest.raises(CertificateMalformed, match="sign itself"):
+    with pytest.raises(TlsCertificateMalformedError, match="sign itself"):
         issued_by(pem(leaf), middle.public_bytes(Encoding.DER), member="tax", at=NOW)
 
 
@@ -322,14 +322,14 @@ def self_signed(
     ],
 )
 def test_authorities_outside_the_profile(der: bytes) -> None:
-    with pytest.raises(CertificateMalformed):
+    with pytest.raises(TlsCertificateMalformedError):
         check_authority(der, member="tax", at=NOW)
-    with pytest.raises(CertificateMalformed):
+    with pytest.raises(TlsCertificateMalformedError):
         issued_by(LEAF.chain_pem, der, member="tax", at=NOW)
 
 
 def test_an_authority_of_another_member() -> None:
-    with pytest.raises(WrongName):
+    with pytest.raises(WrongNameError):
         check_authority(TAX.certificate_der, member="bank", at=NOW)
 
 
@@ -339,21 +339,21 @@ def test_every_byte_of_a_leaf_and_of_an_authority_counts() -> None:
         changed = bytearray(leaf)
         changed[at] ^= 1
         text = ssl.DER_cert_to_PEM_cert(bytes(changed)).encode()
-        with pytest.raises(CertificateError):
+        with pytest.raises(TlsCertificateError):
             issued_by(text, TAX.certificate_der, member="tax", at=NOW)
     for at in range(len(TAX.certificate_der)):
         changed = bytearray(TAX.certificate_der)
         changed[at] ^= 1
-        with pytest.raises(CertificateError):
+        with pytest.raises(TlsCertificateError):
             check_authority(bytes(changed), member="tax", at=NOW)
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_as_a_certificate(data: bytes) -> None:
     for text in (data, ssl.DER_cert_to_PEM_cert(data).encode()):
-        with pytest.raises(CertificateMalformed):
+        with pytest.raises(TlsCertificateMalformedError):
             peer_member(text, ALL, at=NOW)
-    with pytest.raises(CertificateMalformed):
+    with pytest.raises(TlsCertificateMalformedError):
         check_authority(data, member="tax", at=NOW)
 
 

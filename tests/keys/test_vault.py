@@ -13,7 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keys.errors import BadSecretName, SecretExists, SecretMissing, VaultDamaged, WrongPassphrase
+from keys.errors import (
+    BadSecretNameError,
+    SecretExistsError,
+    SecretMissingError,
+    VaultDamagedError,
+    WrongPassphraseError,
+)
 from keys.vault import FAST_TEST, HEAD, STANDARD, ScryptProfile, Vault
 
 WORDS = b"correct horse battery staple"
@@ -56,16 +62,16 @@ def test_replace(folder: Path) -> None:
     vault = open_vault(folder)
     vault.put("node", b"1", replace=False)
     vault.put("node", b"2")
-    with pytest.raises(SecretExists, match="delete it first"):
+    with pytest.raises(SecretExistsError, match="delete it first"):
         vault.put("node", b"3", replace=False)
     assert vault.get("node") == b"2"
 
 
 def test_missing(folder: Path) -> None:
     vault = open_vault(folder)
-    with pytest.raises(SecretMissing, match="backup"):
+    with pytest.raises(SecretMissingError, match="backup"):
         vault.get("node")
-    with pytest.raises(SecretMissing, match="nothing was deleted"):
+    with pytest.raises(SecretMissingError, match="nothing was deleted"):
         vault.delete("node")
 
 
@@ -75,14 +81,14 @@ def test_missing(folder: Path) -> None:
 def test_names(folder: Path, name: str) -> None:
     vault = open_vault(folder)
     for act in (vault.get, vault.delete, lambda bad: vault.put(bad, b"")):
-        with pytest.raises(BadSecretName):
+        with pytest.raises(BadSecretNameError):
             act(name)
 
 
 @pytest.mark.parametrize("passphrase", [b"", b"wrong", WORDS + b" ", WORDS[:-1]])
 def test_wrong_passphrase(folder: Path, passphrase: bytes) -> None:
     open_vault(folder)
-    with pytest.raises(WrongPassphrase, match="give the one"):
+    with pytest.raises(WrongPassphraseError, match="give the one"):
         open_vault(folder, passphrase)
 
 
@@ -95,14 +101,14 @@ def test_every_byte_of_a_secret_counts(folder: Path) -> None:
         changed = bytearray(good)
         changed[at] ^= 1
         path.write_bytes(changed)
-        with pytest.raises(VaultDamaged, match="restore"):
+        with pytest.raises(VaultDamagedError, match="restore"):
             vault.get("node")
     for end in range(len(good)):
         path.write_bytes(good[:end])
-        with pytest.raises(VaultDamaged, match="restore"):
+        with pytest.raises(VaultDamagedError, match="restore"):
             vault.get("node")
     path.write_bytes(good + b"\x00")
-    with pytest.raises(VaultDamaged, match="restore"):
+    with pytest.raises(VaultDamagedError, match="restore"):
         vault.get("node")
     path.write_bytes(good)
     assert vault.get("node") == b"seed"
@@ -113,9 +119,9 @@ def test_a_file_under_another_name_or_from_another_vault(folder: Path, tmp_path:
     vault.put("a", b"seed")
     (folder / "b.secret").write_bytes((folder / "a.secret").read_bytes())
     (tmp_path / "other" / "a.secret").write_bytes((folder / "a.secret").read_bytes())
-    with pytest.raises(VaultDamaged):
+    with pytest.raises(VaultDamagedError):
         vault.get("b")
-    with pytest.raises(VaultDamaged):
+    with pytest.raises(VaultDamagedError):
         other.get("a")
 
 
@@ -127,11 +133,11 @@ def test_every_byte_of_the_head_counts(folder: Path) -> None:
         changed = bytearray(good)
         changed[at] ^= 1
         path.write_bytes(changed)
-        with pytest.raises((VaultDamaged, WrongPassphrase), match="restore"):
+        with pytest.raises((VaultDamagedError, WrongPassphraseError), match="restore"):
             open_vault(folder)
     for end in range(len(good)):
         path.write_bytes(good[:end])
-        with pytest.raises(VaultDamaged, match="restore"):
+        with pytest.raises(VaultDamagedError, match="restore"):
             open_vault(folder)
     path.write_bytes(good)
     assert open_vault(folder).get("node") == b"seed"
@@ -153,7 +159,7 @@ def test_every_byte_of_the_head_counts(folder: Path) -> None:
 def test_a_head_that_is_none(folder: Path, text: bytes) -> None:
     folder.mkdir(parents=True)
     (folder / HEAD).write_bytes(text)
-    with pytest.raises(VaultDamaged, match="restore"):
+    with pytest.raises(VaultDamagedError, match="restore"):
         open_vault(folder)
 
 
@@ -164,14 +170,14 @@ def test_a_head_may_not_ask_for_any_cost(folder: Path, change: dict[str, int]) -
     open_vault(folder)
     head = json.loads((folder / HEAD).read_bytes()) | change
     (folder / HEAD).write_text(json.dumps(head, sort_keys=True, separators=(",", ":")) + "\n")
-    with pytest.raises(VaultDamaged):
+    with pytest.raises(VaultDamagedError):
         open_vault(folder)
 
 
 def test_a_lost_head_is_not_replaced(folder: Path) -> None:
     open_vault(folder).put("node", b"seed")
     (folder / HEAD).unlink()
-    with pytest.raises(VaultDamaged, match="missing while secrets are there"):
+    with pytest.raises(VaultDamagedError, match="missing while secrets are there"):
         open_vault(folder)
     assert not (folder / HEAD).exists()
 
@@ -191,13 +197,13 @@ def test_change_passphrase(folder: Path) -> None:
     vault.change_passphrase(b"new", profile=ScryptProfile(32, 8, 1))
     assert vault.get("node") == b"seed"
     assert open_vault(folder, b"new").get("node") == b"seed"
-    with pytest.raises(WrongPassphrase):
+    with pytest.raises(WrongPassphraseError):
         open_vault(folder)
-    with pytest.raises(WrongPassphrase, match="choose one"):
+    with pytest.raises(WrongPassphraseError, match="choose one"):
         vault.change_passphrase(b"")
 
 
-class Crash(Exception):
+class CrashError(Exception):
     """Stands for the machine stopping."""
 
 
@@ -211,7 +217,7 @@ def test_a_crash_leaves_the_old_secret_whole(
         vault.put("node", before)
 
     def crash(*_: object, **__: object) -> None:
-        raise Crash
+        raise CrashError
 
     with monkeypatch.context() as patch:
         if step == "fsync":
@@ -220,7 +226,7 @@ def test_a_crash_leaves_the_old_secret_whole(
             patch.setattr(Path, "replace", crash)
         else:
             patch.setattr(os, "fdopen", _torn)
-        with pytest.raises(Crash):
+        with pytest.raises(CrashError):
             vault.put("node", b"new" * 100)
     assert (folder / ".node.secret.tmp").exists()
     again = open_vault(folder)
@@ -235,7 +241,7 @@ def test_a_crash_leaves_the_old_secret_whole(
 def _torn(descriptor: int, _mode: str) -> None:
     os.write(descriptor, b"half of it")
     os.close(descriptor)
-    raise Crash
+    raise CrashError
 
 
 def test_file_and_folder_are_synced_in_order(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

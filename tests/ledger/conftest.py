@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.ledger.log_cases import World
+from tests.ledger.sequencer.log_cases import World
 
 
 @pytest.fixture

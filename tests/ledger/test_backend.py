@@ -6,7 +6,7 @@ import pytest
 
 from ledger.backend import EmbeddedBackend, open_backend
 from ledger.errors import LogError, ReceiptError
-from tests.ledger.log_cases import POLICY, World, leaf
+from tests.ledger.sequencer.log_cases import POLICY, World, leaf
 
 
 def test_the_embedded_engine_appends_verifies_reads_and_names_its_head(tmp_path):

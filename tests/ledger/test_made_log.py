@@ -5,9 +5,9 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from ledger import contract
-from ledger.replay import Replay
-from ledger.state import MemoryState
-from ledger.verify import verify_folder
+from ledger.audit.verify import verify_folder
+from ledger.contract.replay import Replay
+from ledger.contract.state import MemoryState
 from tests.bench.made_log import ENTRIES_A_QUESTION, POLICY, founding, leaves_of, questions, write
 
 

@@ -8,16 +8,15 @@ import pytest
 from sqlalchemy import select
 
 from keys.signing import SigningKey
-from ledger.checkpoint import Checkpoint, sign_checkpoint
-from ledger.cosignature import Cosigner, verify_cosignature
-from ledger.database import check, open_engine, writing
 from ledger.errors import WitnessError
+from ledger.formats.checkpoint import Checkpoint, Cosigner, sign_checkpoint, verify_cosignature
+from ledger.formats.note import Note, NoteSignature, NoteSigner
 from ledger.merkle import EMPTY_ROOT, consistency_path, leaf_hash
-from ledger.note import Note, NoteSigner, Signature
-from ledger.tables import WITNESS, create_tables
+from ledger.storage.database import check, open_engine, writing
+from ledger.storage.tables import WITNESS, create_tables
+from ledger.storage.witness_store import SqlWitnessStore
 from ledger.witness import SIZE_TYPE, AddCheckpoint, MemoryWitnessStore, Witness, WitnessRecord
-from ledger.witness_store import SqlWitnessStore
-from tests.ledger.log_cases import COSIGNERS, LOG, MOMENT, signed_head, some_leaves, tree_of
+from tests.ledger.sequencer.log_cases import COSIGNERS, LOG, MOMENT, signed_head, some_leaves, tree_of
 
 LEAVES = some_leaves(20)
 TREE = tree_of(LEAVES)
@@ -46,7 +45,7 @@ def cosign(witness: Witness, request: bytes, now: int = MOMENT) -> int:
     """The time of the cosignature that a good request gets."""
     status, answer, _ = witness.add_checkpoint(request, now)
     assert status == 200, answer
-    line = Signature.parse(answer.decode().removesuffix("\n"))
+    line = NoteSignature.parse(answer.decode().removesuffix("\n"))
     text = Note.parse(AddCheckpoint.parse(request).note).text
     return verify_cosignature(text, line, witness.verifier)
 
@@ -98,7 +97,7 @@ def test_unknown_logs_and_false_signatures(witness):
     forged = NoteSigner(LOG.verifier.name, SigningKey.generate()).sign(text)
     good = signed_head(LEAVES[:3])
     line = good.signatures[0]
-    false = Note(good.text, (line, Signature(line.name, line.key_id, bytes(64))))
+    false = Note(good.text, (line, NoteSignature(line.name, line.key_id, bytes(64))))
     for note, status in ((other, 404), (forged, 403), (false, 403)):
         assert witness.add_checkpoint(AddCheckpoint(0, (), note.format()).format(), MOMENT)[0] == status
     assert witness.latest(LOG.verifier.name) is None

@@ -17,13 +17,26 @@ import ledger
 import node
 import protocols
 from adapters.errors import AdapterError
-from keys.errors import KeysError, SealedFileDamaged, SecretMissing, WrongFilePassphrase, WrongPassphrase
-from ledger.errors import ForkError, LedgerError, NoMirror, QuorumError, Refused, Rollback
+from keys.errors import (
+    KeysError,
+    SealedFileDamagedError,
+    SecretMissingError,
+    WrongFilePassphraseError,
+    WrongPassphraseError,
+)
+from ledger.errors import (
+    EntryRefusedError,
+    ForkError,
+    LedgerError,
+    MirrorMissingError,
+    QuorumError,
+    RollbackError,
+)
 from node import errors
-from node.errors import NodeError, Refusal, ServiceUnavailable
+from node.errors import NodeError, RefusalError, ServiceUnavailableError
 from node.rpc.status import MAX_DETAILS, grpc_status, raise_from_wire, wire_text
 from protocols.errors import ProtocolError
-from tests.node.wire_in_memory import WireError
+from tests.node.rpc.wire_in_memory import WireError
 
 ROOTS = (NodeError, LedgerError, ProtocolError, AdapterError, KeysError)
 PACKAGES = (node, ledger, protocols, adapters, keys)
@@ -65,7 +78,7 @@ def test_there_are_as_many_as_expected() -> None:
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__qualname__)
 def test_each_belongs_to_one_root_and_has_a_code(kind: type[Exception]) -> None:
     assert sum(issubclass(kind, root) for root in ROOTS) == 1
-    if not issubclass(kind, Refusal):
+    if not issubclass(kind, RefusalError):
         assert re.fullmatch(r"[a-z][a-z0-9_]*", errors.error_code(made(kind)))
     assert kind.__doc__
 
@@ -91,19 +104,19 @@ def test_codes_are_each_one_class_of_its_package() -> None:
     [
         (errors.UsageError("x"), 2),
         (errors.ConfigurationError("x"), 2),
-        (ServiceUnavailable("x"), 3),
-        (Refusal("grant", "x"), 1),
+        (ServiceUnavailableError("x"), 3),
+        (RefusalError("grant", "x"), 1),
         (errors.ReportError("x"), 1),
         (errors.StoreError("x"), 3),
-        (Refused("slot_taken", "x"), 1),
+        (EntryRefusedError("slot_taken", "x"), 1),
         (QuorumError("x"), 3),
         (ForkError("x"), 1),
-        (Rollback("x"), 1),
-        (NoMirror("x"), 2),
-        (SecretMissing("x"), 2),
-        (WrongPassphrase("x"), 2),
-        (WrongFilePassphrase("x"), 1),
-        (SealedFileDamaged("x"), 1),
+        (RollbackError("x"), 1),
+        (MirrorMissingError("x"), 2),
+        (SecretMissingError("x"), 2),
+        (WrongPassphraseError("x"), 2),
+        (WrongFilePassphraseError("x"), 1),
+        (SealedFileDamagedError("x"), 1),
         (errors.BackupError("x"), 1),
         (errors.JournalError("x"), 1),
         (ProtocolError("x"), 1),
@@ -125,15 +138,15 @@ def failed(error: Exception) -> WireError:
 
 
 def test_a_refusal_crosses_the_wire_with_code_and_remedy() -> None:
-    with pytest.raises(Refusal, match="desk: ask a new question") as caught:
-        raise_from_wire(failed(Refusal("revoked", "ask a new question")), "desk")
+    with pytest.raises(RefusalError, match="desk: ask a new question") as caught:
+        raise_from_wire(failed(RefusalError("revoked", "ask a new question")), "desk")
     assert caught.value.code == "revoked"
 
 
 def test_out_of_reach_crosses_the_wire_as_such() -> None:
-    stale = ServiceUnavailable("too old")
+    stale = ServiceUnavailableError("too old")
     stale.code = "stale_head"
-    with pytest.raises(ServiceUnavailable, match="tax: too old") as caught:
+    with pytest.raises(ServiceUnavailableError, match="tax: too old") as caught:
         raise_from_wire(failed(stale), "tax")
     assert caught.value.code == "stale_head"
 
@@ -149,9 +162,9 @@ def test_out_of_reach_crosses_the_wire_as_such() -> None:
     ],
 )
 def test_failures_that_are_nobodys_refusal(status: grpc.StatusCode, text: str, message: str) -> None:
-    with pytest.raises(ServiceUnavailable, match=message):
+    with pytest.raises(ServiceUnavailableError, match=message):
         raise_from_wire(WireError(status, text), "tax")
 
 
 def test_details_are_bounded() -> None:
-    assert len(wire_text(Refusal("x", "y" * 10_000))) == MAX_DETAILS
+    assert len(wire_text(RefusalError("x", "y" * 10_000))) == MAX_DETAILS

@@ -15,21 +15,24 @@ from sqlalchemy.exc import OperationalError
 
 from ledger import canonical
 from ledger.errors import LogError
-from node import calls, consents, rulebook
-from node.documents import read_object
-from node.errors import Refusal, ServiceUnavailable
-from node.identity import signature
-from node.ledger_client import LedgerClient, RemoteTransport
-from node.release import Prepared
+from node.case import Case
+from node.errors import RefusalError, ServiceUnavailableError
+from node.governance import rule_sets
+from node.member_keys import signature
+from node.office import calls
+from node.registrar import consents
+from node.registrar.recent_subjects import WITHOUT_MEMORY, allowance_message
 from node.rpc.directory import Contact, Directory
 from node.rpc.server import DEFECT
-from node.scenario.model import Case
+from node.rpc.untrusted_json import read_object
 from node.store import tables
-from node.subjects import WITHOUT_MEMORY, allowance_message
+from node.tlog.client import LedgerClient
+from node.tlog.transport import RemoteTransport
+from node.trustee.release import PreparedRelease
 from protocols.check.certificate import certify
-from tests.node.ledger_in_memory import ANNA, DENG, FANG, NETWORK, RULES, Network, stranger
-from tests.node.questions import check, copied, hold, refused, send
-from tests.node.wire_in_memory import WireError
+from tests.node.network_in_memory import ANNA, DENG, FANG, NETWORK, RULES, Network, stranger
+from tests.node.question_steps import check, copied, hold, refused, send
+from tests.node.rpc.wire_in_memory import WireError
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +63,9 @@ def test_a_row_with_the_other_sign_is_the_same_row(net: Network) -> None:
         b'income = ["tax.income"]', b'income = ["hib.selfpaid"]'
     )
     turned = turned.replace(b'deduct = ["hib.selfpaid"]', b'deduct = ["tax.income"]')
-    rulebook.publish(net.services["office"], turned)
+    rule_sets.publish(net.services["office"], turned)
     for member in ("tax", "hib", "audit"):
-        rulebook.approve(net.services[member], turned)
+        rule_sets.approve(net.services[member], turned)
     net.sync()
     case = dataclasses.replace(net.case(DENG), rules="dibao@2026.2")
     allow(net, case, "divorced")
@@ -70,8 +73,8 @@ def test_a_row_with_the_other_sign_is_the_same_row(net: Network) -> None:
 
 
 def test_rows_are_remembered_without_their_signs() -> None:
-    plus = Prepared(b"", ("tax.income/2026-11.1/7/1",), ())
-    minus = Prepared(b"", ("tax.income/2026-11.1/7/-1",), ())
+    plus = PreparedRelease(b"", ("tax.income/2026-11.1/7/1",), ())
+    minus = PreparedRelease(b"", ("tax.income/2026-11.1/7/-1",), ())
     assert plus.leaves == minus.leaves == ("tax.income/2026-11.1/7",)
     assert plus.term_set != minus.term_set
 
@@ -106,8 +109,8 @@ def test_a_defect_tells_the_caller_nothing(net: Network, monkeypatch: pytest.Mon
     def broken(*_: Any) -> None:
         raise ValueError(stranger(900))
 
-    monkeypatch.setattr("node.answer.verify_question", broken)
-    with pytest.raises(ServiceUnavailable) as caught:
+    monkeypatch.setattr("node.department.answer.verify_question", broken)
+    with pytest.raises(ServiceUnavailableError) as caught:
         send(net, "tax", "Answer", request)
     cause = caught.value.__cause__
     assert isinstance(cause, WireError)
@@ -129,8 +132,8 @@ def test_a_trustee_does_not_speak_for_another_holder(net: Network, monkeypatch: 
     def turned(*args: Any) -> bytes:
         return whole(*args).replace(b'"holder":"trust"', b'"holder":"office"')
 
-    monkeypatch.setattr("node.calls.open_total", turned)
-    with pytest.raises(Refusal, match="malformed"):
+    monkeypatch.setattr("node.office.calls.open_total", turned)
+    with pytest.raises(RefusalError, match="malformed"):
         check(net, net.case(DENG, FANG))
 
 
@@ -145,7 +148,7 @@ def test_a_consent_withdrawn_while_its_certificate_is_made(
         consents.withdraw(net.services["desk"], case.case, stranger(902))
         return certify(*args)
 
-    monkeypatch.setattr("node.certify.certify", late)
+    monkeypatch.setattr("node.registrar.certify.certify", late)
     assert code_of(net, request) == "no_consent"
 
 
@@ -163,13 +166,13 @@ def test_a_reason_of_two_people_serves_one_question(net: Network) -> None:
     allow(net, case, "remarried")
     assert code_of(net, whole) == ""
     assert code_of(net, smaller) == "already_asked"
-    with pytest.raises(Refusal, match="reason_used"):
+    with pytest.raises(RefusalError, match="reason_used"):
         allow(net, case, "remarried")
     assert code_of(net, smaller) == "already_asked"
     assert code_of(net, hold(net, dataclasses.replace(case), "desk", "Certify")) == "", "a retry needs none"
     allow(net, case, "moved out")
     assert code_of(net, smaller) == ""
-    with pytest.raises(Refusal, match="reason_used"):
+    with pytest.raises(RefusalError, match="reason_used"):
         allow(net, case, "remarried")
 
 
@@ -216,7 +219,7 @@ def test_a_removed_member_is_nobody() -> None:
     known.append(moved)
     assert {contact.member for contact in directory.contacts()} == {"desk", "office"}
     assert directory.contact("office") == moved
-    with pytest.raises(ServiceUnavailable):
+    with pytest.raises(ServiceUnavailableError):
         directory.contact("tax")
 
 

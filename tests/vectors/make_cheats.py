@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from protocols.check.certificate import Openings
-from protocols.check.evidence import ElementProof, Line
+from protocols.check.evidence import ElementProof, EvidenceLine
 from protocols.psi import group, tags, voprf
 from protocols.psi.publication import AbsenceProof, MatchProof, leaf_tag
 from tests.protocols.check.small_check import (
@@ -189,7 +189,7 @@ def line_cheats() -> Iterator[Vector]:
     assert isinstance(ding.proof, AbsenceProof)
     here = anna.proof.index
 
-    def show(who: bytes, line: Line) -> list[Change]:
+    def show(who: bytes, line: EvidenceLine) -> list[Change]:
         return [put(line.to_json(), "lines", line_of(who, line.dataset))]
 
     def hidden(left: int, right: int) -> list[Change]:
@@ -244,7 +244,7 @@ def proof_cheats() -> Iterator[Vector]:
         [put(moved.to_json(), "lines", line_of(ANNA, INCOME))],
     )
     [point] = voprf.evaluate(own.key, [STRANGER])
-    line = Line(anna, INCOME, point, own.look_up(tags.tag(INCOME, LABEL, point)))
+    line = EvidenceLine(anna, INCOME, point, own.look_up(tags.tag(INCOME, LABEL, point)))
     yield "tag of an uncertified person", "proof", [put(line.to_json(), "lines", line_of(ANNA, INCOME))]
     padding = next(n for n, case in enumerate(check.openings.casemap) if not case)
     yield "a line of padding", "evidence", [put(padding, "lines", line_of(ANNA, INCOME), "element")]
@@ -295,7 +295,7 @@ def proof_cheats() -> Iterator[Vector]:
 def own_neighbours() -> Any:
     """A second, contradicting proof for a line."""
     own = published(INCOME)
-    return Line(0, INCOME, b"", AbsenceProof(own.at(0), own.at(1))).to_json()["neighbours"]
+    return EvidenceLine(0, INCOME, b"", AbsenceProof(own.at(0), own.at(1))).to_json()["neighbours"]
 
 
 def list_cheats() -> Iterator[Vector]:

@@ -8,19 +8,19 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ledger import drafts
-from ledger.checkpoint import Checkpoint
-from ledger.entry import draft, sign_body, signed
-from ledger.errors import EntryError, Refused
+from ledger.audit.verify import verify_folder
+from ledger.entries import bodies
+from ledger.entries.entry import draft, sign_body, signed
+from ledger.entries.times import check_time
+from ledger.errors import EntryError, EntryRefusedError
+from ledger.formats.checkpoint import Checkpoint
+from ledger.formats.note import Note
+from ledger.formats.receipt import Receipt
 from ledger.merkle import leaf_hash
-from ledger.note import Note
-from ledger.periods import check_time
-from ledger.proof import Receipt
-from ledger.verify import verify_folder
 from tests.ledger.conformance.engine import Engine
 from tests.ledger.conformance.live_net import Live, text
-from tests.ledger.contract_cases import digest, signer
-from tests.ledger.log_cases import POLICY
+from tests.ledger.contract.contract_cases import digest, signer
+from tests.ledger.sequencer.log_cases import POLICY
 
 RACERS = 8
 
@@ -49,7 +49,7 @@ class Subject:
 
     def refused(self, leaf: bytes, code: str) -> None:
         """Appending is refused with this code, and nothing is ordered."""
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(EntryRefusedError) as refused:
             self.engine.append(leaf)
         assert refused.value.code == code
         assert refused.value.remedy
@@ -61,7 +61,7 @@ class Subject:
         def one(leaf: bytes) -> Receipt | str:
             try:
                 return self.engine.append(leaf)
-            except Refused as refused:
+            except EntryRefusedError as refused:
                 return refused.code
 
         with ThreadPoolExecutor(len(leaves)) as pool:
@@ -77,7 +77,7 @@ def accepts(subject: Subject) -> None:
 def accepts_a_question_and_its_answers(subject: Subject) -> None:
     net = subject.net
     asked = net.apply(net.question(0, "housing", net.fresh_grant("housing")))
-    body = drafts.query_answer(asked.id, "housing.two", "answered", digest("response"))
+    body = bodies.query_answer(asked.id, "housing.two", "answered", digest("response"))
     answer = net.do("query.answer", "housing", body)
     again = net.entry("query.answer", "housing", body)
     subject.refused(again.leaf(), "already_answered")

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ledger import contract
-from ledger.proof import Receipt
-from tests.ledger.contract_cases import NOW
-from tests.ledger.log_cases import World, admit_all
+from ledger.formats.receipt import Receipt
+from tests.ledger.contract.contract_cases import NOW
+from tests.ledger.sequencer.log_cases import World, admit_all
 
 
 class EmbeddedEngine:

@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from ledger.proof import Receipt
+from ledger.formats.receipt import Receipt
 
 
 class Engine(Protocol):

@@ -16,20 +16,20 @@ import pytest
 from sqlalchemy import Engine as Database
 
 from ledger import contract
-from ledger.cosignature import Cosigner
-from ledger.database import open_engine
-from ledger.errors import Refused
+from ledger.contract.replay import Apply
+from ledger.errors import EntryRefusedError
 from ledger.fabric.assembler import Assembler
 from ledger.fabric.backend import FabricBackend
-from ledger.fabric.cosigning import DerivedWitness
+from ledger.fabric.checkpoints import DerivedWitness
 from ledger.fabric.profile import ConnectionProfile
-from ledger.finishing import Settings
-from ledger.proof import Receipt
-from ledger.replay import Apply
-from ledger.tables import create_tables
-from ledger.witness_store import SqlWitnessStore
+from ledger.formats.checkpoint import Cosigner
+from ledger.formats.receipt import Receipt
+from ledger.sequencer.finalizer import FinalizerSettings
+from ledger.storage.database import open_engine
+from ledger.storage.tables import create_tables
+from ledger.storage.witness_store import SqlWitnessStore
 from tests.ledger.conformance.live_net import text
-from tests.ledger.log_cases import COSIGNERS, LOG, POLICY
+from tests.ledger.sequencer.log_cases import COSIGNERS, LOG, POLICY
 
 WITNESS_WAIT = 0.5
 """Seconds a witness waits for its own peer."""
@@ -113,7 +113,7 @@ class FabricEngine:
             self.public,
             self._clock,
             admit=self._apply,
-            settings=Settings(round=3.0, retry=0.05),
+            settings=FinalizerSettings(round=3.0, retry=0.05),
         )
 
     def now(self) -> str:
@@ -139,7 +139,7 @@ class FabricEngine:
     def order_anyway(self, leaf: bytes) -> None:
         if self._dishonestly is None:
             pytest.skip("nobody can have this network's endorsers endorse what the contract refuses")
-        with self._dishonestly(), pytest.raises(Refused):
+        with self._dishonestly(), pytest.raises(EntryRefusedError):
             self.members[0].append(leaf)
 
     def stop(self) -> None:

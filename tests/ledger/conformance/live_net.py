@@ -9,10 +9,10 @@ import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ledger.entry import Body, Entry
-from ledger.periods import check_time, format_time, local_date
+from ledger.entries.entry import Body, Entry
+from ledger.entries.times import check_time, format_time, local_date
 from tests.ledger.conformance.engine import Engine
-from tests.ledger.contract_cases import Net
+from tests.ledger.contract.contract_cases import Net
 
 
 class Live(Net):

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ledger import contract
-from ledger.entry import Entry
+from ledger.contract.replay import Apply
+from ledger.contract.state import State
+from ledger.entries.entry import Entry
 from ledger.fabric.chaincode import Chaincode
-from ledger.fabric.chaincode_server import ChaincodeServer
-from ledger.replay import Apply
-from ledger.state import State
+from ledger.fabric.shim import ChaincodeServer
 from tests.ledger.conformance.fabric_engine import FabricEngine
 from tests.ledger.fabric.memory_fabric import Network
 from tests.ledger.fabric.memory_messages import PACKAGE

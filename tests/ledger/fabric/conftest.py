@@ -10,16 +10,15 @@ import pytest
 
 from ledger.fabric.backend import FabricBackend
 from ledger.fabric.chaincode import Chaincode
-from ledger.fabric.chaincode_server import ChaincodeServer
 from ledger.fabric.gateway import Gateway, connect
-from ledger.fabric.identity import FabricIdentity
-from ledger.fabric.profile import ConnectionProfile
+from ledger.fabric.profile import ConnectionProfile, FabricIdentity
+from ledger.fabric.shim import ChaincodeServer
 from tests.ledger.conformance.fabric_engine import FabricEngine
 from tests.ledger.conformance.memory_engine import MemoryNetwork
 from tests.ledger.fabric.memory_fabric import Network
 from tests.ledger.fabric.memory_messages import ORGANISATIONS, PACKAGE
 from tests.ledger.fabric.memory_peer import Peer
-from tests.ledger.log_cases import cheap
+from tests.ledger.sequencer.log_cases import cheap
 
 
 @pytest.fixture

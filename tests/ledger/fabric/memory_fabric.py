@@ -26,7 +26,7 @@ from tests.ledger.fabric.memory_messages import (
     issue,
 )
 from tests.ledger.fabric.memory_peer import Peer
-from tests.ledger.log_cases import MOMENT
+from tests.ledger.sequencer.log_cases import MOMENT
 
 
 class Network:

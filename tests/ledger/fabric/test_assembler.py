@@ -10,19 +10,19 @@ import pytest
 from fabric_protos.peer import transaction_pb2
 
 from keys.signing import SigningKey
-from ledger.checkpoint import Checkpoint, sign_checkpoint
-from ledger.errors import LogError, Quarantined, QuorumError, Unavailable
+from ledger.audit.verify import verify_folder
+from ledger.errors import LogError, LogUnavailableError, QuarantineError, QuorumError
 from ledger.fabric.backend import FabricBackend
+from ledger.formats.checkpoint import Checkpoint, sign_checkpoint
+from ledger.formats.note import Note, NoteSigner
 from ledger.merkle import leaf_hash
-from ledger.note import Note, NoteSigner
-from ledger.verify import verify_folder
 from ledger.witness import Witness
 from tests.ledger.conformance.fabric_engine import FabricEngine
 from tests.ledger.conformance.memory_engine import MemoryNetwork
 from tests.ledger.fabric.memory_messages import ORGANISATIONS
 from tests.ledger.fabric.memory_peer import Peer
 from tests.ledger.fabric.test_fabric_append import hurry
-from tests.ledger.log_cases import COSIGNERS, POLICY, cheap, leaf, signed_head
+from tests.ledger.sequencer.log_cases import COSIGNERS, POLICY, cheap, leaf, signed_head
 
 
 def test_a_peer_that_flags_otherwise_is_found_when_witnesses_cosign(
@@ -35,7 +35,7 @@ def test_a_peer_that_flags_otherwise_is_found_when_witnesses_cosign(
     other.deviate = lambda txid, code: transaction_pb2.BAD_RWSET if txid else code
     hurry(first, 1.0)
     two = leaf()
-    with pytest.raises((Unavailable, QuorumError)):
+    with pytest.raises((LogUnavailableError, QuorumError)):
         first.append(two)
     size = Checkpoint.parse(Note.parse(engine.head()).text).size
     assert size == 1
@@ -45,7 +45,7 @@ def test_a_peer_that_flags_otherwise_is_found_when_witnesses_cosign(
     assert (status, body[:32]) == (503, b"the own peer shows 1 entries, th")
     other.deviate = lambda _txid, code: code
     hurry(first, 1.0)
-    with pytest.raises((Unavailable, QuorumError)):
+    with pytest.raises((LogUnavailableError, QuorumError)):
         first.append(leaf())
     assert second.derived.wait_for_size(2, 10)
     assert second.root_at(2) != first.root_at(2)
@@ -71,7 +71,7 @@ def test_a_lagging_peer_is_waited_for_and_then_said(
     one = leaf()
     engine.members[0].gateway.submit(engine.members[0].gateway.endorse([b"append", one]))
     assert engine.members[0].derived.wait_for_leaf(leaf_hash(one), 10) == 1
-    with pytest.raises(Unavailable, match="own peer"):
+    with pytest.raises(LogUnavailableError, match="own peer"):
         engine.members[1].append(one)
     other.lag = False
     hurry(engine.members[1], 10)
@@ -89,7 +89,7 @@ def test_nobody_waits_for_the_others_behind_a_lagging_peer(
 
     def ask(_: int) -> float:
         begun = time.monotonic()
-        with pytest.raises(Unavailable):
+        with pytest.raises(LogUnavailableError):
             behind.head()
         return time.monotonic() - begun
 
@@ -105,7 +105,7 @@ def test_a_quorum_that_is_missing_holds_receipts_and_nothing_else(engine: Fabric
     backend = engine.members[0]
     hurry(backend, 0.5)
     one = leaf()
-    with pytest.raises(Unavailable, match="cosigned"):
+    with pytest.raises(LogUnavailableError, match="cosigned"):
         backend.append(one)
     for witness in kept.values():
         witness.up = True
@@ -148,9 +148,9 @@ def test_the_assembler_signs_nothing_when_a_witness_has_seen_another_tree(
         return made
 
     engine._witness = deceived  # type: ignore[method-assign,assignment]
-    with pytest.raises(Quarantined, match="another tree"):
+    with pytest.raises(QuarantineError, match="another tree"):
         engine.start()
-    assert isinstance(engine.assembler.quarantined, Quarantined)
+    assert isinstance(engine.assembler.quarantined, QuarantineError)
 
 
 def test_the_start_gate_does_not_wait_for_a_published_head_of_another_log(

@@ -24,7 +24,7 @@ from tests.ledger.fabric.memory_messages import (
     prepare,
     read_write_set,
 )
-from tests.ledger.log_cases import leaf
+from tests.ledger.sequencer.log_cases import leaf
 
 
 def append(gateway: Gateway, data: bytes) -> str:

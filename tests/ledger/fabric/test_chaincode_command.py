@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from fabric_protos.peer import chaincode_pb2, chaincode_shim_pb2_grpc
 
 from keys.tls import Authority
-from node.cli.ledger_chaincode import chaincode
+from node.cli.ledger_fabric import chaincode
 from node.errors import UsageError
 from tests.ledger.fabric.memory_messages import PACKAGE, Kind
 

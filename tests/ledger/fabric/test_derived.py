@@ -16,27 +16,26 @@ from fabric_protos.peer import events_pb2
 from sqlalchemy import Engine, update
 from sqlalchemy.exc import OperationalError
 
-from ledger.database import open_engine, writing
-from ledger.entry import parse
+from ledger.entries.entry import parse
 from ledger.errors import LogError, MerkleError
 from ledger.fabric.blocks import BlockStream, DerivedBlock, Position
-from ledger.fabric.cosigning import DerivedWitness
+from ledger.fabric.checkpoints import DerivedWitness
 from ledger.fabric.derived import BLOCK, SIGNED, DerivedLog, block_head
 from ledger.fabric.follower import Follower
 from ledger.fabric.gateway import Gateway
-from ledger.fabric.identity import FabricIdentity
-from ledger.fabric.profile import ConnectionProfile
+from ledger.fabric.profile import ConnectionProfile, FabricIdentity
+from ledger.fault_points import Point
 from ledger.merkle import leaf_hash, verify_inclusion
-from ledger.ordering import Candidate, OrderedLog
-from ledger.points import Point
-from ledger.store import EMPTY_HEAD, TreeStore
-from ledger.tables import LOG, create_tables
+from ledger.sequencer.ordering import Candidate, OrderedLog
+from ledger.storage.database import open_engine, writing
+from ledger.storage.tables import LOG, create_tables
+from ledger.storage.tree_store import EMPTY_TREE_HEAD, TreeStore
 from ledger.witness import MemoryWitnessStore
 from tests.ledger.fabric.memory_fabric import Network
 from tests.ledger.fabric.memory_messages import CHAINCODE, CHANNEL, ORGANISATIONS, Fault
-from tests.ledger.hidden_rows import flips, hidings
-from tests.ledger.log_cases import COSIGNERS, MOMENT, cheap, leaf, signed_head, tree_of
-from tests.ledger.log_cases import LOG as LOG_KEY
+from tests.ledger.sequencer.log_cases import COSIGNERS, MOMENT, cheap, leaf, signed_head, tree_of
+from tests.ledger.sequencer.log_cases import LOG as LOG_KEY
+from tests.ledger.storage.flipped_bits import flips, hidings
 
 OWN = ORGANISATIONS[0]
 POINTS = (Point.STAGING, Point.REREAD, Point.ORDERING, Point.ORDERED)
@@ -217,7 +216,7 @@ def test_a_head_that_the_index_hides_is_derived_anew(tmp_path: Path, engine: Eng
     leaves = [one for part in parts for one in part.leaves]
     DerivedLog(engine, cheap).take(parts)
     with writing(engine) as connection:
-        TreeStore(LOG).put_head(connection, SIGNED, EMPTY_HEAD)
+        TreeStore(LOG).put_head(connection, SIGNED, EMPTY_TREE_HEAD)
     engine.dispose()
     found = itertools.islice(hidings(tmp_path / "log.db", "log_head", "name", name), 0, None, 5)
     assert [derived_again(engine, parts, leaves) for _ in found]

@@ -10,17 +10,17 @@ import grpc
 import pytest
 from fabric_protos.peer import transaction_pb2
 
+from ledger.audit.verify import verify_folder
 from ledger.backend import open_backend
-from ledger.database import open_engine
-from ledger.errors import LogError, OutcomeUnknown, Refused, Unavailable
+from ledger.errors import EntryRefusedError, LogError, LogUnavailableError, OutcomeUnknownError
 from ledger.fabric.backend import FabricBackend, opener
-from ledger.tables import create_tables
-from ledger.verify import verify_folder
+from ledger.storage.database import open_engine
+from ledger.storage.tables import create_tables
 from tests.ledger.conformance.fabric_engine import FabricEngine
 from tests.ledger.conformance.memory_engine import MemoryNetwork
 from tests.ledger.fabric.memory_messages import ORGANISATIONS, Fault
 from tests.ledger.fabric.memory_peer import Peer
-from tests.ledger.log_cases import LOG, POLICY, cheap, leaf
+from tests.ledger.sequencer.log_cases import LOG, POLICY, cheap, leaf
 
 Status = grpc.StatusCode
 
@@ -76,7 +76,7 @@ def test_an_unknown_outcome_is_asked_about_again_and_never_submitted_anew(
     hurry(backend, 0.5)
     one = leaf()
     for _ in range(2):
-        with pytest.raises(OutcomeUnknown):
+        with pytest.raises(OutcomeUnknownError):
             backend.append(one)
     assert peer.calls["Submit"] == 1
     network.network.hold(held=False)
@@ -91,7 +91,7 @@ def test_a_transaction_that_never_arrived_is_endorsed_anew_after_its_time(
     peer.faults["Submit"].append(Fault(Status.UNAVAILABLE))
     hurry(backend, 0.5)
     one = leaf()
-    with pytest.raises(OutcomeUnknown):
+    with pytest.raises(OutcomeUnknownError):
         backend.append(one)
     monkeypatch.setattr("ledger.fabric.backend.SETTLE_SECONDS", 0.0)
     hurry(backend, 10)
@@ -107,11 +107,11 @@ def test_a_leaf_too_old_to_be_endorsed_anew_is_not_refused_while_it_may_be_order
     network.network.hold(held=True)
     hurry(backend, 0.5)
     one = leaf()
-    with pytest.raises(OutcomeUnknown):
+    with pytest.raises(OutcomeUnknownError):
         backend.append(one)
     monkeypatch.setattr("ledger.fabric.backend.SETTLE_SECONDS", 0.0)
     network.network.now += 300
-    with pytest.raises(OutcomeUnknown):
+    with pytest.raises(OutcomeUnknownError):
         backend.append(one)
     network.network.hold(held=False)
     hurry(backend, 10)
@@ -126,13 +126,13 @@ def test_a_leaf_too_old_is_refused_once_its_transaction_is_known_not_to_count(
     hurry(backend, 0.5)
     one, other = leaf(id="one"), leaf("other", id="one")
     for each in (other, one):
-        with pytest.raises(OutcomeUnknown):
+        with pytest.raises(OutcomeUnknownError):
             backend.append(each)
     monkeypatch.setattr("ledger.fabric.backend.SETTLE_SECONDS", 0.0)
     network.network.now += 300
     network.network.hold(held=False)
     hurry(backend, 10)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(EntryRefusedError) as refused:
         backend.append(one)
     assert refused.value.code in {"clock", "id_used"}
     assert backend.append(other).index == 0
@@ -144,11 +144,11 @@ def test_transactions_that_nobody_asks_about_any_more_are_forgotten(
     network.network.hold(held=True)
     hurry(backend, 0.3)
     for _ in range(3):
-        with pytest.raises(OutcomeUnknown):
+        with pytest.raises(OutcomeUnknownError):
             backend.append(leaf())
     assert len(backend._pending) == 3
     monkeypatch.setattr("ledger.fabric.backend.KEPT_SECONDS", 0.0)
-    with pytest.raises(OutcomeUnknown):
+    with pytest.raises(OutcomeUnknownError):
         backend.append(leaf())
     assert len(backend._pending) == 1
 
@@ -156,7 +156,7 @@ def test_transactions_that_nobody_asks_about_any_more_are_forgotten(
 def test_a_stopped_engine_is_unavailable(engine: FabricEngine, backend: FabricBackend) -> None:
     one = leaf()
     backend.stop()
-    with pytest.raises(Unavailable, match="stopped"):
+    with pytest.raises(LogUnavailableError, match="stopped"):
         backend.append(one)
 
 
@@ -166,7 +166,7 @@ def test_after_a_restart_a_leaf_under_way_counts_once(
     network.network.hold(held=True)
     hurry(engine.members[0], 0.3)
     one = leaf()
-    with pytest.raises(OutcomeUnknown):
+    with pytest.raises(OutcomeUnknownError):
         engine.members[0].append(one)
     engine.restart()
     with ThreadPoolExecutor(1) as pool:
@@ -191,7 +191,7 @@ def test_racing_ids_end_with_one(engine: FabricEngine) -> None:
     def one(code: str) -> str:
         try:
             engine.append(leaf(code, id="one"))
-        except Refused as refused:
+        except EntryRefusedError as refused:
             return refused.code
         return "counts"
 
@@ -213,7 +213,7 @@ def test_a_down_organisation_is_unavailable_and_passes(
     other = network.network.peers[ORGANISATIONS[1]]
     other.switch(up=False)
     one = leaf()
-    with pytest.raises(Unavailable, match="not enough organisations"):
+    with pytest.raises(LogUnavailableError, match="not enough organisations"):
         backend.append(one)
     other.switch(up=True)
     backend.append(one).verify(POLICY, one)

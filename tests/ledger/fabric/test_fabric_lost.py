@@ -8,13 +8,13 @@ import grpc
 import pytest
 
 from ledger.canonical import encode
-from ledger.errors import RefusedElsewhere
+from ledger.errors import EntryRefusedElsewhereError
 from ledger.fabric import backend
 from ledger.fabric.gateway import Gateway
 from tests.ledger.conformance.memory_engine import MemoryNetwork
 from tests.ledger.fabric.memory_fabric import Network
 from tests.ledger.fabric.memory_messages import ORGANISATIONS, Fault
-from tests.ledger.log_cases import POLICY, cheap, leaf
+from tests.ledger.sequencer.log_cases import POLICY, cheap, leaf
 
 
 @pytest.mark.parametrize("times", [1, 3])
@@ -38,7 +38,7 @@ def test_a_refusal_of_another_organisations_peer_alone_is_told_apart(
 ) -> None:
     used = encode({"leaf": "00", "type": "incident"})
     fabric.peers[ORGANISATIONS[1]].state["id/one"] = (used, (9, 9))
-    with pytest.raises(RefusedElsewhere) as refused:
+    with pytest.raises(EntryRefusedElsewhereError) as refused:
         gateway.endorse([b"append", leaf(id="one")])
     assert refused.value.code == "id_used"
 
@@ -49,7 +49,7 @@ def test_a_peer_that_is_behind_is_given_time(tmp_path: Path, monkeypatch: pytest
     other = network.network.peers[ORGANISATIONS[1]]
     other.state["id/one"] = (encode({"leaf": "00", "type": "incident"}), (9, 9))
     member, data = engine.members[0], leaf(id="one")
-    with pytest.raises(RefusedElsewhere):
+    with pytest.raises(EntryRefusedElsewhereError):
         member.append(data)
     endorse = member.gateway.endorse
 

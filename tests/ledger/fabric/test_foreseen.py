@@ -10,12 +10,12 @@ import pytest
 from keys.signing import SigningKey
 from ledger.canonical import encode
 from ledger.contract import foreseen
-from ledger.entry import Entry, parse, signed
-from ledger.errors import Refused
+from ledger.entries.entry import Entry, parse, signed
+from ledger.entries.times import check_time
+from ledger.errors import EntryRefusedError
 from ledger.fabric.chaincode import Chaincode
 from ledger.fabric.shim import Call
-from ledger.periods import check_time
-from tests.ledger.contract_cases import Net, ready
+from tests.ledger.contract.contract_cases import Net, ready
 from tests.ledger.fabric.test_hot_keys import everyday, keys_of
 
 BUSY = {"consent.commit": 1, "query.intent": 28, "query.answer": 2, "query.close": 2, "share.release": 1}
@@ -94,7 +94,7 @@ def test_what_is_refused_is_refused_as_ever() -> None:
     entry = net.intent(1)
     net.apply(entry)
     other = net.intent(2)
-    with pytest.raises(Refused, match="slot_taken"):
+    with pytest.raises(EntryRefusedError, match="slot_taken"):
         append(net, other)
 
 
@@ -106,7 +106,7 @@ def test_a_strangers_entry_is_not_read_for() -> None:
         draft = replace(entry, sigs=())
         signed_by = parse(signed(draft, foreign).leaf())
         peer = Peer(net)
-        with pytest.raises(Refused, match="unknown_signer"):
+        with pytest.raises(EntryRefusedError, match="unknown_signer"):
             append(net, signed_by, peer)
         assert len(peer.reads) == 3
 
@@ -115,6 +115,6 @@ def test_an_old_entry_is_not_read_for() -> None:
     net = ready()
     entry = net.intent(1)
     peer = Peer(net)
-    with pytest.raises(Refused, match="clock"):
+    with pytest.raises(EntryRefusedError, match="clock"):
         append(net, entry, peer, late=121)
     assert len(peer.reads) == 3

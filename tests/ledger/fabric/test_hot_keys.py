@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ledger import drafts
 from ledger.contract import apply
-from ledger.entry import Entry
+from ledger.contract.state import State
+from ledger.entries import bodies
+from ledger.entries.entry import Entry
 from ledger.fabric.chaincode import checked_key
-from ledger.state import State
-from tests.ledger.contract_cases import Net, digest, query_id, ready, signer
+from tests.ledger.contract.contract_cases import Net, digest, query_id, ready, signer
 
 
 @dataclass
@@ -47,7 +47,7 @@ def conflicts(one: Noting, other: Noting) -> set[str]:
 
 
 def answer(net: Net, name: object, dataset: str, result: str = "answered") -> Entry:
-    body = drafts.query_answer(query_id(name), dataset, result, digest("response", name, dataset))
+    body = bodies.query_answer(query_id(name), dataset, result, digest("response", name, dataset))
     return net.entry("query.answer", dataset.partition(".")[0], body)
 
 

@@ -11,10 +11,9 @@ import pytest
 from fabric_protos.gateway import gateway_pb2_grpc
 
 from keys.tls import Authority
-from ledger.errors import Unavailable
+from ledger.errors import LogUnavailableError
 from ledger.fabric.gateway import Gateway, connect
-from ledger.fabric.identity import FabricIdentity
-from ledger.fabric.profile import ConnectionProfile
+from ledger.fabric.profile import ConnectionProfile, FabricIdentity
 from tests.ledger.fabric.memory_fabric import Network
 from tests.ledger.fabric.memory_messages import ORGANISATIONS
 from tests.ledger.fabric.memory_peer import GatewayEdge
@@ -56,7 +55,7 @@ def test_the_name_in_the_profile_is_the_peers(
         replace(own, name="peer0.org2.example"),
         replace(own, ca=Authority.create("x").certificate_pem),
     ):
-        with pytest.raises(Unavailable):
+        with pytest.raises(LogUnavailableError):
             find(fabric, wrong)
-    with pytest.raises(Unavailable):
+    with pytest.raises(LogUnavailableError):
         find(fabric, replace(own, ca=None))

@@ -18,9 +18,8 @@ from fabric_protos.peer import (
     proposal_response_pb2,
 )
 
-from ledger.errors import LogError, Refused
-from ledger.fabric.chaincode_server import STREAMS, ChaincodeServer
-from ledger.fabric.shim import Call, Stub
+from ledger.errors import EntryRefusedError, LogError
+from ledger.fabric.shim import STREAMS, Call, ChaincodeServer, Stub
 
 Kind: Any = chaincode_shim_pb2.ChaincodeMessage
 ROUNDS = 8
@@ -30,7 +29,7 @@ def handler(call: Call, stub: Stub) -> bytes:
     """Adds what it reads, ``ROUNDS`` times; refuses, fails and writes when asked to."""
     word = call.args[0].decode()
     if word == "refuse":
-        raise Refused("no", "ask otherwise")
+        raise EntryRefusedError("no", "ask otherwise")
     if word == "fault":
         raise KeyError(word)
     if word == "write":

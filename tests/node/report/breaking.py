@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ledger import canonical
-from ledger.policy import Policy
-from node.identity import signature
+from ledger.formats.policy import Policy
+from node.member_keys import signature
 from node.report.form import seal_message
 from node.report.verify import verify_report
 from tests.node.report.households import report

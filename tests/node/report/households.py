@@ -8,21 +8,27 @@ from dataclasses import replace
 from functools import cache
 
 from adapters.identifiers import canonical_bytes, resident_id
-from ledger import drafts
-from ledger.certificate import certificate_digest, certificate_message
-from node.calls import SignedRefusal
-from node.check import Office, refused_verdict
-from node.finished import Finished, Total
-from node.identity import signature
-from node.inquiry import Inquiry, member_positions
+from ledger.entries import bodies
+from ledger.entries.certificate import certificate_digest, certificate_message
+from node.case import Case
+from node.member_keys import signature
+from node.office.calls import SignedRefusal
+from node.office.check import Office, refused_verdict
+from node.office.check_state import CheckState, Total
+from node.office.inquiry import Inquiry, member_positions
+from node.office.report import build_report
 from node.references import rule_datasets
-from node.report.build import build_report
 from node.rules.verdict import Household, decide, needs_total, summed_lines
-from node.scenario.model import Case
 from protocols.check import certificate as certificates
 from protocols.check.answer import Answer, evaluate, receipt_message, response_digest
 from protocols.check.certificate import refusal_message
-from protocols.check.terms import expected_terms, list_digest, list_document, list_message, signed_ciphertexts
+from protocols.check.terms import (
+    expected_terms,
+    list_digest,
+    list_document,
+    list_message,
+    signed_ciphertexts,
+)
 from protocols.encoding import commit, fields
 from protocols.psi import group
 from protocols.sums import shareproof
@@ -31,7 +37,7 @@ from protocols.sums.threshold import combine, decode, partial
 from tests.node.report.world import AGED, IDS, LABEL, PLAIN, STRICT, World, key, sum_key, world
 
 
-def refuse(net: World, case: Case, rules: str, code: str) -> Finished:
+def refuse(net: World, case: Case, rules: str, code: str) -> CheckState:
     """A case the registrar refuses."""
     inquiry = Inquiry(
         secrets.token_hex(16), case.case, [group.random_scalar() for _ in case.household], "", ""
@@ -47,7 +53,7 @@ def refuse(net: World, case: Case, rules: str, code: str) -> Finished:
         "household": commit(salt, b"household", *(one.id.encode() for one in case.household)).hex(),
     }
     refusal = SignedRefusal(document, signature(key("desk"), refusal_message(document)), salt)
-    finished = Finished(case, net.rules[rules], inquiry, refusal)
+    finished = CheckState(case, net.rules[rules], inquiry, refusal)
     finished.verdict = refused_verdict(case, code)
     return finished
 
@@ -59,7 +65,7 @@ def finish(
     *,
     silent: Mapping[str, str] | None = None,
     missing: Mapping[str, str] | None = None,
-) -> Finished:
+) -> CheckState:
     """Run a case to its end.
 
     Args:
@@ -69,7 +75,7 @@ def finish(
     rule_set, silent, missing = net.rules[rules], dict(silent or {}), dict(missing or {})
     blinds = [group.random_scalar() for _ in case.household]
     current = Inquiry(secrets.token_hex(16), case.case, blinds, "", "")
-    finished = Finished(case, rule_set, current)
+    finished = CheckState(case, rule_set, current)
     _certify(net, finished, [name for name in rule_set.datasets if name not in missing])
     finished.positions = member_positions(case, current)
     if current.certificate["datasets"]:
@@ -83,14 +89,14 @@ def finish(
         finished.total = _total(net, finished)
     elif current.certificate["datasets"] and not silent:
         random = secrets.token_hex(32)
-        net.submit("share.release", "trust", drafts.share_release(current.query, 0, random))
+        net.submit("share.release", "trust", bodies.share_release(current.query, 0, random))
         net.flush()
     net = None if finished.total is None else finished.total.net
     finished.verdict = decide(rule_set, Household(len(case.household)), finished.lines, net)
     return finished
 
 
-def _certify(net: World, finished: Finished, datasets: Sequence[str]) -> None:
+def _certify(net: World, finished: CheckState, datasets: Sequence[str]) -> None:
     current, rules = finished.inquiry, finished.rules
     terms = certificates.Terms(
         network=net.network,
@@ -110,7 +116,7 @@ def _certify(net: World, finished: Finished, datasets: Sequence[str]) -> None:
         cases=1,
     )
     persons = [
-        certificates.Person(canonical_bytes(resident_id(one.id)), blind, 0, secrets.token_hex(16))
+        certificates.BlindedPerson(canonical_bytes(resident_id(one.id)), blind, 0, secrets.token_hex(16))
         for one, blind in zip(finished.case.household, current.blinds, strict=True)
     ]
     document, openings = certificates.certify(terms, persons, b"padding" * 8, net.time(-120), net.time(900))
@@ -137,7 +143,7 @@ def _intent(net: World, current: Inquiry) -> None:
     net.flush()
 
 
-def _answer(net: World, finished: Finished, dataset: str) -> None:
+def _answer(net: World, finished: CheckState, dataset: str) -> None:
     current, owner = finished.inquiry, dataset.partition(".")[0]
     published = net.published[dataset]
     betas, proof = evaluate(published.key, published.public, list(current.opened().elements))
@@ -145,11 +151,11 @@ def _answer(net: World, finished: Finished, dataset: str) -> None:
     response = response_digest(salt, betas, proof)
     receipt = signature(key(owner), receipt_message(current.certificate, dataset, response))
     finished.answers[dataset] = Answer(dataset, betas, proof, salt, receipt)
-    body = drafts.query_answer(current.query, dataset, "answered", response.hex())
+    body = bodies.query_answer(current.query, dataset, "answered", response.hex())
     net.submit("query.answer", owner, body)
 
 
-def _total(net: World, finished: Finished) -> Total:
+def _total(net: World, finished: CheckState) -> Total:
     current = finished.inquiry
     rules = rule_datasets(net.view, current.certificate["rules"])
     terms = expected_terms(list(current.opened().real), rules, finished.evidence.lines)
@@ -160,7 +166,7 @@ def _total(net: World, finished: Finished) -> Total:
     total = public_key.public.combine([(public_key.public.from_bytes(data), sign) for data, sign in rows])
     context, salt = ListContext(net.network, current.query, digest), secrets.token_bytes(32)
     recorded = commit(salt, b"list", digest).hex()
-    net.submit("share.release", "trust", drafts.share_release(current.query, 0, recorded))
+    net.submit("share.release", "trust", bodies.share_release(current.query, 0, recorded))
     net.flush()
     values, shown = {}, []
     for share in shares:
@@ -173,7 +179,7 @@ def _total(net: World, finished: Finished) -> Total:
     return Total(net, document, signature(key("office"), list_message(document)), shown)
 
 
-OUTCOMES: dict[str, Callable[[World], Finished]] = {
+OUTCOMES: dict[str, Callable[[World], CheckState]] = {
     "total": lambda w: finish(w, w.case("2026-000001", PLAIN, IDS[0], IDS[2], IDS[3]), PLAIN),
     "single": lambda w: finish(w, w.case("2026-000002", PLAIN, IDS[3], IDS[2], IDS[4]), PLAIN),
     "no_rows": lambda w: finish(w, w.case("2026-000003", PLAIN, IDS[3]), PLAIN),
@@ -210,7 +216,7 @@ def _unwilling(made: World) -> Case:
 
 
 @cache
-def finished(outcome: str) -> Finished:
+def finished(outcome: str) -> CheckState:
     """A finished check of each kind, made once."""
     return OUTCOMES[outcome](world())
 

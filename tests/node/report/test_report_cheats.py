@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ledger import canonical
-from node.identity import signature
+from node.member_keys import signature
 from node.report.form import seal_message
 from node.report.verify import verify_report
 from tests.node.report.breaking import decoded, failing, line_of, sealed

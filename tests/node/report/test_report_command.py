@@ -11,8 +11,8 @@ from click.testing import CliRunner, Result
 from ledger import canonical
 from node.cli.report import report as command
 from node.errors import UsageError, exit_code
-from node.report.build import build_openings
-from node.report.findings import Broken
+from node.office.report import build_openings
+from node.report.findings import CheckFailedError
 from node.report.policies import trusted_policy
 from tests.node.report.households import finished, report
 from tests.node.report.world import world
@@ -171,14 +171,14 @@ def test_html_prints_a_report_again(place: Path) -> None:
 def test_html_refuses_what_is_no_report(place: Path) -> None:
     (place / "report.json").write_bytes(b"{}")
     done = run("html", place / "report.json", place / "page.html")
-    assert isinstance(done.exception, Broken)
+    assert isinstance(done.exception, CheckFailedError)
     assert not (place / "page.html").exists()
 
 
 def test_html_refuses_openings_of_another_household(place: Path) -> None:
     (place / "openings.json").write_bytes(build_openings(finished("total")))
     done = run("html", place / "report.json", place / "page.html", "--openings", place / "openings.json")
-    assert isinstance(done.exception, Broken)
+    assert isinstance(done.exception, CheckFailedError)
 
 
 def test_html_refuses_a_form_without_content(place: Path) -> None:
@@ -192,4 +192,4 @@ def test_html_refuses_a_form_without_content(place: Path) -> None:
         if name == "ledger":
             broken["ledger"]["entries"][0]["leaf"] = {}
         (place / "report.json").write_bytes(canonical.encode(broken))
-        assert isinstance(run("html", place / "report.json", place / "page.html").exception, Broken)
+        assert isinstance(run("html", place / "report.json", place / "page.html").exception, CheckFailedError)

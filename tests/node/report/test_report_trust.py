@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ledger import canonical
-from node.report.build import build_openings
+from node.office.report import build_openings
 from node.report.verify import verify_report
 from tests.node.report.breaking import changed, decoded, failing, leaves, sealed
 from tests.node.report.households import finish, finished, report
@@ -22,7 +22,7 @@ OTHER_NETWORK = "t-county"
 def test_a_report_of_another_network_fails_under_the_readers_policy() -> None:
     other = world(OTHER_NETWORK)
     made = finish(other, other.case("2026-000099", PLAIN, IDS[3]), PLAIN)
-    from node.report.build import build_report  # noqa: PLC0415  the other network's own report
+    from node.office.report import build_report  # noqa: PLC0415  the other network's own report
 
     data = build_report(other.services, made)
     assert verify_report(data, other.policy) == []

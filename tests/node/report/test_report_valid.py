@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from node.errors import ServiceUnavailable
-from node.report.build import build_openings, build_report, write_report
+from node.errors import ServiceUnavailableError
+from node.office.report import build_openings, build_report, write_report
 from node.report.findings import CHECKS
 from node.report.form import seal_message
 from node.report.html import mask_name, people_of, people_of_openings, render, yuan
@@ -95,7 +95,7 @@ def test_write_report_puts_identities_apart(tmp_path: Path) -> None:
 def test_a_report_waits_for_its_entries() -> None:
     never: Any = SimpleNamespace(network="", policy=world().policy, wait_for=lambda ready, seconds: False)
     services = replace(world().services, ledger=never)
-    with pytest.raises(ServiceUnavailable):
+    with pytest.raises(ServiceUnavailableError):
         build_report(services, finished("total"))
 
 

@@ -20,23 +20,22 @@ from typing import Any
 
 from adapters.identifiers import canonical_bytes
 from keys.signing import SigningKey
-from ledger import drafts
-from ledger.checkpoint import Checkpoint, sign_checkpoint
-from ledger.cosignature import Cosigner
-from ledger.database import open_engine
-from ledger.entry import Body, draft, sign_body, signed
+from ledger.contract.view import View
+from ledger.entries import bodies
+from ledger.entries.entry import Body, draft, sign_body, signed
+from ledger.entries.times import format_time
+from ledger.formats.checkpoint import Checkpoint, Cosigner, sign_checkpoint
+from ledger.formats.note import Note, NoteSigner
+from ledger.formats.policy import Policy
 from ledger.merkle import MemoryTree, consistency_path, leaf_hash
-from ledger.note import Note, NoteSigner
-from ledger.periods import format_time
-from ledger.policy import Policy
-from ledger.replica import Replica
-from ledger.tables import METADATA
-from ledger.view import View
+from ledger.replica.replica import Replica
+from ledger.storage.database import open_engine
+from ledger.storage.tables import METADATA
 from ledger.witness import AddCheckpoint, MemoryWitnessStore, Witness
+from node.case import Case, Person
 from node.config import Configuration
 from node.home import Home
 from node.rules.ruleset import RuleSet, parse
-from node.scenario.model import Case, Person
 from node.services import Services
 from node.store.setfiles import write_set
 from protocols.profiles import PAILLIER_2048_TEST, TAG_BYTES
@@ -230,7 +229,7 @@ class World:
 
     def _found(self) -> None:
         members = [self._member(member, roles) for member, roles in ROLES.items()]
-        body = drafts.network_genesis(
+        body = bodies.network_genesis(
             pilot=False, epoch="2026-11", members=members, params={"suite": PAILLIER_2048_TEST.name}
         )
         self.submit("network.genesis", "seq", body, [key(member) for member in ROLES], id="genesis")
@@ -241,7 +240,7 @@ class World:
             self._approve(text, rules)
         for owner in ("tax", "hib", "housing"):
             self._grant(owner)
-        moved = drafts.member_endpoint("tax", 2, "tax2.example:7443")
+        moved = bodies.member_endpoint("tax", 2, "tax2.example:7443")
         self.submit("member.endpoint", "tax", moved)
         self.flush()
 
@@ -249,12 +248,12 @@ class World:
         named = self._log.verifier if member == "seq" else self._cosigner(member).verifier
         use = "log" if member == "seq" else "witness"
         keys = [
-            drafts.key("node", "ed25519", key(member).public.raw),
-            drafts.key("operator", "ed25519", key(member, "a").public.raw),
-            drafts.key("operator", "ed25519", key(member, "b").public.raw),
-            drafts.key(use, "ed25519", named.public.raw, named.name),
+            bodies.key("node", "ed25519", key(member).public.raw),
+            bodies.key("operator", "ed25519", key(member, "a").public.raw),
+            bodies.key("operator", "ed25519", key(member, "b").public.raw),
+            bodies.key(use, "ed25519", named.public.raw, named.name),
         ]
-        return drafts.member(member, f"成员 {member}", roles, keys, f"{member}.example:7443", b"\x30\x00")
+        return bodies.member(member, f"成员 {member}", roles, keys, f"{member}.example:7443", b"\x30\x00")
 
     def _publish(self, dataset: str, rows: Mapping[str, int]) -> None:
         secret = hashlib.sha512(dataset.encode()).digest()
@@ -277,7 +276,7 @@ class World:
         leaves = published_leaves(secret, sorted(found), len(found), filler)
         facts = write_set(self.services.publication_folder(dataset, LABEL), dataset, LABEL, kind, leaves)
         owner = dataset.partition(".")[0]
-        body = drafts.dataset_publish(
+        body = bodies.dataset_publish(
             dataset=dataset,
             epoch="2026-11",
             revision=1,
@@ -287,18 +286,18 @@ class World:
             root=facts.root,
             count=facts.count,
             as_of=AS_OF.get(dataset, "2026-10-31"),
-            coverage=drafts.coverage(f"标题 {dataset}", regions=REGIONS.get(dataset)),
+            coverage=bodies.coverage(f"标题 {dataset}", regions=REGIONS.get(dataset)),
             definition=hashlib.sha256(dataset.encode()).hexdigest(),
             secrecy="sensitive",
         )
         self.submit("dataset.publish", owner, body)
         for member in ("office", "audit"):
-            self.submit("dataset.verified", member, drafts.dataset_verified(dataset, LABEL, facts.root))
+            self.submit("dataset.verified", member, bodies.dataset_verified(dataset, LABEL, facts.root))
 
     def _approve(self, text: str, rules: RuleSet) -> None:
         lists = {name: getattr(rules, name) for name in ("income", "deduct", "veto", "exclude")}
         digest = hashlib.sha256(text.encode()).hexdigest()
-        body = drafts.rules_publish(
+        body = bodies.rules_publish(
             rules=rules.id,
             version=rules.version,
             digest=digest,
@@ -308,13 +307,13 @@ class World:
         )
         self.submit("rules.publish", "office", body)
         for member in ("tax", "hib", "audit"):
-            self.submit("rules.approve", member, drafts.rules_approve(rules.id, rules.version, digest))
+            self.submit("rules.approve", member, bodies.rules_approve(rules.id, rules.version, digest))
 
     def _grant(self, owner: str) -> None:
         definitions = {
             name: hashlib.sha256(name.encode()).hexdigest() for name in ROWS if name.startswith(f"{owner}.")
         }
-        body = drafts.grant_request(
+        body = bodies.grant_request(
             grant=f"g-{owner}",
             requester="office",
             owner=owner,
@@ -331,7 +330,7 @@ class World:
             min_terms=0,
         )
         self.submit("grant.request", "office", body)
-        decided = drafts.grant_decide(f"g-{owner}", "approve")
+        decided = bodies.grant_decide(f"g-{owner}", "approve")
         self.submit("grant.decide", owner, decided, [key(owner, "a"), key(owner, "b")])
 
     def case(self, number: str, rules: str, *ids: str, **changes: Any) -> Case:

@@ -17,12 +17,12 @@ from typing import Any
 from ledger import merkle
 from protocols.check import certificate as certs
 from protocols.check.answer import Answer
-from protocols.check.certificate import CertifiedDataset, Openings, Person, Terms, certify
-from protocols.check.evidence import ElementProof, Line, SetReference
+from protocols.check.certificate import BlindedPerson, CertifiedDataset, Openings, Terms, certify
+from protocols.check.evidence import ElementProof, EvidenceLine, SetReference
 from protocols.check.terms import RuleDatasets, expected_terms, list_document
 from protocols.psi import group, tags, voprf
 from protocols.psi.publication import AbsenceProof, MatchProof, leaf_tag, prove_leaf, published_leaves
-from protocols.sums.paillier import PublicKey
+from protocols.sums.paillier import PaillierPublicKey
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 LABEL = "2026-11.1"
@@ -49,11 +49,11 @@ def scalar(name: str) -> int:
 
 
 @cache
-def paillier() -> PublicKey:
+def paillier() -> PaillierPublicKey:
     """The 512-bit public key of the test primes."""
     maker = runpy.run_path(str(VECTORS / "make_paillier.py"))
     p, q = (int(prime, 16) for prime in maker["PRIMES"]["paillier-512-test"])
-    return PublicKey.of_modulus(p * q, maker["PROFILE_512"])
+    return PaillierPublicKey.of_modulus(p * q, maker["PROFILE_512"])
 
 
 @dataclass(frozen=True)
@@ -119,10 +119,11 @@ def blind_of(who: bytes, case: int = 0, query: str = QUERY) -> int:
     return scalar(f"{query}/{case}/{who.decode()}")
 
 
-def persons(*names: bytes, case: int = 0, query: str = QUERY) -> list[Person]:
+def persons(*names: bytes, case: int = 0, query: str = QUERY) -> list[BlindedPerson]:
     """People of a case, each with a blind and a consent of their own."""
     return [
-        Person(who, blind_of(who, case, query), case, hashlib.sha256(who).hexdigest()[:32]) for who in names
+        BlindedPerson(who, blind_of(who, case, query), case, hashlib.sha256(who).hexdigest()[:32])
+        for who in names
     ]
 
 
@@ -140,7 +141,7 @@ class Check:
     openings: Openings
     positions: dict[bytes, int]
     answers: dict[str, Answer] = field(default_factory=dict)
-    lines: dict[tuple[int, str], Line] = field(default_factory=dict)
+    lines: dict[tuple[int, str], EvidenceLine] = field(default_factory=dict)
     proofs: list[ElementProof] = field(default_factory=list)
 
     @property
@@ -170,7 +171,7 @@ def proved(key: int, public: bytes, inputs: Sequence[bytes], outputs: Sequence[b
     return voprf.prove(key, group.GENERATOR, public, inputs, outputs, nonce=nonce, whole_batch=True)
 
 
-def look_up(check: Check, who: list[Person], generation: int = 1) -> Check:
+def look_up(check: Check, who: list[BlindedPerson], generation: int = 1) -> Check:
     """Answers, lines and proofs of a certified question."""
     for dataset in ROWS:
         check.answers[dataset] = answered(dataset, check.openings.elements, generation)
@@ -181,7 +182,7 @@ def look_up(check: Check, who: list[Person], generation: int = 1) -> Check:
             [point] = voprf.unblind([person.blind], [answer.betas[element]])
             points[dataset] = point
             found = published(dataset, generation).look_up(tags.tag(dataset, LABEL, point))
-            check.lines[element, dataset] = Line(element, dataset, point, found)
+            check.lines[element, dataset] = EvidenceLine(element, dataset, point, found)
         betas = {name: answer.betas[element] for name, answer in check.answers.items()}
         [commitment] = group.multiply_base([person.blind])
         proof = proved(person.blind, commitment, list(points.values()), list(betas.values()))

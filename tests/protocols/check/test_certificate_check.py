@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from protocols import profiles
 from protocols.check import certificate as certs
-from protocols.check.certificate import Openings, Person, certify, check_elements, check_openings
+from protocols.check.certificate import BlindedPerson, Openings, certify, check_elements, check_openings
 from protocols.encoding import fields
 from protocols.errors import CertificateError, EncodingError, GroupError, ProtocolError
 from protocols.psi import group, tags, voprf
@@ -36,10 +36,10 @@ IDENTITY = bytes(32)
 NOT_REDUCED = (2**255 - 19 + 6).to_bytes(32, "little")
 
 
-def people(count: int, cases: int = 1) -> list[Person]:
+def people(count: int, cases: int = 1) -> list[BlindedPerson]:
     """Persons spread over cases."""
     return [
-        Person(
+        BlindedPerson(
             tags.identifier(f"{number:017d}X"), scalar(f"blind {number}"), number % cases, f"{number:032x}"
         )
         for number in range(count)
@@ -116,7 +116,7 @@ def test_the_same_household_commits_to_other_bytes_each_time() -> None:
     }
 
 
-REFUSED_QUESTIONS: dict[str, tuple[list[Person], type[ProtocolError]]] = {
+REFUSED_QUESTIONS: dict[str, tuple[list[BlindedPerson], type[ProtocolError]]] = {
     "nobody": ([], CertificateError),
     "named twice": ([*persons(ANNA), *persons(ANNA)], CertificateError),
     "named twice with other blinds": (

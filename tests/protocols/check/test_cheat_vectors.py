@@ -11,7 +11,7 @@ import pytest
 
 from protocols.check.answer import Answer, verify_answer
 from protocols.check.certificate import Openings, check_openings
-from protocols.check.evidence import ElementProof, Line, SetReference, verify_lines
+from protocols.check.evidence import ElementProof, EvidenceLine, SetReference, verify_lines
 from protocols.check.terms import check_list, signed_ciphertexts
 from protocols.errors import ProtocolError
 from tests.protocols.check.small_check import RULES, VECTORS, household, paillier
@@ -41,7 +41,7 @@ def verify(shown: dict[str, Any]) -> int:
         verify_answer(answers[name], reference.key, openings.elements)
     commitments = dict(zip(openings.real, openings.rlist, strict=True))
     lines = verify_lines(
-        [Line.from_json(value) for value in shown["lines"]],
+        [EvidenceLine.from_json(value) for value in shown["lines"]],
         [ElementProof.from_json(value) for value in shown["proofs"]],
         commitments,
         answers,

@@ -14,7 +14,7 @@ from protocols.check import terms
 from protocols.check.answer import Answer, evaluate, receipt_message, response_digest, verify_answer
 from protocols.check.evidence import (
     ElementProof,
-    Line,
+    EvidenceLine,
     prove_element,
     verify_element,
     verify_line,
@@ -41,13 +41,13 @@ NEIGHBOURS = AbsenceProof(MatchProof(1, LEAF, ()), MatchProof(2, LEAF, ()))
 RULE_SET = RuleDatasets(("a.one", "a.two"), ("b.off",), ("v.car",), ("x.jail", "x.dead"))
 
 
-def line(element: int, dataset: str, index: int | None) -> Line:
+def line(element: int, dataset: str, index: int | None) -> EvidenceLine:
     """A line that is taken as proven: a match at a leaf, or none."""
     proof = NEIGHBOURS if index is None else MatchProof(index, LEAF + bytes([index]), ())
-    return Line(element, dataset, b"", proof)
+    return EvidenceLine(element, dataset, b"", proof)
 
 
-def lines(*found: tuple[int, str, int | None]) -> dict[tuple[int, str], Line]:
+def lines(*found: tuple[int, str, int | None]) -> dict[tuple[int, str], EvidenceLine]:
     return {(element, dataset): line(element, dataset, index) for element, dataset, index in found}
 
 
@@ -248,7 +248,7 @@ def test_a_proof_by_another_blind_fails() -> None:
 def test_lines_read_back_and_say_what_they_claim() -> None:
     check = household()
     for one in check.lines.values():
-        assert Line.from_json(one.to_json()) == one
+        assert EvidenceLine.from_json(one.to_json()) == one
         verify_line(one, check.references[one.dataset])
     answers = {
         (who, name): check.lines[check.positions[who], name].answer
@@ -283,7 +283,7 @@ GOOD = household().lines[household().positions[ANNA], "tax.income"].to_json()
 )
 def test_malformed_lines(value: dict[str, Any]) -> None:
     with pytest.raises(EvidenceError):
-        Line.from_json(value)
+        EvidenceLine.from_json(value)
 
 
 @pytest.mark.parametrize(
@@ -318,4 +318,4 @@ def test_any_changed_byte_of_a_lines_evidence_fails(data: st.DataObject) -> None
         raw[data.draw(st.integers(0, len(raw) - 1))] ^= data.draw(st.integers(1, 255))
         holder[key] = raw.hex()
     with pytest.raises(EvidenceError):
-        verify_line(Line.from_json(value), check.references[one.dataset])
+        verify_line(EvidenceLine.from_json(value), check.references[one.dataset])

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from protocols.profiles import PAILLIER_2048_TEST, PaillierProfile
-from protocols.sums.paillier import PublicKey
+from protocols.sums.paillier import PaillierPublicKey
 from protocols.sums.threshold import Dealt, deal
 
 VECTORS = Path(__file__).parents[2] / "vectors"
@@ -53,7 +53,7 @@ def dealing(small: PaillierProfile, small_primes_pair: tuple[int, int]) -> Calla
 
 
 @pytest.fixture(scope="session")
-def public(dealing: Callable[[int, int], Dealt]) -> PublicKey:
+def public(dealing: Callable[[int, int], Dealt]) -> PaillierPublicKey:
     """The 512-bit public key."""
     return dealing(2, 2).key.public
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from protocols.errors import CiphertextError, EncodingError, SumKeyError
 from protocols.profiles import PAILLIER_2048_TEST, PaillierProfile
-from protocols.sums.paillier import PublicKey
+from protocols.sums.paillier import PaillierPublicKey
 from protocols.sums.phe_format import (
     EncryptedNumber,
     decode_integer,
@@ -22,17 +22,17 @@ from protocols.sums.phe_format import (
     public_from_jwk,
     public_to_jwk,
 )
-from protocols.sums.private import PrivateKey
+from protocols.sums.private import PaillierPrivateKey
 
 N = (1 << 127) - 1
 
 
 @pytest.fixture(scope="module")
-def private(small: PaillierProfile, small_primes_pair: tuple[int, int]) -> PrivateKey:
-    return PrivateKey(*small_primes_pair, small)
+def private(small: PaillierProfile, small_primes_pair: tuple[int, int]) -> PaillierPrivateKey:
+    return PaillierPrivateKey(*small_primes_pair, small)
 
 
-def test_keys_survive_the_format(private: PrivateKey, small: PaillierProfile) -> None:
+def test_keys_survive_the_format(private: PaillierPrivateKey, small: PaillierProfile) -> None:
     data = private_to_jwk(private, "test")
     assert private_from_jwk(data, small) == private
     assert public_from_jwk(public_to_jwk(private.public, "test"), small) == private.public
@@ -54,7 +54,7 @@ def test_keys_survive_the_format(private: PrivateKey, small: PaillierProfile) ->
     ],
 )
 def test_a_malformed_public_key_is_refused(
-    public: PublicKey, small: PaillierProfile, change: dict[str, Any]
+    public: PaillierPublicKey, small: PaillierProfile, change: dict[str, Any]
 ) -> None:
     with pytest.raises(SumKeyError):
         public_from_jwk({**public_to_jwk(public, "x"), **change}, small)
@@ -65,40 +65,40 @@ def test_a_malformed_public_key_is_refused(
     [{"kty": "RSA"}, {"key_ops": ["encrypt"]}, {"key_ops": 5}, {"p": "AQAB"}, {"pub": None}, {"q": None}],
 )
 def test_a_malformed_private_key_is_refused(
-    private: PrivateKey, small: PaillierProfile, change: dict[str, Any]
+    private: PaillierPrivateKey, small: PaillierProfile, change: dict[str, Any]
 ) -> None:
     with pytest.raises(SumKeyError):
         private_from_jwk({**private_to_jwk(private, "x"), **change}, small)
 
 
 def test_a_public_part_of_another_key_is_refused(
-    private: PrivateKey, small: PaillierProfile, maker: dict[str, Any]
+    private: PaillierPrivateKey, small: PaillierProfile, maker: dict[str, Any]
 ) -> None:
     p = private.p
-    other = PrivateKey(p, (1 << 256) - 189, small)
+    other = PaillierPrivateKey(p, (1 << 256) - 189, small)
     data = {**private_to_jwk(private, "x"), "pub": public_to_jwk(other.public, "x")}
     with pytest.raises(SumKeyError, match="another"):
         private_from_jwk(data, small)
 
 
-def test_factors_that_are_no_key_are_refused(private: PrivateKey, small: PaillierProfile) -> None:
+def test_factors_that_are_no_key_are_refused(private: PaillierPrivateKey, small: PaillierProfile) -> None:
     for p, q in [(private.p, private.p), (private.p, private.q + 2), (2, private.q), (private.p, 3), (-5, 7)]:
         with pytest.raises(SumKeyError):
-            PrivateKey(p, q, small)
+            PaillierPrivateKey(p, q, small)
     with pytest.raises(SumKeyError):
-        PrivateKey(private.p, private.q, PAILLIER_2048_TEST)
+        PaillierPrivateKey(private.p, private.q, PAILLIER_2048_TEST)
     assert str(private.p) not in repr(private)
 
 
 @given(value=st.integers(-(10**15), 10**15))
-def test_decryption_inverts_encryption(private: PrivateKey, value: int) -> None:
+def test_decryption_inverts_encryption(private: PaillierPrivateKey, value: int) -> None:
     n = private.p * private.q
     ciphertext = (1 + encode_integer(value, n) * n) * pow(7, n, n * n) % (n * n)
     assert decode_integer(private.decrypt(ciphertext), n) == value
 
 
 @pytest.mark.parametrize("kind", ["zero", "n", "square", "above", "factor"])
-def test_the_private_key_never_touches_a_malformed_ciphertext(private: PrivateKey, kind: str) -> None:
+def test_the_private_key_never_touches_a_malformed_ciphertext(private: PaillierPrivateKey, kind: str) -> None:
     n = private.p * private.q
     value = {"zero": 0, "n": n, "square": n * n, "above": n * n + 1, "factor": 3 * private.q}[kind]
     with pytest.raises(CiphertextError):
@@ -107,7 +107,7 @@ def test_the_private_key_never_touches_a_malformed_ciphertext(private: PrivateKe
         encrypted_from_json({"v": str(value), "e": 0}, private.public)
 
 
-def test_encrypted_numbers_survive_the_format(public: PublicKey) -> None:
+def test_encrypted_numbers_survive_the_format(public: PaillierPublicKey) -> None:
     number = EncryptedNumber(public.encrypt(-5, 77))
     assert encrypted_to_json(number)["e"] == 0
     assert encrypted_from_json(encrypted_to_json(number), public) == number
@@ -133,7 +133,7 @@ def test_encrypted_numbers_survive_the_format(public: PublicKey) -> None:
         {"v": "9" * 100_000, "e": 0},
     ],
 )
-def test_a_malformed_encrypted_number_is_refused(public: PublicKey, data: dict[str, object]) -> None:
+def test_a_malformed_encrypted_number_is_refused(public: PaillierPublicKey, data: dict[str, object]) -> None:
     with pytest.raises(EncodingError):
         encrypted_from_json(data, public)
 

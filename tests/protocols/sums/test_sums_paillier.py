@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from protocols.errors import CiphertextError, EncodingError, SumKeyError
 from protocols.profiles import AMOUNT_LIMIT_FEN, PaillierProfile
 from protocols.sums.arithmetic import FixedBase, jacobi
-from protocols.sums.paillier import PublicKey, derive_base, row_exponent
+from protocols.sums.paillier import PaillierPublicKey, derive_base, row_exponent
 
 SECRET = bytes(range(32))
 
 
-def test_a_ciphertext_follows_the_formula(public: PublicKey) -> None:
+def test_a_ciphertext_follows_the_formula(public: PaillierPublicKey) -> None:
     exponent = 0x1234567 << 200
     expected = (1 + 77 * public.n) * pow(public.base, exponent, public.n**2) % public.n**2
     assert public.encrypt(77, exponent) == expected
@@ -35,7 +35,7 @@ def test_the_table_refuses_a_longer_exponent() -> None:
 
 
 def test_the_base_is_an_nth_power_with_symbol_one(
-    public: PublicKey, small_primes_pair: tuple[int, int]
+    public: PaillierPublicKey, small_primes_pair: tuple[int, int]
 ) -> None:
     p, q = small_primes_pair
     assert pow(public.base, (p - 1) * (q - 1), public.n**2) == 1
@@ -43,7 +43,7 @@ def test_the_base_is_an_nth_power_with_symbol_one(
     assert derive_base(public.n) == public.base
 
 
-def test_a_row_repeats_and_nothing_else_does(public: PublicKey) -> None:
+def test_a_row_repeats_and_nothing_else_does(public: PaillierPublicKey) -> None:
     row = (SECRET, b"CN-RID:A", 500, b"row")
     assert public.encrypt_row(*row) == public.encrypt_row(*row)
     exponents = {
@@ -58,31 +58,31 @@ def test_a_row_repeats_and_nothing_else_does(public: PublicKey) -> None:
     assert len(exponents) == 7
 
 
-def test_a_row_exponent_has_the_asked_length(public: PublicKey) -> None:
+def test_a_row_exponent_has_the_asked_length(public: PaillierPublicKey) -> None:
     longest = max(
         row_exponent(SECRET, public.n, 1536, (b"x", amount, b"row")).bit_length() for amount in range(64)
     )
     assert 1530 <= longest <= 1536
 
 
-def test_a_short_publication_secret_is_refused(public: PublicKey) -> None:
+def test_a_short_publication_secret_is_refused(public: PaillierPublicKey) -> None:
     with pytest.raises(EncodingError):
         public.encrypt_row(b"short", b"x", 1, b"row")
 
 
 @pytest.mark.parametrize("amount", [AMOUNT_LIMIT_FEN + 1, -AMOUNT_LIMIT_FEN - 1])
-def test_an_amount_beyond_the_limit_is_refused(public: PublicKey, amount: int) -> None:
+def test_an_amount_beyond_the_limit_is_refused(public: PaillierPublicKey, amount: int) -> None:
     with pytest.raises(EncodingError):
         public.encrypt(amount, 1)
 
 
 @pytest.mark.parametrize("exponent", [-1, 1 << 256])
-def test_an_exponent_of_the_wrong_length_is_refused(public: PublicKey, exponent: int) -> None:
+def test_an_exponent_of_the_wrong_length_is_refused(public: PaillierPublicKey, exponent: int) -> None:
     with pytest.raises(EncodingError):
         public.encrypt(1, exponent)
 
 
-def test_a_ciphertext_crosses_at_fixed_width(public: PublicKey) -> None:
+def test_a_ciphertext_crosses_at_fixed_width(public: PaillierPublicKey) -> None:
     data = public.to_bytes(5)
     assert len(data) == public.ciphertext_bytes == 128
     assert public.from_bytes(data) == 5
@@ -94,7 +94,7 @@ def test_a_ciphertext_crosses_at_fixed_width(public: PublicKey) -> None:
 @pytest.mark.parametrize("place", [0, 1, 2])
 @pytest.mark.parametrize("kind", ["zero", "n", "square", "above", "negative", "factor", "other factor"])
 def test_one_malformed_ciphertext_refuses_the_batch(
-    public: PublicKey, small_primes_pair: tuple[int, int], kind: str, place: int
+    public: PaillierPublicKey, small_primes_pair: tuple[int, int], kind: str, place: int
 ) -> None:
     n, (p, q) = public.n, small_primes_pair
     bad = {
@@ -114,25 +114,25 @@ def test_one_malformed_ciphertext_refuses_the_batch(
         public.combine((ciphertext, -1) for ciphertext in batch)
 
 
-def test_an_honest_or_empty_batch_passes(public: PublicKey) -> None:
+def test_an_honest_or_empty_batch_passes(public: PaillierPublicKey) -> None:
     public.check_ciphertexts([])
     public.check_ciphertexts([1, public.encrypt(1, 2), public.n_square - 1])
 
 
-def test_no_terms_make_the_neutral_ciphertext(public: PublicKey) -> None:
+def test_no_terms_make_the_neutral_ciphertext(public: PaillierPublicKey) -> None:
     assert public.combine([]) == 1
 
 
 @pytest.mark.parametrize("sign", [0, 2, -2])
-def test_a_sign_is_one_or_minus_one(public: PublicKey, sign: int) -> None:
+def test_a_sign_is_one_or_minus_one(public: PaillierPublicKey, sign: int) -> None:
     with pytest.raises(EncodingError):
         public.combine([(5, sign)])
 
 
-def test_a_key_of_the_wrong_shape_is_refused(public: PublicKey, small: PaillierProfile) -> None:
+def test_a_key_of_the_wrong_shape_is_refused(public: PaillierPublicKey, small: PaillierProfile) -> None:
     wrong = [(public.n >> 1, public.base), (public.n - 1, public.base), (public.n, 1), (public.n, public.n)]
     for n, base in [*wrong, (public.n, public.n_square + 2)]:
         with pytest.raises(SumKeyError):
-            PublicKey(n, base, small)
+            PaillierPublicKey(n, base, small)
     with pytest.raises(SumKeyError):
-        PublicKey.of_modulus(public.n - 1, small)
+        PaillierPublicKey.of_modulus(public.n - 1, small)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from protocols.errors import CiphertextError, ProofError, SumKeyError, TotalError
 from protocols.profiles import AMOUNT_LIMIT_FEN, PAILLIER_2048_TEST, PaillierProfile
-from protocols.sums.paillier import PublicKey
+from protocols.sums.paillier import PaillierPublicKey
 from protocols.sums.primes import safe_prime
 from protocols.sums.sumkey import Share
 from protocols.sums.threshold import Dealt, combine, deal, decode, partial
@@ -21,7 +21,7 @@ AMOUNTS = st.integers(-AMOUNT_LIMIT_FEN, AMOUNT_LIMIT_FEN)
 Dealing = Callable[[int, int], Dealt]
 
 
-def total_of(public: PublicKey, rows: list[tuple[int, int]]) -> int:
+def total_of(public: PaillierPublicKey, rows: list[tuple[int, int]]) -> int:
     """C of (amount, sign) rows."""
     return public.combine(
         (public.encrypt_row(SECRET, b"%d" % place, amount, b"row"), sign)
@@ -107,7 +107,7 @@ def test_malformed_values_are_refused_before_the_share_is_touched(
         combine(key, {"office": value, "trustee-1": 5})
 
 
-def test_decoding_gives_the_sign_and_refuses_the_impossible(public: PublicKey) -> None:
+def test_decoding_gives_the_sign_and_refuses_the_impossible(public: PaillierPublicKey) -> None:
     n = public.n
     assert decode(public, 0, 0) == 0
     assert decode(public, 3 * AMOUNT_LIMIT_FEN, 3) == 3 * AMOUNT_LIMIT_FEN

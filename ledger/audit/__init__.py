@@ -1,0 +1,1 @@
+"""The auditor's side of a public log: sources, mirror, offline verification, search and export."""

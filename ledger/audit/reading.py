@@ -1,0 +1,116 @@
+"""Reading a public log that may be growing meanwhile; ``ledger.audit.verify`` says whether it is genuine.
+
+A log removes a partial tile once a larger one has taken its place. Whoever has just read the checkpoint
+before then asks for it in vain, and falls back: to the full tile, cut to the width wanted, where the log has
+it by now; else to the newer checkpoint, from the entry where reading stopped, a bounded number of times.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from ledger.audit.source import NOTE_LIMIT, FolderSource, LogSource, tile_limit
+from ledger.entries.entry import Entry, parse
+from ledger.errors import EntryError, NoteError, TileError, TileMissingError
+from ledger.formats.checkpoint import Checkpoint
+from ledger.formats.note import Note
+from ledger.formats.tiles import TILE_WIDTH, Tile, decode_bundle
+from ledger.merkle import HASH_BYTES
+
+CHECKPOINT = "checkpoint"
+ATTEMPTS = 8
+"""Checkpoints a reader takes up one after the other because the tiles of the last one had gone."""
+
+
+def read_checkpoint(source: LogSource) -> Checkpoint:
+    """The checkpoint a source has now; its signatures are not looked at.
+
+    Raises:
+        TileError: there is none, or it is malformed.
+        Unavailable: the source is out of reach.
+    """
+    try:
+        return Checkpoint.parse(Note.parse(source.fetch(CHECKPOINT, NOTE_LIMIT)).text)
+    except TileMissingError as error:
+        raise TileError(f"{source.place} is no whole public log: it has no checkpoint") from error
+    except NoteError as error:
+        raise TileError(f"the checkpoint of {source.place} is malformed: {error}") from error
+
+
+def read_tile(source: LogSource, tile: Tile) -> bytes:
+    """Hashes of a tile, from the full one where the partial one has gone.
+
+    Raises:
+        Missing: neither is there.
+        TileError: it does not hold as many hashes.
+        Unavailable: the source is out of reach.
+    """
+    found = _tile_or_full(source, tile)
+    if len(found[0]) != found[1] * HASH_BYTES:
+        raise TileError(f"{tile.path} of {source.place} has not the length of a tile: copy the log again")
+    return found[0][: tile.width * HASH_BYTES]
+
+
+def read_bundle(source: LogSource, tile: Tile) -> list[bytes]:
+    """Leaves of an entry bundle, from the full one where the partial one has gone.
+
+    Raises:
+        Missing: neither is there.
+        TileError: it is malformed.
+        Unavailable: the source is out of reach.
+    """
+    data, width = _tile_or_full(source, tile)
+    return decode_bundle(data, width)[: tile.width]
+
+
+def _tile_or_full(source: LogSource, tile: Tile) -> tuple[bytes, int]:
+    """Bytes and width of a tile, or of the full one of its place."""
+    try:
+        return source.fetch(tile.path, tile_limit(tile)), tile.width
+    except TileMissingError:
+        if tile.width == TILE_WIDTH:
+            raise
+    full = replace(tile, width=TILE_WIDTH)
+    return source.fetch(full.path, tile_limit(full)), TILE_WIDTH
+
+
+def read_leaves(source: LogSource, begin: int = 0) -> Iterator[bytes]:
+    """Leaves from ``begin`` up to the checkpoint, or to a newer one where its tiles had gone.
+
+    Raises:
+        TileError: no checkpoint, a bundle is malformed, or is missing under a checkpoint that stays.
+        Unavailable: the source is out of reach.
+    """
+    size, place, attempts = read_checkpoint(source).size, begin, ATTEMPTS
+    while place < size:
+        index, skip = divmod(place, TILE_WIDTH)
+        try:
+            leaves = read_bundle(source, Tile(-1, index, min(TILE_WIDTH, size - place + skip)))
+        except TileMissingError as error:
+            newer, attempts = read_checkpoint(source).size, attempts - 1
+            if newer <= size or not attempts:
+                raise TileError(f"{source.place} is no whole public log: {error}") from error
+            size = newer
+            continue
+        yield from leaves[skip:]
+        place += len(leaves) - skip
+
+
+def read_entries(place: Path | LogSource, begin: int = 0) -> Iterator[tuple[int, Entry]]:
+    """(index, entry) of every well-formed entry up to the checkpoint; others are passed over.
+
+    Args:
+        place: a public folder, or any source.
+        begin: index of the first entry wanted.
+
+    Raises:
+        TileError: there is no checkpoint, or a bundle is missing or malformed.
+        Unavailable: the source is out of reach.
+    """
+    source = FolderSource(place) if isinstance(place, Path) else place
+    for index, leaf in enumerate(read_leaves(source, begin), begin):
+        with contextlib.suppress(EntryError):
+            yield index, parse(leaf)

@@ -1,0 +1,248 @@
+"""Searching a public log: every entry replayed from the first, those that match handed out as they come.
+
+Only replay knows whose key a signature is by, which entries are void, and which question or grant an entry
+belongs to. So an entry is *by* the member whose node key signed it first, it *names* the members that signed
+it or stand in its body, and it belongs to a grant or purpose when its body says so, or the body of the
+question (``query``) or grant it speaks of. Void entries are found too, and marked.
+
+Nothing is verified here: use ``ledger.audit.verify`` on the same copy first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from typing import Any
+
+from ledger import contract
+from ledger.audit.reading import read_checkpoint, read_leaves
+from ledger.audit.source import MAX_POLICY_BYTES, LogSource
+from ledger.audit.verify import OnEntries
+from ledger.audit.verify_files import check_policy
+from ledger.contract.replay import Apply, Replay
+from ledger.contract.state import PackedState, State
+from ledger.entries.entry import Entry
+from ledger.entries.times import LOCAL_OFFSET, check_date, check_time
+from ledger.errors import ReceiptError, VerificationError
+from ledger.formats.receipt import Receipt
+from ledger.formats.tiles import TILE_WIDTH
+
+_MEMBER_FIELDS = frozenset({"member", "office", "owner", "registrar", "requester", "trustees"})
+_DATASET_FIELDS = frozenset({"dataset", "datasets", "deduct", "exclude", "income", "veto"})
+
+
+@dataclass(frozen=True)
+class SearchFilter:
+    """What is looked for; every condition that is given must hold.
+
+    Attributes:
+        since, until: bounds of the entry's time, RFC 3339 UTC text, both included.
+        member: signer, or named in the body.
+        grant: id of a grant.
+        purpose: purpose of a question or grant.
+        type: an entry type, or its part before the dot.
+        index: place of the entry.
+        id: id of the entry.
+        receipt: a receipt, which must prove the entry found at its index.
+    """
+
+    since: str | None = None
+    until: str | None = None
+    member: str | None = None
+    grant: str | None = None
+    purpose: str | None = None
+    type: str | None = None
+    index: int | None = None
+    id: str | None = None
+    receipt: Receipt | None = None
+
+
+@dataclass(frozen=True)
+class SearchHit:
+    """An entry with what replay says of it.
+
+    Attributes:
+        index: place in the log.
+        leaf: its bytes.
+        entry: the same, parsed; None where they are no entry.
+        void: code of its refusal; None where it counts.
+        by: member whose key signed first; None where the key is no member's.
+        signers: members of the further signatures, in order, each once.
+        grants: ids of the grants it belongs to, sorted.
+        purpose: of the question or grant it belongs to.
+    """
+
+    index: int
+    leaf: bytes
+    entry: Entry | None
+    void: str | None
+    by: str | None
+    signers: tuple[str, ...]
+    grants: tuple[str, ...]
+    purpose: str | None
+
+
+def moment(text: str, *, is_end: bool = False) -> str:
+    """A bound as RFC 3339 UTC: as it stands, or the begin or end of a calendar day in UTC+8.
+
+    Raises:
+        ValueError: neither ``YYYY-MM-DD`` nor ``YYYY-MM-DDTHH:MM:SSZ``.
+    """
+    if "T" in text:
+        check_time(text)
+        return text
+    begin = datetime.combine(check_date(text), time(23, 59, 59) if is_end else time(), UTC)
+    try:
+        day = begin - LOCAL_OFFSET
+    except OverflowError as error:
+        raise ValueError("a day before the year 1 in UTC cannot be looked for") from error
+    return day.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def search(
+    source: LogSource,
+    wanted: SearchFilter,
+    progress: OnEntries | None = None,
+    *,
+    seen: Callable[[SearchHit], None] | None = None,
+    apply: Apply = contract.apply,
+) -> Iterator[SearchHit]:
+    """The entries of a log that match, in order; streamed.
+
+    Args:
+        source: the log. wanted: what is looked for. progress: told how far reading is. seen: given every
+        entry, whether it matches or not. apply: the contract.
+
+    Raises:
+        ReceiptError: the receipt does not prove the entry at its index, or the log is too short for it.
+        VerificationError: the contract refuses the first entry.
+        TileError: the log cannot be read.
+        Unavailable: the source is out of reach.
+    """
+    policy = None
+    if wanted.receipt is not None:
+        policy = check_policy(source.fetch("policy", MAX_POLICY_BYTES), None)
+    has_receipt = False
+    for found in replayed(source, progress, apply=apply):
+        if seen is not None:
+            seen(found)
+        if wanted.receipt is not None and policy is not None:
+            if found.index != wanted.receipt.index:
+                continue
+            wanted.receipt.verify(policy, found.leaf)
+            has_receipt = True
+        if matches(found, wanted):
+            yield found
+    if wanted.receipt is not None and not has_receipt:
+        raise ReceiptError(f"the log has no entry {wanted.receipt.index} yet: bring the copy up to date")
+
+
+def replayed(
+    source: LogSource, progress: OnEntries | None = None, *, apply: Apply = contract.apply
+) -> Iterator[SearchHit]:
+    """Every entry of a log with what replay says of it, in order; streamed.
+
+    Raises:
+        VerificationError: the contract refuses the first entry, without which every other is void.
+        TileError: the log cannot be read.
+        Unavailable: the source is out of reach.
+    """
+    state = PackedState()
+    replay = Replay(state, apply)
+    size = read_checkpoint(source).size
+    for index, leaf in enumerate(read_leaves(source)):
+        step = replay.step(leaf)
+        if index == 0 and step.void is not None:
+            raise VerificationError(
+                "genesis",
+                "entry 0",
+                f"is void ({step.void}), so nothing in this copy counts: verify the log first",
+            )
+        yield _found(state, index, leaf, step.entry, step.void)
+        if progress is not None and (index + 1) % TILE_WIDTH == 0:
+            progress(index + 1, max(size, index + 1))
+
+
+def matches(found: SearchHit, wanted: SearchFilter) -> bool:
+    """Whether an entry is one of those looked for; a leaf that is no entry has an index and nothing else."""
+    if wanted.index is not None and found.index != wanted.index:
+        return False
+    entry = found.entry
+    if entry is None:
+        return wanted == SearchFilter(index=wanted.index, receipt=wanted.receipt)
+    return (
+        _within(entry.time, wanted.since, wanted.until)
+        and wanted.id in (None, entry.id)
+        and wanted.type in (None, entry.type, entry.type.partition(".")[0])
+        and wanted.purpose in (None, found.purpose)
+        and (wanted.grant is None or wanted.grant in found.grants)
+        and (wanted.member is None or wanted.member in (found.by, *found.signers, *named(entry.body)))
+    )
+
+
+def named(value: Any) -> Iterator[str]:
+    """Ids of the members that stand in a body, as such or as owners of a dataset."""
+    if isinstance(value, dict):
+        if "roles" in value:
+            yield str(value.get("id"))
+        for name, each in value.items():
+            yield from _named_in(name, each)
+            yield from named(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from named(each)
+
+
+def _named_in(name: str, value: Any) -> Iterator[str]:
+    """Ids of members in one field of a body."""
+    texts = [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str)]
+    if name in _MEMBER_FIELDS:
+        yield from texts
+    elif name in _DATASET_FIELDS:
+        yield from (text.partition(".")[0] for text in texts)
+    elif name == "verification" and isinstance(value, dict):
+        yield from value
+
+
+def _within(text: str, since: str | None, until: str | None) -> bool:
+    return (since is None or text >= since) and (until is None or text <= until)
+
+
+def _found(state: State, index: int, leaf: bytes, entry: Entry | None, void: str | None) -> SearchHit:
+    if entry is None:
+        return SearchHit(index, leaf, None, void, None, (), (), None)
+    members = [_member(state, signature.key) for signature in entry.sigs]
+    signers = dict.fromkeys(member for member in members[1:] if member is not None)
+    bodies = list(_bodies(state, entry.body))
+    grants = {grant for body in bodies for grant in _values(body, "grant")}
+    purpose = next((text for body in bodies for text in _values(body, "purpose")), None)
+    return SearchHit(index, leaf, entry, void, members[0], tuple(signers), tuple(sorted(grants)), purpose)
+
+
+def _member(state: State, key: str) -> str | None:
+    record = state.get(f"key/{key}")
+    return None if record is None else str(record["member"])
+
+
+def _bodies(state: State, body: Any) -> Iterator[Any]:
+    """The entry's own body, and that of the question or grant it speaks of."""
+    yield body
+    for name, kind in (("query", "intent"), ("grant", "grant")):
+        value = body.get(name)
+        record = state.get(f"{kind}/{value}") if isinstance(value, str) else None
+        if record is not None:
+            yield record["body"]
+
+
+def _values(value: Any, name: str) -> Iterator[str]:
+    """Texts under a field of this name, however deep."""
+    if isinstance(value, dict):
+        for field, each in value.items():
+            if field == name and isinstance(each, str):
+                yield each
+            else:
+                yield from _values(each, name)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _values(each, name)

@@ -1,0 +1,278 @@
+"""Time-stamped checkpoints beside the public files: where they lie, how they are written and checked.
+
+    timestamps/<size>-<root in hex>.note     the checkpoint's note as it was stamped
+    timestamps/<size>-<root in hex>.tsr      the authority's answer (RFC 3161, DER)
+
+The note is kept with its token, since the log's own checkpoint moves on and is cosigned anew. A head is
+stamped once; asked again, the stamp it has is checked. The note comes first and the token after it, each put
+in place by a rename from a folder beside the public one: a note without a token is a stamp that was not
+finished, and harmless.
+
+The verifier wants each note signed by the log, and its root to be the one recomputed at its size. So a
+stamped head that this log no longer extends is named: that is a fork, with its proof in time. Cosignatures
+were verified when the note was stamped; they are not counted again, since a network's witnesses change.
+
+Asking a time-stamp authority over HTTP (RFC 3161, 3.4): one POST, one answer.
+
+The answer is verified by ``ledger.formats.timestamp``; the way there needs no TLS for that, and may have it.
+It is
+taken as it is, in no content coding, and has ``SECONDS`` for each part and ``WHOLE`` for the exchange with
+all that belongs to it (``ledger.http_client``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from ledger.audit.source import NOTE_LIMIT, FolderSource, LogSource
+from ledger.errors import LedgerError, LogUnavailableError, TileError, TimestampError, VerificationError
+from ledger.formats.checkpoint import Checkpoint
+from ledger.formats.layout import CHECKPOINT, FILE_MODE, TIMESTAMPS, make_public_folder
+from ledger.formats.policy import Policy
+from ledger.formats.timestamp import MAX_TOKEN_BYTES, Post, TimestampAuthority, Token, read_token, stamp
+from ledger.http_client import Exchange
+
+NOTE, TOKEN = ".note", ".tsr"
+_NAME = re.compile(rf"{TIMESTAMPS}/(0|[1-9][0-9]{{0,18}})-([0-9a-f]{{64}})(\.note|\.tsr)")
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """One time-stamped checkpoint.
+
+    Attributes:
+        size: of the stamped tree.
+        root: its root, 32 bytes.
+        time: second since 1970 of the authority's clock; None where the token is not there.
+        policy: OID of the authority's policy; empty without a token.
+        is_verified: whether the token was verified to a root that the reader trusts.
+    """
+
+    size: int
+    root: bytes
+    time: int | None
+    policy: str
+    is_verified: bool
+
+
+@dataclass(frozen=True)
+class Stamped:
+    """What ``stamp_folder`` has done.
+
+    Attributes:
+        token: of the folder's checkpoint.
+        is_new: whether it was asked for now; else it was there already.
+    """
+
+    token: Token
+    is_new: bool
+
+
+class Stamps:
+    """The stamps of one folder while it is verified.
+
+    Attributes:
+        sizes: sizes at which the recomputed root is wanted, see ``reached``.
+    """
+
+    def __init__(self, source: LogSource) -> None:
+        """Args: ``source`` holds the files."""
+        self._source = source
+        self._names: set[str] = set()
+        self._roots: dict[int, bytes] = {}
+        self.sizes: set[int] = set()
+
+    def take(self, name: str) -> None:
+        """Note down a file below ``timestamps/``.
+
+        Raises:
+            VerificationError: ``files``: it has no stamp's name.
+        """
+        found = _NAME.fullmatch(name)
+        if found is None:
+            raise VerificationError("files", name, "is no time-stamp's name: remove it")
+        self._names.add(name)
+        self.sizes.add(int(found[1]))
+
+    def reached(self, size: int, root: bytes) -> None:
+        """Take the recomputed root at a size."""
+        self._roots[size] = root
+
+    def check(self, policy: Policy, authority: TimestampAuthority | None) -> tuple[Stamp, ...]:
+        """Check every stamp, by size.
+
+        Raises:
+            VerificationError: ``timestamp``.
+        """
+        stems = {name.rpartition(".")[0] for name in self._names}
+        return tuple(
+            sorted((self._check_one(stem, policy, authority) for stem in stems), key=lambda one: one.size)
+        )
+
+    def _check_one(self, stem: str, policy: Policy, authority: TimestampAuthority | None) -> Stamp:
+        note = self._read(stem + NOTE, NOTE_LIMIT)
+        try:
+            head = stamped_head(note, stem, policy)
+        except LedgerError as error:
+            raise VerificationError("timestamp", stem + NOTE, str(error)) from error
+        if self._roots.get(head.size) != head.root:
+            raise VerificationError(
+                "timestamp",
+                stem + NOTE,
+                "was signed and stamped, and this log is not its continuation",
+            )
+        if stem + TOKEN not in self._names:
+            return Stamp(head.size, head.root, None, "", is_verified=False)
+        data = self._read(stem + TOKEN, MAX_TOKEN_BYTES)
+        try:
+            token = read_token(data, note, authority)
+        except TimestampError as error:
+            raise VerificationError("timestamp", stem + TOKEN, str(error)) from error
+        return Stamp(head.size, head.root, token.time, token.policy, is_verified=authority is not None)
+
+    def _read(self, name: str, limit: int) -> bytes:
+        try:
+            return self._source.fetch(name, limit)
+        except TileError as error:
+            raise VerificationError("timestamp", name, str(error)) from error
+
+
+def stem_of(size: int, root: bytes) -> str:
+    """Name of a stamp below the public folder, without its suffix."""
+    return f"{TIMESTAMPS}/{size}-{root.hex()}"
+
+
+def stamped_head(note: bytes, stem: str, policy: Policy) -> Checkpoint:
+    """The checkpoint of a stamp's note.
+
+    Raises:
+        NoteError: the policy's log has not signed it.
+        TimestampError: it is another one than the stamp is named after.
+    """
+    _, head = policy.verify_log(note)
+    if stem_of(head.size, head.root) != stem:
+        raise TimestampError("is not the checkpoint its name says")
+    return head
+
+
+def stamp_folder(
+    root: Path, policy: Policy, post: Post, authority: TimestampAuthority | None, now: int
+) -> Stamped | None:
+    """Stamp the checkpoint that a public folder has now.
+
+    Args:
+        root: the folder. policy: whom its reader trusts. post: asks the authority. authority: under whose
+        certificates the answer is verified; None: structure and nonce alone. now: second since 1970.
+
+    Returns:
+        The token, new or from before; None where the log is empty.
+
+    Raises:
+        NoteError, QuorumError: the checkpoint does not hold.
+        TimestampError: the answer does not hold, or the stamp that this head has already does not.
+        Unavailable: the authority is out of reach.
+        TileError: there is no checkpoint.
+    """
+    try:
+        note = (root / CHECKPOINT).read_bytes()
+    except OSError as error:
+        raise TileError(f"{root} has no checkpoint to stamp: {error.strerror}") from error
+    head = policy.verify_checkpoint(note).checkpoint
+    stem = stem_of(head.size, head.root)
+    if head.size == 0:
+        return None
+    if (root / f"{stem}{TOKEN}").exists():
+        return Stamped(_kept(root, stem, policy, authority), is_new=False)
+    token = stamp(note, post, authority, now)
+    _put(root, stem + NOTE, note)
+    _put(root, stem + TOKEN, token.data)
+    return Stamped(token, is_new=True)
+
+
+def _kept(root: Path, stem: str, policy: Policy, authority: TimestampAuthority | None) -> Token:
+    """The token that is there already: of this head, and it holds under the authority's certificates."""
+    source = FolderSource(root)
+    try:
+        note, data = source.fetch(stem + NOTE, NOTE_LIMIT), source.fetch(stem + TOKEN, MAX_TOKEN_BYTES)
+        stamped_head(note, stem, policy)
+        return read_token(data, note, authority)
+    except LedgerError as error:
+        raise TimestampError(
+            f"{stem}{TOKEN} is there already and does not hold: {error}. Move {stem}.* away to stamp this "
+            "checkpoint anew"
+        ) from error
+
+
+def _put(root: Path, name: str, data: bytes) -> None:
+    """Put a file in place whole and on the disk."""
+    beside = root.with_name(f".{root.name}.stamps")
+    beside.mkdir(exist_ok=True)
+    part = beside / secrets.token_hex(8)
+    with part.open("wb") as file:
+        os.fchmod(file.fileno(), FILE_MODE)
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    target = root / name
+    make_public_folder(target.parent)
+    part.replace(target)
+    with contextlib.suppress(OSError):
+        beside.rmdir()
+
+
+SECONDS, WHOLE = 20.0, 60.0
+QUERY, REPLY = "application/timestamp-query", "application/timestamp-reply"
+
+
+def post_to(url: str, seconds: float = SECONDS, whole: float = WHOLE) -> Post:
+    """A way to the authority at ``url``; the environment's proxies are not used.
+
+    Args:
+        url: of the authority.
+        seconds: longest wait for one part.
+        whole: longest time for one exchange.
+    """
+
+    def post(request: bytes) -> bytes:
+        data = bytearray()
+        headers = {"Content-Type": QUERY, "Accept-Encoding": "identity"}
+        try:
+            with (
+                _client(url, seconds, whole) as client,
+                client.stream("POST", url, content=request, headers=headers) as answer,
+            ):
+                kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
+                is_plain = "Content-Encoding" not in answer.headers
+                if answer.status_code != httpx.codes.OK or kind != REPLY or not is_plain:
+                    raise LogUnavailableError(
+                        f"the time-stamp authority {url} answers with status {answer.status_code} and type "
+                        f"{kind or 'none'}: check its address"
+                    )
+                for chunk in answer.iter_raw():
+                    data += chunk
+                    if len(data) > MAX_TOKEN_BYTES:
+                        raise LogUnavailableError(
+                            f"the answer of {url} is too long for a time-stamp: check its address"
+                        )
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+            reason = str(error) or type(error).__name__
+            raise LogUnavailableError(
+                f"the time-stamp authority {url} is out of reach ({reason}): check address and network"
+            ) from error
+        return bytes(data)
+
+    return post
+
+
+def _client(url: str, seconds: float, whole: float) -> httpx.Client:
+    """A client for one exchange, which begins now."""
+    client = httpx.Client(timeout=seconds, trust_env=False)
+    Exchange(client).begin(f"the time-stamp authority {url}", whole, MAX_TOKEN_BYTES)
+    return client

@@ -1,0 +1,238 @@
+"""The offline verifier of a public log: no database, nothing trusted but the policy.
+
+Checks, in this order; the first that fails raises ``VerificationError`` with the check's name and the place:
+
+| check | holds when |
+|---|---|
+| ``policy`` | the file is the pinned policy; without a pinned one, in canonical form with the rule's quorum |
+| ``checkpoint`` | the note is in canonical form and carries signatures of the policy's keys only, each once |
+| ``signature`` | the log's signature and every cosignature verify |
+| ``quorum`` | enough witnesses cosigned |
+| ``files`` | exactly the tiles, bundles and files of a log of the checkpoint's size are there |
+| ``bundle`` | every entry bundle is well formed |
+| ``tile`` | every tile of every level holds the hashes recomputed from the entries |
+| ``root`` | the recomputed root is the checkpoint's |
+| ``genesis`` | the contract takes entry 0, and it is the pinned one where a digest is given |
+| ``trace`` | every side file is named by an intent that counts, and has the root it names |
+| ``timestamp`` | every stamped checkpoint is one of this log, and its token of exactly it |
+
+Entries that do not parse or that the contract refuses are *void*: named in the result, no failure; so are
+side files that are not there. Entries stream through bundle by bundle; memory holds the open tiles and the
+contract's state. What of this concerns files is in ``ledger.audit.verify_files``: partial tiles that the log
+has superseded may still be there, and must hold the beginning of what was recomputed. Under a URL nobody can
+list the files, so there ``files`` says only that none is missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from ledger import contract
+from ledger.audit.source import FolderSource, LogSource
+from ledger.audit.stamps import Stamp
+from ledger.audit.verify_ahead import checked_leaves
+from ledger.audit.verify_files import LogFiles, settled, trace_root
+from ledger.contract.replay import Apply, Replay, Step, proven_form
+from ledger.contract.signature_check import Keys, keys_of
+from ledger.contract.state import PackedState
+from ledger.errors import LedgerError, VerificationError
+from ledger.formats.layout import CHECKPOINT, TRACE
+from ledger.formats.policy import Policy, VerifiedCheckpoint
+from ledger.formats.tiles import TileSource, TileWriter, tiles_of
+from ledger.formats.timestamp import TimestampAuthority
+from ledger.merkle import HASH_BYTES, root_from
+
+__all__ = ["Verification", "failure", "trace_root", "verify_folder", "verify_source"]
+
+FEW = 2048
+"""Logs up to this size are not worth starting workers for."""
+
+KEY_TYPES = ("network.", "member.")
+"""Types of the entries that change keys."""
+
+OnEntries: TypeAlias = Callable[[int, int], None]
+"""Told (entries done, entries in all) after each bundle."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """A verified folder.
+
+    Attributes:
+        size: number of entries.
+        root: of the tree, 32 bytes.
+        voids: (index, code) of every void entry, in order.
+        checkpoint: the head with the times of its cosignatures.
+        policy: what it was verified under.
+        time: the contract's time.
+        state: the contract's state, for ``ledger.contract.view``.
+        absent: names of side files that intents name and that are not in the folder.
+        stamps: time-stamped checkpoints, by size.
+    """
+
+    size: int
+    root: bytes
+    voids: tuple[tuple[int, str], ...]
+    checkpoint: VerifiedCheckpoint
+    policy: Policy
+    time: str
+    state: PackedState
+    absent: tuple[str, ...]
+    stamps: tuple[Stamp, ...] = ()
+
+
+def verify_folder(
+    path: Path,
+    progress: OnEntries | None = None,
+    *,
+    policy: bytes | None = None,
+    genesis_digest: bytes | None = None,
+    authority: TimestampAuthority | None = None,
+    apply: Apply = contract.apply,
+    workers: Executor | None = None,
+) -> Verification:
+    """Verify a whole public folder; see ``verify_source``."""
+    return verify_source(
+        FolderSource(path),
+        progress,
+        policy=policy,
+        genesis_digest=genesis_digest,
+        authority=authority,
+        apply=apply,
+        workers=workers,
+    )
+
+
+def verify_source(
+    source: LogSource,
+    progress: OnEntries | None = None,
+    *,
+    policy: bytes | None = None,
+    genesis_digest: bytes | None = None,
+    authority: TimestampAuthority | None = None,
+    apply: Apply = contract.apply,
+    workers: Executor | None = None,
+) -> Verification:
+    """Verify a whole public log.
+
+    Args:
+        source: where it is. progress: told how far the entries are. policy: the pinned policy's bytes; None:
+        the log's own, which proves the log consistent, not genuine. genesis_digest: SHA-256 of the
+        genesis leaf, where the network is known. authority: whose time-stamps are verified to the root; None:
+        only that each is of its note. apply: the contract. workers: processes that examine
+        forms and signatures ahead (``ledger.audit.verify_ahead``); the result is the same with and without.
+
+    Raises:
+        VerificationError: the first check that fails, and where.
+        Unavailable: the source is out of reach.
+    """
+    files = settled(source, policy)
+    size = files.head.checkpoint.size
+    replayed = _Replayed(apply, genesis_digest)
+    writer = TileWriter(0, _Nothing())
+    many = workers if size > FEW else None
+    stamped = deque(sorted(files.stamps.sizes - {0}))
+    for leaves, found in checked_leaves(_bundles(files, size), replayed.keys, many):
+        writer.extend(found.hashes)
+        while stamped and stamped[0] <= writer.size:
+            reached = stamped.popleft()
+            files.stamps.reached(reached, root_from(reached, TileSource(writer)))
+        files.compare(writer, is_last=writer.size == size)
+        replayed.take(leaves, found.proven)
+        if progress is not None:
+            progress(writer.size, size)
+    root = root_from(size, TileSource(writer))
+    if root != files.head.checkpoint.root:
+        raise VerificationError("root", CHECKPOINT, "the entries have another root than the checkpoint says")
+    absent = files.check_traces(replayed.side_files)
+    stamps = files.stamps.check(files.policy, authority)
+    return Verification(
+        size,
+        root,
+        tuple(replayed.voids),
+        files.head,
+        files.policy,
+        replayed.time,
+        replayed.state,
+        absent,
+        stamps,
+    )
+
+
+def _bundles(files: LogFiles, size: int) -> Iterator[list[bytes]]:
+    for bundle in tiles_of(size):
+        if bundle.level >= 0:
+            return
+        yield files.leaves(bundle)
+
+
+class _Nothing:
+    """Tiles of the empty tree."""
+
+    def tile(self, level: int, index: int, width: int) -> bytes:
+        """Nothing."""
+        del level, index, width
+        return b""
+
+
+class _Replayed:
+    """The contract's state after the entries so far, and what is void."""
+
+    def __init__(self, apply: Apply, genesis_digest: bytes | None) -> None:
+        self.state = PackedState()
+        self.voids: list[tuple[int, str]] = []
+        self.side_files: set[str] = set()
+        self._replay = Replay(self.state, apply, apply_proven=proven_form(apply))
+        self._genesis = genesis_digest
+        self._size = 0
+        self._keys: dict[str, bytes] | None = None
+
+    @property
+    def time(self) -> str:
+        """The contract's time."""
+        return self._replay.time
+
+    def keys(self) -> Keys:
+        """The keys that are active now, for the examination of what follows."""
+        if self._keys is None:
+            self._keys = keys_of(self.state)
+        return self._keys
+
+    def take(self, leaves: Sequence[bytes], proven: bytes) -> None:
+        """Take the next entries; a byte of ``proven`` each says whether form and signatures are."""
+        for leaf, is_proven in zip(leaves, proven, strict=True):
+            self._take(leaf, self._replay.step_proven(leaf) if is_proven else self._replay.step(leaf))
+
+    def _take(self, leaf: bytes, step: Step) -> None:
+        if self._size == 0:
+            self._check_genesis(leaf, step)
+        if step.void is not None:
+            self.voids.append((self._size, step.void))
+        elif step.entry is not None and step.entry.type == "query.intent":
+            trace = step.entry.body["certificate"]["trace"]
+            if len(trace) == 1 and len(trace[0]) == 2 * HASH_BYTES:
+                self.side_files.add(f"{TRACE}/{trace[0]}")
+        elif step.entry is not None and step.entry.type.startswith(KEY_TYPES):
+            self._keys = None
+        self._size += 1
+
+    def _check_genesis(self, leaf: bytes, step: Step) -> None:
+        if self._genesis is not None and hashlib.sha256(leaf).digest() != self._genesis:
+            raise VerificationError(
+                "genesis", "entry 0", "is not the pinned genesis entry: another network's log"
+            )
+        if step.void is not None:
+            raise VerificationError("genesis", "entry 0", f"is void ({step.void}): no network starts here")
+
+
+def failure(error: LedgerError) -> tuple[str, str, str]:
+    """(check, place, reason) of any error of this package, for reports."""
+    if isinstance(error, VerificationError):
+        return error.check, error.place, error.reason
+    return error.code, "", str(error)

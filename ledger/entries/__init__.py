@@ -1,0 +1,1 @@
+"""Entries: their format, their bodies and the form of every field."""

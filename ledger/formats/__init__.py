@@ -1,0 +1,1 @@
+"""Public formats of the log: notes, checkpoints, tiles, receipts, policies and time-stamps."""

@@ -1,0 +1,1 @@
+"""Replica: a verified copy of the log in a node's database."""

@@ -1,0 +1,1 @@
+"""The embedded log: ordering, witness rounds, final checkpoints and the public folder."""

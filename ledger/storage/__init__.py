@@ -1,0 +1,1 @@
+"""The ledger's database: trees, contract state, witness records and repair."""

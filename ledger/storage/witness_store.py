@@ -1,0 +1,96 @@
+"""A witness's records in its database: one row an origin, replaced by compare-and-swap in one transaction."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from sqlalchemy import Engine, Row, Table, select, update
+
+from ledger.errors import WitnessError
+from ledger.storage.database import writing
+from ledger.storage.tables import WITNESS
+from ledger.storage.tree_store import insert_new
+from ledger.witness import DAMAGED, WitnessRecord
+
+
+class SqlWitnessStore:
+    """A ``WitnessStore`` in the table ``ledger_witness``; safe for threads and processes.
+
+    The last record is kept in memory: ``swap`` compares with the database in any case, and what another
+    process wrote makes it fail, whereupon it is read again.
+
+    A witness that has lost its record would cosign any tree as if it were the first. So the whole table is
+    read, not only what the index shows, and no row may have an origin that its own note does not have. Nor
+    may a record be older than one this process has seen: so a database that was set back under a running
+    node (a standby that lagged, a file put in place) is found.
+    """
+
+    def __init__(self, engine: Engine, table: Table = WITNESS) -> None:
+        self._engine = engine
+        self._table = table
+        self._kept: dict[str, WitnessRecord] = {}
+        self._newest: dict[str, WitnessRecord] = {}
+        self._swapping = threading.Lock()
+
+    def read(self, origin: str) -> WitnessRecord | None:
+        """See ``WitnessStore``."""
+        kept = self._kept.get(origin)
+        return self._stored(origin) if kept is None else kept
+
+    def _stored(self, origin: str) -> WitnessRecord | None:
+        newest = self._newest.get(origin)  # before the database is read: what comes meanwhile is newer
+        by_origin = select(self._table).where(self._table.c.origin == origin)
+        with self._engine.connect() as connection:
+            rows = connection.execute(select(self._table)).all()
+            found = connection.execute(by_origin).one_or_none()
+        if not all(_is_whole(row) for row in rows):
+            raise WitnessError(DAMAGED)
+        known = [row for row in rows if row.origin == origin]
+        if known != ([] if found is None else [found]):
+            raise WitnessError(DAMAGED)
+        record = None if found is None else WitnessRecord(found.size, found.root, found.time, found.note)
+        if newest is not None and (record is None or not _follows(newest, record)):
+            raise WitnessError(DAMAGED)
+        with self._swapping:
+            if record is not None and self._newest.get(origin) is newest:
+                self._newest[origin] = record
+        return record
+
+    def swap(self, origin: str, old: WitnessRecord | None, new: WitnessRecord) -> bool:
+        """See ``WitnessStore``."""
+        with self._swapping:
+            self._kept.pop(origin, None)
+            done = self._swapped(origin, old, new)
+            if done:
+                self._kept[origin] = self._newest[origin] = new
+            return done
+
+    def _swapped(self, origin: str, old: WitnessRecord | None, new: WitnessRecord) -> bool:
+        values = {"size": new.size, "root": new.root, "time": new.time, "note": new.note}
+        with writing(self._engine) as connection:
+            if old is None:
+                return insert_new(connection, self._table, "origin", {"origin": origin, **values})
+            column = self._table.c
+            same = (column.origin == origin, column.size == old.size, column.root == old.root)
+            done = connection.execute(
+                update(self._table).where(*same, column.time == old.time).values(**values)
+            )
+            return done.rowcount == 1
+
+
+def _follows(old: WitnessRecord, new: WitnessRecord) -> bool:
+    """Whether a record can be a later one of the same history."""
+    if new.size == old.size and new.root != old.root:
+        return False
+    return new.size >= old.size and new.time >= old.time
+
+
+def _is_whole(row: Row[Any]) -> bool:
+    """Whether a row holds what a row can hold, its note that of its origin; which root, its reader checks."""
+    types = (str, int, bytes, int, bytes)
+    if not all(isinstance(value, kind) for value, kind in zip(tuple(row), types, strict=True)):
+        return False
+    name: str = row.origin
+    note: bytes = row.note
+    return note.startswith(name.encode("utf-8") + b"\n")

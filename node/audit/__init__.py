@@ -1,0 +1,1 @@
+"""Auditing: verifying publications, and reconciling journals with the ledger."""

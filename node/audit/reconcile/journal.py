@@ -1,0 +1,250 @@
+"""What one member's own store says, in the one form that reconciliation compares.
+
+    Line          a department's answer or refusal, a trustee's release
+    Opening       a department's: which peer an incident on the ledger counted
+    Question      an office's: a check it has begun, and how far it came
+    Certified     a registrar's: a certificate it has signed
+
+No identifier, key, case number or secret is in it. ``stored`` is the digest worked out anew from the
+answer or share that the node keeps, so that a journal line and the thing it stands for are compared too;
+where a case was closed without a total it equals the record, so that nobody can tell the two apart. The
+salts that open ``query.close`` are left out unless asked for: with them whoever has a report can open it,
+and a guess of the list of terms can be tested.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Engine
+
+from ledger import canonical
+from ledger.entries.certificate import certificate_digest
+from ledger.storage.database import open_engine
+from node.config import Configuration
+from node.membership.network import NetworkFile
+from node.office.inquiry import Inquiry
+from node.store import tables
+from node.store.database import Store
+from node.store.migrate import migrate
+from node.store.opening import open_store
+from node.times import instant, system_clock
+from protocols.check.answer import Answer
+from protocols.check.commitments import recorded_list
+
+ANSWER, INCIDENT, RELEASE = "answer", "incident", "release"
+
+
+@dataclass(frozen=True)
+class JournalLine:
+    """One line of the journal.
+
+    Attributes:
+        kind: ``answer``, ``incident`` or ``release``, see ``node.store.tables.journal``.
+        at: seconds since 1970.
+        peer: member that asked; empty for releases that older versions recorded.
+        query, dataset: what was asked; a refusal without a valid intent may have neither.
+        case: case index of a release, else 0.
+        result: ``answered``, ``refused:<code>`` or ``released``.
+        record: hex digest in the entry that stands for the line; empty where none does yet.
+        stored: the same digest worked out from what the node keeps; empty where it keeps nothing.
+        waiting: the entry has not reached the ledger yet.
+    """
+
+    kind: str
+    at: int
+    peer: str
+    query: str
+    dataset: str
+    case: int
+    result: str
+    record: str
+    stored: str
+    waiting: bool
+
+
+@dataclass(frozen=True)
+class Opening:
+    """Opening of an incident's commitment; ``salt`` and ``peer`` in the clear, ``count`` as in the entry."""
+
+    commitment: str
+    salt: str
+    peer: str
+    count: int
+    at: int
+    waiting: bool
+
+
+@dataclass(frozen=True)
+class JournalQuestion:
+    """A check the office has begun.
+
+    Attributes:
+        query: query id.
+        household: label that the checks of one case share; drawn anew each time a journal is read.
+        state: ``begun``, ``certified``, ``logged``, ``done`` or ``abandoned``.
+        asks: the certificate names at least one dataset, so that an intent belongs to it.
+        certificate: its digest; empty before there is one.
+        at: second since 1970 from which the certificate is valid; 0 before there is one.
+        total, report: salts that open ``query.close``; empty where it is not closed, or they are left out.
+        waiting: ``query.close`` has not reached the ledger yet.
+    """
+
+    query: str
+    household: str
+    state: str
+    asks: bool
+    certificate: str
+    at: int
+    total: str
+    report: str
+    waiting: bool
+
+
+@dataclass(frozen=True)
+class JournalCertificate:
+    """A certificate the registrar has signed: its query and digest."""
+
+    query: str
+    certificate: str
+
+
+@dataclass(frozen=True)
+class Journal:
+    """One member's side.
+
+    Attributes:
+        network, member: whose it is.
+        roles: what the member says it is; what is compared goes by the ledger's.
+        taken: second since 1970 when it was exported; None where it was read just now.
+        opened: the salts of closed questions are in it.
+    """
+
+    network: str
+    member: str
+    roles: tuple[str, ...]
+    taken: int | None = None
+    opened: bool = True
+    lines: tuple[JournalLine, ...] = ()
+    openings: tuple[Opening, ...] = ()
+    questions: tuple[JournalQuestion, ...] = ()
+    certified: tuple[JournalCertificate, ...] = field(default=())
+
+
+def read_home(configuration: Configuration) -> Journal:
+    """The journal of a home on this machine, its node running or not.
+
+    Raises:
+        ConfigurationError: the home has joined no network.
+    """
+    network = NetworkFile.read(configuration.home.network).network
+    engine = open_engine(configuration.store_url)
+    try:
+        open_store(configuration.home, engine, system_clock())
+        return read_journal(engine, network, configuration.member, configuration.roles)
+    finally:
+        engine.dispose()
+
+
+def read_journal(engine: Engine, network: str, member: str, roles: tuple[str, ...]) -> Journal:
+    """The journal in a node's database, brought to this version if need be."""
+    migrate(engine)
+    store = Store(engine)
+    outbox = {str(row["id"]): row for row in store.all(tables.outbox)}
+    return Journal(
+        network,
+        member,
+        roles,
+        lines=tuple(_lines(store, outbox)),
+        openings=tuple(_openings(store, outbox)),
+        questions=tuple(_questions(store, outbox)),
+        certified=tuple(_certified(store)),
+    )
+
+
+OutboxEntries = dict[str, dict[str, Any]]
+
+
+def _waits(outbox: OutboxEntries, name: str) -> bool:
+    return name in outbox and outbox[name]["state"] == "waiting"
+
+
+def _lines(store: Store, outbox: OutboxEntries) -> Iterator[JournalLine]:
+    """Every line in the order of writing."""
+    answers = {(row["query"], row["dataset"]): _response(row) for row in store.all(tables.answer)}
+    releases = {(row["query"], row["case_index"]): row for row in store.all(tables.release)}
+    for row in sorted(store.all(tables.journal), key=lambda row: int(row["number"])):
+        query, dataset, result, record = row["query"], row["dataset"], row["result"], row["record"]
+        case = 0 if row["case_index"] is None else int(row["case_index"])
+        stored, name = "", ""
+        if row["kind"] == RELEASE:
+            name = f"release/{query}/{case}"
+            if (query, case) in releases:
+                stored = _stored_list(bytes(releases[query, case]["share"]), record)
+        elif result == "answered":
+            name = f"answer/{query}/{dataset}"
+            stored = answers.get((query, dataset), "")
+        elif row["kind"] == ANSWER:
+            name, stored = f"refusal/{query}/{dataset}", record
+        waiting = _waits(outbox, name)
+        kind, at, peer = str(row["kind"]), int(row["at"]), row["peer"]
+        yield JournalLine(kind, at, peer, query, dataset, case, result, record, stored, waiting)
+
+
+def _response(row: dict[str, Any]) -> str:
+    """Digest of a kept answer."""
+    return Answer.from_json(row["dataset"], json.loads(row["document"])).response.hex()
+
+
+def _stored_list(share: bytes, record: str) -> str:
+    """The digest that ``share.release`` should carry for a kept share; the record where there is no list."""
+    if not share:
+        return record
+    value = canonical.decode(share)
+    assert isinstance(value, dict)
+    return recorded_list(bytes.fromhex(str(value["salt"])), bytes.fromhex(str(value["list"]))).hex()
+
+
+def _openings(store: Store, outbox: OutboxEntries) -> Iterator[Opening]:
+    """Openings of every incident that counts lines of this journal."""
+    peers = {row["record"]: row["peer"] for row in store.all(tables.journal, kind=INCIDENT)}
+    for name, row in outbox.items():
+        if name.startswith("incident/"):
+            body = json.loads(bytes(row["leaf"]))["body"]
+            commitment = body.get("commitment", "")
+            if commitment in peers:
+                waiting, salt = row["state"] == "waiting", name.partition("/")[2]
+                at = int(row["created"])
+                yield Opening(commitment, salt, peers[commitment], int(body["count"]), at, waiting)
+
+
+def _questions(store: Store, outbox: OutboxEntries) -> Iterator[JournalQuestion]:
+    """Every check the office has begun."""
+    households: dict[str, str] = {}
+    for row in store.all(tables.office_check):
+        current = Inquiry(**json.loads(row["document"]))
+        label = households.setdefault(current.case, secrets.token_hex(8))
+        certificate = current.certificate
+        digest = certificate_digest(certificate) if certificate else ""
+        yield JournalQuestion(
+            current.query,
+            label,
+            current.state,
+            bool(certificate.get("datasets")),
+            digest,
+            instant(certificate["not_before"]) if certificate else 0,
+            current.closing.get("total", ""),
+            current.closing.get("report", ""),
+            _waits(outbox, f"close/{current.query}"),
+        )
+
+
+def _certified(store: Store) -> Iterator[JournalCertificate]:
+    """Every certificate the registrar has signed."""
+    for row in store.all(tables.certificate):
+        document = json.loads(row["document"])
+        yield JournalCertificate(row["query"], certificate_digest(document["certificate"]))

@@ -1,0 +1,80 @@
+"""The three sides together, and what is too young to be judged.
+
+A journal is written before the ledger has the entry, clocks differ by up to two minutes, and a copy of the
+log or an exported journal is older than today's. So a line whose entry still waits, or that is no more
+than the tolerance of clocks older than the log's last entry, is judged only once it is a day old; an entry
+that is not older than the export of a journal is not looked for in it. Both are counted as pending.
+
+When a journal was exported is its member's own word, so it excuses nothing for long: where an entry that it
+would have to know is a day old, the journal itself is the difference (``journal_old``): ask for a new export.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from node.audit.reconcile.case_files import CaseFiles, Report
+from node.audit.reconcile.difference import Differences
+from node.audit.reconcile.journal import Journal, JournalQuestion
+from node.audit.reconcile.ledger_side import LedgerSide
+from node.times import instant
+from protocols.profiles import CLOCK_TOLERANCE_SECONDS
+
+DAY = 86_400
+
+
+@dataclass
+class Sides:
+    """What is compared.
+
+    Attributes:
+        ledger: the replayed log.
+        journals: by member.
+        files: the office's case files.
+        as_of: second since 1970 at which ages are counted.
+        found: what differs.
+    """
+
+    ledger: LedgerSide
+    journals: dict[str, Journal]
+    files: CaseFiles
+    as_of: int
+    found: Differences = field(default_factory=Differences)
+
+    def __post_init__(self) -> None:
+        self._questions = {
+            (journal.member, question.query): question
+            for journal in self.journals.values()
+            for question in journal.questions
+        }
+        self._reports: dict[str, list[Report]] = {}
+        for report in self.files.reports:
+            self._reports.setdefault(report.query, []).append(report)
+
+    def question(self, office: str, query: str) -> JournalQuestion | None:
+        """An office's own record of a question."""
+        return self._questions.get((office, query))
+
+    def reports(self, query: str) -> list[Report]:
+        """Reports of a question, mostly one."""
+        return self._reports.get(query, [])
+
+    def is_old(self, at: int) -> bool:
+        """Whether something should have been followed by its entry long ago."""
+        return self.as_of - at >= DAY
+
+    def is_pending(self, at: int, *, waiting: bool) -> bool:
+        """Whether a journal's line may still reach this copy of the ledger; counted if so."""
+        recent = waiting or at >= instant(self.ledger.time) - CLOCK_TOLERANCE_SECONDS
+        pending = recent and not self.is_old(at)
+        self.found.pending += pending
+        return pending
+
+    def is_later(self, journal: Journal, at: str) -> bool:
+        """Whether an entry came when the journal was already taken; counted, and named once it is old."""
+        if journal.taken is None or instant(at) < journal.taken:
+            return False
+        self.found.pending += 1
+        if self.is_old(instant(at)):
+            self.found.add("journal_old", "", journal.member, journal=str(journal.taken))
+        return True

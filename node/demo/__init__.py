@@ -1,0 +1,1 @@
+"""The demo: a whole scenario on one machine."""

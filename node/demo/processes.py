@@ -1,0 +1,134 @@
+"""Node processes of one machine: started together, waited for, and ended together whatever happens."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+
+from node.edges.operator_client import OperatorClient
+from node.errors import NodeError, ServiceUnavailableError
+
+STOP_SECONDS = 10.0
+POLL_SECONDS = 0.1
+FIRST_PORT = 10_000
+PORTS = 22_000
+
+
+class NodeProcesses:
+    """Processes that end when the block does, by SIGTERM first and SIGKILL when they do not."""
+
+    def __init__(self) -> None:
+        """None running yet."""
+        self.running: dict[Path, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> NodeProcesses:
+        """Itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End every process."""
+        self.stop_all()
+
+    def start(self, home: Path) -> subprocess.Popen[bytes]:
+        """Run the node of a home; it logs to HOME/node.log and ends with this process, whatever ends it."""
+        command = [sys.executable, "-m", "node.cli", "node", "run", str(home), "--with-parent"]
+        with (home / "node.log").open("ab") as log:
+            process = subprocess.Popen(  # noqa: S603  our own interpreter and module
+                command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
+            )
+        self.running[home] = process
+        return process
+
+    def wait_ready(self, client: OperatorClient, seconds: float) -> None:
+        """Wait until a node has replayed the genesis entry.
+
+        Raises:
+            ServiceUnavailable: it ended, or is not ready in time.
+        """
+        home = client.configuration.home.root
+        deadline = time.monotonic() + seconds
+        while True:
+            process = self.running[home]
+            if process.poll() is not None:
+                raise ServiceUnavailableError(
+                    f"node {client.member} ended at its start: see {home / 'node.log'}"
+                )
+            try:
+                if client.status()["replayed"] > 0:
+                    return
+            except NodeError as error:
+                if time.monotonic() > deadline:
+                    raise ServiceUnavailableError(
+                        f"node {client.member} is not ready after {seconds:.0f} s: see {home / 'node.log'}"
+                    ) from error
+            if time.monotonic() > deadline:
+                raise ServiceUnavailableError(
+                    f"node {client.member} has not reached the ledger in {seconds:.0f} s"
+                )
+            time.sleep(POLL_SECONDS)
+
+    def kill(self, home: Path) -> None:
+        """End one process at once, as a crash would."""
+        process = self.running.pop(home)
+        process.kill()
+        _reap(process)
+
+    def stop_all(self) -> None:
+        """Ask every process to end, then make it."""
+        for process in self.running.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        for process in self.running.values():
+            try:
+                process.wait(timeout=max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+            _reap(process)
+        self.running.clear()
+
+
+def wait_sent(client: OperatorClient, seconds: float) -> None:
+    """Wait until a running node's outbox is empty: everything it recorded is on the ledger, or refused there.
+
+    Raises:
+        ServiceUnavailable: something waits still.
+    """
+    deadline = time.monotonic() + seconds
+    while client.status()["waiting"]:
+        if time.monotonic() > deadline:
+            raise ServiceUnavailableError(f"entries of {client.member} wait for the ledger: see its node.log")
+        time.sleep(POLL_SECONDS)
+
+
+def _reap(process: subprocess.Popen[bytes]) -> None:
+    """Wait for a process that ends, and let go of the pipe that kept it alive."""
+    process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback that nobody listens on now, all different.
+
+    They lie below those that systems give to outgoing connections, so that none is taken by one before its
+    process listens, or while that process is started again.
+    """
+    with ExitStack() as held:
+        found: list[int] = []
+        while len(found) < count:
+            probe = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+            port = FIRST_PORT + secrets.randbelow(PORTS)
+            with suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                found.append(port)
+        return found

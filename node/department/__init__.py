@@ -1,0 +1,1 @@
+"""A department: publishing datasets and answering questions."""

@@ -1,0 +1,150 @@
+"""What a department keeps of each publication: its secret in the vault, and the set's files.
+
+Retiring a publication: its key is destroyed when no question can be asked under it any more.
+
+A publication serves intents logged before a newer one became current, until the last renewal of the last of
+them ends, seven days after its intent. From then on the key is of no use to anybody but a thief: it goes,
+``dataset.retired`` says so. A publication whose key was lost with a restored home is retired at any time by
+hand: the offices go back to the one before it; by itself it is retired once a newer one is current.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from dataclasses import dataclass
+
+from keys.errors import SecretMissingError
+from node.errors import RefusalError
+from node.services import Services
+from node.store import tables
+from node.store.database import put
+from node.store.setfiles import is_whole
+from node.times import instant
+from protocols.profiles import CLOCK_TOLERANCE_SECONDS, RENEWAL_LIMIT_SECONDS
+from protocols.psi import group
+
+SECRET_BYTES = 64
+LOST = "lost"
+"""Details of an own publication whose key is not in this home since it was put back from a backup."""
+
+
+@dataclass(frozen=True)
+class PublicationSecret:
+    """VOPRF key k and the secret that dummies and ciphertext randomness derive from."""
+
+    key: int
+    seed: bytes
+
+
+def published_sets(services: Services) -> dict[str, bool]:
+    """``<dataset>/<publication>`` of the live sets whose key is here, each with whether its files are too."""
+    found = {}
+    for row in services.store.all(tables.own_publication, state="published"):
+        if row["details"] == LOST:
+            continue
+        dataset, publication = str(row["dataset"]), str(row["publication"])
+        folder = services.publication_folder(dataset, publication)
+        found[f"{dataset}/{publication}"] = is_whole(folder)
+    return found
+
+
+def secret_name(dataset: str, publication: str) -> str:
+    """Name of a publication's secret in the vault."""
+    return f"publication.{dataset}.{publication}"
+
+
+def open_secret(services: Services, dataset: str, publication: str) -> PublicationSecret:
+    """The secret of one publication.
+
+    Raises:
+        Refusal: ``retired`` when it was destroyed, ``lost`` when a restored home has it no more.
+    """
+    try:
+        data = services.keys.vault.get(secret_name(dataset, publication))
+    except SecretMissingError as error:
+        row = services.store.one(tables.own_publication, dataset=dataset, publication=publication)
+        if row is not None and row["details"] == LOST:
+            raise RefusalError(
+                "lost", "the key was lost with a restored home: wait for a new publication"
+            ) from error
+        raise RefusalError(
+            "retired", "the publication's key was destroyed: ask under the current one"
+        ) from error
+    return PublicationSecret(group.scalar_from_bytes(data[: group.SCALAR_BYTES]), data[group.SCALAR_BYTES :])
+
+
+def draw_secret(services: Services, dataset: str, publication: str) -> PublicationSecret:
+    """Draw and keep a fresh secret for a new publication."""
+    data = group.scalar_to_bytes(group.random_scalar()) + secrets.token_bytes(SECRET_BYTES)
+    services.keys.vault.put(secret_name(dataset, publication), data)
+    return open_secret(services, dataset, publication)
+
+
+REASON = "superseded"
+
+
+def retire(services: Services, dataset: str, publication: str) -> None:
+    """Destroy the key of a publication that has had its time, and record it.
+
+    Raises:
+        Refusal: ``unknown_publication``, ``in_use`` while it is current for an office or an intent may still
+        be renewed.
+    """
+    services.ledger.sync()
+    view = services.view
+    if view.publication(dataset, publication) is None or dataset.partition(".")[0] != services.member:
+        raise RefusalError("unknown_publication", "this department has no such publication on the ledger")
+    if not is_lost(services, dataset, publication):
+        _require_unused(services, dataset, publication)
+    with contextlib.suppress(SecretMissingError):
+        services.keys.vault.delete(secret_name(dataset, publication))
+    with services.store.writing() as connection:
+        key = {"dataset": dataset, "publication": publication}
+        put(connection, tables.own_publication, key, {"state": "destroyed", "details": ""})
+    if not view.retired(dataset, publication):
+        body = {"dataset": dataset, "publication": publication, "reason": REASON}
+        services.ledger.submit("dataset.retired", secrets.token_hex(16), body)
+
+
+def is_lost(services: Services, dataset: str, publication: str) -> bool:
+    """Whether the key is in this home no more since it was put back from a backup: nothing to wait for."""
+    row = services.store.one(tables.own_publication, dataset=dataset, publication=publication)
+    return row is not None and row["details"] == LOST
+
+
+def _require_unused(services: Services, dataset: str, publication: str) -> None:
+    """No question can be asked under the publication any more."""
+    view = services.view
+    for office in view.members("office"):
+        current = view.current(dataset, office.id)
+        if current is None or current.label == publication:
+            raise RefusalError(
+                "in_use", f"it is the current publication for {office.id}: publish a newer one first"
+            )
+    free = _free_from(services, dataset, publication)
+    if services.clock() < free:
+        raise RefusalError(
+            "in_use", "a question under this publication may still be renewed: try again in some days"
+        )
+
+
+def retire_unused_publications(services: Services) -> list[str]:
+    """Retire every own publication that has had its time; returns their names."""
+    done: list[str] = []
+    for row in services.store.all(tables.own_publication, state="published"):
+        with contextlib.suppress(RefusalError):
+            _require_unused(services, row["dataset"], row["publication"])
+            retire(services, row["dataset"], row["publication"])
+            done.append(f"{row['dataset']}/{row['publication']}")
+    return done
+
+
+def _free_from(services: Services, dataset: str, publication: str) -> int:
+    """Second from which no intent under the publication can be answered any more."""
+    last = 0
+    for _, entry in services.ledger.replica.of_type("query.intent"):
+        for item in entry.body["certificate"]["datasets"]:
+            if (item["dataset"], item["publication"]) == (dataset, publication):
+                last = max(last, instant(entry.time))
+    return last + RENEWAL_LIMIT_SECONDS + CLOCK_TOLERANCE_SECONDS if last else 0

@@ -1,0 +1,315 @@
+"""Publishing: a department's rows become a complete new set under a fresh key, and one ledger entry.
+
+    source → normalised persons, rows of one person added (adapters)
+           → N = k·H(x), tag; amount: ciphertext under the sum key           in chunks, into build.db
+           → merged with dummies and sentinels in order of tags → tags, ciphertexts, Merkle tree on disk
+           → dataset.publish: root, padded count, K, as-of, coverage, definition digest, suite
+
+Each chunk is committed with its progress, so a killed run resumes to the same root as long as the source
+proves the same snapshot; otherwise it starts again under a new key. A collision of tags draws a new key.
+Ciphertexts are derived from the publication secret, so nothing random is lost by a kill. build.db holds tags
+and ciphertexts only; the aggregation file of the adapter holds identifiers and stays in this department's
+home until the set is written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import delete
+
+from adapters.dataset import PreparedDataset, definition_digest, read_dataset
+from ledger.contract.view import View, dataset_owner
+from ledger.entries.body_schema import EPOCH
+from node.department.declaration import DatasetOptions
+from node.department.publication_keys import PublicationSecret, draw_secret, open_secret
+from node.errors import RefusalError, ServiceUnavailableError
+from node.membership.sum_key import paillier_key
+from node.services import Services
+from node.store import tables
+from node.store.database import put
+from node.store.setfiles import SetFacts, write_set
+from node.workers import worker_pool
+from protocols.errors import PublicationError
+from protocols.profiles import TAG_BYTES
+from protocols.psi.publication import published_leaves
+from protocols.psi.tags import tag_rows
+from protocols.psi.voprf import public_key
+from protocols.sums.paillier import PaillierPublicKey
+
+CHUNK = 1024
+COLLISION_TRIES = 3
+POOL_FROM_ROWS = 4096
+"""Below this a pool of processes costs more than it saves."""
+OnRows = Callable[[int, int], None]
+
+
+class Publisher:
+    """The department role's publishing."""
+
+    def __init__(self, services: Services) -> None:
+        """Args: ``services`` of the node."""
+        self._services = services
+
+    def publish(self, options: DatasetOptions, epoch: str, progress: OnRows) -> dict[str, Any]:
+        """Publish one dataset as the next revision of an epoch.
+
+        Args:
+            options: the dataset.
+            epoch: label of the epoch.
+            progress: called with rows done and rows in all.
+
+        Returns:
+            The quality report, the set's facts and the publication's label.
+
+        Raises:
+            AdapterError: the source cannot be read.
+            ServiceUnavailable: the ledger is out of reach, or holds no sum key for an amount dataset yet.
+            Refusal, Refused: the contract refuses the publication; what surely will be is refused before the
+            source is read, and of the rest no row stays behind.
+        """
+        services = self._services
+        EPOCH(epoch, "epoch")
+        if "department" not in services.configuration.roles:
+            raise RefusalError("role", "this node has not the role department, which publishes")
+        if dataset_owner(options.id) != services.member:
+            raise RefusalError(
+                "not_owner", f"{options.id} is not this department's: an id begins with its owner's"
+            )
+        services.ledger.sync()
+        revision = self._revision(options.id, epoch)
+        publication = f"{epoch}.{revision}"
+        self._require_recorded(options.id, publication)
+        folder = services.publication_folder(options.id, publication)
+        folder.mkdir(parents=True, exist_ok=True)
+        sum_key = paillier_key(services.view) if options.kind == "amount" else None
+        with read_dataset(options.spec, folder / "work", keep=True) as prepared:
+            facts, secret = self._build(options, publication, folder, prepared, sum_key, progress)
+            report = prepared.report.to_json()
+        body = {
+            "dataset": options.id,
+            "epoch": epoch,
+            "revision": revision,
+            "kind": options.kind,
+            "suite": "voprf" if sum_key is None else sum_key.profile.name,
+            "key": public_key(secret.key).hex(),
+            "root": facts.root,
+            "count": facts.count,
+            "as_of": options.as_of,
+            "coverage": options.coverage,
+            "definition": definition_digest(options.spec).hex(),
+            "secrecy": options.secrecy,
+        }
+        try:
+            self._record(options.id, publication, body)
+        except RefusalError:
+            shutil.rmtree(folder / "work", ignore_errors=True)
+            raise
+        _forget_build(folder)
+        return {"publication": publication, "quality": report, "count": facts.count, "root": facts.root}
+
+    def _revision(self, dataset: str, epoch: str) -> int:
+        """The revision to build: one after the last on the ledger."""
+        labels = [label for label in self._services.view.labels(dataset) if label.startswith(f"{epoch}.")]
+        return 1 + max((int(label.rpartition(".")[2]) for label in labels), default=0)
+
+    def _require_recorded(self, dataset: str, publication: str) -> None:
+        """A set that an earlier run built and signed is on its way: another must not take its place.
+
+        Raises:
+            ServiceUnavailable: it waits for the ledger still.
+        """
+        row = self._services.store.one(tables.outbox, id=_outbox_name(dataset, publication))
+        if row is not None and row["state"] == "waiting":
+            self._services.outbox.wake()
+            raise ServiceUnavailableError(
+                f"{dataset}/{publication} is built and waits for the ledger: publish again once it is there"
+            )
+
+    def _record(self, dataset: str, publication: str, body: dict[str, Any]) -> None:
+        """Put the publication on the ledger through the outbox, and wait until it is final."""
+        services = self._services
+        name = _outbox_name(dataset, publication)
+        with services.store.writing() as connection:
+            connection.execute(
+                delete(tables.outbox).where(tables.outbox.c.id == name, tables.outbox.c.state != "waiting")
+            )
+            key = {"dataset": dataset, "publication": publication}
+            put(connection, tables.own_publication, key, {"state": "published", "details": body["root"]})
+            services.outbox.add(connection, name, "dataset.publish", body, services.clock())
+        services.outbox.wake()
+
+        def settled(view: View) -> bool:
+            return view.publication(dataset, publication) is not None or self._refusal(name) is not None
+
+        done = services.ledger.wait_for(settled, 60)
+        code = self._refusal(name)
+        if code is not None:
+            raise RefusalError(code, f"the ledger refuses this publication of {dataset}")
+        if not done:
+            raise ServiceUnavailableError(
+                "the publication is built and waits for the ledger: it is recorded when it answers"
+            )
+
+    def _refusal(self, name: str) -> str | None:
+        """Code of the ledger's refusal of an entry in the outbox; None unless it was refused."""
+        row = self._services.store.one(tables.outbox, id=name)
+        state = "" if row is None else str(row["state"])
+        return state.partition(":")[2] if state.startswith("refused:") else None
+
+    def _build(
+        self,
+        options: DatasetOptions,
+        publication: str,
+        folder: Path,
+        prepared: PreparedDataset,
+        sum_key: PaillierPublicKey | None,
+        progress: OnRows,
+    ) -> tuple[SetFacts, PublicationSecret]:
+        """The ordered set on disk; two equal tags draw a new key, a few times at most.
+
+        Raises:
+            PublicationError: tags stay equal, which no key explains.
+        """
+        for attempt in range(COLLISION_TRIES):
+            with contextlib.closing(_open_build(folder)) as build:
+                try:
+                    secret = self._fill(options, publication, build, prepared, sum_key, progress)
+                    filler = _filler(sum_key, secret.seed)
+                    leaves = published_leaves(secret.seed, _ordered(build), len(prepared), filler)
+                    return write_set(folder, options.id, publication, options.kind, leaves), secret
+                except PublicationError:
+                    if attempt == COLLISION_TRIES - 1:
+                        raise
+                    _forget_rows(build, prepared.report.snapshot)
+        raise PublicationError("no key without equal tags was found: look at the source")
+
+    def _fill(
+        self,
+        options: DatasetOptions,
+        publication: str,
+        build: sqlite3.Connection,
+        prepared: PreparedDataset,
+        sum_key: PaillierPublicKey | None,
+        progress: OnRows,
+    ) -> PublicationSecret:
+        """Tags and ciphertexts of every person, from where an earlier run of the same snapshot stopped."""
+        services, total = self._services, len(prepared)
+        done = _resume_point(build, prepared.report.snapshot)
+        if done == 0:
+            _forget_rows(build, prepared.report.snapshot)
+            secret = draw_secret(services, options.id, publication)
+        else:
+            secret = open_secret(services, options.id, publication)
+        with _encryptor(sum_key, secret.seed, services.configuration.processes, total) as encrypt:
+            rows = islice(prepared.items(), done, None)
+            while chunk := list(islice(rows, CHUNK)):
+                tags = tag_rows(secret.key, options.id, publication, [row[0] for row in chunk])
+                done += len(chunk)
+                _store_chunk(build, tags, encrypt(chunk), done)
+                progress(done, total)
+        return secret
+
+
+def _outbox_name(dataset: str, publication: str) -> str:
+    """Name of a publication's entry in the outbox."""
+    return f"publish/{dataset}/{publication}"
+
+
+def _filler(sum_key: PaillierPublicKey | None, seed: bytes) -> Callable[[int], bytes] | None:
+    """Encryption of 0 for dummies and sentinels, derived from their tags."""
+    if sum_key is None:
+        return None
+
+    def fill(tag: int) -> bytes:
+        return sum_key.to_bytes(sum_key.encrypt_row(seed, tag.to_bytes(TAG_BYTES, "big"), 0, b"dummy"))
+
+    return fill
+
+
+def encrypt_chunk(sum_key: PaillierPublicKey, seed: bytes, rows: list[tuple[bytes, int]]) -> list[bytes]:
+    """Ciphertexts of (identifier, fen) rows; top-level so that a spawned process can run it."""
+    return [sum_key.to_bytes(sum_key.encrypt_row(seed, identifier, fen, b"row")) for identifier, fen in rows]
+
+
+@contextlib.contextmanager
+def _encryptor(
+    sum_key: PaillierPublicKey | None, seed: bytes, processes: int, total: int
+) -> Iterator[Callable[[list[tuple[bytes, int | None]]], list[bytes]]]:
+    """A function from rows to ciphertexts: none, in this process, or over a pool of spawned ones."""
+    if sum_key is None:
+        yield lambda rows: [b""] * len(rows)
+        return
+    if processes < 2 or total < POOL_FROM_ROWS:
+        yield lambda rows: encrypt_chunk(sum_key, seed, _amounts(rows))
+        return
+    with worker_pool(processes) as pool:
+
+        def over_pool(rows: list[tuple[bytes, int | None]]) -> list[bytes]:
+            size = -(-len(rows) // processes)
+            parts = [_amounts(rows[at : at + size]) for at in range(0, len(rows), size)]
+            futures = [pool.submit(encrypt_chunk, sum_key, seed, part) for part in parts]
+            return [ciphertext for future in futures for ciphertext in future.result()]
+
+        yield over_pool
+
+
+def _amounts(rows: list[tuple[bytes, int | None]]) -> list[tuple[bytes, int]]:
+    """Rows whose amount is known to be there."""
+    return [(identifier, fen) for identifier, fen in rows if fen is not None]
+
+
+def _open_build(folder: Path) -> sqlite3.Connection:
+    """The build file: rows done so far, keyed by tag."""
+    connection = sqlite3.connect(folder / "build.db")
+    connection.execute("CREATE TABLE IF NOT EXISTS row (tag BLOB PRIMARY KEY, ciphertext BLOB) WITHOUT ROWID")
+    connection.execute("CREATE TABLE IF NOT EXISTS progress (snapshot TEXT, done INTEGER)")
+    return connection
+
+
+def _resume_point(build: sqlite3.Connection, snapshot: str | None) -> int:
+    """Rows already done of the same snapshot; 0 when the build must start again."""
+    row = build.execute("SELECT snapshot, done FROM progress").fetchone()
+    return int(row[1]) if row is not None and snapshot and row[0] == snapshot else 0
+
+
+def _forget_rows(build: sqlite3.Connection, snapshot: str | None) -> None:
+    """Empty the build for a new start."""
+    with build:
+        build.execute("DELETE FROM row")
+        build.execute("DELETE FROM progress")
+        build.execute("INSERT INTO progress VALUES (?, 0)", (snapshot or "",))
+
+
+def _store_chunk(build: sqlite3.Connection, tags: list[int], ciphertexts: list[bytes], done: int) -> None:
+    """Commit one chunk with its progress.
+
+    Raises:
+        PublicationError: two persons have one tag.
+    """
+    rows = [(tag.to_bytes(TAG_BYTES, "big"), data) for tag, data in zip(tags, ciphertexts, strict=True)]
+    try:
+        with build:
+            build.executemany("INSERT INTO row VALUES (?, ?)", rows)
+            build.execute("UPDATE progress SET done = ?", (done,))
+    except sqlite3.IntegrityError as error:
+        raise PublicationError("two tags of this publication are equal: drawing a new key") from error
+
+
+def _ordered(build: sqlite3.Connection) -> Iterator[tuple[int, bytes]]:
+    """Rows in ascending order of tags."""
+    for tag, ciphertext in build.execute("SELECT tag, ciphertext FROM row ORDER BY tag"):
+        yield int.from_bytes(tag, "big"), ciphertext
+
+
+def _forget_build(folder: Path) -> None:
+    """Remove what only a build needs."""
+    for path in folder.glob("build.db*"):
+        path.unlink(missing_ok=True)
+    shutil.rmtree(folder / "work", ignore_errors=True)

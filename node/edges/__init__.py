@@ -1,0 +1,1 @@
+"""gRPC services of a node: they convert messages and call use cases."""

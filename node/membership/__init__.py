@@ -1,0 +1,1 @@
+"""Membership: founding and joining a network, homes, and the sum key ceremony."""

@@ -1,0 +1,288 @@
+"""Founding and joining a network: cards, the genesis entry, the invitation.
+
+    each founder    node init → card.json
+    one of them     network create: a proposal from all cards; nobody's signature yet
+    each founder    network sign: checks its own card in the proposal, signs the body
+    the sequencer   network seal: all signatures there → genesis leaf, network.json
+    each founder    network join: pins genesis digest and trust policy in its home
+
+``network.json`` is what an invitation carries: genesis digest, trust policy, first address. A member that
+comes later is admitted by an entry that a majority of founders signs, and joins with the same file.
+
+Foreign witnesses, run by nobody of this network, are named in the genesis entry's parameters, so that every
+founder signs them: ``witness_<i>`` is a vkey, ``witness_<i>_url`` its submission prefix, i from 1. The trust
+policy lists them outside its quorum group (``ledger.formats.policy``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from keys.errors import KeysError
+from keys.signing import PublicKey, SigningKey
+from keys.tls import check_profile
+from ledger import canonical
+from ledger.entries import body_schema
+from ledger.entries import entry as entries
+from ledger.entries.entry import Signature
+from ledger.errors import LedgerError, NoteError
+from ledger.formats.note import TYPE_COSIGNATURE, TYPE_ED25519, VerifierKey
+from ledger.formats.policy import Policy, WitnessKey
+from ledger.sequencer.http_witness import check_url
+from node.errors import ConfigurationError
+from node.home import Home, read_document, write_file
+from node.rpc.directory import Contact
+
+GENESIS = "genesis"
+ANY_TIME = "2000-01-01T00:00:00Z"
+MAX_FOREIGN = 8
+PARAMETER_CHARACTERS = 128
+
+
+@dataclass(frozen=True)
+class NetworkFile:
+    """What ``network.json`` says.
+
+    Attributes:
+        network: its name.
+        genesis: SHA-256 of the genesis leaf, 32 bytes.
+        policy: the trust policy.
+        first: the first address: the sequencer's contact.
+    """
+
+    network: str
+    genesis: bytes
+    policy: Policy
+    first: Contact
+
+    def format(self) -> bytes:
+        """The file's bytes."""
+        document = {
+            "network": self.network,
+            "genesis": self.genesis.hex(),
+            "policy": self.policy.format(),
+            "first": {
+                "member": self.first.member,
+                "endpoint": self.first.endpoint,
+                "authority": self.first.authority.hex(),
+            },
+        }
+        return json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n"
+
+    @classmethod
+    def read(cls, path: Path) -> NetworkFile:
+        """Read a network file.
+
+        Raises:
+            ConfigurationError: missing or malformed.
+        """
+        try:
+            value = json.loads(path.read_text("utf-8"))
+            first = value["first"]
+            return cls(
+                str(value["network"]),
+                bytes.fromhex(value["genesis"]),
+                Policy.parse(value["policy"]),
+                Contact(first["member"], first["endpoint"], bytes.fromhex(first["authority"])),
+            )
+        except FileNotFoundError as error:
+            raise ConfigurationError(
+                f"{path} is missing: join a network first with `hedui network join`"
+            ) from error
+        except (KeyError, TypeError, ValueError, LedgerError) as error:
+            raise ConfigurationError(f"{path} is not a network file: ask for a new invitation") from error
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """A member's card.
+
+    Raises:
+        ConfigurationError: missing or malformed, or without an authority of its member.
+    """
+    card = read_document(path, "id", "is no member card: `hedui node init` writes one")
+    check_card(card)
+    return card
+
+
+def check_card(card: dict[str, Any]) -> None:
+    """Check what the contract takes as it is: the certificate authority others are to trust.
+
+    Raises:
+        ConfigurationError: it is none of this member.
+    """
+    try:
+        check_profile(bytes.fromhex(card["tls"]), member=str(card["id"]))
+    except (KeyError, TypeError, ValueError, KeysError) as error:
+        raise ConfigurationError(
+            f"the card of {card.get('id')} brings no certificate authority of its own: ask for the card.json "
+            "that `hedui node init` wrote"
+        ) from error
+
+
+def propose(
+    network: str,
+    epoch: str,
+    suite: str,
+    cards: list[dict[str, Any]],
+    *,
+    pilot: bool,
+    foreign: Sequence[str] = (),
+) -> dict[str, Any]:
+    """A genesis proposal that every founder must sign.
+
+    Args:
+        network: its name. epoch: label of the first epoch. suite: of totals. cards: of all founders.
+        pilot: whether roles may be together that production keeps apart.
+        foreign: witnesses of others, each ``VKEY@URL``.
+
+    Raises:
+        ConfigurationError: fewer than three members, not exactly one sequencer, a foreign witness that cannot
+            be used, or a name, label or card that the ledger would refuse.
+    """
+    sequencers = [card for card in cards if "sequencer" in card["roles"]]
+    if len(cards) < 3 or len(sequencers) != 1:
+        raise ConfigurationError("a network has at least three members, exactly one of them the sequencer")
+    params = {"suite": suite, **_foreign_parameters(foreign)}
+    try:
+        policy_of(cards, params)
+    except LedgerError as error:
+        raise ConfigurationError(f"no trust policy can be made of these members: {error}") from error
+    body = {"pilot": pilot, "epoch": epoch, "members": cards, "params": params}
+    try:
+        entries.draft(network, "network.genesis", GENESIS, ANY_TIME, body)
+        body_schema.check_body("network.genesis", body)
+    except LedgerError as error:
+        raise ConfigurationError(f"the ledger would refuse this network: {error}") from error
+    return {"network": network, "body": body, "sigs": []}
+
+
+def sign_proposal(proposal: dict[str, Any], card: dict[str, Any], key: SigningKey) -> None:
+    """Add a founder's signature, after it has found its own card in the proposal as it is.
+
+    Raises:
+        ConfigurationError: the proposal holds another card under this member's id, or one without authority.
+    """
+    for each in proposal["body"]["members"]:
+        check_card(each)
+    if card not in proposal["body"]["members"]:
+        raise ConfigurationError("the proposal does not hold this member's card as it is: do not sign it")
+    message = entries.body_message(proposal["network"], "network.genesis", GENESIS, proposal["body"])
+    signed = entries.sign_message(key, message).to_json()
+    if signed not in proposal["sigs"]:
+        proposal["sigs"].append(signed)
+
+
+def seal(proposal: dict[str, Any], key: SigningKey, time: str) -> tuple[bytes, NetworkFile]:
+    """The genesis leaf, signed by the sequencer's node and every founder, and the network file.
+
+    Raises:
+        ConfigurationError: a founder has not signed yet.
+    """
+    body = proposal["body"]
+    sealing = next(card for card in body["members"] if "sequencer" in card["roles"])
+    if bytes.fromhex(_use(sealing, "node")["public"]) != key.public.raw:
+        raise ConfigurationError(f"only the sequencer seals a network: run this at {sealing['id']}'s home")
+    signers = {item["key"] for item in proposal["sigs"]}
+    for card in body["members"]:
+        if PublicKey("ed25519", bytes.fromhex(_use(card, "node")["public"])).id not in signers:
+            raise ConfigurationError(f"{card['id']} has not signed the proposal: `hedui network sign`")
+    draft = entries.draft(proposal["network"], "network.genesis", GENESIS, time, body)
+    further = [Signature(item["key"], item["alg"], item["sig"]) for item in proposal["sigs"]]
+    leaf = entries.signed(draft, key, further).leaf()
+    sequencer = next(card for card in body["members"] if "sequencer" in card["roles"])
+    contact = Contact(sequencer["id"], sequencer["endpoint"], bytes.fromhex(sequencer["tls"]))
+    digest = hashlib.sha256(leaf).digest()
+    return leaf, NetworkFile(proposal["network"], digest, policy_of(body["members"], body["params"]), contact)
+
+
+def policy_of(cards: list[dict[str, Any]], params: Mapping[str, Any]) -> Policy:
+    """The trust policy of a founding: the sequencer's log key, every other member a witness that counts.
+
+    Raises:
+        LedgerError: two keys or names that are the same, or a foreign witness that cannot be used.
+    """
+    logs = [_verifier(_use(card, "log"), TYPE_ED25519) for card in cards if "sequencer" in card["roles"]]
+    witnesses = [
+        _verifier(_use(card, "witness"), TYPE_COSIGNATURE)
+        for card in cards
+        if "sequencer" not in card["roles"]
+    ]
+    return Policy.create(logs[0], witnesses, _foreign_witnesses(params))
+
+
+def _foreign_parameters(foreign: Sequence[str]) -> dict[str, str]:
+    """Genesis parameters that name foreign witnesses."""
+    if len(foreign) > MAX_FOREIGN:
+        raise ConfigurationError(f"a network names at most {MAX_FOREIGN} foreign witnesses")
+    params: dict[str, str] = {}
+    for number, text in enumerate(foreign, 1):
+        vkey, scheme, rest = text.partition("@http")
+        url = scheme.removeprefix("@") + rest
+        try:
+            VerifierKey.parse(vkey)
+            check_url(url)
+        except LedgerError as error:
+            raise ConfigurationError(f"a foreign witness is VKEY@URL: {error}") from error
+        if max(len(vkey), len(url)) > PARAMETER_CHARACTERS:
+            raise ConfigurationError(
+                f"a foreign witness's vkey and URL have at most {PARAMETER_CHARACTERS} characters each"
+            )
+        params |= {f"witness_{number}": vkey, f"witness_{number}_url": url}
+    return params
+
+
+def _foreign_witnesses(params: Mapping[str, Any]) -> list[WitnessKey]:
+    """The foreign witnesses that genesis parameters name."""
+    found: list[WitnessKey] = []
+    while (vkey := params.get(f"witness_{len(found) + 1}")) is not None:
+        url = params.get(f"witness_{len(found) + 1}_url")
+        if not isinstance(vkey, str) or not isinstance(url, str):
+            raise NoteError("a foreign witness in genesis has a vkey and a URL, both texts")
+        check_url(url)
+        key = VerifierKey.parse(vkey)
+        found.append(WitnessKey(key.name, key, url))
+    return found
+
+
+def join(home: Home, network: NetworkFile, genesis: bytes | None = None) -> None:
+    """Pin a network in a home; the sequencer's home also gets the genesis leaf.
+
+    Raises:
+        ConfigurationError: the home belongs to another network already.
+    """
+    if home.network.exists() and NetworkFile.read(home.network).genesis != network.genesis:
+        raise ConfigurationError(f"{home.root} belongs to another network: use a new home")
+    write_file(home.network, network.format())
+    if genesis is not None:
+        write_file(home.root / "genesis.leaf", genesis)
+
+
+def genesis_contacts(leaf: bytes) -> list[Contact]:
+    """Members of a genesis leaf, for the sequencer's first calls."""
+    value = canonical.decode(leaf)
+    assert isinstance(value, dict)
+    body = value["body"]
+    assert isinstance(body, dict)
+    members: Any = body["members"]
+    return [Contact(card["id"], card["endpoint"], bytes.fromhex(card["tls"])) for card in members]
+
+
+def witness_names(cards: list[dict[str, Any]]) -> dict[str, str]:
+    """Member id by witness name in the policy."""
+    return {_use(card, "witness")["name"]: card["id"] for card in cards if "sequencer" not in card["roles"]}
+
+
+def _use(card: dict[str, Any], use: str) -> dict[str, str]:
+    """The key of one use on a card."""
+    found: dict[str, str] = next(key for key in card["keys"] if key["use"] == use)
+    return found
+
+
+def _verifier(key: dict[str, str], kind: int) -> VerifierKey:
+    """A card's log or witness key as the policy names it."""
+    return VerifierKey(key["name"], kind, PublicKey(key["alg"], bytes.fromhex(key["public"])))

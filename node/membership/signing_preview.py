@@ -1,0 +1,107 @@
+"""What people see before they sign for a network: members, roles, addresses, digests of cards, who signed.
+
+A card's digest is the first 16 bytes of SHA-256 over its canonical JSON (``ledger.canonical``), in hex, in
+groups of four. `hedui node init` shows it to the card's own member; the founders compare it by telephone, so
+that nobody between them can put another card into a proposal.
+
+Whatever is shown has passed the ledger's schema before: no control characters, nothing the contract refuses
+for its form.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from keys.errors import KeysError
+from keys.signing import PublicKey
+from ledger import canonical
+from ledger.entries import body_schema
+from ledger.entries import entry as entries
+from ledger.errors import LedgerError
+from node.errors import ConfigurationError
+from node.membership.network import GENESIS, NetworkFile, policy_of
+
+DIGEST_BYTES = 16
+
+
+def card_digest(card: dict[str, Any]) -> str:
+    """A card's digest for people: 32 hex characters in groups of four."""
+    text = hashlib.sha256(canonical.encode(card)).digest()[:DIGEST_BYTES].hex()
+    return " ".join(text[start : start + 4] for start in range(0, len(text), 4))
+
+
+def proposal_lines(proposal: dict[str, Any]) -> list[str]:
+    """What a founder signs with a proposal.
+
+    Raises:
+        ConfigurationError: it is no proposal that the ledger would take.
+    """
+    body = proposal["body"]
+    _require_form("network.genesis", body)
+    try:
+        policy = policy_of(body["members"], body["params"])
+    except (LedgerError, StopIteration, IndexError) as error:
+        raise ConfigurationError("no trust policy can be made of these members: do not sign it") from error
+    lines = [
+        f"network {proposal['network']!r}, epoch {body['epoch']}, pilot: {'yes' if body['pilot'] else 'no'}"
+    ]
+    lines += [line for card in body["members"] for line in _member_lines(card)]
+    lines += [f"{name}: {value}" for name, value in sorted(body["params"].items())]
+    return [*lines, f"quorum: {policy.quorum} of {len(policy.witnesses)} witnesses"]
+
+
+def admission_lines(draft: dict[str, Any]) -> list[str]:
+    """What a founder signs with the draft of an admission.
+
+    Raises:
+        ConfigurationError: it is no draft that the ledger would take.
+    """
+    _require_form("member.admit", draft["body"])
+    return [
+        f"network {draft['network']!r} admits, version {draft['body']['version']}:",
+        *_member_lines(draft["body"]["member"]),
+    ]
+
+
+def proposal_signed(proposal: dict[str, Any]) -> str:
+    """How many founders have signed; only signatures that hold are counted."""
+    message = entries.body_message(proposal["network"], "network.genesis", GENESIS, proposal["body"])
+    cards = proposal["body"]["members"]
+    done = sum(any(_holds(card, item, message) for item in proposal["sigs"]) for card in cards)
+    what = "the sequencer seals it" if done == len(cards) else "pass it on"
+    return f"signed by {done} of {len(cards)}: {what}"
+
+
+def admission_signed(draft: dict[str, Any], network: NetworkFile) -> str:
+    """How many have signed an admission; the founders are the policy's witnesses and the sequencer."""
+    founders, done = len(network.policy.witnesses) + 1, len({item["key"] for item in draft["sigs"]})
+    what = "one of them admits it" if 2 * done > founders else "pass it on"
+    return f"signed by {done} of {founders}, more than half are needed: {what}"
+
+
+def _require_form(kind: str, body: Any) -> None:
+    try:
+        body_schema.check_body(kind, body)
+    except LedgerError as error:
+        raise ConfigurationError(f"the ledger would refuse it ({error}): do not sign it") from error
+
+
+def _member_lines(card: dict[str, Any]) -> list[str]:
+    return [
+        f"{card['id']}  {card['name']}  {', '.join(card['roles'])}  {card['endpoint']}",
+        f"    card {card_digest(card)}",
+    ]
+
+
+def _holds(card: dict[str, Any], item: dict[str, str], message: bytes) -> bool:
+    """Whether a signature is by the card's node key."""
+    raw = next((key["public"] for key in card["keys"] if key["use"] == "node"), None)
+    if raw is None:
+        return False
+    key = PublicKey("ed25519", bytes.fromhex(raw))
+    try:
+        key.verify(message, bytes.fromhex(item["sig"]))
+    except (KeysError, ValueError):
+        return False
+    return item["key"] == key.id

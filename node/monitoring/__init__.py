@@ -1,0 +1,1 @@
+"""Monitoring: health of the ledger at this node, and timings."""

@@ -1,0 +1,1 @@
+"""The office: it runs checks and builds reports."""

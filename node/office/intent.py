@@ -1,0 +1,81 @@
+"""Logging the intent of a check: nothing is asked before it is final.
+
+The leaf is kept before it is sent, and sent again as the same bytes: a kill or a lost answer never takes a
+second slot. Only where the ledger has surely not taken it (its clock was refused, or somebody else took a
+slot) is it composed anew.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from ledger.entries.certificate import certificate_digest
+from ledger.entries.times import period_label
+from ledger.fault_points import Point
+from node.errors import RefusalError, ServiceUnavailableError
+from node.member_keys import signature
+from node.office import inquiry, plan
+from node.office.inquiry import ABANDONED, LOGGED, Inquiry
+from node.services import Services
+from protocols.encoding import commit, fields
+
+TRIES = 5
+COMPOSE_ANEW = ("slot_taken", "clock", "slot_period")
+ALREADY_THERE = "id_used"
+
+
+def log_intent(services: Services, current: Inquiry) -> None:
+    """Bring the intent onto the ledger, and this node's replica up to it.
+
+    Raises:
+        Refusal: the contract refuses it; the inquiry is abandoned and the next check begins a new one.
+        ServiceUnavailable: the ledger is out of reach; begun again, the check goes on with the same intent.
+    """
+    for attempt in range(TRIES):
+        services.ledger.sync()
+        if services.view.intent(current.query) is not None:
+            break
+        if not current.intent:
+            current.intent = _compose(services, current).hex()
+            inquiry.save(services, current)
+            services.observe(Point.INTENT_COMPOSED)
+        try:
+            with services.stopwatch.part("ledger"):
+                services.ledger.append(bytes.fromhex(current.intent))
+            services.observe(Point.INTENT_FINAL)
+        except RefusalError as refusal:
+            services.ledger.sync()
+            if refusal.code == ALREADY_THERE and services.view.intent(current.query) is not None:
+                continue
+            current.intent = ""
+            if refusal.code not in COMPOSE_ANEW or attempt == TRIES - 1:
+                current.state = ABANDONED
+                inquiry.save(services, current)
+                raise
+    services.ledger.sync()
+    if services.view.intent(current.query) is None:
+        raise ServiceUnavailableError("the intent is not on the ledger yet: begin the check again")
+    current.state = LOGGED
+    inquiry.save(services, current)
+    services.observe(Point.INTENT_LOGGED)
+
+
+def _compose(services: Services, current: Inquiry) -> bytes:
+    """Leaf of ``query.intent``: certificate, its signature and digest, operator commitment, slots."""
+    certificate, now = current.certificate, services.ledger.now_text()
+    grants = plan.certified_grants(services.view, certificate)
+    slots = plan.free_slots(
+        services.view, grants, int(certificate["count"]), lambda grant: period_label(now, grant.period)
+    )
+    digest = certificate_digest(certificate)
+    signed = signature(services.keys.signing("operator-a"), bytes.fromhex(digest))
+    salt = secrets.token_bytes(32)
+    current.operator = {"salt": salt.hex(), **signed}
+    body = {
+        "certificate": certificate,
+        "signature": current.signature,
+        "digest": digest,
+        "operator": commit(salt, fields(signed["key"].encode(), bytes.fromhex(signed["sig"]))).hex(),
+        "slots": slots,
+    }
+    return services.ledger.compose("query.intent", current.query, body)

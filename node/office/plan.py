@@ -1,0 +1,130 @@
+"""Planning a check: which datasets are asked under which grants, and which slots that takes."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ledger.contract.records import Grant, Publication
+from ledger.contract.view import View
+from ledger.entries.times import period_label
+from node.errors import RefusalError
+from node.rules.ruleset import RuleSet
+
+MOST_SLOTS_TRIED = 1_000_000
+
+
+@dataclass(frozen=True)
+class DatasetChoice:
+    """A dataset a question names, and why others are left out.
+
+    Attributes:
+        publications: current publication and grant by dataset.
+        missing: reason by dataset: ``unpublished`` or ``no_grant``.
+        protocol: ``sum`` or ``check``.
+    """
+
+    publications: dict[str, tuple[Publication, Grant]]
+    missing: dict[str, str]
+    protocol: str
+
+
+def choose_datasets(view: View, office: str, rules: RuleSet, count: int, now: str) -> DatasetChoice:
+    """Every dataset of the rules that has a current publication and a grant for it.
+
+    All grants of a question have one purpose: that of the rules (their id) where such grants exist, else the
+    purpose that covers the most datasets. Among several grants for a dataset one with free slots is taken.
+
+    Args:
+        count: padded number of elements the question will show.
+        now: ledger time, for validity and period.
+    """
+    current = {dataset: view.current(dataset, office) for dataset in rules.datasets}
+    missing = {dataset: "unpublished" for dataset, found in current.items() if found is None}
+    published = {dataset: found for dataset, found in current.items() if found is not None}
+    protocol = "sum" if any(found.kind == "amount" for found in published.values()) else "check"
+    grants = [
+        grant
+        for grant in view.grants_of(office)
+        if view.is_active(grant.grant, now) and grant.protocol == protocol
+    ]
+    by_purpose = {
+        purpose: _granted(view, published, [one for one in grants if one.purpose == purpose], count, now)
+        for purpose in sorted({grant.purpose for grant in grants})
+    }
+    chosen = by_purpose.get(rules.id) or max(by_purpose.values(), key=len, default={})
+    if protocol == "sum" and not any(publication.kind == "amount" for publication, _ in chosen.values()):
+        chosen = {}
+    missing.update({dataset: "no_grant" for dataset in published if dataset not in chosen})
+    return DatasetChoice(chosen, missing, protocol)
+
+
+def _granted(
+    view: View, published: dict[str, Publication], grants: list[Grant], count: int, now: str
+) -> dict[str, tuple[Publication, Grant]]:
+    """Publication and grant of each dataset these grants cover: the newest with room, if one has room."""
+    found: dict[str, tuple[Publication, Grant]] = {}
+    for dataset, publication in published.items():
+        fitting = [one for one in grants if one.datasets.get(dataset) == publication.definition]
+        roomy = [one for one in fitting if _has_room(view, one, count, now)]
+        if fitting:
+            found[dataset] = (publication, (roomy or fitting)[-1])
+    return found
+
+
+def _has_room(view: View, grant: Grant, count: int, now: str) -> bool:
+    """Whether a grant has the slots a question of so many elements takes."""
+    needed = -(-count // grant.elements)
+    return len(_choose(view, grant, period_label(now, grant.period), needed)) == needed
+
+
+def certified_grants(view: View, certificate: dict[str, Any]) -> dict[str, Grant]:
+    """Grants of a certified question by id.
+
+    Raises:
+        Refusal: ``grant`` when one is no longer on the ledger.
+    """
+    found: dict[str, Grant] = {}
+    for item in certificate["datasets"]:
+        grant = view.grant(item["grant"])
+        if grant is None:
+            raise RefusalError(
+                "grant", "a grant of this question is no longer on the ledger: begin the check anew"
+            )
+        found[grant.grant] = grant
+    return found
+
+
+def free_slots(
+    view: View, grants: dict[str, Grant], count: int, period_of: Callable[[Grant], str]
+) -> list[dict[str, Any]]:
+    """Slots to take: for each grant exactly ⌈padded elements / its elements per slot⌉, all free.
+
+    Raises:
+        Refusal: ``budget`` when a grant has too few free slots in this period.
+    """
+    slots: list[dict[str, Any]] = []
+    for name, grant in sorted(grants.items()):
+        needed, period = -(-count // grant.elements), period_of(grant)
+        chosen = _choose(view, grant, period, needed)
+        if len(chosen) < needed:
+            raise RefusalError(
+                "budget", f"grant {name} has no free slot left in {period}: ask its owner for more"
+            )
+        slots += [{"grant": name, "period": period, "slot": slot} for slot in sorted(chosen)]
+    return slots
+
+
+def _choose(view: View, grant: Grant, period: str, needed: int) -> list[int]:
+    """Free slots from a random place on, so that two checks seldom want the same; at most ``needed``."""
+    begin = secrets.randbelow(grant.slots)
+    chosen: list[int] = []
+    for step in range(min(grant.slots, MOST_SLOTS_TRIED)):
+        slot = (begin + step) % grant.slots
+        if view.slot_taken(grant.grant, period, slot) is None:
+            chosen.append(slot)
+            if len(chosen) == needed:
+                break
+    return chosen

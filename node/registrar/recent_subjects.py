@@ -1,0 +1,190 @@
+"""Who was in a question for a total this month: the registrar's keyed index, and reasons for another one.
+
+Two totals that differ by one person give that person's amount away. So a person is in one question for a
+total a calendar month (UTC+8): the same persons under the same rules and publications may be asked again,
+anything else needs a reason that two people of the registrar sign, and a reason serves one question. The
+index holds keyed digests; without the key it says nothing.
+
+A registrar put back from an old backup has forgotten who was asked about since: in a month that is concerned
+everybody counts as asked about in another question, so two people sign a reason for each case, and the
+ledger gets an ``incident`` (``asked_without_memory``) for it; the next month it works as ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from typing import Any
+
+from sqlalchemy import Connection
+
+from ledger import canonical
+from ledger.entries.times import check_date
+from node.errors import RefusalError
+from node.services import Services
+from node.store import tables
+from node.store.database import put
+from node.times import instant
+from protocols.check.certificate import BlindedPerson, Terms
+from protocols.encoding import fields
+from protocols.profiles import CERTIFICATE_SECONDS
+
+DAY = 24 * 3600
+WITHOUT_MEMORY = "asked_without_memory"
+ALLOWANCE_DOMAIN = b"hedui/question-allowance/v1\x00"
+
+
+class SubjectIndex:
+    """The registrar's memory of who was asked about."""
+
+    def __init__(self, services: Services) -> None:
+        """Args: ``services`` of the node."""
+        self._services = services
+        self._key = services.keys.vault.get("subjects")
+        self._lost: frozenset[str] | None = None
+
+    def _months(self) -> set[str]:
+        """Calendar months in UTC+8 in which a certificate made now may be used."""
+        now = self._services.clock()
+        return {self._services.month_of(now), self._services.month_of(now + CERTIFICATE_SECONDS)}
+
+    def _subject(self, identifier: bytes) -> str:
+        """Keyed index of a person; without the key it says nothing."""
+        return hmac.digest(self._key, fields(b"subject", identifier), "sha256").hex()
+
+    def _basis(self, terms: Terms, persons: list[BlindedPerson]) -> str:
+        """What makes two questions for a total the same: persons, rules and publications."""
+        subjects = sorted(self._subject(person.identifier) for person in persons)
+        publications = [f"{item.dataset}/{item.publication}" for item in terms.datasets]
+        parts = [*subjects, terms.rules["digest"], *publications]
+        return hmac.digest(self._key, fields(b"basis", *(part.encode() for part in parts)), "sha256").hex()
+
+    def forgotten(self) -> frozenset[str]:
+        """Months in which questions were certified, or may have been, that this store does not know."""
+        services = self._services
+        if self._lost is None:
+            found: set[str] = set()
+            for _, entry in services.ledger.replica.of_type("query.intent"):
+                certificate = entry.body["certificate"]
+                known = services.store.one(tables.certificate, query=str(certificate["query"]))
+                if certificate["registrar"] == services.member and known is None:
+                    found |= self._between(instant(certificate["not_before"]), instant(entry.time))
+            fence = services.memory.fence
+            if fence is not None:  # certified before the loss, and logged by the office later, or never
+                found |= self._between(fence.moment, fence.time)
+            self._lost = frozenset(found)
+        return self._lost
+
+    def _between(self, first: int, last: int) -> set[str]:
+        """Months in which certificates made from ``first`` to ``last`` may be used."""
+        days = range(first, last + CERTIFICATE_SECONDS, DAY)
+        return {self._services.month_of(second) for second in (*days, last + CERTIFICATE_SECONDS)}
+
+    def check(self, terms: Terms, cases: list[str], persons: list[BlindedPerson]) -> set[str]:
+        """Refuse a second, different question for a total about a person in one calendar month.
+
+        Returns:
+            Cases whose reason, signed by two people, this question uses up.
+        """
+        used: set[str] = set()
+        if terms.protocol != "sum" or not terms.datasets:
+            return used
+        basis, forgotten = self._basis(terms, persons), self.forgotten()
+        for month in sorted(self._months()):
+            for person in persons:
+                subject = self._subject(person.identifier)
+                asked = self._services.store.all(tables.subject, subject=subject, month=month)
+                is_free = not asked and month not in forgotten
+                if is_free or any(row["basis"] == basis for row in asked):
+                    continue
+                where = {"case_number": cases[person.case], "month": month}
+                allowed = self._services.store.one(tables.allowed_question, **where)
+                if allowed is None or json.loads(allowed["document"])["used"]:
+                    raise RefusalError(
+                        "already_asked",
+                        "a person was, or after a restore may have been, in another question for a total "
+                        "this month: two people sign a reason",
+                    )
+                used.add(where["case_number"])
+        return used
+
+    def allow(self, document: dict[str, Any], signatures: list[dict[str, str]]) -> None:
+        """Let a case be asked this month although its persons were: a reason signed by two people.
+
+        A reason serves one question; the next one needs another.
+
+        Args:
+            document: ``{"case", "month", "reason"}``.
+            signatures: of two different operators of this registrar over ``allowance_message``.
+
+        Raises:
+            Refusal: ``malformed`` for a month that is none; ``unknown_case`` where this registrar's store has
+            no consent of the case; ``missing_signer`` when fewer than two of its operators signed;
+            ``reason_used`` for a reason that has served.
+            BadSignature: a signature does not verify.
+        """
+        member = self._services.view.member(self._services.member)
+        operators = {} if member is None else {key.id: key for key in member.keys_for("operator")}
+        message = allowance_message(document)
+        for item in signatures:
+            key = operators.get(item["key"])
+            if key is None:
+                raise RefusalError("surplus_signer", "only operators of this registrar sign here")
+            key.verifier().verify(message, bytes.fromhex(item["sig"]))
+        if len({item["key"] for item in signatures}) < 2:
+            raise RefusalError("missing_signer", "two different people of the registrar must sign the reason")
+        digest = hashlib.sha256(message).hexdigest()
+        where = {"case_number": str(document["case"]), "month": str(document["month"])}
+        self._require_real(**where)
+        with self._services.store.writing() as connection:
+            row = self._services.store.one(tables.allowed_question, **where)
+            known = {"reasons": [], "used": ""} if row is None else json.loads(row["document"])
+            if digest in known["reasons"]:
+                if known["used"] or digest != known["reasons"][-1]:
+                    raise RefusalError(
+                        "reason_used", "this reason has served a question: sign another for the next"
+                    )
+                return
+            reasons = [*known["reasons"], digest]
+            kept = {"document": document, "signatures": signatures, "used": "", "reasons": reasons}
+            text = json.dumps(kept, ensure_ascii=False)
+            put(connection, tables.allowed_question, where, {"document": text})
+
+    def _require_real(self, case_number: str, month: str) -> None:
+        """The month is one of the calendar, and the case is known here."""
+        try:
+            check_date(f"{month}-01")
+        except ValueError as error:
+            raise RefusalError("malformed", "a month is written YYYY-MM: sign the reason again") from error
+        if not self._services.store.all(tables.consent, case_number=case_number):
+            raise RefusalError(
+                "unknown_case",
+                "the store has no consent of this case: see its number, or load its application",
+            )
+
+    def remember(
+        self, connection: Connection, terms: Terms, persons: list[BlindedPerson], allowances: set[str]
+    ) -> None:
+        """Who was asked about, in each month the certificate may be used in; reasons used up."""
+        basis = self._basis(terms, persons)
+        for month in sorted(self._months()):
+            for person in persons:
+                key = {"subject": self._subject(person.identifier), "query": terms.query, "month": month}
+                put(connection, tables.subject, key, {"basis": basis})
+            for case in allowances:
+                where = {"case_number": case, "month": month}
+                row = self._services.store.one(tables.allowed_question, **where)
+                if row is not None:
+                    kept = {**json.loads(row["document"]), "used": terms.query}
+                    text = json.dumps(kept, ensure_ascii=False)
+                    put(connection, tables.allowed_question, where, {"document": text})
+                    if month in self.forgotten():
+                        body = {"code": WITHOUT_MEMORY, "count": 1}
+                        name, now = f"allowance/{terms.query}/{month}", self._services.clock()
+                        self._services.outbox.add(connection, name, "incident", body, now)
+
+
+def allowance_message(document: dict[str, Any]) -> bytes:
+    """Bytes two people of the registrar sign to let a case be asked again in a month."""
+    return ALLOWANCE_DOMAIN + canonical.encode(document)

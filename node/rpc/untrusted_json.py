@@ -1,0 +1,56 @@
+"""Canonical JSON from somebody else, as plain objects: form only; the meaning is checked where it is used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ledger import canonical
+from ledger.errors import CanonicalError
+from node.errors import RefusalError
+
+MAX_BYTES = 1 << 20
+MAX_DEPTH = 16
+"""Evidence is larger and deeper than an entry."""
+
+
+def read_object(data: bytes) -> dict[str, Any]:
+    """A canonical JSON object.
+
+    Raises:
+        Refusal: ``malformed``: not canonical, too large or too deep, or no object.
+    """
+    value = _decode(data)
+    if not isinstance(value, dict):
+        raise RefusalError("malformed", "a document is not an object: send its canonical JSON")
+    return value
+
+
+def read_list(data: bytes) -> list[Any]:
+    """A canonical JSON list.
+
+    Raises:
+        Refusal: ``malformed``: not canonical, too large or too deep, or no list.
+    """
+    value = _decode(data)
+    if not isinstance(value, list):
+        raise RefusalError("malformed", "a document is not a list: send its canonical JSON")
+    return value
+
+
+def read_texts(data: bytes) -> dict[str, str]:
+    """A canonical JSON object whose values are all texts, such as a signature object.
+
+    Raises:
+        Refusal: ``malformed``.
+    """
+    value = read_object(data)
+    if not all(isinstance(item, str) for item in value.values()):
+        raise RefusalError("malformed", "a document holds something other than texts")
+    return value
+
+
+def _decode(data: bytes) -> Any:
+    try:
+        return canonical.decode(bytes(data), max_bytes=MAX_BYTES, max_depth=MAX_DEPTH)
+    except CanonicalError as error:
+        raise RefusalError("malformed", "a document is not canonical JSON") from error

@@ -1,0 +1,1 @@
+"""This node at the transparency log: client, transport, engine, outbox, witness and split-view evidence."""

@@ -1,0 +1,147 @@
+"""A node on the Fabric engine: the same ``Transport`` as every node's, over its own peer.
+
+Reading and the proofs come from the node's own derived log; from the member that assembles the log it
+takes the checkpoint note alone, and believes it only where its own log has the same root
+(``ledger.fabric.checkpoints``).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from ledger.errors import (
+    EntryRefusedError,
+    LedgerError,
+    LogUnavailableError,
+    QuorumError,
+    TransactionConflictError,
+)
+from ledger.fabric.assembler import Assembler
+from ledger.fabric.backend import FabricBackend
+from ledger.fabric.checkpoints import DerivedWitness
+from ledger.fabric.profile import ConnectionProfile
+from node.config import FABRIC
+from node.errors import NodeError, RefusalError, ServiceUnavailableError
+from node.tlog.engine import Engine, EngineParts
+from node.tlog.transport import LocalTransport, Transport
+
+READ_AT_ONCE = 1024
+
+log = logging.getLogger("hedui.fabric")
+
+
+class FabricTransport:
+    """A node's own Fabric engine as ``node.tlog.client.Transport``."""
+
+    def __init__(self, backend: FabricBackend) -> None:
+        """Args: ``backend`` of this process, started by its owner."""
+        self._backend = backend
+
+    def append(self, leaf: bytes) -> bytes:
+        """See ``node.tlog.client.Transport``."""
+        try:
+            return self._backend.append(leaf).format()
+        except EntryRefusedError as refused:
+            raise RefusalError(refused.code, refused.remedy) from refused
+        except (LogUnavailableError, QuorumError, TransactionConflictError) as error:
+            raise _unavailable(error) from error
+
+    def head(self) -> bytes:
+        """See ``node.tlog.client.Transport``."""
+        try:
+            note = self._backend.head()
+        except (LogUnavailableError, QuorumError) as error:
+            raise _unavailable(error) from error
+        if note is None:
+            raise ServiceUnavailableError(
+                "the ledger has no final checkpoint yet: the member that assembles it and its witnesses "
+                "must run"
+            )
+        return note
+
+    def read(self, start: int, end: int) -> Iterator[bytes]:
+        """See ``node.tlog.client.Transport``."""
+        for begin in range(start, end, READ_AT_ONCE):
+            leaves = self._backend.read(begin, min(end, begin + READ_AT_ONCE))
+            if not leaves:
+                return
+            yield from leaves
+
+
+class FabricEngine(Engine):
+    """The engine of a member without the log key: its own peer, its own log, a witness that compares."""
+
+    def __init__(self, backend: FabricBackend, parts: EngineParts) -> None:
+        """Args: ``backend`` is started and stopped with the engine."""
+        super().__init__(FabricTransport(backend))
+        self._backend = backend
+        self.witness_type = partial(
+            DerivedWitness,
+            own=parts.network.policy.log,
+            derived=backend.derived,
+            fault=lambda: backend.fault,
+        )
+
+    @property
+    def quarantined(self) -> LedgerError | None:
+        """See ``Engine``: the own peer shows what cannot be followed."""
+        return self._backend.fault
+
+    def start(self) -> None:
+        """See ``Engine``."""
+        self._backend.start()
+
+    def stop(self) -> None:
+        """See ``Engine``."""
+        self._backend.stop()
+
+
+def open_fabric(parts: EngineParts) -> Engine:
+    """The engine of a node whose ``[ledger] uri`` names a connection profile.
+
+    Raises:
+        ProfileError, KeysError: the profile or the identity it names cannot be used.
+        LogError: the log may not be opened here.
+    """
+    profile = ConnectionProfile.read(Path(parts.configuration.ledger.removeprefix(FABRIC)))
+    policy = parts.network.policy
+    if not parts.holds_key:
+        head = head_of(parts.remote())
+        return FabricEngine(FabricBackend(profile, parts.database, policy, head, parts.clock), parts)
+    signer = parts.signer()
+    clients = parts.witnesses(signer, lambda: assembler.ordered)
+    public = parts.configuration.home.public_log
+    assembler: Assembler = Assembler(
+        profile, parts.database, signer, policy, clients, public, parts.clock, settings=parts.settings
+    )
+    return Engine(LocalTransport(assembler), assembler, parts.genesis, clients.values())
+
+
+def head_of(transport: Transport) -> Callable[[], bytes | None]:
+    """The newest note of another member's log, for ``FabricBackend``; None where it does not answer.
+
+    Who waits asks many times a second: each reason is said once, until there is an answer or another reason.
+    """
+    said = [""]
+
+    def head() -> bytes | None:
+        try:
+            note = transport.head()
+        except (NodeError, LedgerError) as error:
+            if str(error) != said[0]:
+                log.info("the assembler gives no checkpoint: %s", error)
+            said[0] = str(error)
+            return None
+        said[0] = ""
+        return note
+
+    return head
+
+
+def _unavailable(error: LedgerError) -> ServiceUnavailableError:
+    unavailable = ServiceUnavailableError(str(error))
+    unavailable.code = error.code
+    return unavailable

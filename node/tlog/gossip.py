@@ -1,0 +1,61 @@
+"""Comparing checkpoints with the other members, so that a log cannot show them two histories for long.
+
+Every round of the follower looks at what this node's own witness has cosigned last, and asks one other
+member, in turn, for the same. Both must be part of this node's own replica; a pair that cannot belong to one
+history is kept as evidence by whoever compares (``node.tlog.split_views``). As both sides ask, both find
+out. A
+question brings the asker's checkpoint along as well, with the receipt of its intent (``node.question``).
+"""
+
+from __future__ import annotations
+
+import logging
+
+import grpc
+
+from ledger.errors import ForkError, LedgerError
+from ledger.wire import log_pb2, log_pb2_grpc
+from node.errors import NodeError
+from node.rpc.channels import Channels
+from node.tlog.client import LedgerClient
+
+log = logging.getLogger("hedui.gossip")
+SECONDS = 5.0
+
+
+class Gossip:
+    """One node's comparisons; one thread at a time."""
+
+    def __init__(self, member: str, sequencer: str, channels: Channels, ledger: LedgerClient) -> None:
+        """Args: ``member`` is this node; ``sequencer`` runs the log and is no witness."""
+        self._apart = (member, sequencer)
+        self._channels = channels
+        self._ledger = ledger
+        self._turn = 0
+
+    def compare_next(self) -> str | None:
+        """Compare with this node's own witness, and with the next member in turn.
+
+        Returns:
+            Its id when its checkpoint is part of this node's history; None where it said nothing comparable.
+
+        Raises:
+            ForkError: the log has shown two histories; the notes are kept.
+        """
+        self._ledger.compare_own()
+        others = sorted(one.id for one in self._ledger.view.members() if one.id not in self._apart)
+        if not others:
+            return None
+        self._turn += 1
+        peer = others[self._turn % len(others)]
+        try:
+            stub = log_pb2_grpc.WitnessStub(self._channels.to(peer))
+            note = bytes(stub.Latest(log_pb2.LatestRequest(), timeout=SECONDS).checkpoint)
+            if note:
+                self._ledger.compare(note)
+                return peer
+        except ForkError:
+            raise
+        except (grpc.RpcError, NodeError, LedgerError) as error:
+            log.debug("no comparison with %s: %s", peer, error)
+        return None

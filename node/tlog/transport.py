@@ -1,0 +1,147 @@
+"""Ways to the log: the interface every role uses, the log of this process, and the log over gRPC."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol, TypeVar
+
+import grpc
+
+from ledger.errors import EntryRefusedError, LogError, QuorumError
+from ledger.formats.receipt import Receipt
+from ledger.wire import log_pb2, log_pb2_grpc
+from node.errors import RefusalError, ServiceUnavailableError
+from node.rpc.channels import Channels
+from node.rpc.status import is_lost, raise_from_wire
+
+READ_AT_ONCE = 1024
+
+
+class LocalLog(Protocol):
+    """The log at the member with the log key: the ``Sequencer``, or the assembler on Fabric."""
+
+    def start(self) -> None:
+        """Start its threads."""
+
+    def stop(self) -> None:
+        """End them."""
+
+    def wait_ready(self, seconds: float) -> None:
+        """Wait for the start gate."""
+
+    def submit(self, leaf: bytes) -> Receipt:
+        """Append an entry; its receipt once it is final."""
+
+    @property
+    def head(self) -> bytes | None:
+        """The last final checkpoint."""
+
+    @property
+    def size(self) -> int:
+        """Number of final entries."""
+
+    @property
+    def short(self) -> QuorumError | None:
+        """Why nothing becomes final now, or None."""
+
+    @property
+    def quarantined(self) -> LogError | None:
+        """Why the log signs nothing, or None."""
+
+    def read(self, begin: int, end: int) -> Sequence[bytes]:
+        """Final leaves of a range."""
+
+
+class LocalTransport:
+    """The log of this process, for its member's other roles and for the wire."""
+
+    def __init__(self, own: LocalLog) -> None:
+        """Args: ``own`` runs here."""
+        self._log = own
+
+    def append(self, leaf: bytes) -> bytes:
+        """See ``node.tlog.client.Transport``."""
+        try:
+            return self._log.submit(leaf).format()
+        except EntryRefusedError as refused:
+            raise RefusalError(refused.code, refused.remedy) from refused
+
+    def head(self) -> bytes:
+        """See ``node.tlog.client.Transport``."""
+        note = self._log.head
+        if note is None and self._log.quarantined is not None:
+            raise ServiceUnavailableError(
+                "the log is in quarantine: its member must recover it, see the page Operate of its guides"
+            )
+        if note is None:
+            raise ServiceUnavailableError("the ledger has no final checkpoint yet: its witnesses must run")
+        return note
+
+    def read(self, start: int, end: int) -> Iterator[bytes]:
+        """See ``node.tlog.client.Transport``."""
+        for begin in range(start, min(end, self._log.size), READ_AT_ONCE):
+            yield from self._log.read(begin, min(end, begin + READ_AT_ONCE))
+
+
+APPEND_SECONDS = 30.0
+READ_SECONDS = 30.0
+HEAD_SECONDS = 5.0
+Response = TypeVar("Response")
+
+
+class Transport(Protocol):
+    """What every ledger back end offers a node."""
+
+    def append(self, leaf: bytes) -> bytes:
+        """Append one leaf; its receipt once it is final."""
+
+    def head(self) -> bytes:
+        """Newest final checkpoint note."""
+
+    def read(self, start: int, end: int) -> Iterator[bytes]:
+        """Leaves [start, end) of the final log."""
+
+
+class RemoteTransport:
+    """The sequencer's log over gRPC."""
+
+    def __init__(self, channels: Channels, sequencer: Callable[[], str]) -> None:
+        """Args: ``sequencer`` names the member that runs the log."""
+        self._channels = channels
+        self._sequencer = sequencer
+
+    def append(self, leaf: bytes) -> bytes:
+        """See ``Transport``."""
+        request = log_pb2.AppendRequest(leaf=leaf)
+        return bytes(self._patiently(lambda log: log.Append(request, timeout=APPEND_SECONDS)).receipt)
+
+    def head(self) -> bytes:
+        """See ``Transport``."""
+        request = log_pb2.HeadRequest()
+        return bytes(self._patiently(lambda log: log.Head(request, timeout=HEAD_SECONDS)).checkpoint)
+
+    def read(self, start: int, end: int) -> Iterator[bytes]:
+        """See ``Transport``."""
+        log = log_pb2_grpc.LogStub(self._channels.to(self._sequencer()))
+        try:
+            for part in log.Read(log_pb2.ReadRequest(start=start, end=end), timeout=READ_SECONDS):
+                yield from part.leaves
+        except grpc.RpcError as error:
+            raise_from_wire(error, "the ledger")
+
+    def _patiently(self, call: Callable[[log_pb2_grpc.LogStub], Response]) -> Response:
+        """Make a call; where the connection is lost, wait for the next one and make it once more.
+
+        Both calls may be made twice: the same leaf again gives the same receipt.
+        """
+        member = self._sequencer()
+        log = log_pb2_grpc.LogStub(self._channels.to(member))
+        try:
+            try:
+                return call(log)
+            except grpc.RpcError as error:
+                if not is_lost(error) or not self._channels.regained(member):
+                    raise
+                return call(log)
+        except grpc.RpcError as error:
+            raise_from_wire(error, "the ledger")

@@ -1,0 +1,1 @@
+"""The trustee: it opens a total over a proven list, once."""

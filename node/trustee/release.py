@@ -1,0 +1,365 @@
+"""The trustee's part of a check: it opens a total over a proven list, once, seeing no persons and no amounts.
+
+    peer → question (as a department verifies it) → openings → dataset.verified and rules approved
+         → every answer's DLEQ under the key on the ledger → lines and element proofs
+         → the one list these allow = the list the office signed → departments' answers on the ledger
+         → rows released before only in the same term set → share stored → share.release final → share and
+         proof
+
+The ledger shows releases that a trustee put back from an old backup has forgotten. Their case indices are
+closed; which rows they opened nobody can tell, so a row of a publication they could draw on opens only after
+an exception by two people of the trustee, and freely again once it is published anew.
+
+Asked without a list it closes the case index for good and gives no share. It stores its share before it
+records it and returns the same bytes on a repeat. It takes no ciphertext from anyone: C comes from the proven
+leaves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from ledger import canonical
+from ledger.fault_points import Point
+from node.errors import RefusalError, ServiceUnavailableError
+from node.membership.sum_key import sum_key
+from node.question import Question, VerifiedQuestion, check_grant, verify_question
+from node.references import rule_datasets, set_references
+from node.rpc.untrusted_json import read_object, read_texts
+from node.services import Services, check_signature, own_share
+from node.store import tables
+from node.store.database import note_release, put
+from protocols.check.answer import Answer, verify_answer
+from protocols.check.certificate import Openings, check_openings
+from protocols.check.commitments import recorded_list
+from protocols.check.evidence import ElementProof, EvidenceLine, SetReference, verify_lines
+from protocols.check.terms import (
+    ROW,
+    RuleDatasets,
+    check_list,
+    list_digest,
+    list_message,
+    signed_ciphertexts,
+)
+from protocols.encoding import commit, fields
+from protocols.errors import ProtocolError
+from protocols.sums import shareproof
+from protocols.sums.shareproof import ListContext
+from protocols.sums.threshold import partial
+
+ANSWER_WAIT_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class OpenRequest:
+    """What the office brings.
+
+    Attributes:
+        question: certificate, intent, receipt.
+        openings: elements, R list and case map.
+        case: case index.
+        evidence: canonical JSON: answers, lines, proofs of the deciding datasets; empty without a list.
+        document: canonical JSON term list; empty to close the case index without a total.
+        signature: the office's signature object over the list, canonical JSON.
+    """
+
+    question: Question
+    openings: Openings
+    case: int
+    evidence: bytes
+    document: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True)
+class PreparedRelease:
+    """A verified request.
+
+    Attributes:
+        digest: of the term list; None where the case is closed without a total.
+        rows: names of the rows with their signs.
+        ciphertexts: (ciphertext, sign) of the rows.
+    """
+
+    digest: bytes | None
+    rows: tuple[str, ...]
+    ciphertexts: tuple[tuple[bytes, int], ...]
+
+    @property
+    def name(self) -> str:
+        """The list as the store names it; empty without one."""
+        return "" if self.digest is None else self.digest.hex()
+
+    @property
+    def leaves(self) -> tuple[str, ...]:
+        """Names of the rows without their signs: the same row whatever its sign elsewhere."""
+        return tuple(row.rpartition("/")[0] for row in self.rows)
+
+    @property
+    def term_set(self) -> str:
+        """Digest of the rows with their signs, whatever the query."""
+        return hashlib.sha256("\n".join(sorted(self.rows)).encode()).hexdigest()
+
+
+class Trustee:
+    """The trustee role of one node."""
+
+    def __init__(self, services: Services) -> None:
+        """Args: ``services`` of the node."""
+        self._services = services
+        self._lock = threading.Lock()
+        self._lost: frozenset[tuple[str, str]] | None = None
+
+    def open(self, peer: str, request: OpenRequest) -> bytes:
+        """Answer one request.
+
+        Returns:
+            Canonical JSON ``{"holder", "list", "proof", "value"}``, or empty without a list.
+
+        Raises:
+            Refusal, NodeError, LedgerError: refused, with the code of the first check that fails.
+        """
+        verified = verify_question(self._services, peer, request.question)
+        certificate = verified.certificate
+        if certificate["protocol"] != "sum":
+            raise RefusalError("protocol", "only an intent of protocol sum opens a total")
+        try:
+            prepared = self._prepare(peer, verified, request)
+        except ProtocolError as error:
+            raise RefusalError(error.code, str(error)) from error
+        query, case = str(certificate["query"]), request.case
+        with self._lock:
+            known = self._services.store.one(tables.release, query=query, case_index=case)
+            if known is None:
+                value = self._release(peer, certificate, case, prepared)
+            else:
+                value = _repeat(known, prepared)
+        self._finish(query, case)
+        self._services.observe(Point.SHARE_FINAL)
+        return value
+
+    def _forgotten(self) -> frozenset[tuple[str, str]]:
+        """(dataset, publication) that releases on the ledger which this store does not know could draw on."""
+        if self._lost is None:
+            services, found = self._services, set()
+            for _, entry in services.ledger.replica.of_type("share.release"):
+                query, case = str(entry.body["query"]), int(entry.body["case"])
+                release, intent = (
+                    services.view.release(query, case, services.member),
+                    services.view.intent(query),
+                )
+                if release is None or release.entry != entry.id or intent is None:
+                    continue
+                if services.store.one(tables.release, query=query, case_index=case) is None:
+                    found |= {(item.dataset, item.publication) for item in intent.datasets}
+            self._lost = frozenset(found)
+        return self._lost
+
+    def _release(self, peer: str, certificate: dict[str, Any], case: int, prepared: PreparedRelease) -> bytes:
+        """Make the share; store it with its rows, journal line and ledger entry in one transaction."""
+        query, salt = str(certificate["query"]), secrets.token_bytes(32)
+        if self._services.view.release(query, case, self._services.member) is not None:
+            raise RefusalError(
+                "already_released", "this case was released before a restore: it is closed for good"
+            )
+        self._check_rows(query, case, prepared)
+        value = b""
+        if prepared.digest is not None:
+            with self._services.stopwatch.part("cryptography"):
+                value = self._make_share(certificate, prepared, salt)
+        with self._services.store.writing() as connection:
+            for row in prepared.leaves:
+                put(connection, tables.released_row, {"row": row}, {"terms": prepared.term_set})
+            key = {"query": query, "case_index": case}
+            put(connection, tables.release, key, {"list": prepared.name, "share": value})
+            self._put_record(connection, peer, query, case, recorded_list(salt, prepared.digest))
+        self._services.observe(Point.SHARE_STORED)
+        return value
+
+    def _prepare(self, peer: str, verified: VerifiedQuestion, request: OpenRequest) -> PreparedRelease:
+        """Verify everything, in the order of the module."""
+        services, certificate = self._services, verified.certificate
+        check_openings(certificate, request.openings)
+        if not 0 <= request.case < certificate["cases"]:
+            raise RefusalError("case", "the question has no such case")
+        for item in certificate["datasets"]:
+            check_grant(services, services.view.grant(item["grant"]))
+        prepared = PreparedRelease(None, (), ())
+        if request.document:
+            prepared = self._verify_list(peer, certificate, request)
+        self._require_answered(str(certificate["query"]))
+        return prepared
+
+    def _verify_list(self, peer: str, certificate: dict[str, Any], request: OpenRequest) -> PreparedRelease:
+        """The evidence, and the one list it allows; the office's signature over that list."""
+        services = self._services
+        intent = services.view.intent(str(certificate["query"]))
+        assert intent is not None
+        rules = rule_datasets(services.view, certificate["rules"])
+        references = set_references(services.view, intent, _deciding(rules))
+        with services.stopwatch.part("cryptography"):
+            lines = verify_evidence(request.openings, request.case, request.evidence, references)
+        document = read_object(request.document)
+        check_signature(services.view, peer, read_texts(request.signature), list_message(document))
+        elements = case_elements(request.openings, request.case)
+        terms = check_list(document, certificate, request.case, elements, rules, lines)
+        rows = tuple(
+            f"{term.dataset}/{references[term.dataset].publication}/{term.index}/{term.sign}"
+            for term in terms
+            if term.kind == ROW
+        )
+        self._check_minimum(certificate, len(rows))
+        return PreparedRelease(list_digest(document), rows, tuple(signed_ciphertexts(terms, lines)))
+
+    def _require_answered(self, query: str) -> None:
+        """Every department's answer is on the ledger; waits a moment for the last ones."""
+
+        def complete(view: Any) -> bool:
+            intent = view.intent(query)
+            answers = view.answers(query)
+            return intent is not None and all(
+                item.dataset in answers and answers[item.dataset].result == "answered"
+                for item in intent.datasets
+            )
+
+        with self._services.stopwatch.part("ledger"):
+            answered = self._services.ledger.wait_for(complete, ANSWER_WAIT_SECONDS)
+        if not answered:
+            raise RefusalError(
+                "not_answered", "not every department's answer is on the ledger yet: try again"
+            )
+
+    def _check_minimum(self, certificate: dict[str, Any], rows: int) -> None:
+        """At least the grants' ``min_terms`` rows."""
+        for item in certificate["datasets"]:
+            grant = self._services.view.grant(item["grant"])
+            if grant is not None and rows < grant.min_terms:
+                raise RefusalError("min_terms", "the total has fewer rows than a grant allows to open")
+
+    def _check_rows(self, query: str, case: int, prepared: PreparedRelease) -> None:
+        """A row opens again only in the same term set, or after an exception by two people of the trustee."""
+        excepted = self._services.view.exception(query, case, self._services.member)
+        if excepted is not None and prepared.digest is not None:
+            salt = exception_salt(self._services.keys.vault.get("exceptions"), query, case)
+            if excepted.list == commit(salt, b"list", prepared.digest).hex():
+                return
+        forgotten = self._forgotten()
+        for row in prepared.leaves:
+            known = self._services.store.one(tables.released_row, row=row)
+            dataset, publication, _ = row.split("/")
+            is_forgotten = known is None and (dataset, publication) in forgotten
+            if is_forgotten or (known is not None and known["terms"] != prepared.term_set):
+                raise RefusalError(
+                    "row_released",
+                    "a row was, or after a restore may have been, opened in another total: two people of the "
+                    f"trustee sign list {prepared.name}",
+                )
+
+    def _make_share(self, certificate: dict[str, Any], prepared: PreparedRelease, salt: bytes) -> bytes:
+        """This trustee's share of C with its proof, and the salt of the recorded list digest."""
+        assert prepared.digest is not None
+        key, share = sum_key(self._services.view), own_share(self._services)
+        rows = [(key.public.from_bytes(data), sign) for data, sign in prepared.ciphertexts]
+        total = key.public.combine(rows)
+        value = partial(key, share, total)
+        context = ListContext(self._services.network, str(certificate["query"]), prepared.digest)
+        proof = shareproof.prove(key, share, total, value, context)
+        return canonical.encode(
+            {
+                "holder": self._services.member,
+                "list": prepared.name,
+                "proof": proof.hex(),
+                "salt": salt.hex(),
+                "value": key.public.to_bytes(value).hex(),
+            }
+        )
+
+    def _put_record(self, connection: Connection, peer: str, query: str, case: int, listed: bytes) -> None:
+        """``share.release`` into the outbox, in the transaction that stores the share."""
+        body = {"query": query, "case": case, "list": listed.hex()}
+        now = self._services.clock()
+        self._services.outbox.add(connection, f"release/{query}/{case}", "share.release", body, now)
+        note_release(connection, now, peer, query, case, listed.hex())
+
+    def _finish(self, query: str, case: int) -> None:
+        """Wait until the release is final: nothing leaves before it is recorded."""
+        services = self._services
+        services.outbox.wake()
+        with services.stopwatch.part("ledger"):
+            final = services.ledger.wait_for(
+                lambda view: view.release(query, case, services.member) is not None, 30
+            )
+        if not final:
+            raise ServiceUnavailableError("the release waits for the ledger: ask again when it answers")
+
+
+def _repeat(known: dict[str, Any], prepared: PreparedRelease) -> bytes:
+    """The same bytes as before, for the same list; the case index is closed for any other."""
+    if known["list"] != prepared.name:
+        raise RefusalError("already_released", "this case was released for another list: it is closed")
+    return bytes(known["share"])
+
+
+def _deciding(rules: RuleDatasets) -> tuple[str, ...]:
+    """Datasets that decide a total."""
+    return tuple(sorted({*rules.income, *rules.deduct, *rules.exclude}))
+
+
+def case_elements(openings: Openings, case: int) -> list[int]:
+    """Positions of one case's real elements."""
+    return [position for position, owner in enumerate(openings.casemap) if owner == case + 1]
+
+
+def verify_evidence(
+    openings: Openings,
+    case: int,
+    evidence: bytes,
+    references: Mapping[str, SetReference],
+) -> dict[tuple[int, str], EvidenceLine]:
+    """Verify answers and lines of one case for the datasets of ``references``.
+
+    Raises:
+        ProtocolError: the first thing that does not hold.
+    """
+    answers, lines, proofs = _read_evidence(evidence)
+    for dataset, reference in references.items():
+        if dataset not in answers:
+            raise RefusalError("evidence", f"{dataset}: the department's answer is missing")
+        verify_answer(answers[dataset], reference.key, openings.elements)
+    positions = set(case_elements(openings, case))
+    commitments = {
+        position: commitment
+        for position, commitment in zip(openings.real, openings.rlist, strict=True)
+        if position in positions
+    }
+    return verify_lines(lines, proofs, commitments, answers, references)
+
+
+def _read_evidence(evidence: bytes) -> tuple[dict[str, Answer], list[EvidenceLine], list[ElementProof]]:
+    """Read ``Evidence.for_trustee``.
+
+    Raises:
+        Refusal, EvidenceError: a part is missing or malformed.
+    """
+    value = read_object(evidence)
+    try:
+        return (
+            {dataset: Answer.from_json(dataset, item) for dataset, item in value["answers"].items()},
+            [EvidenceLine.from_json(item) for item in value["lines"]],
+            [ElementProof.from_json(item) for item in value["proofs"]],
+        )
+    except (AttributeError, KeyError, TypeError) as error:
+        raise RefusalError("malformed", "the evidence lacks a part or holds a malformed one") from error
+
+
+def exception_salt(secret: bytes, query: str, case: int) -> bytes:
+    """Salt of the list that an exception names, known to the trustee's own people only; 32 bytes."""
+    return hmac.digest(secret, fields(b"exception", query.encode(), case.to_bytes(4, "big")), "sha256")

@@ -1,0 +1,1 @@
+"""Upkeep of a home: backup, restore, rejoining, and recovery of a log."""

@@ -1,0 +1,261 @@
+"""How a node that was put back from a backup comes back: what it takes up from the ledger, role by role.
+
+    start → fence into the outbox, gap into the journal → replay → fence final in the own replay
+          → witness: its record moved up to the quorum's checkpoint under which the fence was replayed
+          → department: keys of publications retired meanwhile destroyed; publications whose key is lost named
+          → registrar: consents revoked meanwhile withdrawn
+          → memory settled: the roles work again
+
+Everything before the last step may be done again after a kill. ``node.tlog.restore_fence`` says why this is
+enough.
+
+A witness whose record is larger than the checkpoint, or of another root, has seen another history: it stays
+silent, and the log line is evidence. Where so many witnesses were restored at once that no quorum is left to
+bring the fence onto the ledger, the operator takes up the newest checkpoint known anywhere
+(``load_position``, `hedui node rejoin`): with that, its witness cosigns again, and the fence can become
+final.
+
+Logs of others come back by hand, each by its newest checkpoint (``load_other_positions``): their operators
+have no ledger here that would tell what was cosigned after the backup.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+
+from sqlalchemy import Engine, insert, select, update
+
+from keys.errors import SecretMissingError
+from ledger.contract.records import Publication
+from ledger.contract.view import dataset_owner
+from ledger.errors import ForkError, QuorumError, RollbackError, VerificationError
+from ledger.formats.checkpoint import Checkpoint, Cosigner, cosigned_at, verify_signed
+from ledger.formats.layout import CHECKPOINT
+from ledger.formats.note import Note, VerifierKey
+from ledger.formats.policy import Policy, VerifiedCheckpoint
+from ledger.merkle import root_from
+from ledger.storage.database import writing
+from ledger.storage.witness_store import SqlWitnessStore
+from ledger.witness import WitnessRecord, WitnessStore
+from node.department.publication_keys import LOST, open_secret, secret_name
+from node.errors import ConfigurationError, StoreError
+from node.registrar.certify import NO_CONSENT
+from node.services import Services
+from node.store import tables
+from node.store.database import put
+from node.tlog.witness import own_cosigner
+from protocols.psi.voprf import public_key
+
+NOTHING_WAITS = "this home's witness waits for nothing: nothing was changed"
+
+log = logging.getLogger("hedui.rejoin")
+
+
+def rejoin(services: Services, witness: WitnessStore) -> bool:
+    """After a replay: take up what the ledger knows and this store does not, once the fence is final.
+
+    Args:
+        services: of the node.
+        witness: the records of its witness, unguarded.
+
+    Returns:
+        Whether the node has rejoined now.
+
+    Raises:
+        ForkError: the witness's record contradicts the ledger: it stays silent.
+    """
+    memory = services.memory
+    fences = memory.found()
+    if not fences:
+        return False
+    _move_up(services, witness)
+    if "department" in services.configuration.roles:
+        _department(services)
+    if "registrar" in services.configuration.roles:
+        _registrar(services)
+    memory.settle(fences)
+    log.warning(
+        "this node was put back from a backup and has rejoined at entry %d", services.ledger.replica.size
+    )
+    web = services.configuration.web
+    if web is not None and web.logs:
+        log.warning("logs of others are not cosigned before `hedui node rejoin` for each: see the guide")
+    return True
+
+
+def _move_up(services: Services, store: WitnessStore) -> None:
+    """The witness's record becomes the checkpoint of the own replay."""
+    replica = services.ledger.replica
+    head, note = replica.checkpoint, replica.checkpoint_note
+    if head is None or note is None or "sequencer" in services.configuration.roles:
+        return
+    origin = services.ledger.policy.origin
+    record = store.read(origin)
+    if record is not None and not _extends(services, record, head):
+        raise ForkError(
+            "this node's witness has cosigned what the ledger does not show: it stays silent; keep its home "
+            "as evidence and call the auditor"
+        )
+    cosigner = own_cosigner(services.member, services.keys.signing("witness"), services.ledger.policy)
+    new = _record(record, head, note, cosigner, services.ledger.policy.log)
+    if record != new and not store.swap(origin, record, new):
+        raise StoreError("the witness's record changed meanwhile: this is tried again")
+
+
+def _extends(services: Services, record: WitnessRecord, head: VerifiedCheckpoint) -> bool:
+    """Whether the replayed ledger holds what the witness cosigned."""
+    if record.size > head.checkpoint.size:
+        return False
+    return root_from(record.size, services.ledger.replica.source()) == record.root
+
+
+def _record(
+    record: WitnessRecord | None,
+    head: VerifiedCheckpoint,
+    note: bytes,
+    cosigner: Cosigner,
+    log_key: VerifierKey,
+) -> WitnessRecord:
+    """The record of a checkpoint under the quorum, cosigned at the newest time known: none goes back."""
+    time = max([*head.cosigned.values(), 0 if record is None else record.time])
+    whole = Note.parse(note)
+    kept = Note(whole.text, (*whole.only(log_key).signatures, cosigner.cosign(whole.text, time)))
+    return WitnessRecord(head.checkpoint.size, head.checkpoint.root, time, kept.format())
+
+
+def _department(services: Services) -> None:
+    """Keys that were destroyed since the backup are destroyed again; lost ones are named."""
+    view, vault = services.view, services.keys.vault
+    kept = set(vault.names())
+    for dataset in view.datasets():
+        if dataset_owner(dataset) != services.member:
+            continue
+        for label in view.labels(dataset):
+            key = {"dataset": dataset, "publication": label}
+            published = view.publication(dataset, label)
+            if view.retired(dataset, label):
+                with contextlib.suppress(SecretMissingError):
+                    vault.delete(secret_name(dataset, label))
+                values = {"state": "destroyed", "details": ""}
+            elif published is None or not _has_key(services, kept, published):
+                log.error("the key of %s/%s is lost: publish %s again, or retire it", dataset, label, dataset)
+                values = {"state": "published", "details": LOST}
+            elif services.store.one(tables.own_publication, **key) is None:
+                values = {"state": "published", "details": published.root}
+            else:
+                continue
+            with services.store.writing() as connection:
+                put(connection, tables.own_publication, key, values)
+
+
+def _has_key(services: Services, kept: set[str], published: Publication) -> bool:
+    """Whether the vault holds the very key that was published, not one of a build that was begun again."""
+    dataset, label = published.dataset, published.label
+    if secret_name(dataset, label) not in kept:
+        return False
+    if public_key(open_secret(services, dataset, label).key).hex() == published.key:
+        return True
+    services.keys.vault.delete(secret_name(dataset, label))
+    return False
+
+
+def _registrar(services: Services) -> None:
+    """Consents that were withdrawn since the backup, as far as the ledger shows."""
+    consent = tables.consent
+    for _, entry in services.ledger.replica.of_type("consent.revoke"):
+        with services.store.writing() as connection:
+            withdrawn = consent.c.commitment == entry.body["commitment"]
+            connection.execute(update(consent).where(withdrawn).values(kind=NO_CONSENT))
+
+
+def load_position(engine: Engine, policy: Policy, note: bytes, cosigner: Cosigner) -> VerifiedCheckpoint:
+    """By hand, where no quorum is left: let a restored witness go on from this checkpoint.
+
+    Args:
+        engine: the node's database.
+        policy: the network's.
+        note: the newest checkpoint known anywhere: a mirror's, an auditor's, the public log's.
+        cosigner: the witness's key.
+
+    Raises:
+        NoteError, VerificationError: it does not verify under the policy.
+        Rollback, ForkError: it is older than its witness's record, or contradicts it.
+        ConfigurationError: the home was not restored.
+    """
+    try:
+        verified = policy.verify_checkpoint(note)
+    except QuorumError as error:  # of the file given: nobody is out of reach
+        raise VerificationError("quorum", CHECKPOINT, str(error)) from error
+    store = SqlWitnessStore(engine)
+    record = store.read(policy.origin)
+    _require_newer(record, verified.checkpoint)
+    waiting = select(tables.restored.c.id).where(tables.restored.c.witness == 0)
+    with engine.connect() as connection:
+        restores = connection.execute(waiting).scalars().all()
+    if not restores:
+        raise ConfigurationError(NOTHING_WAITS)
+    _replace(store, policy.origin, record, _record(record, verified, note, cosigner, policy.log))
+    with writing(engine) as connection:  # after the record: a running node must not build on the old one
+        connection.execute(
+            update(tables.restored).where(tables.restored.c.id.in_(restores)).values(witness=1)
+        )
+    return verified
+
+
+def load_other_positions(
+    engine: Engine, log_key: VerifierKey, note: bytes, cosigner: Cosigner, now: int
+) -> Checkpoint:
+    """By hand, after every restore: let the witness go on cosigning a log of others from this checkpoint.
+
+    Args:
+        engine: the node's database.
+        log_key: of that log, as ``[[web.logs]]`` lists it.
+        note: its newest checkpoint known anywhere; the operator answers for that.
+        cosigner: the witness's key.
+        now: POSIX seconds.
+
+    Raises:
+        NoteError: it is not signed by that log.
+        Rollback, ForkError: it is older than the record, or contradicts it.
+        ConfigurationError: no restore waits for it.
+    """
+    whole = Note.parse(note)
+    head = verify_signed(whole, log_key)
+    store = SqlWitnessStore(engine)
+    record = store.read(log_key.name)
+    _require_newer(record, head)
+    taken = select(tables.rejoined_log.c.restore).where(tables.rejoined_log.c.origin == log_key.name)
+    with engine.connect() as connection:
+        waiting = select(tables.restored.c.id).where(tables.restored.c.id.not_in(taken))
+        restores = connection.execute(waiting).scalars().all()
+    if not restores:
+        raise ConfigurationError(NOTHING_WAITS)
+    times = (now, 0 if record is None else record.time, cosigned_at(whole, cosigner.verifier) or 0)
+    line = cosigner.cosign(whole.text, max(times))
+    kept = Note(whole.text, (*whole.only(log_key).signatures, line)).format()
+    _replace(store, log_key.name, record, WitnessRecord(head.size, head.root, max(times), kept))
+    with writing(engine) as connection:
+        rows = [{"restore": restore, "origin": log_key.name} for restore in restores]
+        connection.execute(insert(tables.rejoined_log), rows)
+    return head
+
+
+def _require_newer(record: WitnessRecord | None, head: Checkpoint) -> None:
+    if record is None:
+        return
+    if record.size > head.size:
+        raise RollbackError(
+            "the checkpoint is older than what this witness has cosigned: look for a newer one at the "
+            "auditor's mirror, or where that log is served"
+        )
+    if record.size == head.size and record.root != head.root:
+        raise ForkError(
+            "the checkpoint contradicts what this witness has cosigned: keep it and the home as evidence and "
+            "call the auditor"
+        )
+
+
+def _replace(store: SqlWitnessStore, origin: str, record: WitnessRecord | None, new: WitnessRecord) -> None:
+    if record != new and not store.swap(origin, record, new):
+        raise StoreError("the witness's record changed meanwhile: stop the node and try again")

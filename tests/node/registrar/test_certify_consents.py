@@ -1,0 +1,109 @@
+"""The registrar's consent store: taken once, committed without a trace of the person, withdrawn for good."""
+
+from __future__ import annotations
+
+import pytest
+
+from ledger.entries.certificate import certificate_digest
+from node.errors import RefusalError, ServiceUnavailableError
+from node.registrar import consents
+from node.store import tables
+from protocols.encoding import commit
+from tests.node.network_in_memory import Network, shared, stranger
+from tests.node.question_steps import certificate_of, hold, refused, send
+
+
+@pytest.fixture
+def net() -> Network:
+    return shared()
+
+
+def rows(net: Network, case: str) -> list[dict[str, str]]:
+    return net.services["desk"].store.all(tables.consent, case_number=case)
+
+
+def test_each_consent_is_committed_once_and_opens(net: Network) -> None:
+    case = net.case(stranger(200), stranger(201))
+    for row in rows(net, case.case):
+        parts = (row["id"], case.case, row["identifier"], row["kind"])
+        salted = commit(bytes.fromhex(row["salt"]), b"consent", *(part.encode() for part in parts))
+        assert salted.hex() == row["commitment"]
+        net.services["desk"].ledger.sync()
+        assert net.services["desk"].view.consent_live(row["commitment"])
+    assert consents.load_case(net.services["desk"], case) == []
+    assert len(rows(net, case.case)) == 2
+
+
+def test_commitments_lost_on_the_way_are_committed_at_the_next_load(net: Network) -> None:
+    """The store has them; the ledger was out of reach before they were recorded."""
+    desk = net.services["desk"]
+    case = net.case(stranger(202))
+    other = net.case(stranger(203), consent="none")
+    lost = type(case)(case.case + "x", case.rules, case.applied, case.office, case.household)
+    first = consents.load_case(desk, lost)
+    net.wire.down.add("audit")
+    try:
+        with pytest.raises(ServiceUnavailableError):
+            consents.record(desk, first)
+    finally:
+        net.wire.down.clear()
+    assert consents.load_case(desk, lost) == first
+    consents.record(desk, first)
+    assert consents.load_case(desk, lost) == []
+    assert consents.load_case(desk, other) == []
+
+
+def test_a_person_named_twice_has_one_consent(net: Network) -> None:
+    who = stranger(204)
+    case = net.case(who, who.lower(), who)
+    assert len(rows(net, case.case)) == 1
+
+
+def test_withdrawing_revokes_consent_and_certificates(net: Network) -> None:
+    who = stranger(205)
+    case = net.case(who)
+    request = hold(net, case, "tax", "Answer")
+    consents.withdraw(net.services["desk"], case.case, who.lower())
+    [row] = rows(net, case.case)
+    assert row["kind"] == "none"
+    desk = net.services["desk"]
+    assert not desk.view.consent_live(row["commitment"])
+    refused(net, "tax", "Answer", request, "revoked")
+    with pytest.raises(RefusalError, match="no_consent"):
+        consents.withdraw(desk, case.case, who)
+    assert consents.load_case(desk, case) == [], "an old application does not bring it back"
+    assert rows(net, case.case)[0]["kind"] == "none"
+
+
+def test_nothing_to_withdraw(net: Network) -> None:
+    case = net.case(stranger(206))
+    for number, who in ((case.case, stranger(207)), ("unknown", stranger(206))):
+        with pytest.raises(RefusalError, match="no_consent"):
+            consents.withdraw(net.services["desk"], number, who)
+
+
+def test_another_household_keeps_its_certificate(net: Network) -> None:
+    one, two = net.case(stranger(208)), net.case(stranger(209))
+    request = hold(net, two, "tax", "Answer")
+    hold(net, one, "tax", "Answer")
+    consents.withdraw(net.services["desk"], one.case, stranger(208))
+    assert send(net, "tax", "Answer", request).answers
+
+
+def test_a_withdrawal_reaches_the_ledger_whatever_happens(net: Network) -> None:
+    """With the ledger out of reach the store forgets at once; the outbox records it afterwards."""
+    who = stranger(210)
+    case = net.case(who)
+    request = hold(net, case, "tax", "Answer")
+    net.wire.down.add("audit")
+    try:
+        with pytest.raises(ServiceUnavailableError):
+            consents.withdraw(net.services["desk"], case.case, who)
+        assert rows(net, case.case)[0]["kind"] == "none"
+    finally:
+        net.wire.down.clear()
+    desk = net.services["desk"]
+    desk.outbox.wake()
+    digest = certificate_digest(certificate_of(request))
+    assert desk.ledger.wait_for(lambda view: view.certificate_revoked(digest), 10)
+    refused(net, "tax", "Answer", request, "revoked")
