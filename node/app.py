@@ -154,7 +154,7 @@ class Node:
         self._engine.start()
         if self._stamper is not None:
             self._stamper.start()
-        self.services.memory.begin(self.services.clock())
+        self.services.restore_fence.begin(self.services.clock())
         self.services.outbox.start()
         self._follower.start()
         log.info("node %s listens on %s", configuration.member, configuration.listen)
@@ -247,7 +247,7 @@ class Node:
             self._network.policy,
             () if web is None else web.logs,
             partial(self._engine.witness_type, observe=self._observe),
-            GuardedWitnessStore(self._witnessed, services.memory),
+            GuardedWitnessStore(self._witnessed, services.restore_fence),
         )
         return WitnessDesk(
             witness, self._network.policy.origin, self._cosigned, services.clock, services.ledger.compare
@@ -288,7 +288,7 @@ class Node:
 
     def _rejoin(self, pause: float) -> float:
         """Come back after a restore; seconds to the next look, short until then."""
-        memory = self.services.memory
+        memory = self.services.restore_fence
         if memory.state() == "rejoining":
             try:
                 rejoin(self.services, self._witnessed)

@@ -65,7 +65,7 @@ def rejoin(services: Services, witness: WitnessStore) -> bool:
     Raises:
         ForkError: the witness's record contradicts the ledger: it stays silent.
     """
-    memory = services.memory
+    memory = services.restore_fence
     fences = memory.found()
     if not fences:
         return False

@@ -83,14 +83,14 @@ def set_back(services: Services, size: int = 0) -> str:
 def come_back(services: Services) -> None:
     """What a started node does until it has rejoined."""
     store = SqlWitnessStore(services.store.engine)
-    assert services.memory.begin(services.clock())
+    assert services.restore_fence.begin(services.clock())
     services.outbox.wake()
 
     def is_back(_: Any) -> bool:
         return rejoin(services, store)
 
     assert services.ledger.wait_for(is_back, 10)
-    assert services.memory.state() == "rejoined"
+    assert services.restore_fence.state() == "rejoined"
 
 
 def forget_answers(services: Services) -> None:
@@ -175,7 +175,7 @@ def test_the_gap_stands_in_the_journal_and_on_the_ledger_once(net: Network) -> N
     tax = net.services["tax"]
     name = set_back(tax, size=7)
     for _ in range(3):
-        tax.memory.begin(tax.clock())
+        tax.restore_fence.begin(tax.clock())
     come_back(tax)
     lines = [row for row in tax.store.all(tables.journal) if row["result"].endswith(":7")]
     assert [row["result"] for row in lines] == [f"{CODE}:{tax.clock() - 60}:7"]
@@ -278,7 +278,9 @@ def guarded(services: Services) -> tuple[Witness, SqlWitnessStore]:
     policy, key = services.ledger.policy, services.keys.signing("witness")
     name = next(w.name for w in policy.witnesses if w.key.public.raw == key.public.raw)
     inner = SqlWitnessStore(services.store.engine)
-    return Witness(Cosigner(name, key), [policy.log], GuardedWitnessStore(inner, services.memory)), inner
+    return Witness(
+        Cosigner(name, key), [policy.log], GuardedWitnessStore(inner, services.restore_fence)
+    ), inner
 
 
 def test_a_restored_witness_tells_and_signs_nothing_until_it_has_caught_up(net: Network) -> None:
@@ -306,14 +308,14 @@ def test_a_witness_that_saw_another_history_stays_silent(net: Network) -> None:
     set_back(tax)
     note = f"{origin}\n".encode()
     SqlWitnessStore(tax.store.engine).swap(origin, None, WitnessRecord(head, b"\1" * 32, net.now, note))
-    tax.memory.begin(net.now)
+    tax.restore_fence.begin(net.now)
     tax.outbox.wake()
-    assert tax.ledger.wait_for(lambda _: bool(tax.memory.found()), 10)
+    assert tax.ledger.wait_for(lambda _: bool(tax.restore_fence.found()), 10)
     with pytest.raises(ForkError, match="evidence"):
         rejoin(tax, SqlWitnessStore(tax.store.engine))
-    assert tax.memory.state() == "rejoining"
+    assert tax.restore_fence.state() == "rejoining"
     with pytest.raises(ServiceUnavailableError):
-        tax.memory.require()
+        tax.restore_fence.require()
 
 
 def test_without_a_quorum_an_operator_takes_up_the_newest_checkpoint(net: Network) -> None:
@@ -341,7 +343,7 @@ def test_without_a_quorum_an_operator_takes_up_the_newest_checkpoint(net: Networ
     witness, _ = guarded(tax)
     assert witness.add_checkpoint(AddCheckpoint(size, (), note).format(), net.now)[0] == 200
     with pytest.raises(ServiceUnavailableError):
-        tax.memory.require()
+        tax.restore_fence.require()
 
 
 def test_a_log_of_others_waits_for_its_newest_checkpoint(net: Network) -> None:
@@ -355,7 +357,7 @@ def test_a_log_of_others_waits_for_its_newest_checkpoint(net: Network) -> None:
         load_other_positions(engine, key, other.note(9).encode(), cosigner, net.now)
     set_back(tax)
     come_back(tax)
-    witness = Witness(cosigner, [key], GuardedWitnessStore(store, tax.memory))
+    witness = Witness(cosigner, [key], GuardedWitnessStore(store, tax.restore_fence))
     fork = PlainLog(other.origin, other.key, (*other.leaves[:4], b"forked", *other.leaves[5:]))
     for ask in (fork.request(4, 9), other.request(4, 12)):
         with pytest.raises(ServiceUnavailableError, match="rejoin"):
@@ -372,7 +374,7 @@ def test_a_log_of_others_waits_for_its_newest_checkpoint(net: Network) -> None:
     assert witness.add_checkpoint(other.request(9, 12), net.now)[0] == 200
     set_back(tax)
     come_back(tax)
-    witness = Witness(cosigner, [key], GuardedWitnessStore(store, tax.memory))
+    witness = Witness(cosigner, [key], GuardedWitnessStore(store, tax.restore_fence))
     with pytest.raises(ServiceUnavailableError):
         witness.add_checkpoint(other.request(12, 14), net.now)
 
