@@ -1,4 +1,4 @@
-"""Parts that the roles of one node share: configuration, keys, store, ledger, channels to peers, and a clock."""
+"""Parts that the roles of one node share: configuration, keys, store, ledger, channels to peers, a clock."""
 
 from __future__ import annotations
 

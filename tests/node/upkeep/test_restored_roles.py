@@ -52,7 +52,7 @@ def net(network: Network) -> Iterator[Network]:
             connection.execute(delete(tables.restored))
             connection.execute(delete(tables.rejoined_log))
             connection.execute(delete(WITNESS))
-        services.__dict__.pop("memory", None)
+        services.__dict__.pop("restore_fence", None)
     network.trustee._lost = network.registrar.subjects._lost = None
 
 
@@ -76,7 +76,7 @@ def set_back(services: Services, size: int = 0) -> str:
     }
     with services.store.writing() as connection:
         connection.execute(insert(tables.restored).values(**row, witness=0))
-    services.__dict__.pop("memory", None)  # as after a start
+    services.__dict__.pop("restore_fence", None)  # as after a start
     return name
 
 
@@ -381,10 +381,10 @@ def test_a_log_of_others_waits_for_its_newest_checkpoint(net: Network) -> None:
 
 def test_a_node_never_restored_is_as_ever(net: Network) -> None:
     tax = net.services["tax"]
-    memory = RestoreFence(tax.store, tax.ledger, Outbox(tax.store, tax.ledger))
-    assert not memory.begin(net.now)
-    memory.require()
-    memory.require_witness(tax.ledger.policy.origin)
-    assert (memory.state(), memory.fence, memory.found()) == ("", None, {})
+    fence = RestoreFence(tax.store, tax.ledger, Outbox(tax.store, tax.ledger))
+    assert not fence.begin(net.now)
+    fence.require()
+    fence.require_witness(tax.ledger.policy.origin)
+    assert (fence.state(), fence.fence, fence.found()) == ("", None, {})
     with pytest.raises(RefusalError, match="in_use"):
         publication_keys.retire(tax, "tax.owner", "2026-11.1")
