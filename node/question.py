@@ -57,7 +57,7 @@ def verify_question(services: Services, peer: str, question: Question) -> Verifi
         NodeError, LedgerError: the ledger is out of reach, its quorum missing or stale, or its history
         another.
     """
-    services.memory.require()
+    services.restore_fence.require()
     try:
         entry = parse_entry(question.intent)
     except LedgerError as error:

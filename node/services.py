@@ -45,8 +45,8 @@ class Services:
     observe: Observe = unobserved
 
     @cached_property
-    def memory(self) -> RestoreFence:
-        """What a node that was put back from a backup must not trust."""
+    def restore_fence(self) -> RestoreFence:
+        """Which stored state a restored node may trust, and from which ledger entry on."""
         return RestoreFence(self.store, self.ledger, self.outbox)
 
     @property

@@ -109,7 +109,7 @@ class Registrar:
         Raises:
             Refusal: the request does not fit the ledger.
         """
-        self._services.memory.require()
+        self._services.restore_fence.require()
         parsed = self._fit(peer, terms, len(cases))
         if not asked:
             raise RefusalError("certificate", "a question must name at least one person")
@@ -154,7 +154,7 @@ class Registrar:
             Refusal: not this office's, revoked, a consent is gone, or older than seven days after its intent.
         """
         services = self._services
-        services.memory.require()
+        services.restore_fence.require()
         check_signature(services.view, services.member, value, certificate_message(certificate))
         known = services.store.one(tables.certificate, query=str(certificate["query"]))
         if certificate["office"] != peer or known is None:
