@@ -85,7 +85,7 @@ def check_signature(view: View, member: str, value: dict[str, str], message: byt
     """A signature object is that of a member's node key now on the ledger.
 
     Raises:
-        Refusal: ``bad_signature``.
+        RefusalError: ``bad_signature``.
     """
     found = view.member(member)
     key = found.key_for("node") if found is not None and found.active else None
@@ -101,7 +101,7 @@ def own_share(services: Services) -> Share:
     """This node's share of the sum key.
 
     Raises:
-        SecretMissing: this node was never given one.
+        SecretMissingError: this node was never given one.
     """
     return _checked_share(sum_key(services.view), services.keys.vault.get("sumshare"), services.member)
 

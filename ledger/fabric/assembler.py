@@ -203,9 +203,9 @@ class Assembler(FinalLog[SignedLog]):
         """Wait until the start gate is passed.
 
         Raises:
-            Quarantined: it showed another tree.
+            QuarantineError: it showed another tree.
             LogError: the own peer is not followed any more.
-            Unavailable: too few witnesses have answered, or the own peer lags behind what they saw.
+            LogUnavailableError: too few witnesses have answered, or the own peer lags behind what they saw.
         """
         self._ready.wait(seconds)
         if self._fatal is not None:

@@ -169,7 +169,7 @@ class FabricBackend:
 
         Raises:
             EntryError: the leaf is no entry. Refused: the contract does not allow it, or it is ordered
-            and void. OutcomeUnknown: submitted, and not known in time whether it counts. The same bytes
+            and void. OutcomeUnknownError: submitted, and not known in time whether it counts. The same bytes
             again ask about it. Unavailable: not final in time, or too few peers or witnesses. The same
             bytes again are safe. ForkError: the checkpoint, or the own peer's blocks, contradict what was
             seen here before.
@@ -204,7 +204,7 @@ class FabricBackend:
         """See ``ledger.backend.Backend``; one that the own log agrees with.
 
         Raises:
-            Unavailable: the own peer does not show its entries in time.
+            LogUnavailableError: the own peer does not show its entries in time.
             ForkError: the own log is another one.
         """
         self._check()

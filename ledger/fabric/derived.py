@@ -122,7 +122,7 @@ class DerivedLog(OrderedLog):
 
         Raises:
             LogError: another process has written this log.
-            Quarantined: a stored leaf is no longer what was staged.
+            QuarantineError: a stored leaf is no longer what was staged.
         """
         self.order()
         begin, leaves = self._staged.size, [leaf for block in blocks for leaf in block.leaves]

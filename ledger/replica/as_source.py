@@ -33,7 +33,7 @@ class ReplicaSource:
             place: what messages call it.
 
         Raises:
-            Missing: the node has verified nothing yet.
+            TileMissingError: the node has verified nothing yet.
         """
         self._database = database
         self._policy = policy

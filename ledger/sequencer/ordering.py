@@ -125,7 +125,7 @@ class OrderedLog:
             observe: told each point of the work.
 
         Raises:
-            Quarantined: entries or heads have changed on the disk.
+            QuarantineError: entries or heads have changed on the disk.
         """
         self._database = database
         self._signer = signer
@@ -145,7 +145,7 @@ class OrderedLog:
         """Take up what the database holds; after a start, and after any failure.
 
         Raises:
-            Quarantined: a head is not what was stored.
+            QuarantineError: a head is not what was stored.
         """
         try:
             with self._database.connect() as connection:
@@ -213,7 +213,7 @@ class OrderedLog:
         """Bring every staged entry under a signed head.
 
         Raises:
-            Quarantined: a stored leaf is no longer what was staged, or a tile not what was ordered.
+            QuarantineError: a stored leaf is no longer what was staged, or a tile not what was ordered.
             LogError: another process has moved the head.
         """
         self._take_up()

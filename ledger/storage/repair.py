@@ -82,7 +82,7 @@ def rebuild(
         staged: name and row of the head that covers all leaves; its time is corrected.
 
     Raises:
-        Quarantined: the leaves have another root, or some are missing; nothing is changed.
+        QuarantineError: the leaves have another root, or some are missing; nothing is changed.
     """
     store, (name, last) = TreeStore(tables), staged
     writer, values = TileWriter(0, TileCache(database, store)), CachedState(database, store)

@@ -110,7 +110,7 @@ class RestoreFence:
         """The node has rejoined.
 
         Raises:
-            ServiceUnavailable: ``restored``: not yet.
+            ServiceUnavailableError: ``restored``: not yet.
         """
         if any(row["fence"] is None for row in self._rows()):
             waiting = ServiceUnavailableError(WAITING)
@@ -121,7 +121,7 @@ class RestoreFence:
         """The node's witness may cosign a log.
 
         Raises:
-            ServiceUnavailable: ``restored``: not yet.
+            ServiceUnavailableError: ``restored``: not yet.
         """
         restores = self._rows()
         if origin == self._ledger.policy.origin:
@@ -149,7 +149,7 @@ class RestoreFence:
         """A question without an answer in the store was not answered by this department before either.
 
         Raises:
-            Refusal: ``restored``: it was, or may have been, from a state that is lost.
+            RefusalError: ``restored``: it was, or may have been, from a state that is lost.
         """
         answer, fence = self._ledger.view.answer(query, dataset), self.position
         index = self._ledger.replica.find(query)
@@ -190,7 +190,7 @@ class GuardedWitnessStore:
         """See ``ledger.witness.WitnessStore``.
 
         Raises:
-            ServiceUnavailable: ``restored``: the node has not rejoined.
+            ServiceUnavailableError: ``restored``: the node has not rejoined.
         """
         self._fence.require_witness(origin)
         return self._inner.read(origin)

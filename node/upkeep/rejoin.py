@@ -180,7 +180,7 @@ def load_position(database: Engine, policy: Policy, note: bytes, cosigner: Cosig
 
     Raises:
         NoteError, VerificationError: it does not verify under the policy.
-        Rollback, ForkError: it is older than its witness's record, or contradicts it.
+        RollbackError, ForkError: it is older than its witness's record, or contradicts it.
         ConfigurationError: the home was not restored.
     """
     try:
@@ -217,7 +217,7 @@ def load_other_positions(
 
     Raises:
         NoteError: it is not signed by that log.
-        Rollback, ForkError: it is older than the record, or contradicts it.
+        RollbackError, ForkError: it is older than the record, or contradicts it.
         ConfigurationError: no restore waits for it.
     """
     whole = Note.parse(note)

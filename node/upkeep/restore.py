@@ -64,7 +64,7 @@ def verify(file: Path, passphrase: bytes) -> VerifiedBackup:
 
     Raises:
         ConfigurationError: there is no such file.
-        SealedFileDamaged, WrongPassphrase, StoreError: it cannot be restored as it is.
+        SealedFileDamagedError, WrongPassphraseError, StoreError: it cannot be restored as it is.
     """
 
     def skip(head: ArchiveHeader, _name: str, data: Readable) -> None:
@@ -88,7 +88,8 @@ def restore(file: Path, root: Path, passphrase: bytes, now: int, store: str | No
 
     Raises:
         ConfigurationError: the home is not empty, ``store`` cannot be used, or node.toml cannot be given it.
-        SealedFileDamaged, WrongPassphrase, StoreError: the file, or its database; nothing is in place.
+        SealedFileDamagedError, WrongPassphraseError: the file is damaged, or the passphrase is wrong.
+        StoreError: the backup or the database cannot be used. Nothing is left behind in any of these cases.
     """
     root = root.resolve()
     _require_free(root)
