@@ -24,7 +24,7 @@ from ledger.fault_points import Observe, unobserved
 from ledger.periodic import Surviving
 from ledger.replica.replica import Replica
 from ledger.sequencer.finalizer import FinalizerSettings
-from ledger.storage.database import open_engine
+from ledger.storage.database import open_database
 from ledger.storage.witness_store import SqlWitnessStore
 from ledger.wire import log_pb2_grpc
 from node.config import Configuration
@@ -94,7 +94,7 @@ class Node:
         self._observe = observe
         self._network = NetworkFile.read(configuration.home.network)
         keys = open_keys(configuration)
-        self._database = database = open_engine(configuration.store_url)
+        self._database = database = open_database(configuration.store_url)
         check_database(database)
         open_store(configuration.home, database, clock())
         network, policy = self._network, self._network.policy
@@ -288,13 +288,13 @@ class Node:
 
     def _rejoin(self, pause: float) -> float:
         """Come back after a restore; seconds to the next look, short until then."""
-        memory = self.services.restore_fence
-        if memory.state() == "rejoining":
+        fence = self.services.restore_fence
+        if fence.state() == "rejoining":
             try:
                 rejoin(self.services, self._witnessed)
             except ForkError as error:
                 self._repeated.error(f"this node cannot rejoin: {error}")
-        return FIRST_FOLLOW_SECONDS if memory.state() == "rejoining" else pause
+        return FIRST_FOLLOW_SECONDS if fence.state() == "rejoining" else pause
 
 
 def _genesis_leaf(configuration: Configuration) -> bytes | None:

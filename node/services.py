@@ -40,7 +40,7 @@ class Services:
 
     @cached_property
     def restore_fence(self) -> RestoreFence:
-        """Which stored state may be trusted after a restore from a backup."""
+        """Which stored state a restored node may trust, and from which ledger entry on."""
         return RestoreFence(self.store, self.ledger, self.outbox)
 
     @property

@@ -47,7 +47,7 @@ class Department:
         """Answer a question for several datasets of this department.
 
         Raises:
-            Refusal, NodeError, LedgerError: refused; the refusal is recorded as ``ledger.md`` says.
+            RefusalError, NodeError, LedgerError: refused; the refusal is recorded as ``ledger.md`` says.
         """
         try:
             if not datasets or len(set(datasets)) != len(datasets):

@@ -82,7 +82,7 @@ def set_back(services: Services, size: int = 0) -> str:
 
 def come_back(services: Services) -> None:
     """What a started node does until it has rejoined."""
-    store = SqlWitnessStore(services.store.engine)
+    store = SqlWitnessStore(services.store.database)
     assert services.restore_fence.begin(services.clock())
     services.outbox.wake()
 
@@ -277,7 +277,7 @@ def test_an_outbox_entry_signed_again_by_the_lost_node_counts_as_final(net: Netw
 def guarded(services: Services) -> tuple[Witness, SqlWitnessStore]:
     policy, key = services.ledger.policy, services.keys.signing("witness")
     name = next(w.name for w in policy.witnesses if w.key.public.raw == key.public.raw)
-    inner = SqlWitnessStore(services.store.engine)
+    inner = SqlWitnessStore(services.store.database)
     return Witness(
         Cosigner(name, key), [policy.log], GuardedWitnessStore(inner, services.restore_fence)
     ), inner
@@ -307,12 +307,12 @@ def test_a_witness_that_saw_another_history_stays_silent(net: Network) -> None:
     origin, head = tax.ledger.policy.origin, tax.ledger.replica.size
     set_back(tax)
     note = f"{origin}\n".encode()
-    SqlWitnessStore(tax.store.engine).swap(origin, None, WitnessRecord(head, b"\1" * 32, net.now, note))
+    SqlWitnessStore(tax.store.database).swap(origin, None, WitnessRecord(head, b"\1" * 32, net.now, note))
     tax.restore_fence.begin(net.now)
     tax.outbox.wake()
     assert tax.ledger.wait_for(lambda _: bool(tax.restore_fence.found()), 10)
     with pytest.raises(ForkError, match="evidence"):
-        rejoin(tax, SqlWitnessStore(tax.store.engine))
+        rejoin(tax, SqlWitnessStore(tax.store.database))
     assert tax.restore_fence.state() == "rejoining"
     with pytest.raises(ServiceUnavailableError):
         tax.restore_fence.require()
@@ -320,7 +320,7 @@ def test_a_witness_that_saw_another_history_stays_silent(net: Network) -> None:
 
 def test_without_a_quorum_an_operator_takes_up_the_newest_checkpoint(net: Network) -> None:
     tax = net.services["tax"]
-    policy, engine, note = tax.ledger.policy, tax.store.engine, net.sequencer.head
+    policy, engine, note = tax.ledger.policy, tax.store.database, net.sequencer.head
     assert note is not None
     size = Checkpoint.parse(Note.parse(note).text).size
     with pytest.raises(ConfigurationError, match="waits for nothing"):
@@ -349,7 +349,7 @@ def test_without_a_quorum_an_operator_takes_up_the_newest_checkpoint(net: Networ
 def test_a_log_of_others_waits_for_its_newest_checkpoint(net: Network) -> None:
     """The backup knew size 4, the lost witness had cosigned 9: nobody gets a fork of 9 cosigned."""
     tax, other = net.services["tax"], PlainLog.of("elsewhere.example/log", 2)
-    policy, engine, key = tax.ledger.policy, tax.store.engine, VerifierKey.parse(other.vkey)
+    policy, engine, key = tax.ledger.policy, tax.store.database, VerifierKey.parse(other.vkey)
     cosigner = own_cosigner("tax", tax.keys.signing("witness"), policy)
     store = SqlWitnessStore(engine)
     assert Witness(cosigner, [key], store).add_checkpoint(other.request(0, 4), net.now)[0] == 200
@@ -385,6 +385,6 @@ def test_a_node_never_restored_is_as_ever(net: Network) -> None:
     assert not fence.begin(net.now)
     fence.require()
     fence.require_witness(tax.ledger.policy.origin)
-    assert (fence.state(), fence.fence, fence.found()) == ("", None, {})
+    assert (fence.state(), fence.position, fence.found()) == ("", None, {})
     with pytest.raises(RefusalError, match="in_use"):
         publication_keys.retire(tax, "tax.owner", "2026-11.1")
