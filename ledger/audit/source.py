@@ -59,9 +59,9 @@ class LogSource(Protocol):
         """The bytes of a file.
 
         Raises:
-            Missing: there is no such file.
+            TileMissingError: there is no such file.
             TileError: it has more than ``limit`` bytes, or cannot be read.
-            Unavailable: the place is out of reach.
+            LogUnavailableError: the place is out of reach.
         """
         ...
 
@@ -143,7 +143,7 @@ def open_source(place: str) -> LogSource:
     """The source at a folder's path or an http(s) URL.
 
     Raises:
-        Unavailable: neither a folder that is there nor an http(s) URL.
+        LogUnavailableError: neither a folder that is there nor an http(s) URL.
     """
     if is_url(place):
         from ledger.audit.source import HttpSource  # noqa: PLC0415  the HTTP client, only where it is used
