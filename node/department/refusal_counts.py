@@ -1,8 +1,8 @@
 """Refusals without a valid intent, counted onto the ledger every hour.
 
-A department's journal keeps each such refusal; once an hour one ``incident`` a peer says how many there were.
-The peer stands in a salted commitment whose opening stays in the journal's owner's hands: the salt is the
-name of the entry in the outbox, and the lines it counts name the commitment.
+A department's journal keeps each such refusal. Once an hour it records one ``incident`` for each peer, with
+the number of refusals. The incident holds a salted commitment to the peer, which only the department can
+open: the salt is part of the entry's name in the outbox, and the counted journal lines name the commitment.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import secrets
 
 from sqlalchemy import func, select, update
 
+from ledger.entries import bodies
 from node.services import Services
 from node.store import tables
 from protocols.check.commitments import CODE, peer_commitment
@@ -43,7 +44,7 @@ class RefusalCounter:
             for peer, count in counts:
                 salt = secrets.token_bytes(32)
                 commitment = peer_commitment(salt, peer).hex()
-                body = {"code": CODE, "count": count, "commitment": commitment}
+                body = bodies.incident(CODE, count, commitment)
                 name = f"incident/{salt.hex()}"
                 services.outbox.add(connection, name, "incident", body, services.clock())
                 reported = update(journal).where(journal.c.reported == 0, journal.c.peer == peer)

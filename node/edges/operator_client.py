@@ -17,7 +17,7 @@ from node.config import Configuration, read_configuration
 from node.department.declaration import Dataset
 from node.errors import RefusalError
 from node.home import Home
-from node.member_keys import OPERATORS, open_keys, signature
+from node.member_keys import OPERATORS, open_keys, sign
 from node.membership.network import NetworkFile
 from node.registrar.recent_subjects import allowance_message
 from node.rpc.channels import open_channel
@@ -112,7 +112,7 @@ class OperatorClient:
         """Registrar: two people let a case be asked although its persons were asked this month."""
         document = {"case": case, "month": month, "reason": reason}
         message = allowance_message(document)
-        signed = [canonical.encode(signature(self.keys.signing(name), message)) for name in OPERATORS]
+        signed = [canonical.encode(sign(self.keys.signing(name), message).to_json()) for name in OPERATORS]
         request = operator_pb2.AllowQuestionRequest(document=canonical.encode(document), signatures=signed)
         with self._errors():
             self._stub.AllowQuestion(request, timeout=QUICK_SECONDS)

@@ -20,6 +20,7 @@ import hashlib
 import re
 import tomllib
 from dataclasses import dataclass
+from enum import StrEnum
 from fractions import Fraction
 
 from node.errors import ConfigurationError
@@ -33,8 +34,17 @@ _DECIMAL = re.compile(r"[0-9]{1,6}(\.[0-9]{1,9})?")
 _DATASET_REMEDY = 'a dataset id like "tax.income"'
 _LISTS = ("income", "deduct", "veto", "exclude")
 
-RESERVED_OUTCOMES = ("vetoed", "incomplete", "no_consent")
-"""Outcomes every rule set has; no rule may use their codes."""
+
+class ReservedOutcome(StrEnum):
+    """Outcomes every rule set has; no rule may use their codes."""
+
+    VETOED = "vetoed"
+    INCOMPLETE = "incomplete"
+    NO_CONSENT = "no_consent"
+
+
+RESERVED_OUTCOMES = tuple(outcome.value for outcome in ReservedOutcome)
+"""Their codes."""
 
 
 class RulesError(ConfigurationError):

@@ -16,27 +16,27 @@ from ledger import canonical
 from ledger.entries.certificate import certificate_digest, certificate_message
 from node.app import Node
 from node.department import refusal_counts
-from node.member_keys import signature
+from node.member_keys import sign
 from node.office import calls, plan
-from node.office.check_state import CheckState
+from node.office.certification import _terms
 from node.times import instant, instant_text
-from protocols.check.certificate import commit_elements
+from protocols.check.openings import CertifiedQuestion, commit_elements
 from protocols.psi import group, voprf
 from protocols.wire import check_pb2, check_pb2_grpc
-from tests.e2e.dishonest_office import Bureau, call, refused, with_certificate, with_elements
+from tests.e2e.dishonest_office import AskedCheck, Bureau, call, refused, with_certificate, with_elements
 from tests.e2e.shared_network import County, wait_until
 from tests.node.demo.second_scenario import identity
 
 
 @pytest.fixture(scope="module")
-def asked(running: County, bureau: Bureau) -> CheckState:
+def asked(running: County, bureau: Bureau) -> AskedCheck:
     """A question whose intent is on the ledger, not yet answered by revenue."""
     with running.peace():
         return bureau.logged(running.case())
 
 
 @pytest.fixture(scope="module")
-def another(running: County, bureau: Bureau) -> CheckState:
+def another(running: County, bureau: Bureau) -> AskedCheck:
     """Another such question."""
     with running.peace():
         return bureau.logged(running.case())
@@ -45,14 +45,14 @@ def another(running: County, bureau: Bureau) -> CheckState:
 # Without intent.
 
 
-def test_no_answer_without_an_intent(county: County, bureau: Bureau, asked: CheckState) -> None:
+def test_no_answer_without_an_intent(county: County, bureau: Bureau, asked: AskedCheck) -> None:
     """A certificate alone, with an intent that was never logged and another's receipt."""
     certified = bureau.certified(county.case())
     request = bureau.question(asked)
     request.intent = bureau.intent_leaf(certified)
-    request.certificate = canonical.encode(certified.inquiry.certificate)
-    request.signature = canonical.encode(certified.inquiry.signature)
-    opened = certified.inquiry.opened()
+    request.certificate = canonical.encode(certified.inquiry.certificate.to_json())
+    request.signature = canonical.encode(certified.inquiry.signature.to_json())
+    opened = certified.inquiry.openings
     request = with_elements(request, opened.elements)
     request.elements_salt = opened.elements_salt
     before = county.journal("revenue", "refused:receipt")
@@ -63,7 +63,7 @@ def test_no_answer_without_an_intent(county: County, bureau: Bureau, asked: Chec
 
 
 def test_another_questions_receipt_is_refused(
-    county: County, bureau: Bureau, asked: CheckState, another: CheckState
+    county: County, bureau: Bureau, asked: AskedCheck, another: AskedCheck
 ) -> None:
     request = bureau.question(asked)
     request.receipt = bureau.question(another).receipt
@@ -71,7 +71,7 @@ def test_another_questions_receipt_is_refused(
         bureau.send(request)
 
 
-def test_a_receipt_below_the_quorum_is_refused(county: County, bureau: Bureau, asked: CheckState) -> None:
+def test_a_receipt_below_the_quorum_is_refused(county: County, bureau: Bureau, asked: AskedCheck) -> None:
     """All cosignatures but one are taken off the checkpoint."""
     request = bureau.question(asked)
     lines = bytes(request.receipt).decode().split("\n")
@@ -84,7 +84,7 @@ def test_a_receipt_below_the_quorum_is_refused(county: County, bureau: Bureau, a
         bureau.send(request)
 
 
-def test_an_entry_that_is_no_intent_is_refused(county: County, bureau: Bureau, asked: CheckState) -> None:
+def test_an_entry_that_is_no_intent_is_refused(county: County, bureau: Bureau, asked: AskedCheck) -> None:
     request = bureau.question(asked)
     leaf = bureau.services.ledger.replica.leaf(0)
     request.intent, request.receipt = leaf, bureau.services.ledger.replica.receipt(0).format()
@@ -95,7 +95,7 @@ def test_an_entry_that_is_no_intent_is_refused(county: County, bureau: Bureau, a
         bureau.send(request)
 
 
-def test_an_intent_of_another_office_is_no_use(county: County, bureau: Bureau, asked: CheckState) -> None:
+def test_an_intent_of_another_office_is_no_use(county: County, bureau: Bureau, asked: AskedCheck) -> None:
     """Welfare got the office's whole question and asks revenue with it."""
     before = county.journal("revenue", "refused:not_the_office")
     channel = county.channel(county.clients["welfare"].keys.tls, "revenue")
@@ -106,7 +106,7 @@ def test_an_intent_of_another_office_is_no_use(county: County, bureau: Bureau, a
 
 
 def test_a_dataset_the_intent_does_not_name_is_refused(
-    county: County, bureau: Bureau, asked: CheckState
+    county: County, bureau: Bureau, asked: AskedCheck
 ) -> None:
     for dataset in ("revenue.firms", "welfare.care"):
         request = bureau.question(asked)
@@ -163,43 +163,42 @@ CHANGES: dict[str, Any] = {
 
 @pytest.mark.parametrize("field", CHANGES)
 def test_a_changed_field_of_the_certificate_is_refused(
-    field: str, county: County, bureau: Bureau, asked: CheckState
+    field: str, county: County, bureau: Bureau, asked: AskedCheck
 ) -> None:
     with refused("certificate"):
         bureau.send(with_certificate(bureau.question(asked), **{field: CHANGES[field]}))
 
 
-def test_every_field_of_a_certificate_was_changed(asked: CheckState) -> None:
-    assert CHANGES.keys() | {"not_before", "not_after"} == asked.inquiry.certificate.keys()
+def test_every_field_of_a_certificate_was_changed(asked: AskedCheck) -> None:
+    assert CHANGES.keys() | {"not_before", "not_after"} == asked.inquiry.certificate.to_json().keys()
 
 
 def test_a_validity_the_registrar_did_not_sign_is_refused(
-    county: County, bureau: Bureau, asked: CheckState
+    county: County, bureau: Bureau, asked: AskedCheck
 ) -> None:
-    longer = instant_text(instant(asked.inquiry.certificate["not_after"]) + 86400)
+    longer = instant_text(instant(asked.inquiry.certificate.not_after) + 86400)
     request = with_certificate(bureau.question(asked), not_after=longer)
     with refused("bad_signature"):
         bureau.send(request)
-    own = signature(
-        bureau.services.keys.node, certificate_message({**asked.inquiry.certificate, "not_after": longer})
-    )
-    request.signature = canonical.encode(dict(own))
+    changed = replace(asked.inquiry.certificate, not_after=longer)
+    own = sign(bureau.services.keys.node, certificate_message(changed.to_json()))
+    request.signature = canonical.encode(own.to_json())
     with refused("bad_signature"):
         bureau.send(request)
 
 
 @pytest.mark.parametrize(("shift", "code"), [(-1500, "expired"), (1500, "not_yet_valid")])
 def test_a_certificate_outside_its_validity_is_refused_by_the_departments_own_clock(
-    shift: int, code: str, county: County, bureau: Bureau, asked: CheckState
+    shift: int, code: str, county: County, bureau: Bureau, asked: AskedCheck
 ) -> None:
     """Signed by the registrar, as a renewal of another time would be."""
     moved = {
-        name: instant_text(instant(asked.inquiry.certificate[name]) + shift)
+        name: instant_text(instant(getattr(asked.inquiry.certificate, name)) + shift)
         for name in ("not_before", "not_after")
     }
     request = with_certificate(bureau.question(asked), **moved)
-    message = certificate_message({**asked.inquiry.certificate, **moved})
-    request.signature = canonical.encode(dict(signature(county.clients["window"].keys.node, message)))
+    message = certificate_message({**asked.inquiry.certificate.to_json(), **moved})
+    request.signature = canonical.encode(sign(county.clients["window"].keys.node, message).to_json())
     before = county.journal("revenue", f"refused:{code}")
     with refused(code):
         bureau.send(request)
@@ -208,12 +207,13 @@ def test_a_certificate_outside_its_validity_is_refused_by_the_departments_own_cl
 
 def test_a_revoked_certificate_is_refused(county: County, bureau: Bureau) -> None:
     finished = bureau.logged(county.case())
-    digest = certificate_digest(finished.inquiry.certificate)
+    digest = certificate_digest(finished.inquiry.certificate.to_json())
     county.clients["window"].submit("certificate.revoke", {"digest": digest})
     with refused("revoked"):
         bureau.send(bureau.question(finished))
     with refused("revoked"):
-        calls.renew(bureau.services, finished.inquiry.certificate, finished.inquiry.signature)
+        assert finished.inquiry.certified is not None
+        calls.renew(bureau.services, finished.inquiry.certified)
 
 
 # The elements.
@@ -279,13 +279,11 @@ def test_bad_points_are_refused_though_a_registrar_certified_them(
     """Office and registrar together: everything is signed and logged, the point is bad all the same."""
     finished = bureau.certified(county.case())
     current = finished.inquiry
-    opened = current.opened()
+    opened = current.openings
     elements = change(list(opened.elements))
-    current.openings["elements"] = [element.hex() for element in elements]
-    current.certificate["elements"] = commit_elements(opened.elements_salt, elements).hex()
-    current.signature = signature(
-        county.clients["window"].keys.node, certificate_message(current.certificate)
-    )
+    certificate = replace(current.certificate, elements=commit_elements(opened.elements_salt, elements))
+    signed = sign(county.clients["window"].keys.node, certificate_message(certificate.to_json()))
+    current.certified = CertifiedQuestion(certificate, signed, replace(opened, elements=tuple(elements)))
     bureau.log_intent(finished)
     with refused("group"):
         bureau.send(bureau.question(finished))
@@ -337,7 +335,7 @@ def test_a_blind_of_zero_is_not_certified(county: County, bureau: Bureau) -> Non
     finished = bureau.begin(county.case())
     finished.inquiry.blinds[0] = 0
     with refused("group"):
-        bureau.office._certify(finished)
+        bureau.certify(finished)
 
 
 def test_a_query_id_certifies_one_question_only(county: County, bureau: Bureau) -> None:
@@ -345,13 +343,14 @@ def test_a_query_id_certifies_one_question_only(county: County, bureau: Bureau) 
     second = bureau.begin(county.case())
     second.inquiry.query = first.inquiry.query
     with refused("query_reused"):
-        bureau.office._certify(second)
+        bureau.certify(second)
 
 
-def test_only_the_office_is_certified(county: County, bureau: Bureau, asked: CheckState) -> None:
+def test_only_the_office_is_certified(county: County, bureau: Bureau, asked: AskedCheck) -> None:
     now = bureau.services.ledger.now_text()
     chosen = plan.choose_datasets(bureau.services.view, "bureau", asked.rules, 4, now)
-    terms = bureau.office._terms(bureau.begin(county.case()), chosen)
+    begun = bureau.begin(county.case())
+    terms = _terms(bureau.services, begun.rules, begun.inquiry, chosen).to_json()
     channel = county.channel(county.clients["revenue"].keys.tls, "window")
     stub = check_pb2_grpc.RegistrarStub(channel)
     with refused("not_an_office"):
@@ -362,11 +361,11 @@ def test_only_the_office_is_certified(county: County, bureau: Bureau, asked: Che
 def test_padding_is_the_registrars_own(county: County, bureau: Bureau) -> None:
     """The elements are the office's own and one that it cannot tell: no R, no case."""
     finished = bureau.certified(county.case())
-    opened = finished.inquiry.opened()
+    opened = finished.inquiry.openings
     own = {opened.elements[position] for position in opened.real}
     assert len(own) == len(opened.rlist) == 3
     assert list(opened.casemap).count(0) == 1
     again = bureau.begin(finished.case)
     again.inquiry.blinds = finished.inquiry.blinds
-    bureau.office._certify(again)
-    assert set(again.inquiry.opened().elements) & set(opened.elements) == own
+    bureau.certify(again)
+    assert set(again.inquiry.openings.elements) & set(opened.elements) == own

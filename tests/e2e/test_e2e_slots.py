@@ -17,10 +17,9 @@ from ledger import canonical
 from ledger.entries.certificate import certificate_digest, certificate_message
 from node.edges.operator_client import OperatorClient
 from node.errors import NodeError
-from node.member_keys import signature
-from node.office.check_state import CheckState
+from node.member_keys import sign
 from node.times import instant, instant_text
-from tests.e2e.dishonest_office import Bureau, refused
+from tests.e2e.dishonest_office import AskedCheck, Bureau, refused
 from tests.e2e.shared_network import County, wait_until
 
 Body = dict[str, Any]
@@ -86,7 +85,7 @@ SIGNED_LIES: dict[Callable[[Body], None], str] = {
 
 
 @pytest.fixture(scope="module")
-def certified(running: County, bureau: Bureau) -> CheckState:
+def certified(running: County, bureau: Bureau) -> AskedCheck:
     """A certified question that no intent is ever accepted for."""
     with running.peace():
         return bureau.certified(running.case())
@@ -94,7 +93,7 @@ def certified(running: County, bureau: Bureau) -> CheckState:
 
 @pytest.mark.parametrize("lie", LIES, ids=lambda lie: lie.__name__)
 def test_an_intent_takes_exactly_its_slots(
-    lie: Callable[[Body], None], county: County, bureau: Bureau, certified: CheckState
+    lie: Callable[[Body], None], county: County, bureau: Bureau, certified: AskedCheck
 ) -> None:
     body = bureau.intent_body(certified)
     lie(body)
@@ -104,7 +103,7 @@ def test_an_intent_takes_exactly_its_slots(
 
 @pytest.mark.parametrize("lie", SIGNED_LIES, ids=lambda lie: lie.__name__)
 def test_an_intent_is_what_the_registrar_signed(
-    lie: Callable[[Body], None], county: County, bureau: Bureau, certified: CheckState
+    lie: Callable[[Body], None], county: County, bureau: Bureau, certified: AskedCheck
 ) -> None:
     """The digest fits, the signature does not; and what no grant allows is refused whoever signed."""
     body = bureau.intent_body(certified)
@@ -118,20 +117,20 @@ def test_an_intent_is_what_the_registrar_signed(
 
 @pytest.mark.parametrize(("shift", "code"), [(-2000, "certificate_expired"), (2000, "certificate_early")])
 def test_a_certificate_outside_its_validity_logs_nothing(
-    shift: int, code: str, county: County, bureau: Bureau, certified: CheckState
+    shift: int, code: str, county: County, bureau: Bureau, certified: AskedCheck
 ) -> None:
     body = bureau.intent_body(certified)
     for name in ("not_before", "not_after"):
         body["certificate"][name] = instant_text(instant(body["certificate"][name]) + shift)
     message = certificate_message(body["certificate"])
-    body["signature"] = signature(county.clients["window"].keys.node, message)
+    body["signature"] = sign(county.clients["window"].keys.node, message).to_json()
     with refused(code):
         bureau.log(certified, body)
 
 
-def test_an_office_cannot_certify_itself(county: County, bureau: Bureau, certified: CheckState) -> None:
+def test_an_office_cannot_certify_itself(county: County, bureau: Bureau, certified: AskedCheck) -> None:
     body = bureau.intent_body(certified)
-    body["signature"] = signature(bureau.services.keys.node, certificate_message(body["certificate"]))
+    body["signature"] = sign(bureau.services.keys.node, certificate_message(body["certificate"])).to_json()
     with refused("registrar_key"):
         bureau.log(certified, body)
 
@@ -172,7 +171,7 @@ def test_a_clone_that_forgot_its_questions_gains_no_slot(own_county: County, bur
     """A grant of one slot: the running office uses it up, the office's copy from a backup finds it taken."""
     with granted(own_county, slots=1) as grant:
         first, second = bureau.certified(own_county.case()), bureau.certified(own_county.case())
-        assert grant in {item["grant"] for item in first.inquiry.certificate["datasets"]}
+        assert grant in {item.grant for item in first.inquiry.certificate.datasets}
         body = bureau.intent_body(first)
         stale = bureau.intent_body(second)
         own_county.clients["bureau"].submit("query.intent", body, first.inquiry.query)
@@ -202,7 +201,7 @@ def test_of_two_intents_for_one_slot_exactly_one_is_accepted(own_county: County,
         def by_node(body: Body = one, query: str = first.inquiry.query) -> None:
             own_county.clients["bureau"].submit("query.intent", body, query)
 
-        def by_copy(asked: CheckState = second, body: Body = other) -> None:
+        def by_copy(asked: AskedCheck = second, body: Body = other) -> None:
             bureau.log(asked, body)
 
         with ThreadPoolExecutor(2) as pool:
@@ -288,7 +287,7 @@ def test_a_grant_one_person_approved_is_none(own_county: County, bureau: Bureau)
 def test_a_revoked_grant_allows_neither_intent_nor_answer(own_county: County, bureau: Bureau) -> None:
     with granted(own_county) as grant:
         asked = bureau.logged(own_county.case())
-        assert grant in {item["grant"] for item in asked.inquiry.certificate["datasets"]}
+        assert grant in {item.grant for item in asked.inquiry.certificate.datasets}
         waiting = bureau.certified(own_county.case())
         body = bureau.intent_body(waiting)
     with refused("grant_revoked"):
@@ -308,7 +307,7 @@ def test_a_grants_least_number_of_rows_holds(own_county: County, bureau: Bureau)
         bureau.nothing_released(finished)
 
 
-def rebased(county: County, bureau: Bureau, finished: CheckState, grant: str) -> Body:
+def rebased(county: County, bureau: Bureau, finished: AskedCheck, grant: str) -> Body:
     """The intent's body under another grant of revenue, certified by the registrar's own key."""
     body = bureau.intent_body(finished)
     certificate: Body = canonical_object(body["certificate"])
@@ -322,7 +321,7 @@ def rebased(county: County, bureau: Bureau, finished: CheckState, grant: str) ->
         **body,
         "certificate": certificate,
         "digest": certificate_digest(certificate),
-        "signature": signature(county.clients["window"].keys.node, message),
+        "signature": sign(county.clients["window"].keys.node, message).to_json(),
         "slots": slots,
     }
 

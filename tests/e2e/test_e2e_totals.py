@@ -15,13 +15,12 @@ from typing import Any
 import pytest
 
 from node.errors import RefusalError
-from node.office.check_state import CheckState
 from node.rpc.untrusted_json import read_object
-from tests.e2e.dishonest_office import Bureau, Pack, canonical_copy, refused
+from tests.e2e.dishonest_office import AskedCheck, Bureau, Pack, canonical_copy, refused
 from tests.e2e.families_scenario import CARE, FURTHER, NET, WAGES
 from tests.e2e.shared_network import County, quickly
 
-Lie = Callable[[Bureau, CheckState, Pack, CheckState], None]
+Lie = Callable[[Bureau, AskedCheck, Pack, AskedCheck], None]
 
 
 def term(pack: Pack, element: int, dataset: str) -> dict[str, Any]:
@@ -38,18 +37,18 @@ def line(pack: Pack, element: int, dataset: str) -> dict[str, Any]:
     return found
 
 
-def row_left_out(bureau: Bureau, true: CheckState, pack: Pack, other: CheckState) -> None:
+def row_left_out(bureau: Bureau, true: AskedCheck, pack: Pack, other: AskedCheck) -> None:
     pack.document["terms"].remove(term(pack, bureau.element(true, 1), "revenue.wages"))
 
 
-def row_said_to_be_absent(bureau: Bureau, true: CheckState, pack: Pack, other: CheckState) -> None:
+def row_said_to_be_absent(bureau: Bureau, true: AskedCheck, pack: Pack, other: AskedCheck) -> None:
     found = term(pack, bureau.element(true, 1), "revenue.wages")
     del found["index"], found["leaf"]
     found["kind"] = "absent"
 
 
 def row_proven_absent_by_others_neighbours(
-    bureau: Bureau, true: CheckState, pack: Pack, other: CheckState
+    bureau: Bureau, true: AskedCheck, pack: Pack, other: AskedCheck
 ) -> None:
     row_said_to_be_absent(bureau, true, pack, other)
     mine = line(pack, bureau.element(true, 1), "revenue.wages")
@@ -58,12 +57,12 @@ def row_proven_absent_by_others_neighbours(
     mine["neighbours"] = canonical_copy(absent["neighbours"])
 
 
-def row_twice(bureau: Bureau, true: CheckState, pack: Pack, other: CheckState) -> None:
+def row_twice(bureau: Bureau, true: AskedCheck, pack: Pack, other: AskedCheck) -> None:
     found = term(pack, bureau.element(true, 1), "revenue.wages")
     pack.document["terms"].insert(0, dict(found))
 
 
-def row_in_anothers_place(bureau: Bureau, true: CheckState, pack: Pack, other: CheckState) -> None:
+def row_in_anothers_place(bureau: Bureau, true: AskedCheck, pack: Pack, other: AskedCheck) -> None:
     mine, third = (bureau.element(true, member) for member in (1, 3))
     found = term(pack, mine, "revenue.wages")
     term(pack, third, "revenue.wages").update(kind="row", index=found["index"], leaf=found["leaf"])
@@ -72,31 +71,31 @@ def row_in_anothers_place(bureau: Bureau, true: CheckState, pack: Pack, other: C
     proof["leaf"] = canonical_copy(line(pack, mine, "revenue.wages")["leaf"])
 
 
-def other_sign(bureau: Bureau, true: CheckState, pack: Pack, other: CheckState) -> None:
+def other_sign(bureau: Bureau, true: AskedCheck, pack: Pack, other: AskedCheck) -> None:
     term(pack, bureau.element(true, 1), "welfare.care")["sign"] = 1
 
 
-def row_of_another_publication(bureau: Bureau, true: CheckState, pack: Pack, other: CheckState) -> None:
+def row_of_another_publication(bureau: Bureau, true: AskedCheck, pack: Pack, other: AskedCheck) -> None:
     mine = bureau.element(true, 1)
     wages, care = term(pack, mine, "revenue.wages"), term(pack, mine, "welfare.care")
     wages["index"], wages["leaf"] = care["index"], care["leaf"]
     line(pack, mine, "revenue.wages")["leaf"] = canonical_copy(line(pack, mine, "welfare.care")["leaf"])
 
 
-def anothers_ciphertext(bureau: Bureau, true: CheckState, pack: Pack, other: CheckState) -> None:
+def anothers_ciphertext(bureau: Bureau, true: AskedCheck, pack: Pack, other: AskedCheck) -> None:
     mine = line(pack, bureau.element(true, 1), "revenue.wages")["leaf"]
     theirs = line(bureau.pack(other), bureau.element(other, 2), "revenue.wages")["leaf"]
     mine["leaf"] = mine["leaf"][:16] + theirs["leaf"][16:]
 
 
-def excluded_members_row(bureau: Bureau, true: CheckState, pack: Pack, other: CheckState) -> None:
+def excluded_members_row(bureau: Bureau, true: AskedCheck, pack: Pack, other: AskedCheck) -> None:
     second = bureau.element(true, 2)
     found = line(pack, second, "revenue.wages")["leaf"]
     leaf = hashlib.sha256(bytes.fromhex(found["leaf"])).hexdigest()
     term(pack, second, "revenue.wages").update(kind="row", index=found["index"], leaf=leaf)
 
 
-def exclusion_kept_back(bureau: Bureau, true: CheckState, pack: Pack, other: CheckState) -> None:
+def exclusion_kept_back(bureau: Bureau, true: AskedCheck, pack: Pack, other: AskedCheck) -> None:
     excluded_members_row(bureau, true, pack, other)
     second = bureau.element(true, 2)
     pack.evidence["lines"].remove(line(pack, second, "welfare.custody"))
@@ -105,21 +104,21 @@ def exclusion_kept_back(bureau: Bureau, true: CheckState, pack: Pack, other: Che
             proof["datasets"] = [name for name in proof["datasets"] if name != "welfare.custody"]
 
 
-def exclusion_made_up(bureau: Bureau, true: CheckState, pack: Pack, other: CheckState) -> None:
+def exclusion_made_up(bureau: Bureau, true: AskedCheck, pack: Pack, other: AskedCheck) -> None:
     found = term(pack, bureau.element(true, 1), "revenue.wages")
     del found["index"], found["leaf"]
     found["kind"] = "excluded"
 
 
-def row_of_someone_not_certified(bureau: Bureau, true: CheckState, pack: Pack, other: CheckState) -> None:
-    padding = next(i for i, case in enumerate(true.inquiry.opened().casemap) if case == 0)
+def row_of_someone_not_certified(bureau: Bureau, true: AskedCheck, pack: Pack, other: AskedCheck) -> None:
+    padding = next(i for i, case in enumerate(true.inquiry.openings.casemap) if case == 0)
     theirs = bureau.pack(other)
     first = bureau.element(other, 1)
     pack.document["terms"].append({**term(theirs, first, "revenue.wages"), "element": padding})
     pack.evidence["lines"].append({**line(theirs, first, "revenue.wages"), "element": padding})
 
 
-def tag_of_someone_not_certified(bureau: Bureau, true: CheckState, pack: Pack, other: CheckState) -> None:
+def tag_of_someone_not_certified(bureau: Bureau, true: AskedCheck, pack: Pack, other: AskedCheck) -> None:
     third, theirs = bureau.element(true, 3), bureau.pack(other)
     first = bureau.element(other, 1)
     wages = line(theirs, first, "revenue.wages")
@@ -129,15 +128,15 @@ def tag_of_someone_not_certified(bureau: Bureau, true: CheckState, pack: Pack, o
     term(pack, third, "revenue.wages").update(kind="row", index=found["index"], leaf=found["leaf"])
 
 
-def answers_of_another_question(bureau: Bureau, true: CheckState, pack: Pack, other: CheckState) -> None:
+def answers_of_another_question(bureau: Bureau, true: AskedCheck, pack: Pack, other: AskedCheck) -> None:
     pack.evidence["answers"] = bureau.pack(other).evidence["answers"]
 
 
-def list_of_another_question(bureau: Bureau, true: CheckState, pack: Pack, other: CheckState) -> None:
+def list_of_another_question(bureau: Bureau, true: AskedCheck, pack: Pack, other: AskedCheck) -> None:
     pack.document["query"] = other.inquiry.query
 
 
-def proof_left_out(bureau: Bureau, true: CheckState, pack: Pack, other: CheckState) -> None:
+def proof_left_out(bureau: Bureau, true: AskedCheck, pack: Pack, other: AskedCheck) -> None:
     first = bureau.element(true, 1)
     pack.evidence["proofs"] = [item for item in pack.evidence["proofs"] if item["element"] != first]
 
@@ -163,7 +162,7 @@ LIES: dict[Lie, str] = {
 
 
 @pytest.fixture(scope="module")
-def pair(running: County, bureau: Bureau) -> tuple[CheckState, CheckState]:
+def pair(running: County, bureau: Bureau) -> tuple[AskedCheck, AskedCheck]:
     """Two answered questions whose totals nobody has opened."""
     with running.peace():
         return bureau.answered(running.case()), bureau.answered(running.case())
@@ -171,7 +170,7 @@ def pair(running: County, bureau: Bureau) -> tuple[CheckState, CheckState]:
 
 @pytest.mark.parametrize("lie", LIES, ids=lambda lie: lie.__name__)
 def test_a_lie_opens_nothing(
-    lie: Lie, county: County, bureau: Bureau, pair: tuple[CheckState, CheckState]
+    lie: Lie, county: County, bureau: Bureau, pair: tuple[AskedCheck, AskedCheck]
 ) -> None:
     true, other = pair
     pack = bureau.pack(true)
@@ -217,21 +216,23 @@ def test_a_total_before_the_departments_answers_is_refused(county: County, burea
 
 @pytest.mark.parametrize("part", ["rlist", "casemap", "elements"])
 def test_openings_that_are_not_the_certified_ones_are_refused(
-    part: str, county: County, bureau: Bureau, pair: tuple[CheckState, CheckState]
+    part: str, county: County, bureau: Bureau, pair: tuple[AskedCheck, AskedCheck]
 ) -> None:
     true, other = pair
-    mine = true.inquiry.openings
-    changed = {**mine, part: other.inquiry.openings[part]}
+    mine = true.inquiry.certified
+    assert mine is not None
+    given: Any = getattr(other.inquiry.openings, part)
     if part == "casemap":
-        changed[part] = [1] * len(mine["casemap"])
-    lying = replace(true, inquiry=replace(true.inquiry, openings=changed))
+        given = (1,) * len(mine.openings.casemap)
+    changed = replace(mine, openings=replace(mine.openings, **{part: given}))
+    lying = replace(true, inquiry=replace(true.inquiry, certified=changed))
     with refused("certificate"):
         bureau.open(lying, bureau.pack(true))
     bureau.nothing_released(true)
 
 
 def test_another_members_signature_under_the_list_is_refused(
-    county: County, bureau: Bureau, pair: tuple[CheckState, CheckState]
+    county: County, bureau: Bureau, pair: tuple[AskedCheck, AskedCheck]
 ) -> None:
     true = pair[0]
     pack = bureau.pack(true)

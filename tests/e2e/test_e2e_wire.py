@@ -278,7 +278,7 @@ def test_departments_get_elements_and_the_trustee_no_consents(county: County, bu
     with recorded(bureau) as messages:
         finished = bureau.answered(case)
         bureau.total(finished)
-    opened = finished.inquiry.opened()
+    opened = finished.inquiry.openings
     for member, data in messages:
         for secret in (*opened.rlist, opened.rlist_salt, opened.casemap_salt):
             if member in {"revenue", "welfare"}:

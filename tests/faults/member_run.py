@@ -85,7 +85,7 @@ def check(home: str, bridge: str, now: int, case: str, persons: list[str], point
     office, applied = Office(services), dt.date(2026, 11, 2)
     household = tuple(Person("王甲", one, "self", "signed", "331022") for one in persons)
     application = Case(case, "dibao@2026.1", applied, "office", household)
-    finished = office.check(application, rule_sets.text_of(services, application.rules), lambda _: None)
+    finished = office.to_verdict(application, rule_sets.text_of(services, application.rules), lambda _: None)
     office.close(finished, b"report")
     while services.outbox.waiting():
         time.sleep(0.01)
