@@ -39,7 +39,7 @@ from node.case import Case, Person
 from node.config import Configuration
 from node.department.answer import Department
 from node.department.declaration import DatasetOptions
-from node.department.publish import Publisher
+from node.department.publish import PublishedDataset, Publisher
 from node.edges.check import DepartmentEdge, RegistrarEdge, TrusteeEdge
 from node.edges.ledger import LogEdge, WitnessEdge
 from node.governance import rule_sets
@@ -52,6 +52,7 @@ from node.registrar import consents
 from node.registrar.certify import Registrar
 from node.rpc.directory import Contact, Directory
 from node.rpc.server import Peers
+from node.rules.ruleset import RuleSet
 from node.services import Services
 from node.store.database import Store
 from node.store.migrate import migrate
@@ -236,7 +237,7 @@ class Network:
 
     # The network's life up to a question.
 
-    def _found(self, sources: dict[str, str]) -> dict[str, Any]:
+    def _found(self, sources: dict[str, str]) -> RuleSet:
         vectors = Path(__file__).parents[1] / "vectors" / "paillier.json"
         case = json.loads(vectors.read_text())["cases"]["paillier-2048-test"]
         primes = (int(case["p"], 16), int(case["q"], 16))
@@ -268,7 +269,7 @@ class Network:
         spec = DatasetSpec(f"csv:{dataset}.csv", "id", kind, amount=amount, unit=unit, root=root)
         return DatasetOptions(dataset, f"标题 {dataset}", kind, "sensitive", "2026-10-31", spec, None, ())
 
-    def publish(self, dataset: str, text: str) -> dict[str, Any]:
+    def publish(self, dataset: str, text: str) -> PublishedDataset:
         """Publish a dataset's next revision from CSV text."""
         services = self.services[dataset.partition(".")[0]]
         return Publisher(services).publish(self.options(dataset, text), EPOCH, lambda *_: None)
