@@ -45,8 +45,8 @@ class Services:
     observe: Observe = unobserved
 
     @cached_property
-    def memory(self) -> RestoreFence:
-        """What a node that was put back from a backup must not trust."""
+    def restore_fence(self) -> RestoreFence:
+        """Which stored state a restored node may trust, and from which ledger entry on."""
         return RestoreFence(self.store, self.ledger, self.outbox)
 
     @property
@@ -85,7 +85,7 @@ def check_signature(view: View, member: str, value: dict[str, str], message: byt
     """A signature object is that of a member's node key now on the ledger.
 
     Raises:
-        Refusal: ``bad_signature``.
+        RefusalError: ``bad_signature``.
     """
     found = view.member(member)
     key = found.key_for("node") if found is not None and found.active else None
@@ -101,7 +101,7 @@ def own_share(services: Services) -> Share:
     """This node's share of the sum key.
 
     Raises:
-        SecretMissing: this node was never given one.
+        SecretMissingError: this node was never given one.
     """
     return _checked_share(sum_key(services.view), services.keys.vault.get("sumshare"), services.member)
 

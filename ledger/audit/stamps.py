@@ -183,7 +183,7 @@ def stamp_folder(
     Raises:
         NoteError, QuorumError: the checkpoint does not hold.
         TimestampError: the answer does not hold, or the stamp that this head has already does not.
-        Unavailable: the authority is out of reach.
+        LogUnavailableError: the authority is out of reach.
         TileError: there is no checkpoint.
     """
     try:

@@ -81,7 +81,7 @@ class OperatorEdge(operator_pb2_grpc.OperatorServicer):
             "quorum": services.ledger.policy.quorum,
             "waiting": services.outbox.waiting(),
             "evidence": evidence,
-            "restored": services.memory.state(),
+            "restored": services.restore_fence.state(),
             "spent": services.stopwatch.read(),
             "published": sorted(published),
             "missing_sets": missing,

@@ -19,7 +19,7 @@ def sum_key(view: View) -> SumKey:
     """The network's sum key, fully checked.
 
     Raises:
-        ServiceUnavailable: none is on the ledger yet.
+        ServiceUnavailableError: none is on the ledger yet.
         SumKeyError, ProofError: it is malformed.
     """
     found = view.sumkey()

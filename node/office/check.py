@@ -76,9 +76,10 @@ class Office:
             progress: told the stage: certify, intent, answers, lines, total, verdict.
 
         Raises:
-            Refusal: the rules differ from the ledger, a budget is used up, or evidence of a peer does not
-            hold.
-            ServiceUnavailable: registrar, ledger or trustee is out of reach; the check can be begun again.
+            RefusalError: the rules differ from the ledger, a budget is used up, or evidence of a peer does
+                not hold.
+            ServiceUnavailableError: registrar, ledger or trustee is out of reach; the check can be
+                started again.
         """
         services = self._services
         services.ledger.sync()

@@ -28,8 +28,9 @@ def log_intent(services: Services, current: Inquiry) -> None:
     """Bring the intent onto the ledger, and this node's replica up to it.
 
     Raises:
-        Refusal: the contract refuses it; the inquiry is abandoned and the next check begins a new one.
-        ServiceUnavailable: the ledger is out of reach; begun again, the check goes on with the same intent.
+        RefusalError: the contract refuses it; the inquiry is abandoned and the next check begins a new one.
+        ServiceUnavailableError: the ledger is out of reach; started again, the check continues with the same
+            intent.
     """
     for attempt in range(TRIES):
         services.ledger.sync()

@@ -46,7 +46,7 @@ def open_total(services: Services, finished: CheckState) -> Total:
     """Open the total of a check whose lines are proven.
 
     Raises:
-        ServiceUnavailable, Refusal: a trustee is out of reach or refuses.
+        ServiceUnavailableError, RefusalError: a trustee is out of reach or refuses.
         ProofError: a share's proof does not hold.
     """
     current = finished.inquiry

@@ -125,7 +125,7 @@ class Trustee:
             Canonical JSON ``{"holder", "list", "proof", "value"}``, or empty without a list.
 
         Raises:
-            Refusal, NodeError, LedgerError: refused, with the code of the first check that fails.
+            RefusalError, NodeError, LedgerError: refused, with the code of the first check that fails.
         """
         verified = verify_question(self._services, peer, request.question)
         certificate = verified.certificate
@@ -347,7 +347,7 @@ def _read_evidence(evidence: bytes) -> tuple[dict[str, Answer], list[EvidenceLin
     """Read ``Evidence.for_trustee``.
 
     Raises:
-        Refusal, EvidenceError: a part is missing or malformed.
+        RefusalError, EvidenceError: a part is missing or malformed.
     """
     value = read_object(evidence)
     try:
