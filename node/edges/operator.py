@@ -82,7 +82,7 @@ class OperatorEdge(operator_pb2_grpc.OperatorServicer):
             "waiting": services.outbox.waiting(),
             "evidence": evidence,
             "restored": services.restore_fence.state(),
-            "spent": services.stopwatch.read(),
+            "spent": services.timings.read(),
             "published": sorted(published),
             "missing_sets": missing,
             "sumkey": services.view.sumkey() is not None,

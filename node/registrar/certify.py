@@ -126,7 +126,7 @@ class Registrar:
                 persons = self._persons(cases, asked)
                 allowances = self.subjects.check(parsed, cases, persons)
                 now = self._services.clock()
-                with self._services.stopwatch.part("cryptography"):
+                with self._services.timings.part("cryptography"):
                     document, openings = certify(
                         parsed,
                         persons,
@@ -189,7 +189,7 @@ class Registrar:
         """The terms as proposed, compared with the ledger by this node's own replay."""
         services = self._services
         parsed = _read_terms(terms, cases)
-        with services.stopwatch.part("ledger"):
+        with services.timings.part("ledger"):
             services.ledger.sync()
         view = services.view
         caller = view.member(peer)
