@@ -48,7 +48,7 @@ def verify(key: PublicKey, message: bytes, signature: bytes) -> None:
     """Check one signature of many; the same answers as ``PublicKey.verify``.
 
     Raises:
-        BadSignature: it is not this key's signature over exactly these bytes.
+        BadSignatureError: it is not this key's signature over exactly these bytes.
     """
     accepts = fast_library()
     is_usual = key.alg == ED25519 and len(signature) == ALGORITHMS[ED25519].signature_bytes
@@ -61,7 +61,7 @@ def public_key(raw: bytes) -> PublicKey:
     """The Ed25519 key with these 32 bytes, its checks done once.
 
     Raises:
-        MalformedKey: as ``PublicKey``.
+        MalformedKeyError: as ``PublicKey``.
     """
     return PublicKey(ED25519, raw)
 

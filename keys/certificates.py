@@ -40,7 +40,7 @@ def server_name(member: str) -> str:
     """Return the name to ask for when calling a member, "<member>.hedui".
 
     Raises:
-        WrongName: the member id is no DNS label (1 to 63 of a-z 0-9 -, no hyphen at either end).
+        WrongNameError: the member id is no DNS label (1 to 63 of a-z 0-9 -, no hyphen at either end).
     """
     if _MEMBER.fullmatch(member) is None:
         raise WrongNameError(
@@ -53,9 +53,9 @@ def check_authority(ca_der: bytes, *, member: str, at: datetime) -> None:
     """Check that ``ca_der`` may stand on the ledger as the authority of ``member`` (rule 2 of ``keys.tls``).
 
     Raises:
-        CertificateMalformed: no certificate, or outside the profile.
-        CertificateExpired: not valid at ``at``.
-        WrongName: made for another member.
+        TlsCertificateMalformedError: no certificate, or outside the profile.
+        TlsCertificateExpiredError: not valid at ``at``.
+        WrongNameError: made for another member.
     """
     check_profile(ca_der, member=member)
     check_validity(load_der(ca_der), at)
@@ -65,8 +65,8 @@ def check_profile(ca_der: bytes, *, member: str) -> None:
     """Check an authority as ``check_authority`` does, at no particular time.
 
     Raises:
-        CertificateMalformed: no certificate, or outside the profile.
-        WrongName: made for another member.
+        TlsCertificateMalformedError: no certificate, or outside the profile.
+        WrongNameError: made for another member.
     """
     _expect_authority(load_der(ca_der), member)
 
@@ -81,10 +81,10 @@ def issued_by(leaf_pem: bytes, ca_der: bytes, *, member: str, at: datetime) -> N
         at: the time to judge by.
 
     Raises:
-        CertificateMalformed: a certificate outside its profile.
-        CertificateExpired: leaf or authority not valid at ``at``.
-        WrongIssuer: issued by another authority, or the signature does not verify.
-        WrongName: "<member>.hedui" is missing, or another .hedui name stands beside it.
+        TlsCertificateMalformedError: a certificate outside its profile.
+        TlsCertificateExpiredError: leaf or authority not valid at ``at``.
+        WrongIssuerError: issued by another authority, or the signature does not verify.
+        WrongNameError: "<member>.hedui" is missing, or another .hedui name stands beside it.
     """
     authority, leaf = load_der(ca_der), load_pem(leaf_pem)
     _expect_authority(authority, member)
@@ -111,8 +111,8 @@ def peer_member(leaf_pem: bytes, authorities: Mapping[str, bytes], *, at: dateti
         at: the time to judge by.
 
     Raises:
-        WrongName: not exactly one .hedui name in it, or that of no present member.
-        CertificateMalformed, CertificateExpired, WrongIssuer: as ``issued_by``.
+        WrongNameError: not exactly one .hedui name in it, or that of no present member.
+        TlsCertificateMalformedError, TlsCertificateExpiredError, WrongIssuerError: as ``issued_by``.
     """
     names = _zone_names(load_pem(leaf_pem))
     member = names[0].removesuffix(ZONE) if len(names) == 1 else ""
@@ -140,7 +140,7 @@ def read_authority(certificate: x509.Certificate) -> str:
     """Return the member an authority was made for, after checking its profile (rule 2), not its validity.
 
     Raises:
-        CertificateMalformed: outside the profile.
+        TlsCertificateMalformedError: outside the profile.
     """
     common_names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     member = str(common_names[0].value) if len(common_names) == 1 else ""
@@ -162,7 +162,7 @@ def check_validity(certificate: x509.Certificate, at: datetime) -> None:
     """Check that ``at`` (aware) lies in the certificate's validity, both ends included.
 
     Raises:
-        CertificateExpired: it does not.
+        TlsCertificateExpiredError: it does not.
     """
     if at < certificate.not_valid_before_utc:
         raise TlsCertificateExpiredError(
@@ -176,7 +176,7 @@ def load_pem(pem: bytes) -> x509.Certificate:
     """Read the first certificate of a PEM text.
 
     Raises:
-        CertificateMalformed: there is none.
+        TlsCertificateMalformedError: there is none.
     """
     try:
         certificate = x509.load_pem_x509_certificate(pem)
@@ -189,7 +189,7 @@ def load_der(der: bytes) -> x509.Certificate:
     """Read the certificate of exactly these DER bytes.
 
     Raises:
-        CertificateMalformed: they are none.
+        TlsCertificateMalformedError: they are none.
     """
     try:
         certificate = x509.load_der_x509_certificate(der)

@@ -37,7 +37,7 @@ class MspKey:
         """Read the key.
 
         Raises:
-            MalformedKey: no unencrypted ECDSA P-256 key in PEM.
+            MalformedKeyError: no unencrypted ECDSA P-256 key in PEM.
         """
         try:
             key = load_pem_private_key(pem, password=None)
@@ -59,7 +59,7 @@ class MspKey:
         """Check that a certificate is this key's.
 
         Raises:
-            CertificateMalformed: it is no certificate, or one of another key.
+            TlsCertificateMalformedError: it is no certificate, or one of another key.
         """
         if _public(pem).public_numbers() != self._key.public_key().public_numbers():
             raise TlsCertificateMalformedError(
@@ -74,8 +74,8 @@ def verify(certificate: bytes, message: bytes, signature: bytes) -> None:
     """Check a signature under the key in a PEM certificate, as a peer does.
 
     Raises:
-        CertificateMalformed: no certificate of an ECDSA P-256 key.
-        BadSignature: it is not that key's over exactly these bytes, or has the higher s.
+        TlsCertificateMalformedError: no certificate of an ECDSA P-256 key.
+        BadSignatureError: it is not that key's over exactly these bytes, or has the higher s.
     """
     public = _public(certificate)
     try:

@@ -94,8 +94,8 @@ class SealedReader(io.RawIOBase):
         """Read the head.
 
         Raises:
-            SealedFileDamaged: no sealed file, or its head was changed.
-            WrongFilePassphrase: the passphrase does not open it.
+            SealedFileDamagedError: no sealed file, or its head was changed.
+            WrongFilePassphraseError: the passphrase does not open it.
         """
         super().__init__()
         self._file = file
@@ -121,7 +121,7 @@ class SealedReader(io.RawIOBase):
         """See ``io.RawIOBase``; 0 at the end of a file that is whole.
 
         Raises:
-            SealedFileDamaged: cut short, continued or changed.
+            SealedFileDamagedError: cut short, continued or changed.
         """
         while self._at == len(self._plain) and not self._ended:
             self._next()

@@ -50,7 +50,7 @@ def seal(public: bytes, plaintext: bytes, *, info: bytes, aad: bytes = b"") -> b
         ``OVERHEAD_BYTES`` more than the plaintext.
 
     Raises:
-        MalformedKey: the key has the wrong length or small order.
+        MalformedKeyError: the key has the wrong length or small order.
     """
     if len(public) != KEY_BYTES:
         raise MalformedKeyError(
@@ -82,7 +82,7 @@ class SealingKey:
         """Return the key of 32 stored bytes.
 
         Raises:
-            MalformedKey: not 32 bytes.
+            MalformedKeyError: not 32 bytes.
         """
         if len(private) != KEY_BYTES:
             raise MalformedKeyError(
@@ -104,7 +104,8 @@ class SealingKey:
         """Plaintext of a message sealed to this key under the same ``info`` and ``aad``.
 
         Raises:
-            CannotOpen: any of the three differs, or the bytes were changed or cut short. Which, is not said.
+            CannotOpenError: any of the three differs, or the bytes were changed or cut short; which of
+                these is not disclosed.
         """
         try:
             return _suite().decrypt(sealed, self._key, _context(info, aad))

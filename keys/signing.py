@@ -47,7 +47,7 @@ class Algorithm(Protocol):
         """Length of a signature."""
 
     def check_public(self, raw: bytes) -> None:
-        """Raise MalformedKey for a public key of the right length that no honest holder could have."""
+        """Raise MalformedKeyError for a public key of the right length that no honest holder could have."""
 
     def public(self, seed: bytes) -> bytes:
         """Raw public key of a seed of the right length."""
@@ -109,7 +109,7 @@ def algorithm(alg: str) -> Algorithm:
     """Return the registered algorithm called ``alg``.
 
     Raises:
-        UnknownAlgorithm: it is not registered.
+        UnknownAlgorithmError: it is not registered.
     """
     found = ALGORITHMS.get(alg)
     if found is None:
@@ -127,8 +127,8 @@ class PublicKey:
         raw: the algorithm's raw encoding (Ed25519: 32 bytes, RFC 8032 section 5.1.2).
 
     Raises:
-        UnknownAlgorithm: ``alg`` is not registered.
-        MalformedKey: ``raw`` has the wrong length or is refused by the algorithm.
+        UnknownAlgorithmError: ``alg`` is not registered.
+        MalformedKeyError: ``raw`` has the wrong length or is refused by the algorithm.
     """
 
     alg: str
@@ -152,7 +152,7 @@ class PublicKey:
         """Check a signature over ``message``.
 
         Raises:
-            BadSignature: it is not this key's signature over exactly these bytes.
+            BadSignatureError: it is not this key's signature over exactly these bytes.
         """
         kind = algorithm(self.alg)
         if len(signature) != kind.signature_bytes:
@@ -180,8 +180,8 @@ class SigningKey:
         """Key from its seed.
 
         Raises:
-            UnknownAlgorithm: ``alg`` is not registered.
-            MalformedKey: the seed has the wrong length.
+            UnknownAlgorithmError: ``alg`` is not registered.
+            MalformedKeyError: the seed has the wrong length.
         """
         kind = algorithm(alg)
         if len(seed) != kind.seed_bytes:

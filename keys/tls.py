@@ -110,7 +110,7 @@ class Authority:
         """Make an authority for ``member``, valid from ``now`` (the system's clock if None) for ``days``.
 
         Raises:
-            WrongName: the member id is no DNS label.
+            WrongNameError: the member id is no DNS label.
         """
         server_name(member)
         start = _moment(now)
@@ -129,8 +129,8 @@ class Authority:
         """Read the authority that ``to_pem`` wrote.
 
         Raises:
-            CertificateMalformed: no certificate of an authority's profile in it.
-            MalformedKey: no private key in it, or not the certificate's.
+            TlsCertificateMalformedError: no certificate of an authority's profile in it.
+            MalformedKeyError: no private key in it, or not the certificate's.
         """
         try:
             key = load_pem_private_key(pem, None)
@@ -180,8 +180,8 @@ class Authority:
             now: start of validity; the system's clock if None.
 
         Raises:
-            WrongName: a name that cannot be in a leaf of this member.
-            CertificateExpired: the authority is not valid at ``now``.
+            WrongNameError: a name that cannot be in a leaf of this member.
+            TlsCertificateExpiredError: the authority is not valid at ``now``.
         """
         start = _moment(now)
         check_validity(self._certificate, start)

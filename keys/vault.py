@@ -76,8 +76,8 @@ class Vault:
             profile: cost for a *new* vault; an existing one keeps the cost in its head.
 
         Raises:
-            WrongPassphrase: it does not open this vault, or is empty.
-            VaultDamaged: the head is unreadable, or missing while secrets are there.
+            WrongPassphraseError: it does not open this vault, or is empty.
+            VaultDamagedError: the head is unreadable, or missing while secrets are there.
         """
         if not passphrase:
             raise WrongPassphraseError("the passphrase is empty: give the one this vault was created with")
@@ -92,8 +92,8 @@ class Vault:
         """Store ``secret`` under ``name``; durable when this returns.
 
         Raises:
-            BadSecretName: not 1 to 100 of a-z 0-9 . _ - beginning with a letter or digit.
-            SecretExists: the name is taken and ``replace`` is false.
+            BadSecretNameError: not 1 to 100 of a-z 0-9 . _ - beginning with a letter or digit.
+            SecretExistsError: the name is taken and ``replace`` is false.
         """
         path = self._path(name)
         nonce = secrets.token_bytes(NONCE_BYTES)
@@ -107,9 +107,9 @@ class Vault:
         """Return the secret stored under ``name``.
 
         Raises:
-            BadSecretName: no possible name.
-            SecretMissing: nothing is stored under it.
-            VaultDamaged: its file was cut short, changed, or belongs to another name or vault.
+            BadSecretNameError: no possible name.
+            SecretMissingError: nothing is stored under it.
+            VaultDamagedError: its file was cut short, changed, or belongs to another name or vault.
         """
         try:
             data = self._path(name).read_bytes()
@@ -132,8 +132,8 @@ class Vault:
         """Remove a secret, and what a cut-off write of it left; durable when this returns.
 
         Raises:
-            BadSecretName: no possible name.
-            SecretMissing: nothing is stored under it.
+            BadSecretNameError: no possible name.
+            SecretMissingError: nothing is stored under it.
         """
         path = self._path(name)
         with self._writing():
@@ -153,7 +153,7 @@ class Vault:
         """Wrap the data key under a new passphrase and cost, in one atomic step; secrets stay as they are.
 
         Raises:
-            WrongPassphrase: the new passphrase is empty.
+            WrongPassphraseError: the new passphrase is empty.
         """
         if not passphrase:
             raise WrongPassphraseError("the new passphrase is empty: choose one")

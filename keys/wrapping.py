@@ -68,8 +68,9 @@ def unwrap(kind: str, data: bytes, passphrase: bytes) -> bytes:
     """The key of a head.
 
     Raises:
-        HeadDamaged: not a head of this kind as ``wrap`` writes it.
-        WrongPassphrase: the passphrase does not open it (or its cost, salt or key was changed well formed).
+        SealedHeaderDamagedError: not a head of this kind as ``wrap`` writes it.
+        WrongPassphraseError: the passphrase does not open it, or its cost, salt or key was replaced by
+            another well-formed one.
     """
     profile, salt, wrapped = _parse(kind, data)
     cipher = AESGCM(_wrapping_key(passphrase, salt, profile))

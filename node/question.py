@@ -53,11 +53,11 @@ def verify_question(services: Services, peer: str, question: Question) -> Verifi
     """Verify a question up to its certificate, in the order of the module.
 
     Raises:
-        Refusal: with the code of the first check that fails.
+        RefusalError: with the code of the first check that fails.
         NodeError, LedgerError: the ledger is out of reach, its quorum missing or stale, or its history
         another.
     """
-    services.memory.require()
+    services.restore_fence.require()
     try:
         entry = parse_entry(question.intent)
     except LedgerError as error:
@@ -88,7 +88,7 @@ def _verify_intent(services: Services, question: Question) -> None:
         raise RefusalError(
             "receipt", "the intent's receipt does not verify under this network's policy"
         ) from error
-    with services.stopwatch.part("ledger"):
+    with services.timings.part("ledger"):
         ledger.fresh_head()
     ledger.compare(receipt.checkpoint_note)
     ledger.require_accepted(receipt.index, question.intent)
@@ -133,7 +133,7 @@ def check_grant(services: Services, grant: Grant | None) -> Grant:
     """A grant is approved now, by this node's replay and its own clock.
 
     Raises:
-        Refusal: ``grant``.
+        RefusalError: ``grant``.
     """
     today = services.today()
     if grant is None or grant.status != "approved" or not grant.first <= today <= grant.last:

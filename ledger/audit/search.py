@@ -118,7 +118,7 @@ def search(
         ReceiptError: the receipt does not prove the entry at its index, or the log is too short for it.
         VerificationError: the contract refuses the first entry.
         TileError: the log cannot be read.
-        Unavailable: the source is out of reach.
+        LogUnavailableError: the source is out of reach.
     """
     policy = None
     if wanted.receipt is not None:
@@ -146,7 +146,7 @@ def replayed(
     Raises:
         VerificationError: the contract refuses the first entry, without which every other is void.
         TileError: the log cannot be read.
-        Unavailable: the source is out of reach.
+        LogUnavailableError: the source is out of reach.
     """
     state = PackedState()
     replay = Replay(state, apply)

@@ -62,7 +62,7 @@ def refuse_identifier(text: str, path: str) -> None:
     """Refuse text that holds 15 or 18 characters shaped like a resident identity number.
 
     Raises:
-        Refused: ``identifier_shaped``.
+        EntryRefusedError: ``identifier_shaped``.
     """
     if _IDENTIFIER.search(text) is not None:
         raise EntryRefusedError(
@@ -406,7 +406,7 @@ def check_body(type: str, body: Any) -> None:
     """Check the body of an entry of ``type``.
 
     Raises:
-        Refused: ``unknown_type``, ``unknown_field``, ``missing_field``, ``bad_field`` or
+        EntryRefusedError: ``unknown_type``, ``unknown_field``, ``missing_field``, ``bad_field`` or
         ``identifier_shaped``.
     """
     check = SCHEMAS.get(type)

@@ -105,7 +105,7 @@ def checked_key(key: str) -> str:
     """``key``, if a peer on LevelDB or CouchDB takes it.
 
     Raises:
-        InvalidKey: empty, begins with an underscore, or holds U+0000 or U+10FFFF, which Fabric keeps for
+        InvalidKeyError: empty, begins with an underscore, or holds U+0000 or U+10FFFF, which Fabric keeps for
             itself.
     """
     if not key or key.startswith("_") or "\x00" in key or "\U0010ffff" in key:
@@ -134,7 +134,7 @@ class Chaincode:
         """Work on one transaction.
 
         Raises:
-            Refused: as the module says.
+            EntryRefusedError: as the module says.
             PeerError: the peer does not answer a request.
         """
         name, args = function(call)

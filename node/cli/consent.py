@@ -48,7 +48,7 @@ def real_month(context: click.Context, option: click.Parameter, value: str) -> s
     """Click's callback of ``--month``.
 
     Raises:
-        BadParameter: no month of the calendar, or not written YYYY-MM.
+        click.BadParameter: no month of the calendar, or not written YYYY-MM.
     """
     try:
         check_date(f"{value}-01")

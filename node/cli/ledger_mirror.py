@@ -99,7 +99,7 @@ def real_url(context: click.Context, option: click.Parameter, value: str) -> str
     """Click's callback of ``--url``.
 
     Raises:
-        BadParameter: no http(s) address with a host.
+        click.BadParameter: no http(s) address with a host.
     """
     try:
         parts = urlsplit(value)

@@ -58,7 +58,7 @@ def open_secret(services: Services, dataset: str, publication: str) -> Publicati
     """The secret of one publication.
 
     Raises:
-        Refusal: ``retired`` when it was destroyed, ``lost`` when a restored home has it no more.
+        RefusalError: ``retired`` when it was destroyed, ``lost`` when a restored home has it no more.
     """
     try:
         data = services.keys.vault.get(secret_name(dataset, publication))
@@ -88,8 +88,8 @@ def retire(services: Services, dataset: str, publication: str) -> None:
     """Destroy the key of a publication that has had its time, and record it.
 
     Raises:
-        Refusal: ``unknown_publication``, ``in_use`` while it is current for an office or an intent may still
-        be renewed.
+        RefusalError: ``unknown_publication``, or ``in_use`` while it is current for an office or an intent
+            may still be renewed.
     """
     services.ledger.sync()
     view = services.view

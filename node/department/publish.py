@@ -70,9 +70,10 @@ class Publisher:
 
         Raises:
             AdapterError: the source cannot be read.
-            ServiceUnavailable: the ledger is out of reach, or holds no sum key for an amount dataset yet.
-            Refusal, Refused: the contract refuses the publication; what surely will be is refused before the
-            source is read, and of the rest no row stays behind.
+            ServiceUnavailableError: the ledger is out of reach, or holds no sum key for an amount
+                dataset yet.
+            RefusalError, EntryRefusedError: the contract refuses the publication. What is certain to be
+                refused is refused before the source is read; otherwise no row stays behind.
         """
         services = self._services
         EPOCH(epoch, "epoch")
@@ -123,7 +124,7 @@ class Publisher:
         """A set that an earlier run built and signed is on its way: another must not take its place.
 
         Raises:
-            ServiceUnavailable: it waits for the ledger still.
+            ServiceUnavailableError: it waits for the ledger still.
         """
         row = self._services.store.one(tables.outbox, id=_outbox_name(dataset, publication))
         if row is not None and row["state"] == "waiting":

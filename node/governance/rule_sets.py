@@ -57,7 +57,7 @@ def compare(view: View, rules: RuleSet) -> None:
     """The ledger's record is that of this text, list by list.
 
     Raises:
-        Refusal: ``rules``.
+        RefusalError: ``rules``.
     """
     recorded = view.rules(rules.id, rules.version)
     if recorded is None:
@@ -71,7 +71,7 @@ def text_of(services: Services, key: str) -> RuleSet:
     """A rule set whose text this node keeps.
 
     Raises:
-        Refusal: ``rules``: this node has not got it.
+        RefusalError: ``rules``: this node has not got it.
     """
     row = services.store.one(tables.rule_text, rules=key)
     if row is None:

@@ -76,9 +76,10 @@ class Office:
             progress: told the stage: certify, intent, answers, lines, total, verdict.
 
         Raises:
-            Refusal: the rules differ from the ledger, a budget is used up, or evidence of a peer does not
-            hold.
-            ServiceUnavailable: registrar, ledger or trustee is out of reach; the check can be begun again.
+            RefusalError: the rules differ from the ledger, a budget is used up, or evidence of a peer does
+                not hold.
+            ServiceUnavailableError: registrar, ledger or trustee is out of reach; the check can be
+                started again.
         """
         services = self._services
         services.ledger.sync()
@@ -243,7 +244,7 @@ class Office:
         keys = {item["dataset"]: bytes.fromhex(item["key"]) for item in current.certificate["datasets"]}
         message = receipt_message(current.certificate, answer.dataset, answer.response)
         try:
-            with self._services.stopwatch.part("cryptography"):
+            with self._services.timings.part("cryptography"):
                 verify_answer(answer, keys[answer.dataset], current.opened().elements)
             check_signature(self._services.view, owner, answer.signature, message)
         except (ProtocolError, RefusalError) as error:
@@ -265,7 +266,7 @@ class Office:
                     reason = coverage_gap(rules, case, publication.as_of, publication.regions, person.region)
                 if reason is not None:
                     finished.gaps[member, dataset] = reason
-        with services.stopwatch.part("cryptography"):
+        with services.timings.part("cryptography"):
             finished.evidence = make_lines(
                 services, finished.inquiry, finished.positions, rules, finished.answers
             )

@@ -134,7 +134,7 @@ def member_positions(case: Case, inquiry: Inquiry) -> dict[int, int]:
     """Element position by household position (from 1), found by R = r·G and checked by α = r·H(x).
 
     Raises:
-        Refusal: ``openings`` when the registrar's openings do not hold a person of this household.
+        RefusalError: ``openings`` when the registrar's openings do not hold a person of this household.
     """
     openings = inquiry.opened()
     persons = [identifier for identifier in identifiers(case) if identifier is not None]

@@ -107,9 +107,9 @@ class Registrar:
             against it.
 
         Raises:
-            Refusal: the request does not fit the ledger.
+            RefusalError: the request does not fit the ledger.
         """
-        self._services.memory.require()
+        self._services.restore_fence.require()
         parsed = self._fit(peer, terms, len(cases))
         if not asked:
             raise RefusalError("certificate", "a question must name at least one person")
@@ -126,7 +126,7 @@ class Registrar:
                 persons = self._persons(cases, asked)
                 allowances = self.subjects.check(parsed, cases, persons)
                 now = self._services.clock()
-                with self._services.stopwatch.part("cryptography"):
+                with self._services.timings.part("cryptography"):
                     document, openings = certify(
                         parsed,
                         persons,
@@ -151,10 +151,11 @@ class Registrar:
         """A new validity for a certificate of this registrar, consents checked again.
 
         Raises:
-            Refusal: not this office's, revoked, a consent is gone, or older than seven days after its intent.
+            RefusalError: not this office's, revoked, a consent is gone, or older than seven days after its
+                intent.
         """
         services = self._services
-        services.memory.require()
+        services.restore_fence.require()
         check_signature(services.view, services.member, value, certificate_message(certificate))
         known = services.store.one(tables.certificate, query=str(certificate["query"]))
         if certificate["office"] != peer or known is None:
@@ -188,7 +189,7 @@ class Registrar:
         """The terms as proposed, compared with the ledger by this node's own replay."""
         services = self._services
         parsed = _read_terms(terms, cases)
-        with services.stopwatch.part("ledger"):
+        with services.timings.part("ledger"):
             services.ledger.sync()
         view = services.view
         caller = view.member(peer)
@@ -304,7 +305,7 @@ class Registrar:
         """Store the certificate and the subject index in one transaction, before the office sees it.
 
         Raises:
-            Refusal: ``no_consent``: a consent was withdrawn meanwhile.
+            RefusalError: ``no_consent``: a consent was withdrawn meanwhile.
         """
         document = {
             "certificate": certified.certificate,
@@ -341,7 +342,7 @@ def _read_terms(terms: dict[str, Any], cases: int) -> Terms:
     """A question's terms from their JSON object.
 
     Raises:
-        Refusal: ``malformed``: a field is missing, or is not what it should be.
+        RefusalError: ``malformed``: a field is missing, or is not what it should be.
     """
     try:
         rules = {name: str(terms["rules"][name]) for name in ("id", "version", "digest")}

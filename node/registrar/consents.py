@@ -73,8 +73,8 @@ def withdraw(services: Services, case: str, identifier: str) -> None:
     Every certificate that rests on the consent is revoked with it.
 
     Raises:
-        Refusal: ``no_consent`` when there is none.
-        ServiceUnavailable: withdrawn here, and not yet on the ledger: the outbox brings it there.
+        RefusalError: ``no_consent`` when there is none.
+        ServiceUnavailableError: withdrawn here, and not yet on the ledger: the outbox brings it there.
     """
     row = services.store.one(tables.consent, case_number=case, identifier=stored_identifier(identifier))
     if row is None or row["kind"] == NO_CONSENT:

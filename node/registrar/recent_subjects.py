@@ -70,7 +70,7 @@ class SubjectIndex:
                 known = services.store.one(tables.certificate, query=str(certificate["query"]))
                 if certificate["registrar"] == services.member and known is None:
                     found |= self._between(instant(certificate["not_before"]), instant(entry.time))
-            fence = services.memory.fence
+            fence = services.restore_fence.position
             if fence is not None:  # certified before the loss, and logged by the office later, or never
                 found |= self._between(fence.moment, fence.time)
             self._lost = frozenset(found)
@@ -119,10 +119,10 @@ class SubjectIndex:
             signatures: of two different operators of this registrar over ``allowance_message``.
 
         Raises:
-            Refusal: ``malformed`` for a month that is none; ``unknown_case`` where this registrar's store has
-            no consent of the case; ``missing_signer`` when fewer than two of its operators signed;
-            ``reason_used`` for a reason that has served.
-            BadSignature: a signature does not verify.
+            RefusalError: ``malformed`` for a month that is none; ``unknown_case`` where this registrar's
+                store has no consent of the case; ``missing_signer`` when fewer than two of its operators
+                signed; ``reason_used`` for a reason that has served.
+            BadSignatureError: a signature does not verify.
         """
         member = self._services.view.member(self._services.member)
         operators = {} if member is None else {key.id: key for key in member.keys_for("operator")}

@@ -37,7 +37,7 @@ class Channels:
         """The channel to a member.
 
         Raises:
-            ServiceUnavailable: the member is not known here, or this node is stopping.
+            ServiceUnavailableError: the member is not known here, or this node is stopping.
         """
         contact = self._directory.contact(member)
         with self._lock:

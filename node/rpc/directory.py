@@ -85,7 +85,7 @@ class Directory:
         """One member.
 
         Raises:
-            ServiceUnavailable: the ledger, as far as it is replayed here, knows no such member.
+            ServiceUnavailableError: the ledger, as far as it is replayed here, knows no such member.
         """
         for contact in self.contacts():
             if contact.member == member:
@@ -113,7 +113,7 @@ class Directory:
         """Member whose authority issued this leaf.
 
         Raises:
-            Refusal: ``unknown_peer``.
+            RefusalError: ``unknown_peer``.
         """
         contacts = {contact.member: contact for contact in self.contacts()}
         authorities = {member: contact.authority for member, contact in contacts.items()}

@@ -95,8 +95,8 @@ class ConcurrencyLimit:
         """Hold a turn of the caller's for the block.
 
         Raises:
-            Refusal: ``unknown_peer``.
-            ServiceUnavailable: the member has as many calls here as it may.
+            RefusalError: ``unknown_peer``.
+            ServiceUnavailableError: the member has as many calls here as it may.
         """
         member = self._member(context)
         with self._lock:
@@ -116,7 +116,7 @@ class ConcurrencyLimit:
         """The one message of a call, as it came.
 
         Raises:
-            Refusal: ``malformed``: none came.
+            RefusalError: ``malformed``: none came.
         """
         try:
             with self._waiting(context, self._patience):

@@ -100,7 +100,7 @@ def _parsed(parse: Callable[[bytes], Any], data: bytes) -> Any:
     """A call's message. Left to gRPC, one that does not parse would leave its call open.
 
     Raises:
-        Refusal: ``malformed``.
+        RefusalError: ``malformed``.
     """
     try:
         return parse(data)
@@ -155,7 +155,7 @@ class Peers:
         """Id of the calling member.
 
         Raises:
-            Refusal: ``unknown_peer``.
+            RefusalError: ``unknown_peer``.
         """
         chain: Iterable[Any] = context.auth_context().get("x509_pem_cert", ())
         return self._directory.identify(bytes(next(iter(chain), b"")))

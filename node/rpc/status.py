@@ -41,8 +41,8 @@ def raise_from_wire(error: grpc.RpcError, peer: str) -> NoReturn:
     """Turn a failed call into an error of ours that names the peer.
 
     Raises:
-        ServiceUnavailable: the peer, the ledger or its quorum could not be reached in time.
-        Refusal: the peer refused, with its code.
+        ServiceUnavailableError: the peer, the ledger or its quorum could not be reached in time.
+        RefusalError: the peer refused, with its code.
     """
     status = error.code()
     code, _, remedy = (error.details() or "").partition("|")

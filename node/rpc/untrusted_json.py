@@ -17,7 +17,7 @@ def read_object(data: bytes) -> dict[str, Any]:
     """A canonical JSON object.
 
     Raises:
-        Refusal: ``malformed``: not canonical, too large or too deep, or no object.
+        RefusalError: ``malformed``: not canonical, too large or too deep, or no object.
     """
     value = _decode(data)
     if not isinstance(value, dict):
@@ -29,7 +29,7 @@ def read_list(data: bytes) -> list[Any]:
     """A canonical JSON list.
 
     Raises:
-        Refusal: ``malformed``: not canonical, too large or too deep, or no list.
+        RefusalError: ``malformed``: not canonical, too large or too deep, or no list.
     """
     value = _decode(data)
     if not isinstance(value, list):
@@ -41,7 +41,7 @@ def read_texts(data: bytes) -> dict[str, str]:
     """A canonical JSON object whose values are all texts, such as a signature object.
 
     Raises:
-        Refusal: ``malformed``.
+        RefusalError: ``malformed``.
     """
     value = read_object(data)
     if not all(isinstance(item, str) for item in value.values()):
