@@ -57,7 +57,7 @@ def verify_question(services: Services, peer: str, question: Question) -> Verifi
         NodeError, LedgerError: the ledger is out of reach, its quorum missing or stale, or its history
         another.
     """
-    services.memory.require()
+    services.restore_fence.require()
     try:
         entry = parse_entry(question.intent)
     except LedgerError as error:
@@ -88,7 +88,7 @@ def _verify_intent(services: Services, question: Question) -> None:
         raise RefusalError(
             "receipt", "the intent's receipt does not verify under this network's policy"
         ) from error
-    with services.stopwatch.part("ledger"):
+    with services.timings.part("ledger"):
         ledger.fresh_head()
     ledger.compare(receipt.checkpoint_note)
     ledger.require_accepted(receipt.index, question.intent)

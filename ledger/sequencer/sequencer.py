@@ -56,7 +56,7 @@ class Sequencer(FinalLog[OrderedLog]):
 
     def __init__(
         self,
-        engine: Engine,
+        database: Engine,
         signer: NoteSigner,
         policy: Policy,
         witnesses: Mapping[str, WitnessClient],
@@ -69,7 +69,7 @@ class Sequencer(FinalLog[OrderedLog]):
         """Prepare a log; nothing is signed or sent before ``start``.
 
         Args:
-            engine: database with the tables of ``ledger.storage.tables``.
+            database: with the tables of ``ledger.storage.tables``.
             signer: the log key; its name is the policy's origin.
             policy: log key, witnesses and quorum.
             witnesses: clients by the policy's witness names.
@@ -87,7 +87,7 @@ class Sequencer(FinalLog[OrderedLog]):
             raise LogError("the log key is not the one the policy names: give the key of this network's log")
         self._now = now
         chosen = FinalizerSettings() if settings is None else settings
-        log = OrderedLog(engine, signer, admit, chosen.observe)
+        log = OrderedLog(database, signer, admit, chosen.observe)
         self._submissions = Submissions()
         finisher = Finalizer(log, policy, witnesses, public, self._submissions, chosen)
         super().__init__(log, finisher, chosen, REMEDY)

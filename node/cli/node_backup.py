@@ -14,7 +14,7 @@ from keys.signing import SigningKey
 from ledger.errors import NoteError
 from ledger.formats.checkpoint import Checkpoint
 from ledger.formats.note import MAX_NOTE_BYTES, Note
-from ledger.storage.database import open_engine
+from ledger.storage.database import open_database
 from node.audit.reconcile.journal import read_home
 from node.audit.reconcile.journal_file import export
 from node.cli.output import entries
@@ -110,17 +110,17 @@ def rejoin(home: Path, checkpoint: Path) -> None:
         ) from error
     policy = NetworkFile.read(configuration.home.network).policy
     cosigner = own_cosigner(configuration.member, open_keys(configuration).signing("witness"), policy)
-    engine = open_engine(configuration.store_url)
+    database = open_database(configuration.store_url)
     try:
-        open_store(configuration.home, engine, system_clock())
+        open_store(configuration.home, database, system_clock())
         if origin == policy.origin:
-            size = load_position(engine, policy, note, cosigner).checkpoint.size
+            size = load_position(database, policy, note, cosigner).checkpoint.size
         else:
             web = configuration.web
             other = other_log(() if web is None else web.logs, origin)
-            size = load_other_positions(engine, other, note, cosigner, system_clock()).size
+            size = load_other_positions(database, other, note, cosigner, system_clock()).size
     finally:
-        engine.dispose()
+        database.dispose()
     click.echo(f"The witness goes on from {entries(size)}: see that the node runs")
 
 

@@ -244,7 +244,7 @@ class Office:
         keys = {item["dataset"]: bytes.fromhex(item["key"]) for item in current.certificate["datasets"]}
         message = receipt_message(current.certificate, answer.dataset, answer.response)
         try:
-            with self._services.stopwatch.part("cryptography"):
+            with self._services.timings.part("cryptography"):
                 verify_answer(answer, keys[answer.dataset], current.opened().elements)
             check_signature(self._services.view, owner, answer.signature, message)
         except (ProtocolError, RefusalError) as error:
@@ -266,7 +266,7 @@ class Office:
                     reason = coverage_gap(rules, case, publication.as_of, publication.regions, person.region)
                 if reason is not None:
                     finished.gaps[member, dataset] = reason
-        with services.stopwatch.part("cryptography"):
+        with services.timings.part("cryptography"):
             finished.evidence = make_lines(
                 services, finished.inquiry, finished.positions, rules, finished.answers
             )

@@ -41,7 +41,7 @@ def log_intent(services: Services, current: Inquiry) -> None:
             inquiry.save(services, current)
             services.observe(Point.INTENT_COMPOSED)
         try:
-            with services.stopwatch.part("ledger"):
+            with services.timings.part("ledger"):
                 services.ledger.append(bytes.fromhex(current.intent))
             services.observe(Point.INTENT_FINAL)
         except RefusalError as refusal:

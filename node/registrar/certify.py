@@ -109,7 +109,7 @@ class Registrar:
         Raises:
             RefusalError: the request does not fit the ledger.
         """
-        self._services.memory.require()
+        self._services.restore_fence.require()
         parsed = self._fit(peer, terms, len(cases))
         if not asked:
             raise RefusalError("certificate", "a question must name at least one person")
@@ -126,7 +126,7 @@ class Registrar:
                 persons = self._persons(cases, asked)
                 allowances = self.subjects.check(parsed, cases, persons)
                 now = self._services.clock()
-                with self._services.stopwatch.part("cryptography"):
+                with self._services.timings.part("cryptography"):
                     document, openings = certify(
                         parsed,
                         persons,
@@ -155,7 +155,7 @@ class Registrar:
                 intent.
         """
         services = self._services
-        services.memory.require()
+        services.restore_fence.require()
         check_signature(services.view, services.member, value, certificate_message(certificate))
         known = services.store.one(tables.certificate, query=str(certificate["query"]))
         if certificate["office"] != peer or known is None:
@@ -189,7 +189,7 @@ class Registrar:
         """The terms as proposed, compared with the ledger by this node's own replay."""
         services = self._services
         parsed = _read_terms(terms, cases)
-        with services.stopwatch.part("ledger"):
+        with services.timings.part("ledger"):
             services.ledger.sync()
         view = services.view
         caller = view.member(peer)

@@ -70,7 +70,7 @@ class SubjectIndex:
                 known = services.store.one(tables.certificate, query=str(certificate["query"]))
                 if certificate["registrar"] == services.member and known is None:
                     found |= self._between(instant(certificate["not_before"]), instant(entry.time))
-            fence = services.memory.fence
+            fence = services.restore_fence.position
             if fence is not None:  # certified before the loss, and logged by the office later, or never
                 found |= self._between(fence.moment, fence.time)
             self._lost = frozenset(found)

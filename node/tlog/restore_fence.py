@@ -136,7 +136,7 @@ class RestoreFence:
             raise waiting
 
     @property
-    def fence(self) -> FencePosition | None:
+    def position(self) -> FencePosition | None:
         """The last fence; None for a node that never was restored."""
         rows = [row for row in self._rows() if row["fence"] is not None]
         if not rows:
@@ -151,7 +151,7 @@ class RestoreFence:
         Raises:
             RefusalError: ``restored``: it was, or may have been, from a state that is lost.
         """
-        answer, fence = self._ledger.view.answer(query, dataset), self.fence
+        answer, fence = self._ledger.view.answer(query, dataset), self.position
         index = self._ledger.replica.find(query)
         is_older = fence is not None and (index is None or index < fence.index)
         if is_older or (answer is not None and answer.answered):
@@ -179,12 +179,12 @@ class RestoreFence:
 
 
 class GuardedWitnessStore:
-    """A witness's records behind the memory: a restored witness does not tell or replace what it forgot."""
+    """A witness's records behind the restore fence: none is read or replaced before the node rejoined."""
 
-    def __init__(self, inner: WitnessStore, memory: RestoreFence) -> None:
+    def __init__(self, inner: WitnessStore, fence: RestoreFence) -> None:
         """Args: ``inner`` holds the records."""
         self._inner = inner
-        self._memory = memory
+        self._fence = fence
 
     def read(self, origin: str) -> WitnessRecord | None:
         """See ``ledger.witness.WitnessStore``.
@@ -192,12 +192,12 @@ class GuardedWitnessStore:
         Raises:
             ServiceUnavailableError: ``restored``: the node has not rejoined.
         """
-        self._memory.require_witness(origin)
+        self._fence.require_witness(origin)
         return self._inner.read(origin)
 
     def swap(self, origin: str, old: WitnessRecord | None, new: WitnessRecord) -> bool:
         """See ``ledger.witness.WitnessStore``; raises as ``read`` does."""
-        self._memory.require_witness(origin)
+        self._fence.require_witness(origin)
         return self._inner.swap(origin, old, new)
 
 

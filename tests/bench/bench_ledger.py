@@ -43,7 +43,7 @@ from ledger.contract.replay import Replay
 from ledger.contract.state import MemoryState
 from ledger.formats.tiles import TILE_WIDTH, Tile, TileSource, TileWriter, decode_bundle, tiles_of
 from ledger.merkle import inclusion_path, leaf_hash, root_from
-from ledger.storage.database import open_engine
+from ledger.storage.database import open_database
 from ledger.storage.tables import LOG as TABLES
 from ledger.storage.tree_store import TileCache, TreeStore
 from node.config import prepare_transport
@@ -145,7 +145,7 @@ def replay(folder: Path, count: int) -> dict[str, float]:
 
 def proofs(file: Path, size: int) -> dict[str, float]:
     """Milliseconds a proof of a random entry takes."""
-    tiles = TileCache(open_engine(f"sqlite:///{file}"), TreeStore(TABLES))
+    tiles = TileCache(open_database(f"sqlite:///{file}"), TreeStore(TABLES))
     draw, walls = random.Random(size), []
     for _ in range(PROOFS):
         began = time.perf_counter()

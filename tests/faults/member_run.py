@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ledger.replica.replica import Replica
-from ledger.storage.database import open_engine
+from ledger.storage.database import open_database
 from node.case import Case, Person
 from node.config import read_configuration
 from node.department.answer import Department
@@ -43,7 +43,7 @@ def open_services(home: str, bridge: str, now: int, point: str, nth: int) -> Ser
     keys = open_keys(configuration)
     found = NetworkFile.read(configuration.home.network)
     contacts = network.genesis_contacts((configuration.home.root / "genesis.leaf").read_bytes())
-    engine = open_engine(configuration.store_url)
+    engine = open_database(configuration.store_url)
     migrate(engine)
     replica = Replica(engine, found.network, found.genesis, found.policy, observe=observe)
     channels = AwayChannels(bridge, directory := Directory(contacts, list), keys)

@@ -31,7 +31,7 @@ from ledger.formats.note import NoteSigner
 from ledger.replica.replica import Replica
 from ledger.sequencer.finalizer import FinalizerSettings
 from ledger.sequencer.sequencer import Sequencer
-from ledger.storage.database import open_engine
+from ledger.storage.database import open_database
 from ledger.wire import log_pb2_grpc
 from ledger.witness import MemoryWitnessStore, Witness
 from node.audit.publications import verify_publications
@@ -165,7 +165,7 @@ class Network:
         return init_home(root, member, f"成员 {member}", roles, "127.0.0.1:1", f"{member}.example:7401")
 
     def _engine(self, url: str) -> Engine:
-        engine = open_engine(url)
+        engine = open_database(url)
         migrate(engine)
         self._engines.append(engine)
         return engine

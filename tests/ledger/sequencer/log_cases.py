@@ -24,7 +24,7 @@ from ledger.formats.policy import Policy
 from ledger.merkle import MemoryTree, leaf_hash
 from ledger.sequencer.finalizer import FinalizerSettings
 from ledger.sequencer.sequencer import Sequencer
-from ledger.storage.database import open_engine
+from ledger.storage.database import open_database
 from ledger.storage.tables import create_tables
 from ledger.witness import MemoryWitnessStore, Witness
 from tests.ledger.contract.contract_cases import MEMBERS, NETWORK, NOW, Net, signer
@@ -103,7 +103,7 @@ class World:
 
     def engine(self, name: str) -> Engine:
         """The database of this name, with its tables."""
-        engine = open_engine(f"sqlite:///{self.folder / name}.db")
+        engine = open_database(f"sqlite:///{self.folder / name}.db")
         create_tables(engine)
         return engine
 

@@ -29,7 +29,7 @@ from ledger.formats.note import Note, NoteSigner
 from ledger.formats.policy import Policy
 from ledger.merkle import MemoryTree, consistency_path, leaf_hash
 from ledger.replica.replica import Replica
-from ledger.storage.database import open_engine
+from ledger.storage.database import open_database
 from ledger.storage.tables import METADATA
 from ledger.witness import AddCheckpoint, MemoryWitnessStore, Witness
 from node.case import Case, Person
@@ -169,7 +169,7 @@ class World:
         cosigners = [self._cosigner(member) for member in ROLES if member != "seq"]
         self._witnesses = [Witness(each, [self._log.verifier], MemoryWitnessStore()) for each in cosigners]
         self.policy = Policy.create(self._log.verifier, [each.verifier for each in cosigners])
-        engine = open_engine(f"sqlite:///{folder / 'replica.db'}")
+        engine = open_database(f"sqlite:///{folder / 'replica.db'}")
         METADATA.create_all(engine)
         self.replica = Replica(engine, network, None, self.policy)
         self.published: dict[str, Published] = {}

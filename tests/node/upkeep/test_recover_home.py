@@ -21,7 +21,7 @@ from ledger.formats.note import NoteSigner
 from ledger.replica.replica import Replica
 from ledger.sequencer.finalizer import FinalizerSettings
 from ledger.sequencer.sequencer import Sequencer
-from ledger.storage.database import open_engine
+from ledger.storage.database import open_database
 from ledger.witness import MemoryWitnessStore, Witness
 from node.cli.ledger import ledger as command
 from node.errors import ConfigurationError
@@ -90,7 +90,7 @@ class County:
         return self.configuration.home.root / "node.db"
 
     def sequencer(self) -> Sequencer:
-        engine = open_engine(self.configuration.store_url)
+        engine = open_database(self.configuration.store_url)
         migrate(engine)
         signer = NoteSigner(self.file.policy.origin, self.keys["log"].signing("log"))
         settings = FinalizerSettings(round=2.0, retry=0.05)
@@ -149,7 +149,7 @@ def test_backup_quarantine_recovery_and_the_log_goes_on(county: County, tmp_path
 
 
 def test_without_any_mirror_a_nodes_replica_serves(county: County, tmp_path: Path) -> None:
-    engine = open_engine(county.tax.store_url)
+    engine = open_database(county.tax.store_url)
     migrate(engine)
     replica = Replica(engine, "net", county.file.genesis, county.file.policy)
     source = FolderSource(county.public)

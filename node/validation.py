@@ -1,0 +1,371 @@
+"""Validation of documents from outside the program by pydantic, and what a person is told about their faults.
+
+Configuration, rule sets, case files, scenarios and requests are subclasses of ``StrictModel``: frozen, strict
+about types, closed to unknown keys. ``read`` validates a decoded document and adds a ``Problem`` for every
+fault, each with file, path and remedy. Positions in a path count from 1: ``member[2].dataset[1].amount``.
+
+pydantic's own errors hold the refused values and unknown keys, and a value may be a resident's identifier.
+They never leave this module: ``read`` keeps only the kind and the place of each fault, and the error that a
+caller raises later has neither cause nor context. A remedy comes from the field's description, and an
+unknown key is shown only if it looks like the name of a field.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from node.errors import ConfigurationError, RefusalError
+
+_FIELD_NAME = re.compile(r"(?!.*[0-9]{4})[a-z][A-Za-z0-9_]{0,31}")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_TOML_PLACE = re.compile(r"\(at (line [0-9]+, column [0-9]+|end of document)\)")
+_REMEDY, _MISSING = "hedui_remedy", "missing"
+
+Place = tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One fault of a document: in which file, at which field, and how to remedy it.
+
+    Attributes:
+        file: the file's name.
+        field: path inside the file; empty for the file as a whole.
+        remedy: what to do; never a value of the document.
+    """
+
+    file: str
+    field: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.field}: {self.remedy}" if self.field else f"{self.file}: {self.remedy}"
+
+
+class InvalidDocumentError(ConfigurationError):
+    """A document is not well formed.
+
+    Attributes:
+        problems: every problem found, in reading order.
+    """
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+
+class ScenarioError(InvalidDocumentError):
+    """An application, a dataset file or a scenario folder is not well formed, or cannot be written."""
+
+    code = "scenario"
+
+
+class StrictModel(BaseModel):
+    """Base of every validated document: frozen, no coercion between types, unknown keys refused.
+
+    A field's description, at the field or in its annotated type, completes the sentences "must be …" and
+    "is missing: give …".
+
+    Attributes:
+        need: what completes those sentences for an item of a list of this model.
+    """
+
+    need: ClassVar[str] = "a table"
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
+
+
+class NotedModel(StrictModel):
+    """A table written by hand, which may carry a free text ``note`` that nothing reads."""
+
+    note: Annotated[None, BeforeValidator(lambda _: None)] = Field(
+        default=None, repr=False, exclude=True, description="a text"
+    )
+
+
+Model = TypeVar("Model", bound=StrictModel)
+Item = TypeVar("Item")
+
+
+def _date(value: object) -> object:
+    """A date from its text; anything else is left for the strict validation to judge."""
+    if isinstance(value, str) and _DATE.fullmatch(value):
+        try:
+            return dt.date.fromisoformat(value)
+        except ValueError:
+            return None
+    return value
+
+
+Listed = Annotated[tuple[Item, ...], Strict(strict=False)]
+"""A list of a document, kept as a tuple."""
+Text = Annotated[str, Field(pattern=r"\S", description="a text")]
+"""A string that is not blank."""
+Date = Annotated[dt.date, BeforeValidator(_date), Field(description="a date, YYYY-MM-DD")]
+"""A date, as TOML's own or as a string."""
+
+
+def fault(remedy: str) -> PydanticCustomError:
+    """The error that a validator raises for the field it validates.
+
+    Args:
+        remedy: a constant text that says what to do; no value of the document belongs into it.
+    """
+    return PydanticCustomError(_REMEDY, "{remedy}", {"remedy": remedy})
+
+
+def faults_at(found: Sequence[tuple[Place, str]]) -> ValidationError:
+    """The error that a validator raises for several places inside the field or model it validates.
+
+    Args:
+        found: place and remedy of each fault; positions in a place count from 0.
+    """
+    lines = [InitErrorDetails(type=fault(remedy), loc=place, input=None) for place, remedy in found]
+    return ValidationError.from_exception_data("", lines)
+
+
+def missing() -> PydanticCustomError:
+    """The error that a validator raises for a field that only another field makes required."""
+    return PydanticCustomError(_MISSING, "missing")
+
+
+def unique(items: tuple[Item, ...]) -> tuple[Item, ...]:
+    """Refuse a list that holds an item twice; for ``AfterValidator``.
+
+    Raises:
+        ValidationError: at each item that stands before it too.
+    """
+    again: list[tuple[Place, str]] = [
+        ((place,), "is there twice: remove one") for place, item in enumerate(items) if item in items[:place]
+    ]
+    if again:
+        raise faults_at(again)
+    return items
+
+
+def read(
+    model: type[Model],
+    value: object,
+    file: str,
+    problems: list[Problem],
+    *,
+    at: str = "",
+    context: object = None,
+) -> Model | None:
+    """Validate a decoded document or a part of one.
+
+    Args:
+        model: what it must be.
+        value: the decoded JSON or TOML.
+        file: name shown in problems.
+        problems: every fault is added to it.
+        at: path of ``value`` inside the file.
+        context: what the model's validators are given.
+
+    Returns:
+        The document, or None where it has a fault.
+    """
+    try:
+        return model.model_validate(value, context=context)
+    except ValidationError as error:
+        faults = [(one["type"], one["loc"], one.get("ctx", {})) for one in error.errors(include_input=False)]
+    for kind, place, details in faults:
+        if kind == "too_short" and any(other[: len(place)] == place != other for _, other, _ in faults):
+            continue  # pydantic counts the well-formed items only, and the others are reported
+        unknown = kind == "extra_forbidden"
+        field = _path(at, place[:-1] if unknown else place)
+        if unknown:
+            field = _path(field, (shown_key(str(place[-1])),))
+        problems.append(Problem(file, field, _remedy(model, value, kind, place, details)))
+    return None
+
+
+def read_request(model: type[Model], value: object, name: str) -> Model:
+    """Validate a request.
+
+    Args:
+        model: what it must be.
+        value: the decoded JSON.
+        name: what the request is called in the message.
+
+    Raises:
+        RefusalError: ``malformed``, with every fault.
+    """
+    problems: list[Problem] = []
+    found = read(model, value, name, problems)
+    if found is None:
+        raise RefusalError("malformed", "; ".join(str(problem) for problem in problems))
+    return found
+
+
+def shown_key(key: str) -> str:
+    """A key fit for a message: what does not look like a field's name may be a person's."""
+    return key if _FIELD_NAME.fullmatch(key) else "(a key that is not shown)"
+
+
+def decode_toml(data: bytes, file: str, problems: list[Problem]) -> dict[str, Any] | None:
+    """The table of a TOML file in UTF-8, with or without a byte order mark; None after adding its problem."""
+    text = _decode_utf8(data, file, problems)
+    if text is None:
+        return None
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        # tomllib's message may quote a key, so that only its place is repeated.
+        found = _TOML_PLACE.search(str(error))
+    where = "" if found is None else f" at {found[1]}"
+    problems.append(Problem(file, "", f"is not TOML, correct it{where}"))
+    return None
+
+
+def decode_json(data: bytes, file: str, problems: list[Problem]) -> dict[str, Any] | None:
+    """The object of a JSON file in UTF-8, with or without a byte order mark; None after adding its problem.
+
+    A name that stands twice in one object is refused.
+    """
+    text = _decode_utf8(data, file, problems)
+    if text is None:
+        return None
+    try:
+        value = json.loads(text, object_pairs_hook=_without_doubles)
+    except json.JSONDecodeError as error:
+        remedy = f"is not JSON, correct it at line {error.lineno} column {error.colno}: {error.msg}"
+    except _DoubledKeyError:
+        remedy = "has a name twice in one object: remove one"
+    except (ValueError, RecursionError):
+        remedy = "is not JSON that can be read: shorten its numbers and its nesting"
+    else:
+        if isinstance(value, dict):
+            return value
+        remedy = "must be one object"
+    problems.append(Problem(file, "", remedy))
+    return None
+
+
+class _DoubledKeyError(Exception):
+    """An object has one name twice."""
+
+
+def _without_doubles(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise _DoubledKeyError
+    return value
+
+
+def _decode_utf8(data: bytes, file: str, problems: list[Problem]) -> str | None:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        start = error.start
+    problems.append(Problem(file, "", f"save it as UTF-8: byte {start} is not"))
+    return None
+
+
+def _path(at: str, place: Place) -> str:
+    """A path with positions that count from 1."""
+    for step in place:
+        if isinstance(step, int):
+            at += f"[{step + 1}]"
+        else:
+            at += f".{step}" if at else step
+    return at
+
+
+def _remedy(
+    model: type[StrictModel], value: object, kind: str, place: Place, details: Mapping[str, Any]
+) -> str:
+    """What to do about one fault; made of constants and of the model's own texts."""
+    if kind == _REMEDY:
+        return str(details["remedy"])
+    if kind == "extra_forbidden":
+        inner = _model_in(_annotation_at(model, place[:-1]))
+        names = () if inner is None else sorted(name for name, _ in _fields(inner))
+        return f"is not known here: remove it or use one of {', '.join(names)}"
+    need = _need(_annotation_at(model, place))
+    if kind == _MISSING or _is_null(value, place):
+        return f"is missing: give {need}"
+    return f"is empty: give {need}" if kind == "too_short" else f"must be {need}"
+
+
+def _is_null(value: object, place: Place) -> bool:
+    """Whether a document's JSON null stands at this place, which counts as missing."""
+    for step in place:
+        try:
+            value = value[step]  # type: ignore[index]  # whatever cannot be indexed is no table or list
+        except (LookupError, TypeError):
+            return False
+    return value is None
+
+
+def _fields(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
+    """A model's fields under the names that a document uses."""
+    for name, field in model.model_fields.items():
+        yield field.alias or name, field
+
+
+def _annotation_at(model: type[BaseModel], place: Place) -> Any:
+    """The type at a place, with the descriptions on the way to it."""
+    annotation: Any = model
+    for step in place:
+        if isinstance(step, int):
+            annotation = get_args(_plain(annotation))[0]
+            continue
+        inner = _model_in(annotation)
+        field = None if inner is None else dict(_fields(inner)).get(step)
+        if field is None:
+            return annotation
+        annotation = Annotated[field.annotation, field]
+    return annotation
+
+
+def _plain(annotation: Any) -> Any:
+    """A type without annotations and without None as an alternative."""
+    if get_origin(annotation) is Annotated:
+        return _plain(get_args(annotation)[0])
+    others = [one for one in get_args(annotation) if one is not type(None)]
+    if len(others) < len(get_args(annotation)):
+        return _plain(others[0])
+    return annotation
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model that a type is, or is a list of."""
+    plain = _plain(annotation)
+    if get_origin(plain) is tuple:
+        return _model_in(get_args(plain)[0])
+    return plain if isinstance(plain, type) and issubclass(plain, BaseModel) else None
+
+
+def _need(annotation: Any) -> str:
+    """What a value of this type must be, for the end of a sentence."""
+    described = _description(annotation)
+    if described is not None:
+        return described
+    plain = _plain(annotation)
+    if get_origin(plain) is tuple:
+        return f"a list, each item {_need(get_args(plain)[0])}"
+    if get_origin(plain) is Literal:
+        return "one of " + ", ".join(str(choice) for choice in get_args(plain))
+    if isinstance(plain, type) and issubclass(plain, StrictModel):
+        return plain.need
+    return {str: "a text", bool: "true or false", int: "an integer"}.get(plain, "a value of another kind")
+
+
+def _description(annotation: Any) -> str | None:
+    """The outermost description of a type; that of a list's items is not the list's."""
+    if get_origin(annotation) is Annotated:
+        inner, *metadata = get_args(annotation)
+        own = [one.description for one in metadata if isinstance(one, FieldInfo) and one.description]
+        return own[-1] if own else _description(inner)
+    others = [one for one in get_args(annotation) if one is not type(None)]
+    return _description(others[0]) if len(others) < len(get_args(annotation)) else None
