@@ -133,7 +133,7 @@ def figures(
 
 
 def table(found: dict[str, Any]) -> str:
-    """The figures as a Markdown table, for the README."""
+    """The figures as a Markdown table, for docs/benchmarks.md."""
     critical = sum(found["ledger_ms"].values())
     cryptography = found["cryptography_ms"]
     rows = [
