@@ -89,8 +89,14 @@ NETWORK = "network.toml"
         (edited(NETWORK, "pilot = true", 'pilot = "yes"'), "network.toml: pilot: must be true or false"),
         (edited(NETWORK, "pilot = true", "pilots = true"), "pilots: is not known here"),
         (edited(NETWORK, 'network = "messier"', 'network = "'), "network.toml: is not TOML"),
-        (edited(NETWORK, 'roles = ["registrar"]', 'roles = ["clerk"]'), r"member\[2\].roles\[1\]: must be one of auditor"),
-        (edited(NETWORK, 'roles = ["registrar"]', "roles = []"), r"member\[2\].roles: is empty: give a list with at least one of auditor"),
+        (
+            edited(NETWORK, 'roles = ["registrar"]', 'roles = ["clerk"]'),
+            r"member\[2\].roles\[1\]: must be one of auditor",
+        ),
+        (
+            edited(NETWORK, 'roles = ["registrar"]', "roles = []"),
+            r"member\[2\].roles: is empty: give a list with at least one of auditor",
+        ),
         (edited(NETWORK, 'roles = ["registrar"]', 'roles = ["auditor"]'), "no member has the role registrar"),
         (edited(NETWORK, '"sequencer", ', ""), "exactly one member must have the role sequencer"),
         (edited(NETWORK, 'id = "window"', 'id = "court"'), r"member\[\d\].id: is there twice"),
