@@ -1,4 +1,4 @@
-"""Canonical JSON from somebody else, as plain objects: form only; the meaning is checked where it is used."""
+"""Decoding of canonical JSON from peers: the form is checked here, the meaning where the value is used."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from node.errors import RefusalError
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 16
-"""Evidence is larger and deeper than an entry."""
+"""Limits for documents from peers; evidence is larger and deeper than a ledger entry."""
 
 
 def read_object(data: bytes) -> dict[str, Any]:
