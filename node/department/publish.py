@@ -27,7 +27,7 @@ from sqlalchemy import delete
 from adapters.dataset import PreparedDataset, definition_digest, read_dataset
 from ledger.contract.view import View, dataset_owner
 from ledger.entries.body_schema import EPOCH
-from node.department.declaration import DatasetOptions
+from node.department.declaration import DatasetDeclaration
 from node.department.publication_keys import PublicationSecret, draw_secret, open_secret
 from node.errors import RefusalError, ServiceUnavailableError
 from node.membership.sum_key import paillier_key
@@ -57,11 +57,14 @@ class Publisher:
         """Args: ``services`` of the node."""
         self._services = services
 
-    def publish(self, options: DatasetOptions, epoch: str, progress: OnRows) -> dict[str, Any]:
+    def publish(
+        self, dataset: DatasetDeclaration, sources: Path, epoch: str, progress: OnRows
+    ) -> dict[str, Any]:
         """Publish one dataset as the next revision of an epoch.
 
         Args:
-            options: the dataset.
+            dataset: the dataset.
+            sources: folder that a file source's path is relative to.
             epoch: label of the epoch.
             progress: called with rows done and rows in all.
 
@@ -79,36 +82,37 @@ class Publisher:
         EPOCH(epoch, "epoch")
         if "department" not in services.configuration.roles:
             raise RefusalError("role", "this node has not the role department, which publishes")
-        if dataset_owner(options.id) != services.member:
+        if dataset_owner(dataset.id) != services.member:
             raise RefusalError(
-                "not_owner", f"{options.id} is not this department's: an id begins with its owner's"
+                "not_owner", f"{dataset.id} is not this department's: an id begins with its owner's"
             )
+        spec = dataset.spec(sources)
         services.ledger.sync()
-        revision = self._revision(options.id, epoch)
+        revision = self._revision(dataset.id, epoch)
         publication = f"{epoch}.{revision}"
-        self._require_recorded(options.id, publication)
-        folder = services.publication_folder(options.id, publication)
+        self._require_recorded(dataset.id, publication)
+        folder = services.publication_folder(dataset.id, publication)
         folder.mkdir(parents=True, exist_ok=True)
-        sum_key = paillier_key(services.view) if options.kind == "amount" else None
-        with read_dataset(options.spec, folder / "work", keep=True) as prepared:
-            facts, secret = self._build(options, publication, folder, prepared, sum_key, progress)
+        sum_key = paillier_key(services.view) if dataset.kind == "amount" else None
+        with read_dataset(spec, folder / "work", keep=True) as prepared:
+            facts, secret = self._build(dataset, publication, folder, prepared, sum_key, progress)
             report = prepared.report.to_json()
         body = {
-            "dataset": options.id,
+            "dataset": dataset.id,
             "epoch": epoch,
             "revision": revision,
-            "kind": options.kind,
+            "kind": dataset.kind,
             "suite": "voprf" if sum_key is None else sum_key.profile.name,
             "key": public_key(secret.key).hex(),
             "root": facts.root,
             "count": facts.count,
-            "as_of": options.as_of,
-            "coverage": options.coverage,
-            "definition": definition_digest(options.spec).hex(),
-            "secrecy": options.secrecy,
+            "as_of": dataset.as_of.isoformat(),
+            "coverage": dataset.coverage,
+            "definition": definition_digest(spec).hex(),
+            "secrecy": dataset.secrecy,
         }
         try:
-            self._record(options.id, publication, body)
+            self._record(dataset.id, publication, body)
         except RefusalError:
             shutil.rmtree(folder / "work", ignore_errors=True)
             raise
@@ -166,7 +170,7 @@ class Publisher:
 
     def _build(
         self,
-        options: DatasetOptions,
+        dataset: DatasetDeclaration,
         publication: str,
         folder: Path,
         prepared: PreparedDataset,
@@ -181,10 +185,10 @@ class Publisher:
         for attempt in range(COLLISION_TRIES):
             with contextlib.closing(_open_build(folder)) as build:
                 try:
-                    secret = self._fill(options, publication, build, prepared, sum_key, progress)
+                    secret = self._fill(dataset, publication, build, prepared, sum_key, progress)
                     filler = _filler(sum_key, secret.seed)
                     leaves = published_leaves(secret.seed, _ordered(build), len(prepared), filler)
-                    return write_set(folder, options.id, publication, options.kind, leaves), secret
+                    return write_set(folder, dataset.id, publication, dataset.kind, leaves), secret
                 except PublicationError:
                     if attempt == COLLISION_TRIES - 1:
                         raise
@@ -193,7 +197,7 @@ class Publisher:
 
     def _fill(
         self,
-        options: DatasetOptions,
+        dataset: DatasetDeclaration,
         publication: str,
         build: sqlite3.Connection,
         prepared: PreparedDataset,
@@ -205,13 +209,13 @@ class Publisher:
         done = _resume_point(build, prepared.report.snapshot)
         if done == 0:
             _forget_rows(build, prepared.report.snapshot)
-            secret = draw_secret(services, options.id, publication)
+            secret = draw_secret(services, dataset.id, publication)
         else:
-            secret = open_secret(services, options.id, publication)
+            secret = open_secret(services, dataset.id, publication)
         with _encryptor(sum_key, secret.seed, services.configuration.processes, total) as encrypt:
             rows = islice(prepared.items(), done, None)
             while chunk := list(islice(rows, CHUNK)):
-                tags = tag_rows(secret.key, options.id, publication, [row[0] for row in chunk])
+                tags = tag_rows(secret.key, dataset.id, publication, [row[0] for row in chunk])
                 done += len(chunk)
                 _store_chunk(build, tags, encrypt(chunk), done)
                 progress(done, total)

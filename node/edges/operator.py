@@ -15,12 +15,11 @@ from typing import Any
 
 import grpc
 
-from adapters.dataset import DatasetSpec
 from ledger import canonical
 from ledger.entries.entry import Signature
 from node.audit.publications import verify_publications
 from node.case import load_cases, read_case
-from node.department.declaration import DatasetOptions
+from node.department.declaration import DatasetDeclaration
 from node.department.publication_keys import published_sets, retire
 from node.department.publish import Publisher
 from node.errors import RefusalError
@@ -113,13 +112,13 @@ class OperatorEdge(operator_pb2_grpc.OperatorServicer):
     ) -> Iterator[operator_pb2.Progress]:
         """Publish one dataset."""
         self._require_own(context)
-        options = dataset_options(read_object(request.dataset), Path(request.folder))
+        declaration = DatasetDeclaration.parse(read_object(request.dataset))
 
         def job(emit: Emit) -> Any:
             def progress(done: int, total: int) -> None:
-                emit(_progress("publishing", done, total, dataset=options.id))
+                emit(_progress("publishing", done, total, dataset=declaration.id))
 
-            return self._publisher.publish(options, request.epoch, progress)
+            return self._publisher.publish(declaration, Path(request.folder), request.epoch, progress)
 
         return _run(job)
 
@@ -243,30 +242,6 @@ class OperatorEdge(operator_pb2_grpc.OperatorServicer):
     def _require_role(self, role: str) -> None:
         if role not in self._services.configuration.roles:
             raise RefusalError("role", f"this node has not the role {role}")
-
-
-def dataset_options(value: dict[str, Any], folder: Path) -> DatasetOptions:
-    """A dataset's options from their JSON form (as ``network.toml`` names them)."""
-    spec = DatasetSpec(
-        source=value["source"],
-        identifier=value["identifier"],
-        kind=value["kind"],
-        amount=value.get("amount"),
-        unit=value.get("unit"),
-        where=value.get("where"),
-        row_key=tuple(value.get("row_key", ())),
-        root=folder,
-    )
-    return DatasetOptions(
-        id=value["id"],
-        title=value.get("title", value["id"]),
-        kind=value["kind"],
-        secrecy=value.get("secrecy", "sensitive"),
-        as_of=value["as_of"],
-        spec=spec,
-        period=value.get("period"),
-        regions=tuple(value.get("regions", ())),
-    )
 
 
 def _run(job: Callable[[Emit], Any]) -> Iterator[operator_pb2.Progress]:

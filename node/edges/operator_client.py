@@ -14,7 +14,7 @@ import grpc
 from ledger import canonical
 from ledger.entries import entry as entries
 from node.config import Configuration, read_configuration
-from node.department.declaration import Dataset
+from node.department.declaration import DatasetDeclaration
 from node.errors import RefusalError
 from node.home import Home
 from node.member_keys import OPERATORS, open_keys, signature
@@ -75,10 +75,12 @@ class OperatorClient:
         with self._errors():
             return str(self._stub.Submit(request, timeout=QUICK_SECONDS).id)
 
-    def publish(self, dataset: Dataset, folder: Path, epoch: str, progress: OnProgress) -> dict[str, Any]:
+    def publish(
+        self, dataset: DatasetDeclaration, folder: Path, epoch: str, progress: OnProgress
+    ) -> dict[str, Any]:
         """Publish a dataset; returns its quality report and facts."""
         request = operator_pb2.PublishRequest(
-            dataset=canonical.encode(dataset_json(dataset)), folder=str(folder.resolve()), epoch=epoch
+            dataset=canonical.encode(dataset.to_json()), folder=str(folder.resolve()), epoch=epoch
         )
         with self._errors():
             return _last(iter(self._stub.Publish(request, timeout=LONG_SECONDS)), progress)
@@ -163,28 +165,6 @@ class OperatorClient:
             yield
         except grpc.RpcError as error:
             raise_from_wire(error, f"node {self.member}")
-
-
-def dataset_json(dataset: Dataset) -> dict[str, Any]:
-    """A scenario's dataset as the publish request names it."""
-    value: dict[str, Any] = {
-        "id": dataset.id,
-        "title": dataset.title,
-        "kind": dataset.kind,
-        "source": dataset.source,
-        "identifier": dataset.identifier,
-        "as_of": dataset.as_of.isoformat(),
-        "secrecy": dataset.secrecy,
-        "row_key": list(dataset.row_key),
-        "regions": list(dataset.regions),
-    }
-    optional = {
-        "amount": dataset.amount,
-        "unit": dataset.unit,
-        "where": dataset.where,
-        "period": dataset.period,
-    }
-    return value | {name: item for name, item in optional.items() if item is not None}
 
 
 def _last(stream: Iterator[operator_pb2.Progress], progress: OnProgress) -> dict[str, Any]:

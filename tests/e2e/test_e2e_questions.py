@@ -7,7 +7,6 @@ of the department's journal, which an incident counts.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -323,12 +322,12 @@ def test_a_person_without_own_consent_for_this_case_is_not_certified(
 ) -> None:
     case = county.case()
     if change == "stranger":
-        added = replace(case.household[0], id=identity(988, 1999))
+        added = case.household[0].model_copy(update={"id": identity(988, 1999)})
     elif change == "other case":
         added = county.case().household[0]
     else:
         added = case.household[0]
-    finished = bureau.certified(replace(case, household=(*case.household, added)))
+    finished = bureau.certified(case.model_copy(update={"household": (*case.household, added)}))
     assert finished.refusal is not None
     assert finished.refusal.code == code
 
