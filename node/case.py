@@ -15,7 +15,10 @@ from typing import Annotated, ClassVar, Literal, get_args
 from pydantic import Field, ValidationInfo, field_validator
 
 from node.rules.ruleset import Label, Region
-from node.validation import Date, Listed, NotedModel, Problem, ScenarioError, Text, decode_json, fault, read
+from node.validation.decode import decode_json
+from node.validation.model import Date, Listed, NotedModel, Text, fault
+from node.validation.problems import Problem, ScenarioError
+from node.validation.reading import read
 
 Consent = Literal["signed", "paper", "guardian", "none"]
 CONSENTS: tuple[str, ...] = get_args(Consent)

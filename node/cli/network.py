@@ -11,10 +11,12 @@ from typing import Any
 import click
 
 from ledger.entries import entry as entries
+from ledger.entries.entry import parse_signature
 from node.cli.output import print_message
 from node.config import read_configuration
 from node.edges.operator_client import OperatorClient
 from node.errors import ConfigurationError
+from node.governance.entry_drafts import EntryDraft
 from node.home import Home, require_absent, write_file
 from node.member_keys import open_keys
 from node.membership.network import NetworkFile, check_card, join, propose, read_card, seal, sign_proposal
@@ -156,7 +158,8 @@ def admit(home: Path, draft: Path) -> None:
     """Put DRAFT, signed by more than half of the founders, on the ledger through HOME's running node."""
     found = _read(draft)
     client = OperatorClient(home)
-    client.submit("member.admit", found["body"], found["id"], found["sigs"])
+    entry = EntryDraft("member.admit", found["id"], found["body"])
+    client.submit(entry, [parse_signature(item) for item in found["sigs"]])
     client.close()
     click.echo(f"{found['body']['member']['id']} is a member")
 

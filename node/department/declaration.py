@@ -13,20 +13,10 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from adapters.dataset import DatasetSpec
 from node.rules.ruleset import DatasetId, Label, Region
-from node.validation import (
-    Date,
-    Listed,
-    NotedModel,
-    Problem,
-    ScenarioError,
-    Text,
-    decode_toml,
-    fault,
-    missing,
-    read,
-    read_request,
-    unique,
-)
+from node.validation.decode import decode_toml
+from node.validation.model import Date, Listed, NotedModel, Text, fault, missing, unique
+from node.validation.problems import Problem, ScenarioError
+from node.validation.reading import read, read_request
 
 _Column = Annotated[Text, Field(description="a column")]
 

@@ -15,6 +15,7 @@ import secrets
 from dataclasses import dataclass
 
 from keys.errors import SecretMissingError
+from ledger.entries import bodies
 from node.errors import RefusalError
 from node.services import Services
 from node.store import tables
@@ -91,6 +92,7 @@ def retire(services: Services, dataset: str, publication: str) -> None:
         RefusalError: ``unknown_publication``, or ``in_use`` while it is current for an office or an intent
             may still be renewed.
     """
+    services.require_role("department")
     services.ledger.sync()
     view = services.view
     if view.publication(dataset, publication) is None or dataset.partition(".")[0] != services.member:
@@ -103,7 +105,7 @@ def retire(services: Services, dataset: str, publication: str) -> None:
         key = {"dataset": dataset, "publication": publication}
         put(connection, tables.own_publication, key, {"state": "destroyed", "details": ""})
     if not view.retired(dataset, publication):
-        body = {"dataset": dataset, "publication": publication, "reason": REASON}
+        body = bodies.dataset_retired(dataset, publication, REASON)
         services.ledger.submit("dataset.retired", secrets.token_hex(16), body)
 
 

@@ -21,20 +21,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
-from node.validation import (
-    Date,
-    InvalidDocumentError,
-    Listed,
-    NotedModel,
-    Place,
-    Problem,
-    Text,
-    decode_toml,
-    fault,
-    faults_at,
-    read,
-    unique,
-)
+from node.validation.decode import decode_toml
+from node.validation.model import Date, Listed, NotedModel, Place, Text, fault, faults_at, unique
+from node.validation.problems import InvalidDocumentError, Problem
+from node.validation.reading import read
 
 DatasetId = Annotated[
     str,

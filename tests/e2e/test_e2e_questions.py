@@ -15,6 +15,7 @@ from ledger import canonical
 from ledger.entries.certificate import certificate_digest, certificate_message
 from node.app import Node
 from node.department import refusal_counts
+from node.governance.entry_drafts import EntryDraft
 from node.member_keys import signature
 from node.office import calls, plan
 from node.office.check_state import CheckState
@@ -208,7 +209,7 @@ def test_a_certificate_outside_its_validity_is_refused_by_the_departments_own_cl
 def test_a_revoked_certificate_is_refused(county: County, bureau: Bureau) -> None:
     finished = bureau.logged(county.case())
     digest = certificate_digest(finished.inquiry.certificate)
-    county.clients["window"].submit("certificate.revoke", {"digest": digest})
+    county.clients["window"].submit(EntryDraft.new("certificate.revoke", {"digest": digest}))
     with refused("revoked"):
         bureau.send(bureau.question(finished))
     with refused("revoked"):

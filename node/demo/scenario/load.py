@@ -24,7 +24,9 @@ from node.case import cases_in
 from node.demo.scenario.model import NetworkTable, Scenario, ScenarioMember
 from node.rules.ruleset import RulesError, RuleSet
 from node.rules.ruleset import parse as parse_rules
-from node.validation import Problem, ScenarioError, decode_toml, read
+from node.validation.decode import decode_toml
+from node.validation.problems import Problem, ScenarioError
+from node.validation.reading import read
 
 NETWORK = "network.toml"
 _KINDS = {"income": "amount", "deduct": "amount", "veto": "member", "exclude": "member"}

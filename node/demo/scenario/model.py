@@ -19,7 +19,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from node.case import Case, MemberId
 from node.department.declaration import DatasetDeclaration
 from node.rules.ruleset import Label, RuleSet
-from node.validation import Listed, NotedModel, Place, Text, fault, faults_at, unique
+from node.validation.model import Listed, NotedModel, Place, Text, fault, faults_at, unique
 
 Role = Literal["auditor", "sequencer", "trustee", "registrar", "office", "department"]
 ROLES: tuple[str, ...] = get_args(Role)
