@@ -1,8 +1,8 @@
 """The log of a process that runs for long: lines on standard error, with times in UTC as on the ledger.
 
 Some messages hold text that other machines sent. A message is therefore one line of at most ``MOST``
-characters with its control characters escaped, so that no other party can write lines of ours. The trace of an
-error follows its message, indented. Messages that repeat are rate-limited (``node.cli.log_throttle``).
+characters with its control characters escaped, so that no other party can write lines of ours. The trace of
+an error follows its message, indented. Messages that repeat are rate-limited (``node.cli.log_throttle``).
 Libraries that log something for each call of an unknown caller are logged at level ERROR or not at all.
 """
 
