@@ -16,12 +16,12 @@ from dataclasses import dataclass
 
 from keys.errors import SecretMissingError
 from ledger.entries import bodies
+from ledger.entries.times import parse_time
 from node.errors import RefusalError
 from node.services import Services
 from node.store import tables
 from node.store.database import put
 from node.store.setfiles import is_whole
-from node.times import instant
 from protocols.profiles import CLOCK_TOLERANCE_SECONDS, RENEWAL_LIMIT_SECONDS
 from protocols.psi import group
 
@@ -148,5 +148,5 @@ def _free_from(services: Services, dataset: str, publication: str) -> int:
     for _, entry in services.ledger.replica.of_type("query.intent"):
         for item in entry.body["certificate"]["datasets"]:
             if (item["dataset"], item["publication"]) == (dataset, publication):
-                last = max(last, instant(entry.time))
+                last = max(last, parse_time(entry.time))
     return last + RENEWAL_LIMIT_SECONDS + CLOCK_TOLERANCE_SECONDS if last else 0
