@@ -189,7 +189,7 @@ def test_tags_that_stay_equal_are_given_up(net: Network, monkeypatch: pytest.Mon
 def test_revisions_follow_each_other_under_fresh_keys(net: Network) -> None:
     declared = dataset(net, MEMBERS)
     for revision in (1, 2):
-        assert run(net, declared)["publication"] == f"{EPOCH}.{revision}"
+        assert run(net, declared).publication == f"{EPOCH}.{revision}"
     first, second = (open_secret(net.services["police"], declared.id, f"{EPOCH}.{n}") for n in (1, 2))
     assert first.key != second.key
     check_whole(net, declared, MEMBERS, f"{EPOCH}.1")
@@ -226,7 +226,7 @@ def test_a_refused_publication_can_be_made_again(net: Network) -> None:
     with pytest.raises(RefusalError, match="kind_changed"):
         run(net, net.declaration(declared.id, AMOUNTS))
     right = net.declaration(declared.id, MEMBERS)
-    assert run(net, right)["publication"] == f"{EPOCH}.2"
+    assert run(net, right).publication == f"{EPOCH}.2"
     check_whole(net, right, MEMBERS, f"{EPOCH}.2")
     name = f"publish/{declared.id}/{EPOCH}.2"
     row = net.services["police"].store.one(tables.outbox, id=name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -44,7 +43,7 @@ def test_commitments_lost_on_the_way_are_committed_at_the_next_load(net: Network
     desk = net.services["desk"]
     case = net.case(stranger(202))
     other = net.case(stranger(203), consent="none")
-    lost = type(case)(case.case + "x", case.rules, case.applied, case.office, case.household)
+    lost = case.model_copy(update={"case": f"{case.case}x"})
     first = consents.load_case(desk, lost)
     net.wire.down.add("audit")
     try:
@@ -116,7 +115,7 @@ def test_a_withdrawal_reaches_the_ledger_whatever_happens(net: Network) -> None:
 
 def test_cases_are_loaded_and_committed_in_one_call(net: Network) -> None:
     case = net.case(stranger(212))
-    cases = [replace(case, case=f"{case.case}{suffix}") for suffix in "ab"]
+    cases = [case.model_copy(update={"case": f"{case.case}{suffix}"}) for suffix in "ab"]
     assert consents.load_consents(net.services["desk"], cases) == 2
     assert consents.load_consents(net.services["desk"], cases) == 0
     with pytest.raises(RefusalError) as caught:
