@@ -25,6 +25,7 @@ from sqlalchemy import Engine
 
 from keys.signing import SigningKey
 from ledger.entries import entry as entries
+from ledger.entries.times import format_time
 from ledger.formats.checkpoint import Cosigner
 from ledger.formats.note import NoteSigner
 from ledger.replica.replica import Replica
@@ -38,7 +39,7 @@ from node.case import Case, Person
 from node.config import Configuration
 from node.department.answer import Department
 from node.department.declaration import DatasetDeclaration
-from node.department.publish import Publisher
+from node.department.publish import PublishedDataset, Publisher
 from node.edges.check import DepartmentEdge, RegistrarEdge, TrusteeEdge
 from node.edges.ledger import LogEdge, WitnessEdge
 from node.governance import rule_sets
@@ -51,6 +52,7 @@ from node.registrar import consents
 from node.registrar.certify import Registrar
 from node.rpc.directory import Contact, Directory
 from node.rpc.server import Peers
+from node.rules.ruleset import RuleSet
 from node.services import Services
 from node.store.database import Store
 from node.store.migrate import migrate
@@ -235,7 +237,7 @@ class Network:
 
     # The network's life up to a question.
 
-    def _found(self, sources: dict[str, str]) -> dict[str, Any]:
+    def _found(self, sources: dict[str, str]) -> RuleSet:
         vectors = Path(__file__).parents[1] / "vectors" / "paillier.json"
         case = json.loads(vectors.read_text())["cases"]["paillier-2048-test"]
         primes = (int(case["p"], 16), int(case["q"], 16))
@@ -276,7 +278,7 @@ class Network:
         }
         return DatasetDeclaration.parse(value | amount)
 
-    def publish(self, dataset: str, text: str) -> dict[str, Any]:
+    def publish(self, dataset: str, text: str) -> PublishedDataset:
         """Publish a dataset's next revision from CSV text."""
         owner = dataset.partition(".")[0]
         declared = self.declaration(dataset, text)
@@ -315,7 +317,7 @@ class Network:
 
     def time(self) -> str:
         """The clock as an entry's time."""
-        return dt.datetime.fromtimestamp(self.now, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return format_time(self.now)
 
     def key(self, member: str, name: str = "node") -> SigningKey:
         """A member's signing key."""

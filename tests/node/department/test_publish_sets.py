@@ -13,7 +13,7 @@ from ledger.errors import EntryRefusedError
 from node.department import publish as publishing
 from node.department.declaration import DatasetDeclaration
 from node.department.publication_keys import open_secret
-from node.department.publish import Publisher
+from node.department.publish import PublishedDataset, Publisher
 from node.errors import RefusalError, ServiceUnavailableError
 from node.membership.sum_key import paillier_key
 from node.store import tables
@@ -48,7 +48,7 @@ def dataset(net: Network, text: str) -> DatasetDeclaration:
     return net.declaration(f"police.d{secrets.token_hex(6)}", text)
 
 
-def run(net: Network, declared: DatasetDeclaration, kill_at: int | None = None) -> dict[str, Any]:
+def run(net: Network, declared: DatasetDeclaration, kill_at: int | None = None) -> PublishedDataset:
     """Publish, or be killed when a number of rows is done."""
 
     def progress(done: int, total: int) -> None:
@@ -110,7 +110,7 @@ def test_killed_at_a_chunk_it_resumes_to_the_same_root(
     result = run(net, declared)
     drawn.append(open_secret(net.services["police"], declared.id, LABEL))
     assert len(set(drawn)) == 1, "the key was drawn once"
-    assert (result["publication"], result["quality"]["persons"]) == (LABEL, 5)
+    assert (result.publication, result.quality.persons) == (LABEL, 5)
     check_whole(net, declared, text)
     folder = net.services["police"].publication_folder(declared.id, LABEL)
     left = {path.name for path in folder.iterdir()}
@@ -189,7 +189,7 @@ def test_tags_that_stay_equal_are_given_up(net: Network, monkeypatch: pytest.Mon
 def test_revisions_follow_each_other_under_fresh_keys(net: Network) -> None:
     declared = dataset(net, MEMBERS)
     for revision in (1, 2):
-        assert run(net, declared)["publication"] == f"{EPOCH}.{revision}"
+        assert run(net, declared).publication == f"{EPOCH}.{revision}"
     first, second = (open_secret(net.services["police"], declared.id, f"{EPOCH}.{n}") for n in (1, 2))
     assert first.key != second.key
     check_whole(net, declared, MEMBERS, f"{EPOCH}.1")
@@ -226,7 +226,7 @@ def test_a_refused_publication_can_be_made_again(net: Network) -> None:
     with pytest.raises(RefusalError, match="kind_changed"):
         run(net, net.declaration(declared.id, AMOUNTS))
     right = net.declaration(declared.id, MEMBERS)
-    assert run(net, right)["publication"] == f"{EPOCH}.2"
+    assert run(net, right).publication == f"{EPOCH}.2"
     check_whole(net, right, MEMBERS, f"{EPOCH}.2")
     name = f"publish/{declared.id}/{EPOCH}.2"
     row = net.services["police"].store.one(tables.outbox, id=name)
