@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import cycle
 from pathlib import Path
@@ -27,6 +27,7 @@ from typing import Any
 from ledger.audit.mirror import update_mirror
 from ledger.audit.source import FolderSource
 from ledger.audit.verify import verify_folder
+from ledger.entries.times import format_time
 from node.case import Case
 from node.config import EMBEDDED, FABRIC
 from node.demo.processes import NodeProcesses, free_ports, wait_sent
@@ -44,7 +45,7 @@ from node.membership.network import join, propose, read_card, seal, sign_proposa
 from node.messages import Reporter
 from node.report.verify import verify_report
 from node.rules.ruleset import RuleSet
-from node.times import CHINA
+from node.times import CHINA, system_clock
 from protocols.profiles import PAILLIER_3072, padded_elements
 
 ELEMENTS_A_SLOT = 8
@@ -157,7 +158,7 @@ class Demo:
             keys[member.id] = client.keys.node
             sign_proposal(proposal, card, client.keys.node)
         sequencer = scenario.with_role("sequencer")[0].id
-        moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        moment = format_time(system_clock())
         leaf, network = seal(proposal, keys[sequencer], moment)
         for member in scenario.members:
             join(Home(self.home(member.id)), network, leaf if member.id == sequencer else None)

@@ -12,10 +12,10 @@ from itertools import islice
 from sqlalchemy import Connection, func, select
 
 from ledger.entries.entry import Entry
+from ledger.entries.times import parse_time
 from node.services import Services
 from node.store import tables
 from node.store.database import put
-from node.times import instant
 
 AT_ONCE = 4096
 """Intents a transaction covers."""
@@ -47,7 +47,7 @@ def _last_by_publication(intents: list[tuple[int, Entry]]) -> dict[tuple[str, st
         for item in entry.body["certificate"]["datasets"]:
             name = (item["dataset"], item["publication"])
             known = found.get(name, (0, 0))
-            found[name] = (position, max(known[1], instant(entry.time)))
+            found[name] = (position, max(known[1], parse_time(entry.time)))
     return found
 
 

@@ -15,13 +15,13 @@ import pytest
 
 from ledger import canonical
 from ledger.entries.certificate import certificate_digest, certificate_message
+from ledger.entries.times import format_time, parse_time
 from node.edges.operator_client import OperatorClient
 from node.errors import NodeError
 from node.governance.entry_drafts import EntryDraft
 from node.governance.grants import Decision, GrantDecision, GrantRequest, GrantRevocation
 from node.member_keys import signature
 from node.office.check_state import CheckState
-from node.times import instant, instant_text
 from tests.e2e.dishonest_office import Bureau, refused
 from tests.e2e.shared_network import County, wait_until
 
@@ -124,7 +124,7 @@ def test_a_certificate_outside_its_validity_logs_nothing(
 ) -> None:
     body = bureau.intent_body(certified)
     for name in ("not_before", "not_after"):
-        body["certificate"][name] = instant_text(instant(body["certificate"][name]) + shift)
+        body["certificate"][name] = format_time(parse_time(body["certificate"][name]) + shift)
     message = certificate_message(body["certificate"])
     body["signature"] = signature(county.clients["window"].keys.node, message)
     with refused(code):

@@ -25,6 +25,7 @@ from sqlalchemy import Engine
 
 from keys.signing import SigningKey
 from ledger.entries import entry as entries
+from ledger.entries.times import format_time
 from ledger.formats.checkpoint import Cosigner
 from ledger.formats.note import NoteSigner
 from ledger.replica.replica import Replica
@@ -316,7 +317,7 @@ class Network:
 
     def time(self) -> str:
         """The clock as an entry's time."""
-        return dt.datetime.fromtimestamp(self.now, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return format_time(self.now)
 
     def key(self, member: str, name: str = "node") -> SigningKey:
         """A member's signing key."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from ledger.entries.entry import Entry, parse
+from ledger.entries.times import parse_time
 from ledger.replica import replica
 from node.audit.publications import verify_publications
 from node.department.last_intents import last_intent, update_last_intents
 from node.department.publication_keys import open_secret, retire, retire_unused_publications
 from node.errors import RefusalError
-from node.times import instant
 from protocols.profiles import CLOCK_TOLERANCE_SECONDS, RENEWAL_LIMIT_SECONDS
 from tests.node.network_in_memory import EPOCH, SOURCES, Network, shared, stranger
 from tests.node.question_steps import hold
@@ -60,7 +60,7 @@ def test_the_table_holds_the_last_intent_of_each_publication(net: Network) -> No
         intents = [entry for _, entry in tax.ledger.replica.of_type("query.intent")]
         for dataset in SOURCES:
             under = [
-                instant(entry.time)
+                parse_time(entry.time)
                 for entry in intents
                 if (dataset, FIRST)
                 in {(item["dataset"], item["publication"]) for item in entry.body["certificate"]["datasets"]}

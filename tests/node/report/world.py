@@ -199,7 +199,7 @@ class World:
         self._pending.append(signed(made, key(by), [sign_body(each, made) for each in co]).leaf())
 
     def time(self, later: int = 0) -> str:
-        return format_time(dt.datetime.fromtimestamp(self.now + later, dt.UTC))
+        return format_time(self.now + later)
 
     def flush(self) -> None:
         """Order the batch, have it cosigned, replay it."""
