@@ -328,13 +328,8 @@ def _slots(case: Case) -> int:
     return math.ceil(padded_elements(len(case.household)) / ELEMENTS_A_SLOT)
 
 
-<<<<<<< HEAD
-def _grant(owner: str, datasets: list[str], rules: RuleSet, protocol: str, slots: int) -> dict[str, Any]:
-    """Options of the grant that an office requests from an owner for one rule set."""
-=======
 def _grant(owner: str, datasets: list[str], rules: RuleSet, protocol: str, slots: int) -> GrantRequest:
-    """What an office asks an owner for, for one rule set."""
->>>>>>> main
+    """Options of the grant that an office requests from an owner for one rule set."""
     today = datetime.now(CHINA).date()
     return GrantRequest(
         owner=owner,
