@@ -198,7 +198,7 @@ restored = Table(
     Column("fence", BigInteger, nullable=True),
     Column("fence_time", BigInteger, nullable=True),
 )
-"""Each time this home was put back from a backup: which one, its moment and ledger size, when; whether its
+"""Each restore of this home from a backup: which one, its moment and ledger size, when; whether its
 witness may cosign again (0, 1); index and time of the entry that says so, once final
 (``node.tlog.restore_fence``)."""
 
@@ -209,5 +209,4 @@ rejoined_log = Table(
     Column("origin", Text, nullable=False),
     PrimaryKeyConstraint("restore", "origin"),
 )
-"""Logs of others whose newest checkpoint the operator has taken up after a restore
-(``node.upkeep.rejoin``)."""
+"""Other logs whose newest checkpoint the operator has loaded after a restore (``node.upkeep.rejoin``)."""

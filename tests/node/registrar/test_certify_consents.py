@@ -1,4 +1,4 @@
-"""The registrar's consent store: taken once, committed without a trace of the person, withdrawn for good."""
+"""The registrar's store of consents: loaded once, committed without the person, withdrawn permanently."""
 
 from __future__ import annotations
 
