@@ -14,6 +14,10 @@
     ├── EntryError                    a leaf that is no well-formed, signed entry
     ├── EntryRefusedError             an entry that the contract refuses (with ``code`` and ``remedy``)
     ├── TimestampError                an RFC 3161 time-stamp that does not hold
+    ├── HttpError                     an HTTP exchange without a usable answer
+    │   ├── HttpUnreachableError      no whole answer came; a later attempt may succeed
+    │   ├── HttpUrlError              an address that is no http(s) URL
+    │   └── HttpAnswerError           an answer that is refused
     ├── VerificationError             an offline check that fails (``check`` and ``place`` of the instance)
     ├── ProfileError                  a Fabric connection profile that cannot be used
     └── LogError                      the log itself
@@ -137,6 +141,30 @@ class TimestampError(LedgerError):
     """A time-stamp, or an authority's certificates, that are malformed or do not hold."""
 
     code = "timestamp"
+
+
+class HttpError(LedgerError):
+    """An HTTP exchange that gave no usable answer."""
+
+    code = "http"
+
+
+class HttpUnreachableError(HttpError):
+    """No whole answer came: no connection, a time-out, a broken connection; a later attempt may succeed."""
+
+    code = "http_unreachable"
+
+
+class HttpUrlError(HttpError):
+    """An address that is no http(s) URL."""
+
+    code = "http_url"
+
+
+class HttpAnswerError(HttpError):
+    """An answer that is refused: too long, in a content coding, or redirected too often."""
+
+    code = "http_answer"
 
 
 class VerificationError(LedgerError):

@@ -36,7 +36,6 @@ from node.edges.check import DepartmentEdge, RegistrarEdge, TrusteeEdge
 from node.edges.ledger import LogEdge, WitnessEdge
 from node.edges.operator import OperatorEdge
 from node.errors import ConfigurationError, NodeError
-from node.log_throttle import Repeated
 from node.member_keys import MemberKeys, open_keys
 from node.membership.network import NetworkFile, genesis_contacts
 from node.monitoring.health import LedgerHealth, ledger_health
@@ -129,7 +128,6 @@ class Node:
         self._stamper = self._make_stamper(clock)
         self._server: grpc.Server | None = None
         self._web: WebServer | None = None
-        self._repeated = Repeated(log)
         self._stopping = threading.Event()
         self._follower = threading.Thread(target=self._follow, name="follower", daemon=True)
         self.stopped = threading.Event()
@@ -282,7 +280,7 @@ class Node:
                     gossip.compare_next()
                 except (NodeError, LedgerError) as error:
                     lost = True
-                    self._repeated.info(f"the ledger cannot be followed: {error}")
+                    log.info("the ledger cannot be followed: %s", error)
                     pause = FIRST_FOLLOW_SECONDS if self._replica.size == 0 else FOLLOW_SECONDS
             self._stopping.wait(pause)
 
@@ -293,7 +291,7 @@ class Node:
             try:
                 rejoin(self.services, self._witnessed)
             except ForkError as error:
-                self._repeated.error(f"this node cannot rejoin: {error}")
+                log.error("this node cannot rejoin: %s", error)  # noqa: TRY400  expected: no trace
         return FIRST_FOLLOW_SECONDS if fence.state() == "rejoining" else pause
 
 

@@ -33,7 +33,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ledger import contract
 from ledger.contract.replay import Apply
-from ledger.entries.times import check_time
+from ledger.entries.times import parse_time
 from ledger.errors import EntryRefusedError, LedgerError, LogError, LogUnavailableError
 from ledger.fault_points import Point
 from ledger.formats.note import NoteSigner
@@ -220,7 +220,7 @@ class Sequencer(FinalLog[OrderedLog]):
         now = self._now()
         kept: list[Submission] = []
         for submission in batch:
-            seconds = check_time(submission.candidate.entry.time).timestamp()
+            seconds = parse_time(submission.candidate.entry.time)
             if abs(seconds - now) > self._settings.clock:
                 remedy = (
                     f"the entry's time is more than {self._settings.clock} s off: set the clock, sign again"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ledger.entries.times import parse_time
 from ledger.fault_points import Point
 from node.case import Case
 from node.office import calls, inquiry, plan
@@ -11,7 +12,6 @@ from node.office.inquiry import BEGUN, CERTIFIED, Inquiry
 from node.rules.gaps import UNPUBLISHED
 from node.rules.ruleset import RuleSet
 from node.services import Services
-from node.times import instant
 from protocols.check.certificate import CertifiedDataset, RulesReference, Terms
 from protocols.check.openings import check_openings
 from protocols.profiles import padded_elements
@@ -72,7 +72,7 @@ def _terms(services: Services, rules: RuleSet, current: Inquiry, chosen: plan.Da
 
 def _renew(services: Services, current: Inquiry) -> None:
     """Get a new validity where the certificate of an earlier run has expired or soon will."""
-    if instant(current.certificate.not_after) > services.clock() + LEAST_SECONDS_LEFT:
+    if parse_time(current.certificate.not_after) > services.clock() + LEAST_SECONDS_LEFT:
         return
     assert current.certified is not None
     current.certified = calls.renew(services, current.certified)

@@ -16,12 +16,12 @@ from typing import Any
 from sqlalchemy import Connection
 
 from adapters.identifiers import canonical_bytes, canonical_or_none
+from ledger.entries.times import parse_time
 from node.case import NO_CONSENT, Case
 from node.errors import RefusalError
 from node.services import Services
 from node.store import tables
 from node.store.database import put
-from node.times import instant
 from protocols.check.certificate import Certificate
 from protocols.check.openings import CertifiedQuestion, Openings
 from protocols.check.signature import SignatureValue
@@ -190,7 +190,7 @@ def _same_application(current: Inquiry, case: Case) -> bool:
 
 def _has_expired(current: Inquiry, now: int) -> bool:
     """Whether a certificate expired before its intent was logged."""
-    return current.state == CERTIFIED and instant(current.certificate.not_after) <= now
+    return current.state == CERTIFIED and parse_time(current.certificate.not_after) <= now
 
 
 def _is_logged_elsewhere(services: Services, current: Inquiry) -> bool:

@@ -30,6 +30,7 @@ from adapters.identifiers import canonical_bytes, canonical_or_none
 from ledger import canonical
 from ledger.entries import body_schema
 from ledger.entries.certificate import certificate_digest, certificate_message
+from ledger.entries.times import format_time, parse_time
 from ledger.errors import EntryError
 from node.case import NO_CONSENT
 from node.errors import RefusalError
@@ -38,7 +39,6 @@ from node.references import rule_datasets
 from node.registrar.recent_subjects import SubjectIndex
 from node.services import Services, check_signature
 from node.store import tables
-from node.times import instant, instant_text
 from protocols.check.certificate import RefusalDocument, SignedCertificate, Terms, commit_household
 from protocols.check.certify import BlindedPerson, certify
 from protocols.check.openings import CertifiedQuestion
@@ -123,8 +123,8 @@ class Registrar:
                         terms,
                         persons,
                         self._padding,
-                        instant_text(now - CLOCK_TOLERANCE_SECONDS),
-                        instant_text(now + CERTIFICATE_SECONDS),
+                        format_time(now - CLOCK_TOLERANCE_SECONDS),
+                        format_time(now + CERTIFICATE_SECONDS),
                     )
             except RefusalError as refusal:
                 return self._refuse(terms, asked, refusal.code)
@@ -159,7 +159,7 @@ class Registrar:
             raise RefusalError("revoked", "the certificate was revoked: ask again with a new question")
         now = services.clock()
         intent = services.view.intent(certificate.query)
-        if intent is None or now > instant(intent.at) + RENEWAL_LIMIT_SECONDS:
+        if intent is None or now > parse_time(intent.at) + RENEWAL_LIMIT_SECONDS:
             raise RefusalError(
                 "too_late", "a certificate is renewed at most 7 days after its intent: ask again"
             )
@@ -169,8 +169,8 @@ class Registrar:
                 raise RefusalError("no_consent", "a consent of this question was withdrawn")
         renewed = replace(
             certificate,
-            not_before=instant_text(now - CLOCK_TOLERANCE_SECONDS),
-            not_after=instant_text(now + CERTIFICATE_SECONDS),
+            not_before=format_time(now - CLOCK_TOLERANCE_SECONDS),
+            not_after=format_time(now + CERTIFICATE_SECONDS),
         )
         message = certificate_message(renewed.to_json())
         return SignedCertificate(renewed, sign(services.keys.node, message))
@@ -280,6 +280,11 @@ class Registrar:
             connection.execute(
                 insert(tables.certificate).values(query=terms.query, request=request, document=document)
             )
+            links = [
+                {"consent": consent, "query": terms.query}
+                for consent in sorted({person.consent for person in persons})
+            ]
+            connection.execute(insert(tables.certificate_consent), links)
             if terms.protocol == "sum" and terms.datasets:
                 self.subjects.remember(connection, terms, persons, allowances)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from ledger.contract.records import Intent
 from ledger.entries.certificate import certificate_digest, certificate_message
-from ledger.entries.times import check_time
+from ledger.entries.times import parse_time
 from node.report.findings import CheckFailedError, require
 from node.report.subject import Subject
 from node.rules.verdict import refused_outcome
@@ -70,7 +70,7 @@ def check_certificate(subject: Subject) -> None:
         certificate = subject.certificate
         same = (certificate.network, certificate.office) == (report["network"], report["office"])
         require(same, "the certificate is for another network or office than the report's")
-        require(check_time(certificate.not_before) < check_time(certificate.not_after), "it is never valid")
+        require(parse_time(certificate.not_before) < parse_time(certificate.not_after), "it is never valid")
         if certificate.datasets:
             _compare_intent(certificate, subject.intent)
     with subject.found.check("certificate"):

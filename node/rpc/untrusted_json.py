@@ -1,4 +1,4 @@
-"""Canonical JSON from another member, as plain objects and signatures: form only; users check the meaning."""
+"""Decoding of canonical JSON from peers: the form is checked here, the meaning where the value is used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from protocols.errors import EncodingError
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 16
-"""Evidence is larger and deeper than an entry."""
+"""Limits for documents from peers; evidence is larger and deeper than a ledger entry."""
 
 
 def read_object(data: bytes) -> dict[str, Any]:

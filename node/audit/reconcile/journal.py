@@ -24,6 +24,7 @@ from sqlalchemy import Engine
 
 from ledger import canonical
 from ledger.entries.certificate import certificate_digest
+from ledger.entries.times import parse_time
 from ledger.storage.database import open_database
 from node.config import Configuration
 from node.membership.network import NetworkFile
@@ -32,7 +33,7 @@ from node.store import tables
 from node.store.database import Store
 from node.store.migrate import migrate
 from node.store.opening import open_store
-from node.times import instant, system_clock
+from node.times import system_clock
 from protocols.check.answer import Answer
 from protocols.check.commitments import recorded_list
 
@@ -236,7 +237,7 @@ def _questions(store: Store, outbox: OutboxEntries) -> Iterator[JournalQuestion]
             current.state,
             certificate is not None and bool(certificate.datasets),
             "" if certificate is None else certificate_digest(certificate.to_json()),
-            0 if certificate is None else instant(certificate.not_before),
+            0 if certificate is None else parse_time(certificate.not_before),
             "" if salts is None else salts.total,
             "" if salts is None else salts.report,
             _waits(outbox, f"close/{current.query}"),

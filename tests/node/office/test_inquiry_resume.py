@@ -77,7 +77,7 @@ def test_a_lost_intent_receipt_takes_no_second_slot(net: Network) -> None:
 def test_a_changed_application_is_asked_anew(net: Network) -> None:
     case = net.case(stranger(611), stranger(612))
     first = hold(net, case, "desk", "Certify")
-    second = hold(net, replace(case, household=case.household[:1]), "desk", "Certify")
+    second = hold(net, case.model_copy(update={"household": case.household[:1]}), "desk", "Certify")
     assert terms_of(first)["query"] != terms_of(second)["query"]
     assert not {p.blind for p in first.persons} & {p.blind for p in second.persons}
 
@@ -136,7 +136,7 @@ def test_a_silent_department_is_asked_again_under_the_same_intent(net: Network, 
     ids=["R of another", "a person missing", "elements of others"],
 )
 def test_a_registrar_that_certified_others(net: Network, change: Callable[[Openings], Openings]) -> None:
-    """The office finds its own persons by R and by α before it asks anybody."""
+    """The office finds its own persons by R and by α before it asks any member."""
     case = net.case(stranger(630), stranger(631))
     message = hold(net, case, "tax", "Answer")
     query = str(certificate_of(message)["query"])

@@ -1,11 +1,12 @@
-"""Checks of a peer's certificate: is it an identity of this member, now? ``keys.tls`` writes the profile.
+"""Checks of a peer's TLS certificate: whether it identifies this member now, by the profile in ``keys.tls``.
 
-A check raises the error that names what is wrong; the order is: the authority's profile and member,
-signature, validity, the leaf's profile, names. Signature, chain and extensions are judged a second time as a
-whole by the path validator of the cryptography library (RFC 5280 with rules of the CA/Browser Forum); a leaf
-must pass both.
+A check raises the error that names what is wrong, in this order: profile and member of the authority,
+signature, validity, profile of the leaf certificate, names. Signature, chain and extensions are then checked
+a second time by the path validator of the cryptography library (RFC 5280 with rules of the CA/Browser Forum);
+a leaf must pass both.
 
-What is not checked: revocation. A leaf lives for weeks; a stolen one ends with a new authority on the ledger.
+Revocation is not checked. A leaf is valid for weeks; a stolen one becomes invalid when the member publishes a
+new authority on the ledger.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
 
 def server_name(member: str) -> str:
-    """Return the name to ask for when calling a member, "<member>.hedui".
+    """Return the DNS name that a member's certificate must have, "<member>.hedui".
 
     Raises:
         WrongNameError: the member id is no DNS label (1 to 63 of a-z 0-9 -, no hyphen at either end).
@@ -50,10 +51,10 @@ def server_name(member: str) -> str:
 
 
 def check_authority(ca_der: bytes, *, member: str, at: datetime) -> None:
-    """Check that ``ca_der`` may stand on the ledger as the authority of ``member`` (rule 2 of ``keys.tls``).
+    """Check that ``ca_der`` may be recorded as the authority of ``member`` (rule 2 of ``keys.tls``).
 
     Raises:
-        TlsCertificateMalformedError: no certificate, or outside the profile.
+        TlsCertificateMalformedError: not a certificate, or outside the profile.
         TlsCertificateExpiredError: not valid at ``at``.
         WrongNameError: made for another member.
     """
@@ -62,29 +63,29 @@ def check_authority(ca_der: bytes, *, member: str, at: datetime) -> None:
 
 
 def check_profile(ca_der: bytes, *, member: str) -> None:
-    """Check an authority as ``check_authority`` does, at no particular time.
+    """Check an authority as ``check_authority`` does, without its validity.
 
     Raises:
-        TlsCertificateMalformedError: no certificate, or outside the profile.
+        TlsCertificateMalformedError: not a certificate, or outside the profile.
         WrongNameError: made for another member.
     """
     _expect_authority(load_der(ca_der), member)
 
 
 def issued_by(leaf_pem: bytes, ca_der: bytes, *, member: str, at: datetime) -> None:
-    """Check that a leaf is an identity of ``member``: profile, signature, validity of both, names.
+    """Check that a leaf certificate identifies ``member``: profile, signature, validity of both, names.
 
     Args:
-        leaf_pem: certificate as the peer showed it; further certificates after the first are ignored.
+        leaf_pem: certificate that the peer presented; further certificates after the first are ignored.
         ca_der: the member's authority, from the ledger.
-        member: the member it is shown for.
-        at: the time to judge by.
+        member: the member it is presented for.
+        at: the time at which it must be valid.
 
     Raises:
         TlsCertificateMalformedError: a certificate outside its profile.
         TlsCertificateExpiredError: leaf or authority not valid at ``at``.
         WrongIssuerError: issued by another authority, or the signature does not verify.
-        WrongNameError: "<member>.hedui" is missing, or another .hedui name stands beside it.
+        WrongNameError: "<member>.hedui" is missing, or there is another .hedui name as well.
     """
     authority, leaf = load_der(ca_der), load_pem(leaf_pem)
     _expect_authority(authority, member)
@@ -103,15 +104,15 @@ def issued_by(leaf_pem: bytes, ca_der: bytes, *, member: str, at: datetime) -> N
 
 
 def peer_member(leaf_pem: bytes, authorities: Mapping[str, bytes], *, at: datetime) -> str:
-    """Which member shows this leaf (rule 4 of ``keys.tls``): for a server, after the handshake.
+    """The member that a leaf identifies (rule 4 of ``keys.tls``); for a server, after the handshake.
 
     Args:
         leaf_pem: the peer's certificate.
-        authorities: member id to its authority (DER), of the present members.
-        at: the time to judge by.
+        authorities: certificate authority (DER) of each present member, by member id.
+        at: the time at which it must be valid.
 
     Raises:
-        WrongNameError: not exactly one .hedui name in it, or that of no present member.
+        WrongNameError: it does not have exactly one .hedui name, or not that of a present member.
         TlsCertificateMalformedError, TlsCertificateExpiredError, WrongIssuerError: as ``issued_by``.
     """
     names = _zone_names(load_pem(leaf_pem))
@@ -199,7 +200,7 @@ def load_der(der: bytes) -> x509.Certificate:
 
 
 def _whole(certificate: x509.Certificate) -> x509.Certificate:
-    """Read every part once, as the library parses a part only when asked for it; require strict DER."""
+    """Parse every part, which the library does only on access, and require strict DER."""
     try:
         parts = (
             certificate.subject.rfc4514_string(),
