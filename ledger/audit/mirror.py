@@ -230,8 +230,8 @@ class _Run:
             )
         raise ForkError(
             f"fork: {place} offers a checkpoint of {after} entries, which does not extend the one of "
-            f"{before} seen before. The mirror stays as it is; both signed notes are in {path}: the log has shown two "
-            "histories, show both notes to the other members"
+            f"{before} seen before. The mirror stays as it is; both signed notes are in {path}: the log has "
+            "shown two histories, show both notes to the other members"
         )
 
     def _copy(self, checked: CheckedTiles, size: int) -> list[str]:

@@ -12,17 +12,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from ledger.entries.body_schema import ROLES
 from node.case import Case, MemberId
 from node.department.declaration import DatasetDeclaration
 from node.rules.ruleset import Label, RuleSet
 from node.validation.model import Listed, NotedModel, Place, Text, fault, faults_at, unique
-
-Role = Literal["auditor", "sequencer", "trustee", "registrar", "office", "department"]
-ROLES: tuple[str, ...] = get_args(Role)
+from node.validation.node_toml import Role
 
 
 class ScenarioMember(NotedModel):
