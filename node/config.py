@@ -20,11 +20,12 @@
 An unknown section or key is refused: what is misspelt would be left out without a word.
 
 This is the only module that reads the environment: HEDUI_PASSPHRASE, HEDUI_LANGUAGE, HEDUI_CONFIG (the folder
-where a user pins trust policies), LANG.
+where a user pins trust policies), LANG. It sets LANGUAGE, by which gettext chooses a catalogue.
 """
 
 from __future__ import annotations
 
+import gettext
 import os
 import tomllib
 from collections.abc import Iterable
@@ -38,6 +39,7 @@ from sqlalchemy.exc import ArgumentError
 from keys.tls import GRPC_CIPHER_SUITES
 from node.errors import ConfigurationError
 from node.home import PRIVATE, Home, read_bounded
+from node.messages.catalogue import DOMAIN, FOLDER, LOCALES, language_of
 
 EMBEDDED = "embedded:"
 FABRIC = "fabric:"
@@ -120,8 +122,17 @@ def prepare_transport() -> None:
 
 def preferred_language() -> str:
     """``zh`` or ``en`` from HEDUI_LANGUAGE, else LANG."""
-    wanted = os.environ.get("HEDUI_LANGUAGE") or os.environ.get("LANG", "")
-    return "zh" if wanted.lower().startswith("zh") else "en"
+    return language_of(os.environ.get("HEDUI_LANGUAGE") or os.environ.get("LANG", ""))
+
+
+def prepare_language() -> None:
+    """Make gettext, which click asks for its own words, use our catalogue in the preferred language.
+
+    Call it before the commands are imported. The nodes that a demo starts inherit the choice.
+    """
+    os.environ["LANGUAGE"] = LOCALES.get(preferred_language(), "C")
+    gettext.bindtextdomain(DOMAIN, str(FOLDER))
+    gettext.textdomain(DOMAIN)
 
 
 def user_folder() -> Path:
