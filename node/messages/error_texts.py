@@ -27,6 +27,10 @@ ERROR_TEXTS: Mapping[str, str] = MappingProxyType(
         "internal": mark("An unexpected fault occurred."),
         "file": mark("A file cannot be read or written."),
         "lines": mark("The lines of the report do not fit the rules and the household."),
+        "group_library": mark("The library for the group's arithmetic cannot be loaded."),
+        "invalid_key": mark("Fabric does not accept the key."),
+        "peer": mark("The Fabric peer ended the transaction."),
+        "scenario": mark("The scenario is not well formed."),
         "restored": mark(
             "The department was restored from a backup and may have answered this question before."
         ),

@@ -117,7 +117,7 @@ def test_the_page_says_what_the_report_says(outcome: str) -> None:
         assert "12,000.00" in page
         assert "3310**********" in page
     if outcome == "nothing":
-        assert "核对机构未获该项授权" in page
+        assert "核对机构没有该数据项的查询许可" in page
 
 
 def test_the_page_escapes_what_it_shows() -> None:
