@@ -1,7 +1,7 @@
 """Errors of the adapters package, drawn as a tree.
 
     AdapterError
-    ├── ValueRefused            one value of one row; ``code`` is set for each instance
+    ├── ValueRefusedError       one value of one row; ``code`` is set for each instance
     │   ├── IdentifierError     an identifier that is not one
     │   ├── PersonNameError     a name that is empty or broken
     │   ├── AmountError         an amount that is not an exact number of fen

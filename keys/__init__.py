@@ -1,12 +1,15 @@
-"""Keys of a member: what kinds there are, how they are kept, how a peer is recognised by them.
+"""Keys of a member: signing, encryption, storage of secrets, and TLS certificates that identify a member.
 
-    signing        signatures by named algorithm (Ed25519 now), key ids
-    sealing        messages for one key holder (HPKE, RFC 9180)
-    vault          secrets encrypted at rest under a passphrase
-    tls            one certificate authority a member, server and client identities, who is at the other end
-    msp            signatures of a Fabric identity (ECDSA P-256, low s)
-    certificates   the checks behind ``tls``
-    errors         every error of this package
+    signing             signatures by named algorithm (at present Ed25519), key ids
+    bulk                verification of many Ed25519 signatures
+    sealing             messages that one key holder can decrypt (HPKE, RFC 9180)
+    wrapping            a key encrypted under a passphrase
+    vault               secrets encrypted at rest under a passphrase
+    sealedfile          a file of any length encrypted under a passphrase
+    tls                 a certificate authority for each member; server and client certificates
+    certificate_checks  checks of a peer's certificate
+    msp                 signatures of a Fabric identity (ECDSA P-256, low s)
+    errors              every error of this package
 
 The package imports nothing else of this project, reads no environment and starts nothing on import.
 """

@@ -1,16 +1,16 @@
-"""Many Ed25519 signatures quickly: libsodium may say yes, ``keys.signing`` alone says no.
+"""Fast verification of many Ed25519 signatures: libsodium may accept one, only ``keys.signing`` rejects.
 
 ``keys.signing`` decides what a valid signature is: OpenSSL through the cryptography library, which compares
 the encoding of s·B − H(R ‖ A ‖ message)·A with R byte for byte, without cofactor, for s < L. libsodium
-1.0.18, which the package ``rbcl`` carries, computes the same in less than half the time and refuses more:
-an R of small order, which OpenSSL takes. So every signature that libsodium accepts is valid, and one that
-it does not accept is put before ``keys.signing``, whose answer counts. A log cannot be valid for one
-verifier and void for another by the library that looked at it.
+1.0.18, which the package ``rbcl`` carries, computes the same in less than half the time and also refuses an R
+of small order, which OpenSSL accepts. So every signature that libsodium accepts is valid, and one that it
+does not accept is verified by ``keys.signing``, whose result counts. Whether a log is valid therefore does
+not depend on the library that a verifier uses.
 
 Later releases of libsodium multiply by the cofactor and would accept more than OpenSSL. ``fast_library``
-therefore takes the library only when it is release 1.0.18 and refuses ``COFACTORED``, a signature of just
-that kind. Where it cannot be loaded (no ``rbcl``, a temporary folder mounted noexec) OpenSSL does all the
-work.
+therefore uses the library only if it is release 1.0.18 and refuses ``COFACTORED``, a signature of that kind.
+Where the library cannot be loaded (``rbcl`` is absent, or the temporary folder is mounted noexec), OpenSSL
+verifies every signature.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from keys.errors import KeysError
 from keys.signing import ALGORITHMS, ED25519, PublicKey
 
 Accepts: TypeAlias = Callable[[bytes, bytes, bytes], bool]
-"""(raw public key, message, signature) → whether the library accepts; the lengths are checked already."""
+"""(raw public key, message, signature) → whether the library accepts them; lengths are already checked."""
 
 RELEASE = b"1.0.18"
 COFACTORED = (
@@ -45,10 +45,10 @@ _KEYS = 4096
 
 
 def verify(key: PublicKey, message: bytes, signature: bytes) -> None:
-    """Check one signature of many; the same answers as ``PublicKey.verify``.
+    """Check one signature of many; the results are those of ``PublicKey.verify``.
 
     Raises:
-        BadSignature: it is not this key's signature over exactly these bytes.
+        BadSignatureError: it is not this key's signature over exactly these bytes.
     """
     accepts = fast_library()
     is_usual = key.alg == ED25519 and len(signature) == ALGORITHMS[ED25519].signature_bytes
@@ -58,16 +58,19 @@ def verify(key: PublicKey, message: bytes, signature: bytes) -> None:
 
 @functools.lru_cache(maxsize=_KEYS)
 def public_key(raw: bytes) -> PublicKey:
-    """The Ed25519 key with these 32 bytes, its checks done once.
+    """The Ed25519 key with these 32 bytes; cached, so that a key is checked once.
 
     Raises:
-        MalformedKey: as ``PublicKey``.
+        MalformedKeyError: as ``PublicKey``.
     """
     return PublicKey(ED25519, raw)
 
 
 def is_valid(raw: bytes, message: bytes, signature: bytes) -> bool:
-    """Whether a signature verifies under a raw Ed25519 key; for sieves whose leftovers are judged again."""
+    """Whether a signature verifies under a raw Ed25519 key.
+
+    For callers that check a rejected signature again by a function that raises.
+    """
     try:
         verify(public_key(raw), message, signature)
     except KeysError:
@@ -77,7 +80,7 @@ def is_valid(raw: bytes, message: bytes, signature: bytes) -> bool:
 
 @functools.cache
 def fast_library() -> Accepts | None:
-    """libsodium's verification, loaded once in this process; None where it cannot be or is another."""
+    """libsodium's verification, loaded once a process; None if it cannot be loaded or is another release."""
     try:
         library = importlib.import_module("rbcl.rbcl")._sodium  # noqa: SLF001 - rbcl has no public name for it
     except ImportError:
@@ -95,7 +98,7 @@ def fast_library() -> Accepts | None:
 
 
 def _remove_leftover(error: OSError) -> None:
-    """Remove the file that a failed load left; the loader's message starts with its path."""
+    """Remove the file that a failed load left behind; the loader's message starts with its path."""
     path = Path(str(error).partition(": ")[0])
     with contextlib.suppress(OSError):
         if path.suffix == ".so" and str(path.parent) == tempfile.gettempdir():
@@ -103,7 +106,7 @@ def _remove_leftover(error: OSError) -> None:
 
 
 def _bind(library: ctypes.CDLL) -> Accepts | None:
-    """The function, on an own handle object so that its types are nobody else's."""
+    """The library's function with its types declared, on a handle that no other user shares."""
     try:
         version, verify_detached = library.sodium_version_string, library.crypto_sign_verify_detached
     except AttributeError:

@@ -1,24 +1,24 @@
 """Errors of the keys package, drawn as a tree.
 
     KeysError
-    ├── UnknownAlgorithm         a key or signature names an algorithm that is not registered
-    ├── MalformedKey             bytes that are no valid key of their kind
-    ├── BadSignature             a signature that does not verify
-    ├── CannotOpen               a sealed message that is for another key, another context, or changed
-    ├── HeadDamaged              a head with a wrapped key, cut short, changed or of another kind
-    ├── SealedFileDamaged        a file sealed under a passphrase, cut short, continued or changed
+    ├── UnknownAlgorithmError             a key or signature names an algorithm that is not registered
+    ├── MalformedKeyError                 bytes that are not a valid key of their kind
+    ├── BadSignatureError                 a signature that does not verify
+    ├── CannotOpenError                   a sealed message for another key or context, or changed
+    ├── SealedHeaderDamagedError          a header with a wrapped key, cut short, changed or of another kind
+    ├── SealedFileDamagedError            a file sealed under a passphrase, cut short, continued or changed
     ├── VaultError
-    │   ├── WrongPassphrase      the passphrase does not open the vault
-    │   │   └── WrongFilePassphrase   nor the sealed file
-    │   ├── VaultDamaged         a file of the vault is missing, cut short or changed
-    │   ├── SecretMissing        no secret of that name
-    │   ├── SecretExists         a secret of that name is there and was not to be replaced
-    │   └── BadSecretName        a name outside the permitted letters
-    └── CertificateError
-        ├── CertificateMalformed no certificate of the profile in ``keys.tls``
-        ├── CertificateExpired   outside its validity at the time asked about
-        ├── WrongIssuer          not issued by the authority of the member it is shown for
-        └── WrongName            the names in it are not those of the member
+    │   ├── WrongPassphraseError          the passphrase does not open the vault
+    │   │   └── WrongFilePassphraseError  nor the sealed file
+    │   ├── VaultDamagedError             a file of the vault is missing, cut short or changed
+    │   ├── SecretMissingError            no secret of that name
+    │   ├── SecretExistsError             a secret of that name is there and was not to be replaced
+    │   └── BadSecretNameError            a name outside the permitted letters
+    └── TlsCertificateError
+        ├── TlsCertificateMalformedError  not a certificate of the profile in ``keys.tls``
+        ├── TlsCertificateExpiredError    not valid at the given time
+        ├── WrongIssuerError              not issued by the authority of the member it is presented for
+        └── WrongNameError                the names in it are not those of the member
 
 Each class carries ``code``, the stable name that crosses the wire; the text of an instance names the remedy.
 No message contains a secret.
@@ -40,7 +40,7 @@ class UnknownAlgorithmError(KeysError):
 
 
 class MalformedKeyError(KeysError):
-    """Bytes of the wrong length, or a public key no honest holder could have."""
+    """Bytes of the wrong length, or a public key that no honest key generation produces."""
 
     code = "malformed_key"
 
@@ -58,7 +58,7 @@ class CannotOpenError(KeysError):
 
 
 class SealedHeaderDamagedError(KeysError):
-    """A head that wraps a key under a passphrase is not what this program writes."""
+    """The header of a vault or sealed file is not in the form that this program writes."""
 
     code = "head_damaged"
 
@@ -70,7 +70,7 @@ class SealedFileDamagedError(KeysError):
 
 
 class VaultError(KeysError):
-    """Root of what can go wrong with secrets at rest."""
+    """Root of the errors of secrets at rest."""
 
     code = "vault"
 
@@ -110,7 +110,7 @@ class BadSecretNameError(VaultError):
 
 
 class TlsCertificateError(KeysError):
-    """Root of what can be wrong with a certificate."""
+    """Root of the errors of TLS certificates."""
 
     code = "certificate"
 
@@ -122,13 +122,13 @@ class TlsCertificateMalformedError(TlsCertificateError):
 
 
 class TlsCertificateExpiredError(TlsCertificateError):
-    """The time asked about lies outside the validity of the certificate or of its authority."""
+    """The given time is outside the validity of the certificate or of its authority."""
 
     code = "certificate_expired"
 
 
 class WrongIssuerError(TlsCertificateError):
-    """The certificate was not issued by the authority of the member it is shown for."""
+    """The certificate was not issued by the authority of the member it is presented for."""
 
     code = "wrong_issuer"
 

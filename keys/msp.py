@@ -2,10 +2,10 @@
 
 An identity of a Fabric member service provider (MSP) is an X.509 certificate and its private key. Rules:
 
-1. The key is ECDSA on P-256 in PEM: PKCS#8 as the profile says, SEC 1 is read too.
+1. The key is ECDSA on P-256 in PEM: PKCS#8 as in the profile; SEC 1 is accepted too.
 2. For every signature (r, s) the pair (r, n − s) verifies as well. Fabric accepts only s ≤ n/2, so that
-   nobody can write the same signature a second way; we give and demand that one.
-3. The certificate must hold the key's public half; who issued it is the peer's business.
+   a signature has only one form; this module produces and requires that one.
+3. The certificate must hold the key's public half; the peer checks who issued it.
 
 Source: the Fabric documentation, "Membership Service Providers"; the rule of the low s is that of Fabric's
 BCCSP.
@@ -29,7 +29,7 @@ _ALGORITHM = ec.ECDSA(hashes.SHA256())
 
 
 class MspKey:
-    """The private key of a Fabric identity. Its representation shows nothing of it."""
+    """The private key of a Fabric identity. Its representation does not show the key."""
 
     __slots__ = ("_key",)
 
@@ -37,7 +37,7 @@ class MspKey:
         """Read the key.
 
         Raises:
-            MalformedKey: no unencrypted ECDSA P-256 key in PEM.
+            MalformedKeyError: no unencrypted ECDSA P-256 key in PEM.
         """
         try:
             key = load_pem_private_key(pem, password=None)
@@ -56,10 +56,10 @@ class MspKey:
         return encode_dss_signature(r, min(s, _ORDER - s))
 
     def check_certificate(self, pem: bytes) -> None:
-        """Check that a certificate is this key's.
+        """Check that a certificate belongs to this key.
 
         Raises:
-            CertificateMalformed: it is no certificate, or one of another key.
+            TlsCertificateMalformedError: it is no certificate, or one of another key.
         """
         if _public(pem).public_numbers() != self._key.public_key().public_numbers():
             raise TlsCertificateMalformedError(
@@ -74,8 +74,8 @@ def verify(certificate: bytes, message: bytes, signature: bytes) -> None:
     """Check a signature under the key in a PEM certificate, as a peer does.
 
     Raises:
-        CertificateMalformed: no certificate of an ECDSA P-256 key.
-        BadSignature: it is not that key's over exactly these bytes, or has the higher s.
+        TlsCertificateMalformedError: not a certificate of an ECDSA P-256 key.
+        BadSignatureError: not a signature of that key over exactly these bytes, or with the higher s.
     """
     public = _public(certificate)
     try:

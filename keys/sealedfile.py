@@ -1,17 +1,19 @@
-r"""A file of any length, sealed as a whole under a passphrase, written and read as a stream.
+r"""A file of any length, encrypted as a whole under a passphrase, written and read as a stream.
 
     head     one line, ``keys.wrapping``: the file key (32 random bytes) under the passphrase
     chunk i  AES-256-GCM(file key, nonce = u88 i ‖ final) of 65,536 bytes; the last one of 1 to 65,536 (0 only
              in an empty file), with final = 1, every other with final = 0; associated data: the head
 
-Chunks in order with a mark on the last one are the STREAM construction (Hoang, Reyhanitabar, Rogaway, Vizár,
-Online authenticated encryption, CRYPTO 2015), as in age: a chunk changed, left out, repeated, moved, cut
-off or added does not open. A key serves one file, so a counter is a nonce. One chunk is held in memory.
+Numbered chunks with a mark on the last one are the STREAM construction (Hoang, Reyhanitabar, Rogaway, Vizár,
+Online authenticated encryption, CRYPTO 2015), as in age: a chunk that was changed, left out, repeated,
+moved, cut off or added does not open. A key is used for one file, so a counter is a valid nonce. One chunk is
+held in memory.
 
-A reader gets the bytes of a chunk once that chunk has verified. That the file is whole is known at its end
-only: **whoever acts on what was read waits for the end**, where a missing final chunk raises.
+A reader gets the bytes of a chunk once that chunk has verified. Whether the file is whole is known only at
+its
+end, where a missing final chunk raises: **a caller must not act on what it has read before that**.
 
-Without the passphrase a holder learns the length.
+Without the passphrase, the holder of a file learns only its length.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from typing import BinaryIO
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from typing_extensions import override
 
 from keys.errors import (
     SealedFileDamagedError,
@@ -38,7 +41,7 @@ DAMAGED = "the file was cut short or changed: take another copy of it"
 
 
 class SealedWriter:
-    """Writes one sealed file; ``close`` writes the final chunk, without which nobody opens the file."""
+    """Writes one sealed file; ``close`` writes the final chunk, without which the file does not open."""
 
     def __init__(self, file: BinaryIO, passphrase: bytes, *, profile: ScryptProfile = STANDARD) -> None:
         """Write the head.
@@ -58,9 +61,9 @@ class SealedWriter:
         file.write(self._head)
 
     def write(self, data: bytes) -> int:
-        """Take more bytes; whole chunks are written on."""
+        """Add bytes; every whole chunk is written at once."""
         self._pending += data
-        while len(self._pending) > CHUNK_BYTES:  # the last chunk is kept back: it may be the final one
+        while len(self._pending) > CHUNK_BYTES:  # the last chunk is held back: it may be the final one
             self._chunk(bytes(self._pending[:CHUNK_BYTES]), final=False)
             del self._pending[:CHUNK_BYTES]
         return len(data)
@@ -72,13 +75,13 @@ class SealedWriter:
             self._open = False
 
     def __enter__(self) -> SealedWriter:
-        """Itself."""
+        """Begin a block that ``close`` ends."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close, unless the block failed: what is there then stays without its final chunk."""
+        """Close, unless the block failed: the file then stays without its final chunk."""
         if error is None:
             self.close()
 
@@ -88,14 +91,14 @@ class SealedWriter:
 
 
 class SealedReader(io.RawIOBase):
-    """Reads one sealed file from its begin."""
+    """Reads one sealed file from its beginning."""
 
     def __init__(self, file: BinaryIO, passphrase: bytes) -> None:
         """Read the head.
 
         Raises:
-            SealedFileDamaged: no sealed file, or its head was changed.
-            WrongFilePassphrase: the passphrase does not open it.
+            SealedFileDamagedError: not a sealed file, or its head was changed.
+            WrongFilePassphraseError: the passphrase does not open it.
         """
         super().__init__()
         self._file = file
@@ -113,15 +116,16 @@ class SealedReader(io.RawIOBase):
         self._at = 0
         self._ended = False
 
+    @override
     def readable(self) -> bool:
-        """See ``io.RawIOBase``."""
         return True
 
+    @override
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # any writable buffer will do
-        """See ``io.RawIOBase``; 0 at the end of a file that is whole.
+        """Read the next bytes into ``buffer``; returns their number, 0 at the end of a whole file.
 
         Raises:
-            SealedFileDamaged: cut short, continued or changed.
+            SealedFileDamagedError: cut short, continued or changed.
         """
         while self._at == len(self._plain) and not self._ended:
             self._next()

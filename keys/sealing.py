@@ -1,14 +1,14 @@
-"""Messages that one key holder can open: HPKE base mode (RFC 9180), single shot.
+"""Messages that only one key holder can decrypt: HPKE base mode (RFC 9180), single shot.
 
 Suite: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM (ids 0x0020, 0x0001, 0x0002).
 Layout: enc (32 bytes), ciphertext (as long as the plaintext), tag (16 bytes).
 Context: the RFC's ``info`` is "hedui/seal/v1" ‖ info ‖ aad, each prefixed with its length as u32 big-endian,
 and the RFC's aad is empty. A single-shot context encrypts one message, so binding our aad in the key schedule
-says the same as binding it in the AEAD; the library's public interface has no aad.
+is equivalent to binding it in the AEAD; the library's public interface has no aad.
 
-What it gives: only the holder of the private key reads it, and any change of a byte, of ``info`` or of
-``aad`` is found. What it does not give: the sender is not authenticated (sign the sealed bytes), and a stolen
-private key opens what was sealed to it before (rotate it).
+Guarantees: only the holder of the private key can read a message, and any change of a byte, of ``info`` or of
+``aad`` is detected. Not guaranteed: the sender is not authenticated (sign the sealed bytes), and a stolen
+private key opens messages that were sealed to it before (rotate it).
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ def seal(public: bytes, plaintext: bytes, *, info: bytes, aad: bytes = b"") -> b
     Args:
         public: raw X25519 public key, 32 bytes.
         plaintext: any length.
-        info: what the message is and for which place; both sides must know it.
+        info: kind and purpose of the message; both sides must know it.
         aad: further public bytes to bind.
 
     Returns:
         ``OVERHEAD_BYTES`` more than the plaintext.
 
     Raises:
-        MalformedKey: the key has the wrong length or small order.
+        MalformedKeyError: the key has the wrong length or small order.
     """
     if len(public) != KEY_BYTES:
         raise MalformedKeyError(
@@ -74,7 +74,7 @@ class SealingKey:
 
     @classmethod
     def generate(cls) -> SealingKey:
-        """Make a fresh key from the operating system's randomness."""
+        """Draw a new key from the operating system's randomness."""
         return cls(X25519PrivateKey.generate())
 
     @classmethod
@@ -82,7 +82,7 @@ class SealingKey:
         """Return the key of 32 stored bytes.
 
         Raises:
-            MalformedKey: not 32 bytes.
+            MalformedKeyError: not 32 bytes.
         """
         if len(private) != KEY_BYTES:
             raise MalformedKeyError(
@@ -104,7 +104,8 @@ class SealingKey:
         """Plaintext of a message sealed to this key under the same ``info`` and ``aad``.
 
         Raises:
-            CannotOpen: any of the three differs, or the bytes were changed or cut short. Which, is not said.
+            CannotOpenError: any of the three differs, or the bytes were changed or cut short; which of
+                these is not disclosed.
         """
         try:
             return _suite().decrypt(sealed, self._key, _context(info, aad))

@@ -1,11 +1,11 @@
 """Signatures by named algorithm, and the ids of keys.
 
 Rules:
-1. A key is always (algorithm name, raw bytes). An algorithm is one object in ``ALGORITHMS``; to let SM2 or
-   ML-DSA stand beside Ed25519, write its four methods and add it there. What a network *accepts* is the
-   ledger contract's rule, not this table's.
-2. Key id = lower-case hex of SHA-256(alg ‖ 0x00 ‖ raw public key)[:16], 32 characters. It names a key; it is
-   no proof of possession.
+1. A key is always (algorithm name, raw bytes). An algorithm is one object in ``ALGORITHMS``; to support SM2
+   or ML-DSA beside Ed25519, implement its methods and add it there. Which algorithms a network *accepts* is
+   decided by the ledger's contract, not by this table.
+2. Key id = lower-case hex of SHA-256(alg ‖ 0x00 ‖ raw public key)[:16], 32 characters. It names a key and
+   does not prove possession.
 3. Ed25519 is RFC 8032 section 5.1 (pure, no context): seed 32 bytes, public key 32 bytes, signature 64 bytes,
    s < L enforced by the library. A public key that is not canonically encoded (y >= p), or lies in the
    subgroup of order 8, is refused: under a key of small order one signature fits many messages, so its
@@ -47,7 +47,7 @@ class Algorithm(Protocol):
         """Length of a signature."""
 
     def check_public(self, raw: bytes) -> None:
-        """Raise MalformedKey for a public key of the right length that no honest holder could have."""
+        """Raise ``MalformedKeyError`` for a key that no honest key generation produces."""
 
     def public(self, seed: bytes) -> bytes:
         """Raw public key of a seed of the right length."""
@@ -102,14 +102,14 @@ class Ed25519:
 
 
 ALGORITHMS: Mapping[str, Algorithm] = MappingProxyType({ED25519: Ed25519()})
-"""Every algorithm this version can sign and verify with, by its name beside keys and signatures."""
+"""Every algorithm that this version supports, by its name in keys and signatures."""
 
 
 def algorithm(alg: str) -> Algorithm:
     """Return the registered algorithm called ``alg``.
 
     Raises:
-        UnknownAlgorithm: it is not registered.
+        UnknownAlgorithmError: it is not registered.
     """
     found = ALGORITHMS.get(alg)
     if found is None:
@@ -120,15 +120,15 @@ def algorithm(alg: str) -> Algorithm:
 
 @dataclass(frozen=True)
 class PublicKey:
-    """A public key that passed its algorithm's checks.
+    """A public key that has passed its algorithm's checks.
 
     Attributes:
         alg: name in ``ALGORITHMS``.
         raw: the algorithm's raw encoding (Ed25519: 32 bytes, RFC 8032 section 5.1.2).
 
     Raises:
-        UnknownAlgorithm: ``alg`` is not registered.
-        MalformedKey: ``raw`` has the wrong length or is refused by the algorithm.
+        UnknownAlgorithmError: ``alg`` is not registered.
+        MalformedKeyError: ``raw`` has the wrong length or is refused by the algorithm.
     """
 
     alg: str
@@ -152,7 +152,7 @@ class PublicKey:
         """Check a signature over ``message``.
 
         Raises:
-            BadSignature: it is not this key's signature over exactly these bytes.
+            BadSignatureError: it is not this key's signature over exactly these bytes.
         """
         kind = algorithm(self.alg)
         if len(signature) != kind.signature_bytes:
@@ -180,8 +180,8 @@ class SigningKey:
         """Key from its seed.
 
         Raises:
-            UnknownAlgorithm: ``alg`` is not registered.
-            MalformedKey: the seed has the wrong length.
+            UnknownAlgorithmError: ``alg`` is not registered.
+            MalformedKeyError: the seed has the wrong length.
         """
         kind = algorithm(alg)
         if len(seed) != kind.seed_bytes:
@@ -193,7 +193,7 @@ class SigningKey:
 
     @classmethod
     def generate(cls, alg: str = ED25519) -> SigningKey:
-        """Make a fresh key from the operating system's randomness."""
+        """Draw a new key from the operating system's randomness."""
         return cls(alg, secrets.token_bytes(algorithm(alg).seed_bytes))
 
     @classmethod

@@ -1,25 +1,25 @@
-"""Who is at the other end: one certificate authority a member, and the identities it issues.
+"""TLS identities: a certificate authority for each member, and the certificates that it issues.
 
 Rules:
-1. Every member makes its own authority and publishes the certificate (DER) on the ledger. There is no
-   authority above it: a peer is who the ledger says, and a new leaf needs no entry.
+1. Every member creates its own authority and publishes the certificate (DER) on the ledger. There is no
+   authority above it: the ledger determines who a peer is, and a new leaf needs no entry.
 2. Profile of an authority: X.509 v3, self-signed, ECDSA P-256 with SHA-256, subject O=hedui, OU=authority,
    CN=<member>, basicConstraints critical CA path length 0, keyUsage critical certificate and CRL signing.
 3. Profile of a leaf: ECDSA P-256 with SHA-256, issued directly by the authority, basicConstraints no CA,
    keyUsage critical digital signature, extendedKeyUsage server *and* client (a node is both), subjectAltName
-   "<member>.hedui" and the hosts it is reached by. No other name under .hedui may stand in it.
+   "<member>.hedui" and the hosts it is reached by. It has no other name under .hedui.
 4. A client trusts only the one authority of the peer it calls and asks for the name "<member>.hedui". A
-   server must trust the authorities of all members at once, so TLS alone does not say *which* member is
-   calling: any member's authority could write any name. ``peer_member`` says it: the .hedui name in the leaf
-   picks the authority, and the leaf must be issued by that one.
+   server must trust the authorities of all members at once, so TLS alone does not establish *which*
+   member is calling: any member's authority could issue a certificate for any name. ``peer_member`` does: the
+   .hedui name in the leaf selects the authority, and the leaf must be issued by that one.
 5. Times are passed in (aware datetimes); leaves and authorities are back-dated by five minutes for slow
    clocks.
 
 TLS 1.3 only. ``ssl`` takes ``minimum_version``. gRPC's Python interface has no such setting; at TLS 1.2 it
 chooses among the suites of the environment variable GRPC_SSL_CIPHER_SUITES, which do not concern TLS 1.3.
-With ``GRPC_CIPHER_SUITES`` there, a suite that needs a pre-shared key nobody has, no TLS 1.2 handshake can
-succeed, as server or client, whatever certificate the peer shows. It is read when ``grpc`` is imported: it
-must be in the environment before that (setting it later has no effect and raises no error).
+With ``GRPC_CIPHER_SUITES`` there, a suite that needs a pre-shared key, which no peer has, no TLS 1.2
+handshake can succeed, as server or client, whatever certificate the peer presents. It is read when ``grpc``
+is imported: it must be in the environment before that (setting it later has no effect and raises no error).
 
 Sources: RFC 5280, RFC 8446, RFC 9525 (names), RFC 5489 and 7905 (the pre-shared-key suite).
 """
@@ -43,7 +43,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from keys.certificates import (
+from keys.certificate_checks import (
     ZONE,
     authority_name,
     check_authority,
@@ -85,7 +85,7 @@ _HOST = re.compile(
 
 @dataclass(frozen=True)
 class Identity:
-    """What a TLS server or client shows.
+    """Certificate and key of a TLS server or client.
 
     Attributes:
         chain_pem: leaf, then the authority's certificate.
@@ -102,15 +102,15 @@ class Authority:
     __slots__ = ("_certificate", "_key", "_member")
 
     def __init__(self, member: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
-        """Put together by ``create`` and ``from_pem``."""
+        """Use ``create`` or ``from_pem``."""
         self._member, self._certificate, self._key = member, certificate, key
 
     @classmethod
     def create(cls, member: str, *, now: datetime | None = None, days: int = AUTHORITY_DAYS) -> Authority:
-        """Make an authority for ``member``, valid from ``now`` (the system's clock if None) for ``days``.
+        """Create an authority for ``member``, valid from ``now`` (the system's clock if None) for ``days``.
 
         Raises:
-            WrongName: the member id is no DNS label.
+            WrongNameError: the member id is no DNS label.
         """
         server_name(member)
         start = _moment(now)
@@ -129,8 +129,8 @@ class Authority:
         """Read the authority that ``to_pem`` wrote.
 
         Raises:
-            CertificateMalformed: no certificate of an authority's profile in it.
-            MalformedKey: no private key in it, or not the certificate's.
+            TlsCertificateMalformedError: it holds no certificate of an authority's profile.
+            MalformedKeyError: it holds no private key, or not that of the certificate.
         """
         try:
             key = load_pem_private_key(pem, None)
@@ -155,12 +155,12 @@ class Authority:
 
     @property
     def certificate_der(self) -> bytes:
-        """The certificate as it stands on the ledger."""
+        """The certificate in DER, as it is recorded on the ledger."""
         return self._certificate.public_bytes(Encoding.DER)
 
     @property
     def certificate_pem(self) -> bytes:
-        """The certificate as TLS libraries take it."""
+        """The certificate in PEM, as TLS libraries expect it."""
         return self._certificate.public_bytes(Encoding.PEM)
 
     def issue(
@@ -171,17 +171,17 @@ class Authority:
         *,
         now: datetime | None = None,
     ) -> Identity:
-        """Make a new key and leaf for one process of the member.
+        """Create a key and issue a leaf certificate for one process of the member.
 
         Args:
-            common_name: for people reading logs of certificates, 1 to 64 characters; trusted by nothing.
-            hosts: further DNS names (lower case, no wildcard) and IP addresses it is reached by.
+            common_name: for people who read certificates, 1 to 64 characters; nothing relies on it.
+            hosts: further DNS names (lower case, no wildcard) and IP addresses of the process.
             days: validity; never beyond the authority's own.
             now: start of validity; the system's clock if None.
 
         Raises:
-            WrongName: a name that cannot be in a leaf of this member.
-            CertificateExpired: the authority is not valid at ``now``.
+            WrongNameError: a name that cannot be in a leaf of this member.
+            TlsCertificateExpiredError: the authority is not valid at ``now``.
         """
         start = _moment(now)
         check_validity(self._certificate, start)

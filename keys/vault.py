@@ -1,9 +1,9 @@
-r"""Secrets of one node, encrypted at rest under a passphrase: one folder, one file a secret.
+r"""Secrets of one node, encrypted at rest under a passphrase: one folder with one file a secret.
 
     vault.json      head: format, scrypt cost (n, r, p), salt, and the data key wrapped under the passphrase
     <name>.secret   "hedui/secret/v1\n" ‖ nonce (12) ‖ AES-256-GCM ciphertext with tag
-    .lock           taken (flock) by whoever writes; holds nothing
-    .<file>.tmp     a write that was cut off; removed by the next write of that file, never read
+    .lock           empty; locked (flock) while a process writes
+    .<file>.tmp     an interrupted write; removed by the next write of that file, never read
 
 Rules:
 1. wrapping key = scrypt(passphrase, salt; n, r, p), RFC 7914, 32 bytes. The data key is 32 random bytes,
@@ -14,11 +14,12 @@ Rules:
    not open.
 3. Every write goes to a temporary file of mode 0600 in the same folder, is synced, renamed over the old file,
    and the folder is synced. A crash at any point leaves the old or the new secret, never a part of one.
-4. Writers exclude each other over processes (flock) and threads. Readers need no lock: a rename is atomic.
+4. Writers of all processes (flock) and threads exclude each other. Readers need no lock: a rename is atomic.
 5. The passphrase is used once, when the vault is opened; the instance keeps only the data key.
 
-Someone with the folder alone learns names, sizes and times of change, and may put back an *older* file of
-the same name: what must not go back in time is protected by the ledger, not here. After
+A holder of the folder without the passphrase learns names, sizes and times of change, and can replace a file
+by an *older* one of the same name: protection against such a rollback comes from the ledger, not from here.
+    After
 ``change_passphrase`` an old copy of ``vault.json`` with the old passphrase still opens the same data key:
 destroy old copies.
 
@@ -63,8 +64,8 @@ __all__ = ["FAST_TEST", "STANDARD", "ScryptProfile", "Vault"]
 class Vault:
     """The secrets in one folder. Safe to share between threads; several processes may open one folder.
 
-    The vault is created on first use. An instance does not see a passphrase; its representation shows the
-    folder.
+    The vault is created on first use. An instance does not keep the passphrase; its representation shows only
+    the folder.
     """
 
     def __init__(self, folder: Path, passphrase: bytes, *, profile: ScryptProfile = STANDARD) -> None:
@@ -76,8 +77,8 @@ class Vault:
             profile: cost for a *new* vault; an existing one keeps the cost in its head.
 
         Raises:
-            WrongPassphrase: it does not open this vault, or is empty.
-            VaultDamaged: the head is unreadable, or missing while secrets are there.
+            WrongPassphraseError: it does not open this vault, or is empty.
+            VaultDamagedError: the head is unreadable, or missing while secrets are there.
         """
         if not passphrase:
             raise WrongPassphraseError("the passphrase is empty: give the one this vault was created with")
@@ -92,8 +93,8 @@ class Vault:
         """Store ``secret`` under ``name``; durable when this returns.
 
         Raises:
-            BadSecretName: not 1 to 100 of a-z 0-9 . _ - beginning with a letter or digit.
-            SecretExists: the name is taken and ``replace`` is false.
+            BadSecretNameError: not 1 to 100 of a-z 0-9 . _ - beginning with a letter or digit.
+            SecretExistsError: the name is taken and ``replace`` is false.
         """
         path = self._path(name)
         nonce = secrets.token_bytes(NONCE_BYTES)
@@ -107,9 +108,9 @@ class Vault:
         """Return the secret stored under ``name``.
 
         Raises:
-            BadSecretName: no possible name.
-            SecretMissing: nothing is stored under it.
-            VaultDamaged: its file was cut short, changed, or belongs to another name or vault.
+            BadSecretNameError: not a valid name.
+            SecretMissingError: there is no secret of that name.
+            VaultDamagedError: its file was cut short, changed, or belongs to another name or vault.
         """
         try:
             data = self._path(name).read_bytes()
@@ -129,11 +130,11 @@ class Vault:
             ) from None
 
     def delete(self, name: str) -> None:
-        """Remove a secret, and what a cut-off write of it left; durable when this returns.
+        """Remove a secret, and the remains of an interrupted write of it; durable when this returns.
 
         Raises:
-            BadSecretName: no possible name.
-            SecretMissing: nothing is stored under it.
+            BadSecretNameError: not a valid name.
+            SecretMissingError: there is no secret of that name.
         """
         path = self._path(name)
         with self._writing():
@@ -153,7 +154,7 @@ class Vault:
         """Wrap the data key under a new passphrase and cost, in one atomic step; secrets stay as they are.
 
         Raises:
-            WrongPassphrase: the new passphrase is empty.
+            WrongPassphraseError: the new passphrase is empty.
         """
         if not passphrase:
             raise WrongPassphraseError("the new passphrase is empty: choose one")

@@ -1,11 +1,11 @@
-"""A key wrapped under a passphrase: the head of a vault and of a sealed file.
+"""A key encrypted under a passphrase: the header of a vault and of a sealed file.
 
     {"format": …, "kdf": "scrypt", "n": …, "r": …, "p": …, "salt": hex, "key": nonce ‖ wrapped key, hex}
 
 wrapping key = scrypt(passphrase, salt; n, r, p), RFC 7914, 32 bytes. The wrapped key is 32 random bytes under
 AES-256-GCM with the rest of the head as associated data, so a changed cost or salt does not open. The cost is
-a named profile; the head records its numbers, so raising the default leaves what is older readable. A head is
-accepted only as the very bytes ``wrap`` writes: one line of JSON, names sorted.
+a named profile; the head records its numbers, so a higher default leaves older files readable. A head is
+accepted only in exactly the bytes that ``wrap`` writes: one line of JSON, names sorted.
 """
 
 from __future__ import annotations
@@ -68,8 +68,9 @@ def unwrap(kind: str, data: bytes, passphrase: bytes) -> bytes:
     """The key of a head.
 
     Raises:
-        HeadDamaged: not a head of this kind as ``wrap`` writes it.
-        WrongPassphrase: the passphrase does not open it (or its cost, salt or key was changed well formed).
+        SealedHeaderDamagedError: not a head of this kind as ``wrap`` writes it.
+        WrongPassphraseError: the passphrase does not open it, or its cost, salt or key was replaced by
+            another well-formed one.
     """
     profile, salt, wrapped = _parse(kind, data)
     cipher = AESGCM(_wrapping_key(passphrase, salt, profile))

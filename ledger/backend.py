@@ -30,7 +30,7 @@ class Backend(Protocol):
         """Order a signed entry and wait until it is final; the same bytes again give the first receipt.
 
         Raises:
-            EntryError, Refused, QuorumError, LogError: as ``Sequencer.submit`` says.
+            EntryError, EntryRefusedError, QuorumError, LogError: as ``Sequencer.submit`` says.
         """
         ...
 

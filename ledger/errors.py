@@ -1,29 +1,33 @@
 """Errors of the ledger package, drawn as a tree.
 
     LedgerError
-    ├── CanonicalError       bytes that are not canonical JSON (RFC 8785 subset)
-    ├── MerkleError          a Merkle proof, index or size that does not hold
-    ├── NoteError            a signed note, key or signature that is malformed or false
-    │   └── CheckpointError  a note whose text is no checkpoint of this log
-    ├── PolicyError          a trust policy that is malformed
-    ├── QuorumError          too few witnesses cosigned
-    ├── ReceiptError         a receipt that does not prove its leaf
-    ├── TileError            a tile, bundle or path that is malformed
-    │   └── Missing          a file of a public log that is not there
-    ├── WitnessError         a witness's request, answer or store that breaks the protocol
-    ├── EntryError           a leaf that is no well-formed, signed entry
-    ├── Refused              an entry that the contract refuses (``code`` and ``remedy`` of the instance)
-    ├── TimestampError       an RFC 3161 time-stamp that does not hold
-    ├── VerificationError    an offline check that fails (``check`` and ``place`` of the instance)
-    ├── ProfileError         a Fabric connection profile that cannot be used
-    └── LogError             the log itself
-        ├── ForkError        two different trees, or a genesis entry that is not the pinned one
-        ├── Rollback         a source offers an older checkpoint than one seen before
-        ├── NoMirror         a folder that holds something else than a mirror
-        ├── Quarantined      a start was refused: a witness knows a larger or different tree
-        ├── Raced            another transaction came in between: endorse anew
-        └── Unavailable      the log cannot answer now; asking again later is safe
-            └── OutcomeUnknown  handed on to be ordered, and nobody knows whether it was
+    ├── CanonicalError                bytes that are not canonical JSON (RFC 8785 subset)
+    ├── MerkleError                   a Merkle proof, index or size that does not hold
+    ├── NoteError                     a signed note, key or signature that is malformed or false
+    │   └── CheckpointError           a note whose text is no checkpoint of this log
+    ├── PolicyError                   a trust policy that is malformed
+    ├── QuorumError                   too few witnesses cosigned
+    ├── ReceiptError                  a receipt that does not prove its leaf
+    ├── TileError                     a tile, bundle or path that is malformed
+    │   └── TileMissingError          a file of a public log that is not there
+    ├── WitnessError                  a witness's request, answer or store that breaks the protocol
+    ├── EntryError                    a leaf that is no well-formed, signed entry
+    ├── EntryRefusedError             an entry that the contract refuses (with ``code`` and ``remedy``)
+    ├── TimestampError                an RFC 3161 time-stamp that does not hold
+    ├── HttpError                     an HTTP exchange without a usable answer
+    │   ├── HttpUnreachableError      no whole answer came; a later attempt may succeed
+    │   ├── HttpUrlError              an address that is no http(s) URL
+    │   └── HttpAnswerError           an answer that is refused
+    ├── VerificationError             an offline check that fails (``check`` and ``place`` of the instance)
+    ├── ProfileError                  a Fabric connection profile that cannot be used
+    └── LogError                      the log itself
+        ├── ForkError                 two different trees, or a genesis entry that is not the pinned one
+        ├── RollbackError             a source offers an older checkpoint than one seen before
+        ├── MirrorMissingError        a folder that holds something else than a mirror
+        ├── QuarantineError           a start was refused: a witness knows a larger or different tree
+        ├── TransactionConflictError  another transaction came in between: endorse again
+        └── LogUnavailableError       the log cannot answer now; asking again later is safe
+            └── OutcomeUnknownError   handed on to be ordered, and nobody knows whether it was
 
 Each class carries ``code``, the stable name that crosses the wire; the text of an instance names the remedy.
 """
@@ -137,6 +141,30 @@ class TimestampError(LedgerError):
     """A time-stamp, or an authority's certificates, that are malformed or do not hold."""
 
     code = "timestamp"
+
+
+class HttpError(LedgerError):
+    """An HTTP exchange that gave no usable answer."""
+
+    code = "http"
+
+
+class HttpUnreachableError(HttpError):
+    """No whole answer came: no connection, a time-out, a broken connection; a later attempt may succeed."""
+
+    code = "http_unreachable"
+
+
+class HttpUrlError(HttpError):
+    """An address that is no http(s) URL."""
+
+    code = "http_url"
+
+
+class HttpAnswerError(HttpError):
+    """An answer that is refused: too long, in a content coding, or redirected too often."""
+
+    code = "http_answer"
 
 
 class VerificationError(LedgerError):

@@ -24,7 +24,7 @@ from ledger.fault_points import Observe, unobserved
 from ledger.periodic import Surviving
 from ledger.replica.replica import Replica
 from ledger.sequencer.finalizer import FinalizerSettings
-from ledger.storage.database import open_engine
+from ledger.storage.database import open_database
 from ledger.storage.witness_store import SqlWitnessStore
 from ledger.wire import log_pb2_grpc
 from node.config import Configuration
@@ -36,7 +36,6 @@ from node.edges.check import DepartmentEdge, RegistrarEdge, TrusteeEdge
 from node.edges.ledger import LogEdge, WitnessEdge
 from node.edges.operator import OperatorEdge
 from node.errors import ConfigurationError, NodeError
-from node.log_throttle import Repeated
 from node.member_keys import MemberKeys, open_keys
 from node.membership.network import NetworkFile, genesis_contacts
 from node.monitoring.health import LedgerHealth, ledger_health
@@ -94,7 +93,7 @@ class Node:
         self._observe = observe
         self._network = NetworkFile.read(configuration.home.network)
         keys = open_keys(configuration)
-        self._database = database = open_engine(configuration.store_url)
+        self._database = database = open_database(configuration.store_url)
         check_database(database)
         open_store(configuration.home, database, clock())
         network, policy = self._network, self._network.policy
@@ -129,7 +128,6 @@ class Node:
         self._stamper = self._make_stamper(clock)
         self._server: grpc.Server | None = None
         self._web: WebServer | None = None
-        self._repeated = Repeated(log)
         self._stopping = threading.Event()
         self._follower = threading.Thread(target=self._follow, name="follower", daemon=True)
         self.stopped = threading.Event()
@@ -154,7 +152,7 @@ class Node:
         self._engine.start()
         if self._stamper is not None:
             self._stamper.start()
-        self.services.memory.begin(self.services.clock())
+        self.services.restore_fence.begin(self.services.clock())
         self.services.outbox.start()
         self._follower.start()
         log.info("node %s listens on %s", configuration.member, configuration.listen)
@@ -247,7 +245,7 @@ class Node:
             self._network.policy,
             () if web is None else web.logs,
             partial(self._engine.witness_type, observe=self._observe),
-            GuardedWitnessStore(self._witnessed, services.memory),
+            GuardedWitnessStore(self._witnessed, services.restore_fence),
         )
         return WitnessDesk(
             witness, self._network.policy.origin, self._cosigned, services.clock, services.ledger.compare
@@ -282,19 +280,19 @@ class Node:
                     gossip.compare_next()
                 except (NodeError, LedgerError) as error:
                     lost = True
-                    self._repeated.info(f"the ledger cannot be followed: {error}")
+                    log.info("the ledger cannot be followed: %s", error)
                     pause = FIRST_FOLLOW_SECONDS if self._replica.size == 0 else FOLLOW_SECONDS
             self._stopping.wait(pause)
 
     def _rejoin(self, pause: float) -> float:
         """Come back after a restore; seconds to the next look, short until then."""
-        memory = self.services.memory
-        if memory.state() == "rejoining":
+        fence = self.services.restore_fence
+        if fence.state() == "rejoining":
             try:
                 rejoin(self.services, self._witnessed)
             except ForkError as error:
-                self._repeated.error(f"this node cannot rejoin: {error}")
-        return FIRST_FOLLOW_SECONDS if memory.state() == "rejoining" else pause
+                log.error("this node cannot rejoin: %s", error)  # noqa: TRY400  expected: no trace
+        return FIRST_FOLLOW_SECONDS if fence.state() == "rejoining" else pause
 
 
 def _genesis_leaf(configuration: Configuration) -> bytes | None:

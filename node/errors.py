@@ -1,14 +1,14 @@
 """Errors of the application, and the one table that gives each its exit status and gRPC status.
 
     NodeError
-    ├── UsageError            a command cannot be understood; exit 2
-    ├── ConfigurationError    node.toml, network.json or a home folder is not as it should be; exit 2
-    ├── ServiceUnavailable    a node, the ledger or a quorum is out of reach; exit 3
-    ├── Refusal               a role refuses a request, with the reason's code; exit 1
-    ├── ReportError           a report that does not verify; exit 1
-    ├── JournalError          a member's exported journal that does not verify; exit 1
-    └── StoreError            the node's own database or files; exit 3
-        └── BackupError       a file that is no whole backup; exit 1
+    ├── UsageError               a command cannot be understood; exit 2
+    ├── ConfigurationError       node.toml, network.json or a home folder is not as it should be; exit 2
+    ├── ServiceUnavailableError  a node, the ledger or a quorum is out of reach; exit 3
+    ├── RefusalError             a role refuses a request, with the reason's code; exit 1
+    ├── ReportError              a report that does not verify; exit 1
+    ├── JournalError             a member's exported journal that does not verify; exit 1
+    └── StoreError               the node's own database or files; exit 3
+        └── BackupError          a file that is no whole backup; exit 1
 
 What crosses the wire is a code and its remedy, never a secret-dependent cause: see ``node.rpc.status``. This
 module does not import gRPC, whose environment must be set before its first import.

@@ -17,7 +17,7 @@ def rule_datasets(view: View, rules: Mapping[str, Any]) -> RuleDatasets:
     """Dataset ids of approved rules, as the ledger records them.
 
     Raises:
-        Refusal: ``rules``: not on the ledger, another digest, or not approved.
+        RefusalError: ``rules``: not on the ledger, another digest, or not approved.
     """
     found = view.rules(str(rules["id"]), str(rules["version"]))
     if found is None or found.digest != rules["digest"] or not view.is_approved(found.rules, found.version):
@@ -46,7 +46,7 @@ def set_references(view: View, intent: Intent, datasets: Iterable[str]) -> dict[
     """References of the named datasets, each verified by the intent's office and an auditor.
 
     Raises:
-        Refusal: ``not_named``, or ``unverified`` where a ``dataset.verified`` is missing.
+        RefusalError: ``not_named``, or ``unverified`` where a ``dataset.verified`` is missing.
     """
     named = {item.dataset: item for item in intent.datasets}
     found: dict[str, SetReference] = {}

@@ -1,14 +1,11 @@
-"""What the roles of one node share: configuration, keys, store, ledger, ways to others, and a clock.
-
-This node's own share of the sum key, from its vault, checked once a process against the ledger's key.
-"""
+"""Parts that the roles of one node share: configuration, keys, store, ledger, channels to peers, a clock."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 
 from keys.errors import KeysError
@@ -17,16 +14,13 @@ from ledger.fault_points import Observe, unobserved
 from node.config import Configuration
 from node.errors import RefusalError
 from node.member_keys import MemberKeys
-from node.membership.sum_key import sum_key
-from node.monitoring.timings import Timings
 from node.rpc.channels import Channels
 from node.rpc.server import Peers
 from node.store.database import Store
-from node.times import CHINA, system_clock
+from node.times import CHINA, Timings, system_clock
 from node.tlog.client import LedgerClient
 from node.tlog.outbox import Outbox
 from node.tlog.restore_fence import RestoreFence
-from protocols.sums.sumkey import Share, SumKey
 
 
 @dataclass
@@ -41,12 +35,12 @@ class Services:
     channels: Channels
     peers: Peers
     clock: Callable[[], int] = field(default=system_clock)
-    stopwatch: Timings = field(default_factory=Timings)
+    timings: Timings = field(default_factory=Timings)
     observe: Observe = unobserved
 
     @cached_property
-    def memory(self) -> RestoreFence:
-        """What a node that was put back from a backup must not trust."""
+    def restore_fence(self) -> RestoreFence:
+        """Which stored state a restored node may trust, and from which ledger entry on."""
         return RestoreFence(self.store, self.ledger, self.outbox)
 
     @property
@@ -61,12 +55,21 @@ class Services:
 
     @property
     def view(self) -> View:
-        """Typed view of this node's own replay."""
+        """Typed view of the ledger as this node has replayed it."""
         return self.ledger.view
 
     def publication_folder(self, dataset: str, publication: str) -> Path:
         """Folder of one published set in this home."""
         return self.configuration.home.publication(dataset, publication)
+
+    def require_role(self, role: str) -> None:
+        """Check that this node has a role.
+
+        Raises:
+            RefusalError: ``role``.
+        """
+        if role not in self.configuration.roles:
+            raise RefusalError("role", f"this node has not the role {role}")
 
     def today(self) -> str:
         """Calendar date in UTC+8 by this node's clock."""
@@ -82,10 +85,16 @@ class Services:
 
 
 def check_signature(view: View, member: str, value: dict[str, str], message: bytes) -> None:
-    """A signature object is that of a member's node key now on the ledger.
+    """Check that a signature object verifies under the node key that a member has on the ledger now.
+
+    Args:
+        view: of the ledger.
+        member: id of the member that is said to have signed.
+        value: ``{key, alg, sig}``.
+        message: the signed bytes.
 
     Raises:
-        Refusal: ``bad_signature``.
+        RefusalError: ``bad_signature``.
     """
     found = view.member(member)
     key = found.key_for("node") if found is not None and found.active else None
@@ -95,18 +104,3 @@ def check_signature(view: View, member: str, value: dict[str, str], message: byt
         key.verifier().verify(message, bytes.fromhex(value["sig"]))
     except (KeysError, KeyError, ValueError, TypeError) as error:
         raise RefusalError("bad_signature", f"the signature said to be {member}'s does not verify") from error
-
-
-def own_share(services: Services) -> Share:
-    """This node's share of the sum key.
-
-    Raises:
-        SecretMissing: this node was never given one.
-    """
-    return _checked_share(sum_key(services.view), services.keys.vault.get("sumshare"), services.member)
-
-
-@lru_cache(maxsize=4)
-def _checked_share(key: SumKey, data: bytes, holder: str) -> Share:
-    """A share from its bytes; checked against its verification value once a process."""
-    return key.share_from_bytes(data, holder)

@@ -58,7 +58,7 @@ def find_damage(source: LogSource, head: Checkpoint, progress: OnEntries | None 
         source: the log. head: its verified checkpoint. progress: told (entries done, entries in all).
 
     Raises:
-        Unavailable: the source is out of reach.
+        LogUnavailableError: the source is out of reach.
     """
     yield from _strangers(source, head.size)
     survey = _Survey(source, head)

@@ -106,11 +106,11 @@ def update_mirror(
 
     Raises:
         VerificationError: policy, checkpoint, signature or quorum of the source do not hold.
-        Rollback, ForkError: see above; both notes are kept.
+        RollbackError, ForkError: see above; both notes are kept.
         TileError: the source's files do not fit its checkpoint, or the mirror's own are damaged.
-        NoMirror: the folder is something else, or a mirror of another log.
+        MirrorMissingError: the folder is something else, or a mirror of another log.
         LogError: another run is at work.
-        Unavailable: the source is out of reach; what has been fetched is kept for the next run.
+        LogUnavailableError: the source is out of reach; what has been fetched is kept for the next run.
     """
     files = MirrorFiles(root)
     try:
@@ -206,7 +206,7 @@ class _Run:
         """Keep both notes and give up.
 
         Raises:
-            Rollback, ForkError: always one of them.
+            RollbackError, ForkError: always one of them.
         """
         sizes = [self._policy.verify_log(note)[1].size for note in (kept, offered)]
         folder = self._files.keep_evidence(_WHAT[what], self._source.place, self._raw, kept, offered)
@@ -391,7 +391,7 @@ def read_stamp(source: LogSource, policy: Policy, stem: str) -> Offered | None:
     """A stamp of a source; None where it is not whole.
 
     Raises:
-        Unavailable: the source is out of reach.
+        LogUnavailableError: the source is out of reach.
     """
     try:
         note, token = source.fetch(stem + NOTE, NOTE_LIMIT), source.fetch(stem + TOKEN, MAX_TOKEN_BYTES)

@@ -45,7 +45,7 @@ class MirrorFiles:
         """Args: ``root`` is the mirror's folder.
 
         Raises:
-            NoMirror: nothing can lie beside it.
+            MirrorMissingError: nothing can lie beside it.
         """
         self.root = root
         named = root.resolve()
@@ -64,7 +64,7 @@ class MirrorFiles:
 
         Raises:
             LogError: another run is at work.
-            NoMirror: the folder holds something else.
+            MirrorMissingError: the folder holds something else.
         """
         is_used = self.root.is_dir() and any(self.root.iterdir())
         if is_used and self.checkpoint() is None and not self._beside.is_dir():
@@ -233,8 +233,8 @@ class CheckedTiles:
 
         Raises:
             TileError: the source's tiles do not have the checkpoint's root.
-            Missing: one is not there any more: take the newer checkpoint.
-            Unavailable: the source is out of reach.
+            TileMissingError: one is not there any more: take the newer checkpoint.
+            LogUnavailableError: the source is out of reach.
         """
         self._source = source
         self._head = head

@@ -30,7 +30,7 @@ def read_checkpoint(source: LogSource) -> Checkpoint:
 
     Raises:
         TileError: there is none, or it is malformed.
-        Unavailable: the source is out of reach.
+        LogUnavailableError: the source is out of reach.
     """
     try:
         return Checkpoint.parse(Note.parse(source.fetch(CHECKPOINT, NOTE_LIMIT)).text)
@@ -44,9 +44,9 @@ def read_tile(source: LogSource, tile: Tile) -> bytes:
     """Hashes of a tile, from the full one where the partial one has gone.
 
     Raises:
-        Missing: neither is there.
+        TileMissingError: neither is there.
         TileError: it does not hold as many hashes.
-        Unavailable: the source is out of reach.
+        LogUnavailableError: the source is out of reach.
     """
     found = _tile_or_full(source, tile)
     if len(found[0]) != found[1] * HASH_BYTES:
@@ -58,9 +58,9 @@ def read_bundle(source: LogSource, tile: Tile) -> list[bytes]:
     """Leaves of an entry bundle, from the full one where the partial one has gone.
 
     Raises:
-        Missing: neither is there.
+        TileMissingError: neither is there.
         TileError: it is malformed.
-        Unavailable: the source is out of reach.
+        LogUnavailableError: the source is out of reach.
     """
     data, width = _tile_or_full(source, tile)
     return decode_bundle(data, width)[: tile.width]
@@ -82,7 +82,7 @@ def read_leaves(source: LogSource, begin: int = 0) -> Iterator[bytes]:
 
     Raises:
         TileError: no checkpoint, a bundle is malformed, or is missing under a checkpoint that stays.
-        Unavailable: the source is out of reach.
+        LogUnavailableError: the source is out of reach.
     """
     size, place, attempts = read_checkpoint(source).size, begin, ATTEMPTS
     while place < size:
@@ -108,7 +108,7 @@ def read_entries(place: Path | LogSource, begin: int = 0) -> Iterator[tuple[int,
 
     Raises:
         TileError: there is no checkpoint, or a bundle is missing or malformed.
-        Unavailable: the source is out of reach.
+        LogUnavailableError: the source is out of reach.
     """
     source = FolderSource(place) if isinstance(place, Path) else place
     for index, leaf in enumerate(read_leaves(source, begin), begin):

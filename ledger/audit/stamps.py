@@ -1,23 +1,20 @@
-"""Time-stamped checkpoints beside the public files: where they lie, how they are written and checked.
+"""Time-stamped checkpoints beside the public files: where they lie, how they are requested and checked.
 
     timestamps/<size>-<root in hex>.note     the checkpoint's note as it was stamped
     timestamps/<size>-<root in hex>.tsr      the authority's answer (RFC 3161, DER)
 
-The note is kept with its token, since the log's own checkpoint moves on and is cosigned anew. A head is
-stamped once; asked again, the stamp it has is checked. The note comes first and the token after it, each put
-in place by a rename from a folder beside the public one: a note without a token is a stamp that was not
+A checkpoint is stamped once; a second request checks the stamp that exists. The note is kept beside its
+token, since the log's own checkpoint moves on and gets other cosignatures. The note is written before the
+token, each by a rename from a folder beside the public one: a note without a token is a stamp that was not
 finished, and harmless.
 
-The verifier wants each note signed by the log, and its root to be the one recomputed at its size. So a
-stamped head that this log no longer extends is named: that is a fork, with its proof in time. Cosignatures
-were verified when the note was stamped; they are not counted again, since a network's witnesses change.
+The verifier requires that each note is signed by the log and that its root is the one recomputed at its size.
+A stamped checkpoint that this log no longer extends is therefore reported: it is a fork, with its proof in
+time. Cosignatures were verified when the note was stamped. They are not counted again, since a network's
+witnesses change.
 
-Asking a time-stamp authority over HTTP (RFC 3161, 3.4): one POST, one answer.
-
-The answer is verified by ``ledger.formats.timestamp``; the way there needs no TLS for that, and may have it.
-It is
-taken as it is, in no content coding, and has ``SECONDS`` for each part and ``WHOLE`` for the exchange with
-all that belongs to it (``ledger.http_client``).
+An authority is asked over HTTP (RFC 3161, 3.4): one POST, one answer. The answer is verified by
+``ledger.formats.timestamp``, so the connection may be plain HTTP or TLS.
 """
 
 from __future__ import annotations
@@ -29,17 +26,26 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
 from ledger.audit.source import NOTE_LIMIT, FolderSource, LogSource
-from ledger.errors import LedgerError, LogUnavailableError, TileError, TimestampError, VerificationError
+from ledger.errors import (
+    HttpAnswerError,
+    HttpError,
+    LedgerError,
+    LogUnavailableError,
+    TileError,
+    TimestampError,
+    VerificationError,
+)
 from ledger.formats.checkpoint import Checkpoint
 from ledger.formats.layout import CHECKPOINT, FILE_MODE, TIMESTAMPS, make_public_folder
 from ledger.formats.policy import Policy
 from ledger.formats.timestamp import MAX_TOKEN_BYTES, Post, TimestampAuthority, Token, read_token, stamp
-from ledger.http_client import Exchange
+from ledger.http_client import OK, BoundedClient, HttpOptions
 
 NOTE, TOKEN = ".note", ".tsr"
+STEP_SECONDS, SECONDS = 20.0, 60.0
+"""Longest wait for one part of an authority's answer, and for the whole exchange."""
+QUERY, REPLY = "application/timestamp-query", "application/timestamp-reply"
 _NAME = re.compile(rf"{TIMESTAMPS}/(0|[1-9][0-9]{{0,18}})-([0-9a-f]{{64}})(\.note|\.tsr)")
 
 
@@ -177,7 +183,7 @@ def stamp_folder(
     Raises:
         NoteError, QuorumError: the checkpoint does not hold.
         TimestampError: the answer does not hold, or the stamp that this head has already does not.
-        Unavailable: the authority is out of reach.
+        LogUnavailableError: the authority is out of reach.
         TileError: there is no checkpoint.
     """
     try:
@@ -227,52 +233,39 @@ def _put(root: Path, name: str, data: bytes) -> None:
         beside.rmdir()
 
 
-SECONDS, WHOLE = 20.0, 60.0
-QUERY, REPLY = "application/timestamp-query", "application/timestamp-reply"
-
-
-def post_to(url: str, seconds: float = SECONDS, whole: float = WHOLE) -> Post:
-    """A way to the authority at ``url``; the environment's proxies are not used.
+def post_to(url: str, step_seconds: float = STEP_SECONDS, seconds: float = SECONDS) -> Post:
+    """What asks the authority at ``url``; the environment's proxies are not used.
 
     Args:
         url: of the authority.
-        seconds: longest wait for one part.
-        whole: longest time for one exchange.
+        step_seconds: longest wait for one part of the answer.
+        seconds: longest time for the whole exchange.
     """
 
     def post(request: bytes) -> bytes:
-        data = bytearray()
-        headers = {"Content-Type": QUERY, "Accept-Encoding": "identity"}
+        client = BoundedClient(HttpOptions(connect_seconds=step_seconds, step_seconds=step_seconds))
         try:
-            with (
-                _client(url, seconds, whole) as client,
-                client.stream("POST", url, content=request, headers=headers) as answer,
-            ):
-                kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
-                is_plain = "Content-Encoding" not in answer.headers
-                if answer.status_code != httpx.codes.OK or kind != REPLY or not is_plain:
-                    raise LogUnavailableError(
-                        f"the time-stamp authority {url} answers with status {answer.status_code} and type "
-                        f"{kind or 'none'}: check its address"
-                    )
-                for chunk in answer.iter_raw():
-                    data += chunk
-                    if len(data) > MAX_TOKEN_BYTES:
-                        raise LogUnavailableError(
-                            f"the answer of {url} is too long for a time-stamp: check its address"
-                        )
-        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-            reason = str(error) or type(error).__name__
+            answer = client.fetch(
+                url,
+                place=f"the time-stamp authority {url}",
+                seconds=seconds,
+                size=MAX_TOKEN_BYTES,
+                content=request,
+                content_type=QUERY,
+            )
+        except HttpAnswerError as error:
+            raise LogUnavailableError(f"{error}: check its address") from error
+        except HttpError as error:
             raise LogUnavailableError(
-                f"the time-stamp authority {url} is out of reach ({reason}): check address and network"
+                f"the time-stamp authority {url} is out of reach ({error}): check address and network"
             ) from error
-        return bytes(data)
+        finally:
+            client.close()
+        if answer.status != OK or answer.content_type != REPLY:
+            raise LogUnavailableError(
+                f"the time-stamp authority {url} answers with status {answer.status} and type "
+                f"{answer.content_type or 'none'}: check its address"
+            )
+        return answer.body
 
     return post
-
-
-def _client(url: str, seconds: float, whole: float) -> httpx.Client:
-    """A client for one exchange, which begins now."""
-    client = httpx.Client(timeout=seconds, trust_env=False)
-    Exchange(client).begin(f"the time-stamp authority {url}", whole, MAX_TOKEN_BYTES)
-    return client

@@ -130,7 +130,7 @@ def verify_source(
 
     Raises:
         VerificationError: the first check that fails, and where.
-        Unavailable: the source is out of reach.
+        LogUnavailableError: the source is out of reach.
     """
     files = settled(source, policy)
     size = files.head.checkpoint.size

@@ -176,7 +176,7 @@ def settled(source: LogSource, pinned: bytes | None) -> LogFiles:
 
     Raises:
         VerificationError: ``policy``, ``checkpoint``, ``signature``, ``quorum`` or ``files``.
-        Unavailable: the source is out of reach.
+        LogUnavailableError: the source is out of reach.
     """
     policy = check_policy(_fetch(source, POLICY, MAX_POLICY_BYTES), pinned)
     attempts = ATTEMPTS

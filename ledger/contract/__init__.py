@@ -9,7 +9,7 @@ included; the caller keeps it.
 An entry is checked in this order: time, network and genesis, id, form of the body
 (``ledger/entries/body_schema.py``),
 signers (known, with the role and in the number the table below wants), signatures, the type's rule. The first
-failure raises ``Refused`` with a stable code and a remedy.
+failure raises ``EntryRefusedError`` with a stable code and a remedy.
 
 Codes, by what refuses:
 
@@ -57,7 +57,7 @@ from ledger.contract.state import Overlay, State
 from ledger.contract.view import Remembered, View
 from ledger.entries.body_schema import check_body, refuse_identifier
 from ledger.entries.entry import Entry
-from ledger.entries.times import check_time
+from ledger.entries.times import parse_time
 
 __all__ = ["GENESIS", "TABLE", "Rule", "apply", "apply_proven"]
 
@@ -71,7 +71,7 @@ class Rule:
     Attributes:
         roles: the submitting member holds one of them; empty for any member.
         cosigners: who else must sign the body.
-        check: raises ``Refused`` or writes what the entry changes.
+        check: raises ``EntryRefusedError`` or writes what the entry changes.
     """
 
     roles: tuple[str, ...]
@@ -127,7 +127,7 @@ def apply(state: State, entry: Entry, now: str) -> None:
         now: the contract's time, ``YYYY-MM-DDTHH:MM:SSZ``, not before ``entry.time``.
 
     Raises:
-        Refused: the contract does not allow the entry; ``code`` and ``remedy`` say why.
+        EntryRefusedError: the contract does not allow the entry; ``code`` and ``remedy`` say why.
         ValueError: ``now`` is no ledger time.
     """
     _apply(state, entry, now, proven=False)
@@ -143,7 +143,7 @@ def apply_proven(state: State, entry: Entry, now: str, remembered: Remembered | 
         state, entry, now: as for ``apply``. remembered: what views of this state made before.
 
     Raises:
-        Refused, ValueError: as ``apply``.
+        EntryRefusedError, ValueError: as ``apply``.
     """
     _apply(state, entry, now, proven=True, remembered=remembered)
 
@@ -151,7 +151,7 @@ def apply_proven(state: State, entry: Entry, now: str, remembered: Remembered | 
 def _apply(
     state: State, entry: Entry, now: str, *, proven: bool, remembered: Remembered | None = None
 ) -> None:
-    check_time(now)
+    parse_time(now)
     overlay = Overlay(state)
     view = View(overlay, remembered)
     founded = _check_place(view, entry, now)

@@ -49,7 +49,7 @@ class Context:
         """Put ``value`` under a key that must still be free.
 
         Raises:
-            Refused: ``code``, when the key is taken.
+            EntryRefusedError: ``code``, when the key is taken.
         """
         require(self.state.get(key) is None, code, remedy)
         self.state.put(key, value)
@@ -63,7 +63,7 @@ def require(holds: bool, code: str, remedy: str) -> None:
     """Go on only if ``holds``.
 
     Raises:
-        Refused: ``code`` with the remedy otherwise.
+        EntryRefusedError: ``code`` with the remedy otherwise.
     """
     if not holds:
         raise EntryRefusedError(code, remedy)

@@ -19,7 +19,7 @@ def known_intent(ctx: Context) -> Intent:
     """The intent that the body's ``query`` names.
 
     Raises:
-        Refused: ``query_unknown``.
+        EntryRefusedError: ``query_unknown``.
     """
     found = ctx.view.intent(ctx.body["query"])
     if found is None:

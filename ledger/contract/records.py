@@ -43,7 +43,7 @@ class MemberKey:
         """The key as one that verifies signatures.
 
         Raises:
-            keys.errors.UnknownAlgorithm: a seal key, which signs nothing.
+            keys.errors.UnknownAlgorithmError: a seal key, which signs nothing.
         """
         return public_key(self.raw) if self.alg == ED25519 else PublicKey(self.alg, self.raw)
 

@@ -89,7 +89,7 @@ class Replay:
         """Apply a parsed entry at the contract's time.
 
         Raises:
-            Refused: the contract refuses it; neither state nor time has changed.
+            EntryRefusedError: the contract refuses it; neither state nor time has changed.
         """
         now = max(self.time, entry.time)
         self._apply(self._state, entry, now)

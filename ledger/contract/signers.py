@@ -52,7 +52,7 @@ def identify(entry: Entry, resolve: Resolve) -> tuple[Signer, ...]:
     """The signers in the order of the signatures, the submitting node first; nothing is verified yet.
 
     Raises:
-        Refused: ``missing_signer``, ``unknown_signer``, ``not_a_node_key``, ``duplicate_signer``.
+        EntryRefusedError: ``missing_signer``, ``unknown_signer``, ``not_a_node_key``, ``duplicate_signer``.
     """
     require(len(entry.sigs) > 0, "missing_signer", "sign the entry with the submitting node's key first")
     found = tuple(_known(signature, resolve) for signature in entry.sigs)
@@ -66,7 +66,7 @@ def verify(entry: Entry, found: tuple[Signer, ...]) -> None:
     """Verify every signature with the keys ``identify`` found.
 
     Raises:
-        Refused: ``bad_signature``.
+        EntryRefusedError: ``bad_signature``.
     """
     verify_signature(found[0][1], entry.sigs[0], node_message(entry), "bad_signature")
     if len(found) == 1:
@@ -80,7 +80,7 @@ def verify_signature(key: MemberKey, signature: Signature, message: bytes, code:
     """Verify one signature with a key from the state.
 
     Raises:
-        Refused: ``code``.
+        EntryRefusedError: ``code``.
     """
     require(signature.alg == key.alg, code, "name the algorithm the key has on the ledger")
     try:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from ledger.canonical import INTEGER_LIMIT
-from ledger.entries.times import PERIODS, check_date, check_time
+from ledger.entries.times import PERIODS, check_date, parse_time
 from ledger.errors import EntryRefusedError
 
 DIGIT = "0-9\\uff10-\\uff19"
@@ -62,7 +62,7 @@ def refuse_identifier(text: str, path: str) -> None:
     """Refuse text that holds 15 or 18 characters shaped like a resident identity number.
 
     Raises:
-        Refused: ``identifier_shaped``.
+        EntryRefusedError: ``identifier_shaped``.
     """
     if _IDENTIFIER.search(text) is not None:
         raise EntryRefusedError(
@@ -142,7 +142,7 @@ def day(value: Any, path: str) -> None:
 
 def moment(value: Any, path: str) -> None:
     """A time, ``YYYY-MM-DDTHH:MM:SSZ``."""
-    _parsed(check_time, value, path)
+    _parsed(parse_time, value, path)
 
 
 def _parsed(parser: Callable[[str], object], value: Any, path: str) -> None:
@@ -406,7 +406,7 @@ def check_body(type: str, body: Any) -> None:
     """Check the body of an entry of ``type``.
 
     Raises:
-        Refused: ``unknown_type``, ``unknown_field``, ``missing_field``, ``bad_field`` or
+        EntryRefusedError: ``unknown_type``, ``unknown_field``, ``missing_field``, ``bad_field`` or
         ``identifier_shaped``.
     """
     check = SCHEMAS.get(type)

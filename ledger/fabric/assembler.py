@@ -59,12 +59,12 @@ REMEDY = (
 class SignedLog:
     """The derived log under the log key; one thread signs, any number read."""
 
-    def __init__(self, engine: Engine, derived: DerivedLog, signer: NoteSigner) -> None:
-        self._engine = engine
+    def __init__(self, database: Engine, derived: DerivedLog, signer: NoteSigner) -> None:
+        self._database = database
         self._derived = derived
         self._signer = signer
         self._store = TreeStore(LOG)
-        with engine.connect() as connection:
+        with database.connect() as connection:
             self._kept = self._store.head(connection, SIGNED)
 
     @property
@@ -92,7 +92,7 @@ class SignedLog:
         checkpoint = Checkpoint(self._signer.verifier.name, derived.size, derived.root)
         note = sign_checkpoint(checkpoint, self._signer).format()
         new = TreeHead(derived.size, derived.root, note, derived.time)
-        with writing(self._engine) as connection:
+        with writing(self._database) as connection:
             self._store.swap_head(connection, SIGNED, self._kept, new)
         self._kept = new
         return True
@@ -145,7 +145,7 @@ class Assembler(FinalLog[SignedLog]):
     def __init__(  # noqa: PLR0913  those of embedded.Sequencer, and the profile
         self,
         profile: ConnectionProfile,
-        engine: Engine,
+        database: Engine,
         signer: NoteSigner,
         policy: Policy,
         witnesses: Mapping[str, WitnessClient],
@@ -159,7 +159,7 @@ class Assembler(FinalLog[SignedLog]):
 
         Args:
             profile: the own peer and identity.
-            engine, signer, policy, witnesses, public, now, settings: as ``embedded.Sequencer`` takes them.
+            database, signer, policy, witnesses, public, now, settings: as ``embedded.Sequencer`` takes them.
             admit: the contract, for the replay.
 
         Raises:
@@ -169,8 +169,8 @@ class Assembler(FinalLog[SignedLog]):
         if signer.verifier != policy.log:
             raise LogError("the log key is not the one the policy names: give the key of this network's log")
         chosen = FinalizerSettings() if settings is None else settings
-        self.backend = FabricBackend(profile, engine, policy, lambda: self.head, now, apply=admit)
-        log = SignedLog(engine, self.backend.derived, signer)
+        self.backend = FabricBackend(profile, database, policy, lambda: self.head, now, apply=admit)
+        log = SignedLog(database, self.backend.derived, signer)
         finisher = Finalizer(log, policy, witnesses, public, Submissions(), chosen)
         super().__init__(log, finisher, chosen, REMEDY)
         self._policy = policy
@@ -203,9 +203,9 @@ class Assembler(FinalLog[SignedLog]):
         """Wait until the start gate is passed.
 
         Raises:
-            Quarantined: it showed another tree.
+            QuarantineError: it showed another tree.
             LogError: the own peer is not followed any more.
-            Unavailable: too few witnesses have answered, or the own peer lags behind what they saw.
+            LogUnavailableError: too few witnesses have answered, or the own peer lags behind what they saw.
         """
         self._ready.wait(seconds)
         if self._fatal is not None:

@@ -108,12 +108,12 @@ class _Pending:
 
 
 class FabricBackend:
-    """A member's engine: its peer, its log, its appends. ``start`` it, ``stop`` it; safe for threads."""
+    """A member's database: its peer, its log, its appends. ``start`` it, ``stop`` it; safe for threads."""
 
     def __init__(
         self,
         profile: ConnectionProfile,
-        engine: Engine,
+        database: Engine,
         policy: Policy,
         head: Callable[[], bytes | None],
         now: Callable[[], int],
@@ -124,7 +124,7 @@ class FabricBackend:
 
         Args:
             profile: the own peer and identity.
-            engine: database with the tables of ``ledger.storage.tables``.
+            database: with the tables of ``ledger.storage.tables``.
             policy: whom the network trusts.
             head: the newest cosigned checkpoint of the assembler; None where it has none or does not answer.
             now: POSIX seconds.
@@ -139,7 +139,7 @@ class FabricBackend:
         self._channel = connect(profile)
         identity = FabricIdentity.of(profile, now)
         self.gateway = Gateway(profile, identity, self._channel)
-        self.derived = DerivedLog(engine, apply)
+        self.derived = DerivedLog(database, apply)
         stream = BlockStream(profile, identity, self._channel)
         self._follower = Follower(self.derived, stream, profile.channel, profile.chaincode)
         self._stopping = threading.Event()
@@ -169,7 +169,7 @@ class FabricBackend:
 
         Raises:
             EntryError: the leaf is no entry. Refused: the contract does not allow it, or it is ordered
-            and void. OutcomeUnknown: submitted, and not known in time whether it counts. The same bytes
+            and void. OutcomeUnknownError: submitted, and not known in time whether it counts. The same bytes
             again ask about it. Unavailable: not final in time, or too few peers or witnesses. The same
             bytes again are safe. ForkError: the checkpoint, or the own peer's blocks, contradict what was
             seen here before.
@@ -204,7 +204,7 @@ class FabricBackend:
         """See ``ledger.backend.Backend``; one that the own log agrees with.
 
         Raises:
-            Unavailable: the own peer does not show its entries in time.
+            LogUnavailableError: the own peer does not show its entries in time.
             ForkError: the own log is another one.
         """
         self._check()
@@ -373,12 +373,12 @@ def _slice(deadline: float) -> float:
 
 
 def opener(
-    engine: Engine, policy: Policy, head: Callable[[], bytes | None], now: Callable[[], int]
+    database: Engine, policy: Policy, head: Callable[[], bytes | None], now: Callable[[], int]
 ) -> Opener:
-    """What ``ledger.backend.open_backend`` calls for ``fabric:<profile>``: it gives a started engine."""
+    """What ``ledger.backend.open_backend`` calls for ``fabric:<profile>``: it gives a started database."""
 
     def open_fabric(path: str) -> FabricBackend:
-        backend = FabricBackend(ConnectionProfile.read(Path(path)), engine, policy, head, now)
+        backend = FabricBackend(ConnectionProfile.read(Path(path)), database, policy, head, now)
         backend.start()
         return backend
 

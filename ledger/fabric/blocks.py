@@ -189,7 +189,7 @@ class BlockStream:
         """The blocks of an open call, as they come.
 
         Raises:
-            Unavailable: the peer does not answer any more; open another call.
+            LogUnavailableError: the peer does not answer any more; open another call.
             LogError: the peer refuses.
         """
         try:

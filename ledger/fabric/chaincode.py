@@ -49,7 +49,7 @@ from ledger.contract import foreseen, signers
 from ledger.contract.replay import Apply
 from ledger.contract.view import View
 from ledger.entries.entry import Entry, parse
-from ledger.entries.times import check_time
+from ledger.entries.times import parse_time
 from ledger.errors import EntryError, EntryRefusedError, LogError
 from ledger.fabric.shim import Call, Stub, function
 
@@ -105,7 +105,7 @@ def checked_key(key: str) -> str:
     """``key``, if a peer on LevelDB or CouchDB takes it.
 
     Raises:
-        InvalidKey: empty, begins with an underscore, or holds U+0000 or U+10FFFF, which Fabric keeps for
+        InvalidKeyError: empty, begins with an underscore, or holds U+0000 or U+10FFFF, which Fabric keeps for
             itself.
     """
     if not key or key.startswith("_") or "\x00" in key or "\U0010ffff" in key:
@@ -134,7 +134,7 @@ class Chaincode:
         """Work on one transaction.
 
         Raises:
-            Refused: as the module says.
+            EntryRefusedError: as the module says.
             PeerError: the peer does not answer a request.
         """
         name, args = function(call)
@@ -173,7 +173,7 @@ class Chaincode:
         state.put(place, {"leaf": digest, "type": entry.type})
 
     def _check_clock(self, entry: Entry, stamp: int) -> None:
-        seconds = int(check_time(entry.time).timestamp())
+        seconds = parse_time(entry.time)
         for clock in (stamp, self._now()):
             if abs(seconds - clock) > CLOCK_SECONDS:
                 raise EntryRefusedError(

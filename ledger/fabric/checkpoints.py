@@ -63,7 +63,7 @@ class Heads:
 
         Raises:
             NoteError, QuorumError: it is not under the policy's quorum.
-            Unavailable: the own peer does not show its entries within ``seconds``.
+            LogUnavailableError: the own peer does not show its entries within ``seconds``.
             ForkError: the own log has another root at its size.
         """
         deadline = time.monotonic() + seconds
@@ -87,7 +87,7 @@ class Heads:
         """The newest checkpoint, as soon as it holds the leaf at ``position``.
 
         Raises:
-            Unavailable: not before ``deadline``; and as ``newest`` says.
+            LogUnavailableError: not before ``deadline``; and as ``newest`` says.
         """
         while True:
             note = self.newest(max(deadline - time.monotonic(), 0.0))

@@ -62,11 +62,13 @@ class DerivedLog(OrderedLog):
 
     _names = (STAGED, ORDERED, BLOCK, SIGNED)
 
-    def __init__(self, engine: Engine, apply: Apply = contract.apply, observe: Observe = unobserved) -> None:
+    def __init__(
+        self, database: Engine, apply: Apply = contract.apply, observe: Observe = unobserved
+    ) -> None:
         """Open it and finish what a stop left half done.
 
         Args:
-            engine: database with the tables of ``ledger.storage.tables``.
+            database: with the tables of ``ledger.storage.tables``.
             apply: the contract.
             observe: told each point of the work.
 
@@ -78,12 +80,12 @@ class DerivedLog(OrderedLog):
         self._grown = threading.Condition()
         self._released = False
         try:
-            super().__init__(engine, None, apply, observe)
+            super().__init__(database, None, apply, observe)
         except QuarantineError as error:
             log.warning("%s. It is derived anew from the own peer's blocks", error)
-            with writing(engine) as connection:
+            with writing(database) as connection:
                 TreeStore(LOG).clear(connection, leaves=True)
-            super().__init__(engine, None, apply, observe)
+            super().__init__(database, None, apply, observe)
         self.order()
 
     def load(self) -> None:
@@ -120,7 +122,7 @@ class DerivedLog(OrderedLog):
 
         Raises:
             LogError: another process has written this log.
-            Quarantined: a stored leaf is no longer what was staged.
+            QuarantineError: a stored leaf is no longer what was staged.
         """
         self.order()
         begin, leaves = self._staged.size, [leaf for block in blocks for leaf in block.leaves]
@@ -141,7 +143,7 @@ class DerivedLog(OrderedLog):
         rows = self._replayed(leaves)
         heads = dict(self._heads)
         tiles: dict[tuple[int, int], bytes] = {}
-        with writing(self._engine) as connection:
+        with writing(self._database) as connection:
             self._store.swap_head(connection, BLOCK, self._block, block)
             if rows:
                 size, time = self._staged.size + len(rows), self._replay.time
@@ -164,7 +166,7 @@ class DerivedLog(OrderedLog):
     def _replayed(self, leaves: Sequence[bytes]) -> list[EntryRow]:
         """Rows of leaves that are ordered already: nothing is refused, each keeps its place."""
         rows: list[EntryRow] = []
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             self._values.use(connection)
             try:
                 for position, leaf in enumerate(leaves, self._staged.size):
@@ -238,5 +240,5 @@ class DerivedLog(OrderedLog):
 
     def void_code(self, position: int) -> str | None:
         """Why the leaf at a position changes nothing; None where it counts."""
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             return self._store.void(connection, position)

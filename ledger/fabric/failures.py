@@ -6,15 +6,15 @@ mean:
 
 | call | status | details | error |
 |---|---|---|---|
-| Endorse, Evaluate | any | ``chaincode response <n>, <code>\|<remedy>`` | Refused(code, remedy) |
-| Endorse | any | the same, from another organisation's peers alone | RefusedElsewhere(code, remedy) |
-| Endorse | any | payloads do not match | Raced: the endorsers have different blocks yet |
-| Endorse | FAILED_PRECONDITION | | Unavailable: not enough organisations' peers are up |
-| Endorse | UNAVAILABLE, DEADLINE_EXCEEDED, ABORTED | | Unavailable: nothing was submitted, ask again |
-| Submit | ABORTED, FAILED_PRECONDITION | | Unavailable: the orderer did not take it, ask again |
+| Endorse, Evaluate | any | ``chaincode response <n>, <code>\|<remedy>`` | EntryRefusedError(code, remedy) |
+| Endorse | any | the same, from another organisation only | EntryRefusedElsewhereError(code, remedy) |
+| Endorse | any | payloads do not match | TransactionConflictError: their blocks differ |
+| Endorse | FAILED_PRECONDITION | | LogUnavailableError: not enough organisations' peers are up |
+| Endorse | UNAVAILABLE, DEADLINE_EXCEEDED, ABORTED | | LogUnavailableError: not submitted, ask again |
+| Submit | ABORTED, FAILED_PRECONDITION | | LogUnavailableError: the orderer did not take it, ask again |
 | any | PERMISSION_DENIED, UNAUTHENTICATED, INVALID_ARGUMENT, … | | LogError: the set-up is wrong |
-| Submit | any other | | OutcomeUnknown |
-| CommitStatus | any but the set-up's | | OutcomeUnknown |
+| Submit | any other | | OutcomeUnknownError |
+| CommitStatus | any but the set-up's | | OutcomeUnknownError |
 
 A status of Submit that does not say "not taken" leaves the outcome open: the transaction may stand in a
 block.
@@ -78,7 +78,7 @@ def raise_endorse(error: grpc.RpcError, own: str) -> NoReturn:
     """Raise what a failed Endorse or Evaluate means; ``own`` is the own organisation's MSP id.
 
     Raises:
-        Refused, RefusedElsewhere, Raced, Unavailable, LogError: as the module's table says.
+        LogError, EntryRefusedError: the class that the module's table gives for it.
     """
     details = details_of(error)
     messages = [str(detail.message) for detail in details] or [_text(error)]
@@ -110,7 +110,7 @@ def raise_submit(error: grpc.RpcError, transaction: str) -> NoReturn:
     """Raise what a failed Submit means.
 
     Raises:
-        Unavailable, OutcomeUnknown, LogError: as the module's table says.
+        LogUnavailableError, OutcomeUnknownError, LogError: as the module's table says.
     """
     code = _code(error)
     if code in _NOT_TAKEN:
@@ -126,7 +126,7 @@ def raise_status(error: grpc.RpcError, transaction: str) -> NoReturn:
     """Raise what a failed CommitStatus means.
 
     Raises:
-        OutcomeUnknown, LogError: as the module's table says.
+        OutcomeUnknownError, LogError: as the module's table says.
     """
     if _code(error) in _SETUP:
         raise _other(error, "") from error

@@ -106,10 +106,10 @@ class Gateway:
         """Have a call endorsed: the function's name and its arguments.
 
         Raises:
-            Refused: the contract on a peer of the own organisation refuses it.
-            RefusedElsewhere: on another's only, which may be behind by a block.
-            Raced: the endorsers do not have the same blocks yet.
-            Unavailable: too few peers, or none in time; nothing was submitted.
+            EntryRefusedError: the contract on a peer of the own organisation refuses it.
+            EntryRefusedElsewhereError: on another's only, which may be behind by a block.
+            TransactionConflictError: the endorsers do not have the same blocks yet.
+            LogUnavailableError: too few peers, or none in time; nothing was submitted.
             LogError: the peer does not accept this identity, channel or chaincode.
         """
         proposal = self._identity.proposal(self._profile, args)
@@ -130,8 +130,8 @@ class Gateway:
         """Hand an endorsed transaction to the ordering service.
 
         Raises:
-            OutcomeUnknown: it may have been taken: ask ``outcome``.
-            Unavailable: it was not taken.
+            OutcomeUnknownError: it may have been taken: ask ``outcome``.
+            LogUnavailableError: it was not taken.
             LogError: the peer does not accept this identity or channel.
         """
         request = gateway_pb2.SubmitRequest(
@@ -148,7 +148,7 @@ class Gateway:
         """Ask once for a transaction's outcome; the peer answers when its block is committed.
 
         Raises:
-            OutcomeUnknown: no answer.
+            OutcomeUnknownError: no answer.
             LogError: the peer does not accept this identity or channel.
         """
         request = gateway_pb2.CommitStatusRequest(
@@ -167,7 +167,7 @@ class Gateway:
         """Ask, with the same id again and again, until the outcome is known.
 
         Raises:
-            OutcomeUnknown: not within ``seconds``.
+            OutcomeUnknownError: not within ``seconds``.
             LogError: the peer does not accept this identity or channel.
         """
         deadline = time.monotonic() + seconds
@@ -184,7 +184,7 @@ class Gateway:
         """Call a function on a peer of the own organisation, without a transaction; its result.
 
         Raises:
-            Refused, Unavailable, LogError: as ``endorse``.
+            EntryRefusedError, LogUnavailableError, LogError: as ``endorse``.
         """
         proposal = self._identity.proposal(self._profile, args)
         request = gateway_pb2.EvaluateRequest(

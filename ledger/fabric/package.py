@@ -87,7 +87,7 @@ class Connection:
 
         Raises:
             LogError: no host and port.
-            WrongName: the host is neither a DNS name in lower case nor an IP address.
+            WrongNameError: the host is neither a DNS name in lower case nor an IP address.
         """
         host = _host(address)
         authority = Authority.create("chaincode")

@@ -337,7 +337,7 @@ def function(call: Call) -> tuple[str, Sequence[bytes]]:
     """Name and arguments of a call.
 
     Raises:
-        Refused: there is no name.
+        EntryRefusedError: there is no name.
     """
     if not call.args:
         raise EntryRefusedError("unknown_function", "name the function first")

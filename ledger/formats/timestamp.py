@@ -42,7 +42,7 @@ Post: TypeAlias = Callable[[bytes], bytes]
 """Sends a DER request to an authority and gives its answer's bytes.
 
 Raises:
-    Unavailable: the authority is out of reach, or answers with something else.
+    LogUnavailableError: the authority is out of reach, or answers with something else.
 """
 
 _CERTIFICATES = 0xA0
@@ -174,7 +174,7 @@ def stamp(note: bytes, post: Post, authority: TimestampAuthority | None, now: in
 
     Raises:
         TimestampError: the answer does not hold.
-        Unavailable: the authority is out of reach.
+        LogUnavailableError: the authority is out of reach.
     """
     request = (
         rfc3161.TimestampRequestBuilder()

@@ -24,22 +24,22 @@ from ledger.storage.tree_store import EMPTY_TREE_HEAD, StoredTiles, TreeStore, w
 class ReplicaSource:
     """See ``ledger.audit.source.Source``."""
 
-    def __init__(self, engine: Engine, policy: Policy, place: str) -> None:
+    def __init__(self, database: Engine, policy: Policy, place: str) -> None:
         """The replica in a database.
 
         Args:
-            engine: database with the tables of ``ledger.storage.tables``; disposed of by ``close``.
+            database: with the tables of ``ledger.storage.tables``; disposed of by ``close``.
             policy: the network's.
             place: what messages call it.
 
         Raises:
-            Missing: the node has verified nothing yet.
+            TileMissingError: the node has verified nothing yet.
         """
-        self._engine = engine
+        self._database = database
         self._policy = policy
         self._place = place
         self._store = TreeStore(REPLICA)
-        with engine.connect() as connection:
+        with database.connect() as connection:
             self._head = self._store.head(connection, VERIFIED) or EMPTY_TREE_HEAD
         if not self._head.size:
             raise TileMissingError(
@@ -57,7 +57,7 @@ class ReplicaSource:
 
     def close(self) -> None:
         """See ``Source``."""
-        self._engine.dispose()
+        self._database.dispose()
 
     def fetch(self, name: str, limit: int) -> bytes:
         """See ``Source``."""
@@ -79,7 +79,7 @@ class ReplicaSource:
         begin, end = tile.index * TILE_WIDTH, tile.index * TILE_WIDTH + tile.width
         if end > self._head.size >> TILE_HEIGHT * max(tile.level, 0):
             raise TileMissingError(f"the replica of {self._place} holds no {name}")
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             if tile.level < 0:
                 tree = TileSource(StoredTiles(connection, self._store))
                 found = self._store.leaves(connection, begin, end)

@@ -29,17 +29,19 @@ BEFORE = "before"
 log = logging.getLogger("hedui.replica")
 
 
-def load_replica(engine: Engine, store: TreeStore, policy: Policy) -> tuple[TreeHead | None, TreeHead | None]:
+def load_replica(
+    database: Engine, store: TreeStore, policy: Policy
+) -> tuple[TreeHead | None, TreeHead | None]:
     """The head of a whole replica, None for an empty one, and the last checkpoint it had verified, if any."""
-    with engine.connect() as connection:
+    with database.connect() as connection:
         kept, before = _read(connection, store), newest_signed(connection, store, policy)
         length = store.length(connection)
     if kept is None and length == 0:
         return None, before
-    if kept is not None and length == kept.size and _holds(engine, store, policy, kept):
+    if kept is not None and length == kept.size and _holds(database, store, policy, kept):
         return kept, before
     log.error("this node's copy of the ledger changed on the disk: it is fetched again from its start")
-    with writing(engine) as connection:
+    with writing(database) as connection:
         store.clear(connection, leaves=True)
         if before is not None:
             store.put_head(connection, BEFORE, before)
@@ -64,14 +66,14 @@ def _read(connection: Connection, store: TreeStore) -> TreeHead | None:
         return None
 
 
-def _holds(engine: Engine, store: TreeStore, policy: Policy, kept: TreeHead) -> bool:
+def _holds(database: Engine, store: TreeStore, policy: Policy, kept: TreeHead) -> bool:
     """Whether checkpoint, tiles and state are those that were stored together."""
     if not _is_signed(kept, policy):
         return False
-    with engine.connect() as connection:
+    with database.connect() as connection:
         if not state_holds(connection, store, kept.size, kept.time):
             return False
-    return tiles_hold(engine, store, kept)
+    return tiles_hold(database, store, kept)
 
 
 def _is_signed(kept: TreeHead, policy: Policy) -> bool:

@@ -64,7 +64,7 @@ class Replica:
 
     def __init__(
         self,
-        engine: Engine,
+        database: Engine,
         network: str,
         genesis_digest: bytes | None,
         policy: Policy,
@@ -75,7 +75,7 @@ class Replica:
         """Open the replica.
 
         Args:
-            engine: database with the tables of ``ledger.storage.tables``.
+            database: with the tables of ``ledger.storage.tables``.
             network: the network's name; the contract holds every entry to that of the genesis entry.
             genesis_digest: SHA-256 of the genesis leaf, 32 bytes; None: the first one seen is taken.
             policy: whom to trust.
@@ -85,22 +85,22 @@ class Replica:
         Raises:
             ForkError: what is stored starts with another genesis entry.
         """
-        self._engine = engine
+        self._database = database
         self._genesis = genesis_digest
         self._policy = policy
         self._store = TreeStore(REPLICA)
-        self._tiles = TileCache(engine, self._store)
-        self._values = CachedState(engine, self._store)
+        self._tiles = TileCache(database, self._store)
+        self._values = CachedState(database, self._store)
         self._lock = threading.Lock()
         self.network = network
         self._observe = observe
-        kept, self._before = load_replica(engine, self._store, policy)
-        with engine.connect() as connection:
+        kept, self._before = load_replica(database, self._store, policy)
+        with database.connect() as connection:
             first = self._store.leaves(connection, 0, 1)
         self._is_new = kept is None
         self._head = EMPTY_TREE_HEAD if kept is None else kept
         self._replay = Replay(self._values, apply, self._head.time)
-        self._shared = SharedState(engine, self._store)
+        self._shared = SharedState(database, self._store)
         self._places: dict[str, int] = {}
         self._single: dict[int, bytes] = {}
         self._verified = self._verify_kept()
@@ -140,7 +140,7 @@ class Replica:
     @contextmanager
     def snapshot(self) -> Iterator[State]:
         """The contract state of one moment, for several reads that must agree; keep the block short."""
-        with self._engine.connect() as connection, connection.begin():
+        with self._database.connect() as connection, connection.begin():
             yield PinnedState(connection, self._store)
 
     def extend(self, leaves: Iterable[bytes], checkpoint_note: bytes) -> VerifiedCheckpoint:
@@ -192,7 +192,7 @@ class Replica:
             LogError: one has changed on the disk.
         """
         end = min(end, self.size)
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             found = self._store.leaves(connection, begin, end)
         return whole_leaves(found, begin, end, self._tiles.source())
 
@@ -209,7 +209,7 @@ class Replica:
         """Index of the entry with this id that counts, or None."""
         index = self._places.get(entry_id)
         if index is None:
-            with self._engine.connect() as connection:
+            with self._database.connect() as connection:
                 index = self._store.find(connection, entry_id)
             if index is not None and len(self._places) < _PLACES:
                 self._places[entry_id] = index
@@ -218,7 +218,7 @@ class Replica:
     def of_type(self, entry_type: str, begin: int = 0) -> Iterator[tuple[int, Entry]]:
         """(index, entry) of the entries of a type that count, from ``begin`` on, in order."""
         while True:
-            with self._engine.connect() as connection:
+            with self._database.connect() as connection:
                 found = self._store.of_type(connection, entry_type, begin, TILE_WIDTH)
             for index, leaf in found:
                 yield index, parse(leaf)
@@ -228,7 +228,7 @@ class Replica:
 
     def void_code(self, index: int) -> str | None:
         """Why the entry at ``index`` is void; None where it counts."""
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             return self._store.void(connection, index)
 
     def is_void(self, index: int) -> bool:
@@ -237,7 +237,7 @@ class Replica:
 
     def voids(self) -> list[tuple[int, str]]:
         """(index, code) of every void entry."""
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             return list(self._store.voids(connection))
 
     def source(self) -> HashSource:
@@ -320,7 +320,7 @@ class Replica:
         writer = TileWriter(self._head.size, self._tiles)
         changed: set[str] = set()
         try:
-            with writing(self._engine) as connection:
+            with writing(self._database) as connection:
                 self._values.use(connection)
                 while chunk := list(itertools.islice(leaves, TILE_WIDTH)):
                     changed |= self._add(connection, writer, chunk, head.size)
@@ -372,7 +372,7 @@ class Replica:
             )
         if root_from(head.size, TileSource(writer)) != head.root:
             own = self._head
-            root_at(own.size, own, TileSource(TileCache(self._engine, self._store)))
+            root_at(own.size, own, TileSource(TileCache(self._database, self._store)))
             # Wrong entries under a genuine checkpoint look the same: the two notes alone accuse nobody.
             raise ForkError(
                 f"the root of these entries is not that of the cosigned checkpoint of size {head.size}: "

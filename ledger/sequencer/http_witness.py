@@ -1,24 +1,22 @@
-"""A witness of any make as the log reaches it: c2sp.org/tlog-witness over HTTP.
+"""A witness that the log asks over HTTP, as c2sp.org/tlog-witness specifies it.
 
     POST <prefix>/add-checkpoint
     GET  <prefix>/<hex SHA-256 of the origin>/checkpoint     where the witness serves it there
 
-The specification has no call for "what did you see last". ``latest`` asks the second address; where nothing
-is served there, it asks the witness to cosign the empty tree from old size 0. That statement is true of every
-log at every time, so it can be signed before the start gate; a witness that has seen entries answers 409 with
-their number.
+The specification has no request for the last checkpoint that a witness saw. ``latest`` asks the second
+address. If nothing is served there, it asks the witness to cosign the empty tree from old size 0. That
+statement is true of every log at every time, so the log may sign it before it knows its witnesses' state. A
+witness that has seen entries answers 409 with their number.
 
     number at most this log's        no news: a proof from there follows with the next request
-    number above this log's          a claim without evidence: no answer (``WitnessError``)
+    number above this log's          a claim without evidence, treated as no answer (``WitnessError``)
 
 Only a checkpoint under the log's own signature is evidence of another tree
 (``ledger.sequencer.witness_rounds``).
 
-Nothing a witness does may hurt the log: an answer is read up to ``ANSWER_BYTES``, an exchange with all that
-belongs to it ends within ``seconds`` (``ledger.http_client``), no redirection is followed (one to a host
-that is
-no name is an error of the HTTP client all the same), and the environment's proxies are not used. Each witness
-has a thread of its own, so one that dribbles holds up nobody else.
+A witness cannot harm the log. An answer is read up to ``ANSWER_BYTES``, an exchange ends within ``seconds``
+(``ledger.http_client``), redirections are not followed, and the environment's proxies are not used. Each
+witness has a thread of its own, so that one that answers slowly delays no other.
 """
 
 from __future__ import annotations
@@ -28,22 +26,30 @@ import threading
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-import httpx
+from typing_extensions import override
 
-from ledger.errors import LogUnavailableError, NoteError, PolicyError, WitnessError
+from ledger.errors import (
+    HttpError,
+    HttpUnreachableError,
+    LogUnavailableError,
+    NoteError,
+    PolicyError,
+    WitnessError,
+)
 from ledger.formats.checkpoint import Checkpoint, sign_checkpoint
 from ledger.formats.note import NoteSigner, decimal
-from ledger.http_client import Exchange
+from ledger.http_client import OK, BoundedClient, HttpAnswer, HttpOptions
 from ledger.merkle import EMPTY_ROOT
+from ledger.sequencer.witness_rounds import WitnessClient
 from ledger.witness import AddCheckpoint
 
 ANSWER_BYTES = 1 << 20
 SECONDS = 5.0
-OK, NOT_FOUND, CONFLICT = 200, 404, 409
+CONFLICT = 409
 
 
-class HttpWitness:
-    """A ``WitnessClient`` over HTTP; one request at a time, from one thread."""
+class HttpWitness(WitnessClient):
+    """A witness that is asked over HTTP; one request at a time, from one thread."""
 
     def __init__(
         self, url: str, signer: NoteSigner, size: Callable[[], int], seconds: float = SECONDS
@@ -66,31 +72,34 @@ class HttpWitness:
         self._empty = AddCheckpoint(0, (), empty.format()).format()
         self._size = size
         self._seconds = seconds
-        self._client = httpx.Client(timeout=seconds, trust_env=False, follow_redirects=False)
-        self._limits = Exchange(self._client)
+        self._client = BoundedClient(
+            HttpOptions(connect_seconds=seconds, step_seconds=seconds, reads_every_body=True)
+        )
         self._busy = threading.Lock()
         self._closed = False
 
+    @override
     def add_checkpoint(self, body: bytes) -> tuple[int, bytes]:
-        """See ``ledger.sequencer.witness_rounds.WitnessClient``."""
-        return self._exchange("POST", "add-checkpoint", body)
+        answer = self._exchange("add-checkpoint", body)
+        return answer.status, answer.body
 
+    @override
     def latest(self) -> bytes | None:
-        """The last checkpoint of this log the witness cosigned; None also where it only tells a known size.
+        """The last checkpoint of this log the witness cosigned; None also if it names a known size alone.
 
         Raises:
             WitnessError: no answer, or a size above this log's without a checkpoint to show for it.
         """
         hashed = hashlib.sha256(self._origin.encode()).hexdigest()
-        status, note = self._exchange("GET", f"{hashed}/checkpoint")
-        if status == OK:
-            return note
-        status, body = self._exchange("POST", "add-checkpoint", self._empty)
-        if status == OK:
+        last = self._exchange(f"{hashed}/checkpoint")
+        if last.status == OK:
+            return last.body
+        answer = self._exchange("add-checkpoint", self._empty)
+        if answer.status == OK:
             return None
-        if status != CONFLICT:
-            raise WitnessError(f"the witness at {self._url} answered with status {status}")
-        claimed, size = _size(body), self._size()
+        if answer.status != CONFLICT:
+            raise WitnessError(f"the witness at {self._url} answered with status {answer.status}")
+        claimed, size = _size(answer.body), self._size()
         if claimed > size:
             raise WitnessError(
                 f"the witness at {self._url} claims {claimed} entries of this log, which has {size}, and "
@@ -105,35 +114,30 @@ class HttpWitness:
             self._busy.release()
             self._client.close()
 
-    def _exchange(self, method: str, path: str, content: bytes | None = None) -> tuple[int, bytes]:
+    def _exchange(self, path: str, content: bytes | None = None) -> HttpAnswer:
         try:
             with self._busy:
                 if self._closed:
                     raise WitnessError("the log is stopping: witnesses are not asked any more")
-                return self._ask(method, path, content)
+                return self._ask(path, content)
         finally:
             if self._closed:
                 self._client.close()
 
-    def _ask(self, method: str, path: str, content: bytes | None) -> tuple[int, bytes]:
-        self._limits.begin(f"the witness at {self._url}", self._seconds, ANSWER_BYTES)
-        headers = {"Accept-Encoding": "identity"}
-        if content is not None:
-            headers["Content-Type"] = "text/plain; charset=utf-8"
+    def _ask(self, path: str, content: bytes | None) -> HttpAnswer:
         try:
-            with self._client.stream(
-                method, f"{self._url}/{path}", content=content, headers=headers
-            ) as answer:
-                data = bytearray()
-                for part in answer.iter_raw():
-                    data += part
-                    if len(data) > ANSWER_BYTES:
-                        raise WitnessError(f"the witness at {self._url} answers too much")
-                return answer.status_code, bytes(data)
-        except LogUnavailableError as error:
-            raise WitnessError(str(error)) from error
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:
+            return self._client.fetch(
+                f"{self._url}/{path}",
+                place=f"the witness at {self._url}",
+                seconds=self._seconds,
+                size=ANSWER_BYTES,
+                content=content,
+                content_type="text/plain; charset=utf-8",
+            )
+        except HttpUnreachableError as error:
             raise WitnessError(f"the witness at {self._url} does not answer: {error}") from error
+        except (HttpError, LogUnavailableError) as error:
+            raise WitnessError(str(error)) from error
 
 
 def check_url(url: str) -> None:

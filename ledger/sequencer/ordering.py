@@ -114,26 +114,26 @@ class OrderedLog:
     """Heads that are taken up together."""
 
     def __init__(
-        self, engine: Engine, signer: NoteSigner | None, apply: Apply, observe: Observe = unobserved
+        self, database: Engine, signer: NoteSigner | None, apply: Apply, observe: Observe = unobserved
     ) -> None:
         """Take up a log, and make good what its disk has changed.
 
         Args:
-            engine: database with the tables of ``ledger.storage.tables``.
+            database: with the tables of ``ledger.storage.tables``.
             signer: the log key; None where heads are kept without notes.
             apply: the contract, which says what may be ordered.
             observe: told each point of the work.
 
         Raises:
-            Quarantined: entries or heads have changed on the disk.
+            QuarantineError: entries or heads have changed on the disk.
         """
-        self._engine = engine
+        self._database = database
         self._signer = signer
         self._apply = apply
         self._observe = observe
         self._store = TreeStore(LOG)
-        self._tiles = TileCache(engine, self._store)
-        self._values = CachedState(engine, self._store)
+        self._tiles = TileCache(database, self._store)
+        self._values = CachedState(database, self._store)
         self._replay = Replay(self._values, apply)
         self._staged = self._ordered = EMPTY_TREE_HEAD
         self._heads: dict[str, TreeHead | None] = {}
@@ -145,10 +145,10 @@ class OrderedLog:
         """Take up what the database holds; after a start, and after any failure.
 
         Raises:
-            Quarantined: a head is not what was stored.
+            QuarantineError: a head is not what was stored.
         """
         try:
-            with self._engine.connect() as connection:
+            with self._database.connect() as connection:
                 self._heads = {name: self._store.head(connection, name) for name in self._names}
                 length = self._store.length(connection)
         except LogError as error:
@@ -173,7 +173,7 @@ class OrderedLog:
     @property
     def state(self) -> State:
         """The committed contract state after the last staged entry."""
-        return ReadState(self._engine, self._store)
+        return ReadState(self._database, self._store)
 
     def stage(
         self, batch: Sequence[Candidate], record: Callable[[RefusedCandidate], bytes | None]
@@ -191,7 +191,7 @@ class OrderedLog:
         self._is_current = False
         rows: list[EntryRow] = []
         refusals: list[RefusedCandidate] = []
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             known = self._store.positions(connection, [candidate.hashed for candidate in batch])
             self._values.use(connection)
             self._values.fetch(connection, [f"id/{candidate.entry.id}" for candidate in batch])
@@ -213,7 +213,7 @@ class OrderedLog:
         """Bring every staged entry under a signed head.
 
         Raises:
-            Quarantined: a stored leaf is no longer what was staged, or a tile not what was ordered.
+            QuarantineError: a stored leaf is no longer what was staged, or a tile not what was ordered.
             LogError: another process has moved the head.
         """
         self._take_up()
@@ -228,7 +228,7 @@ class OrderedLog:
         new = TreeHead(writer.size, root, self._sign(writer.size, root), self._staged.time)
         self._observe(Point.SIGNED)
         self._is_current = False
-        with writing(self._engine) as connection:
+        with writing(self._database) as connection:
             self._store.swap_head(connection, ORDERED, self._heads[ORDERED], new)
             self._store.put_tiles(connection, tiles)
             self._observe(Point.ORDERING)
@@ -239,7 +239,7 @@ class OrderedLog:
 
     def known(self, hashes: Sequence[bytes]) -> dict[bytes, int]:
         """Positions of the leaf hashes that are stored."""
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             return self._store.positions(connection, hashes)
 
     def leaves(self, begin: int, end: int) -> list[bytes]:
@@ -249,7 +249,7 @@ class OrderedLog:
             LogError: one is not what was stored; it is not given to anybody.
         """
         end = min(end, self._ordered.size)
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             found = self._store.leaves(connection, begin, end)
         return whole_leaves(found, begin, end, self._tiles.source())
 
@@ -304,14 +304,14 @@ class OrderedLog:
 
     def _repair(self) -> None:
         """Make tiles and state anew where they are not those of the leaves."""
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             state = state_holds(connection, self._store, self._staged.size, self._staged.time)
-        if state and tiles_hold(self._engine, self._store, self._ordered):
+        if state and tiles_hold(self._database, self._store, self._ordered):
             return
         log.error(
             "the log's %s changed on the disk: made anew from its entries", "tiles" if state else "state"
         )
-        rebuild(self._engine, LOG, self._apply, self._ordered, (STAGED, self._staged))
+        rebuild(self._database, LOG, self._apply, self._ordered, (STAGED, self._staged))
         self.load()
 
     def _last_tree(self) -> TileWriter:
@@ -375,7 +375,7 @@ class OrderedLog:
         also: Callable[[Connection], None] | None = None,
     ) -> None:
         new = TreeHead(self._staged.size + len(rows), self._ordered.root, b"", self._replay.time)
-        with writing(self._engine) as connection:
+        with writing(self._database) as connection:
             if also is not None:
                 also(connection)
             self._store.swap_head(connection, STAGED, self._heads[STAGED], new)
@@ -389,7 +389,7 @@ class OrderedLog:
 
     def _reread(self, writer: TileWriter, begin: int, end: int) -> None:
         """Add the stored leaves begin … end − 1 to the tree, each hashed anew."""
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             stored = self._store.leaves(connection, begin, end)
         for expected, (position, leaf, hashed) in zip(range(begin, end), stored, strict=False):
             if position != expected or leaf_hash(leaf) != hashed:

@@ -88,7 +88,7 @@ class Recovered:
 
 
 def recover_log(
-    engine: Engine,
+    database: Engine,
     source: LogSource,
     policy: Policy,
     evidence: StoreEvidence,
@@ -101,7 +101,7 @@ def recover_log(
     """Put the log of a stopped sequencer back from a copy.
 
     Args:
-        engine: the sequencer's database. source: the copy. policy: pinned. evidence: keeps notes of a fork.
+        database: the sequencer's database. source: the copy. policy: pinned. evidence: keeps notes of a fork.
         genesis_digest: SHA-256 of the genesis leaf. published: the checkpoint in the public folder, where
         there is one. progress: told how far verification is, then the tables. apply: the contract.
 
@@ -116,7 +116,7 @@ def recover_log(
     if (head.size, head.root) != (found.size, found.root):
         raise _changed(source)
     log, replica = TreeStore(LOG), TreeStore(REPLICA)
-    with engine.connect() as connection:
+    with database.connect() as connection:
         ordered = _last_head(connection, log, ORDERED, policy)
         own = _last_head(connection, replica, VERIFIED, policy)
         kept = _Waiting(log.leaves(connection, ordered.size, log.length(connection)))
@@ -127,7 +127,7 @@ def recover_log(
         against.must_hold("the checkpoint published here", TreeHead(seen.size, seen.root, published, ""))
     against.must_reach("this node's verified replica", own)
     fork = None if against.extends(own) else against.keep("this node's verified replica", own)
-    with writing(engine) as connection:
+    with writing(database) as connection:
         log.clear(connection, leaves=True)
         tables = _Tables(connection, log, apply)
         leaves = itertools.islice(read_leaves(source), head.size)

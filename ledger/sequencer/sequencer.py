@@ -33,7 +33,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ledger import contract
 from ledger.contract.replay import Apply
-from ledger.entries.times import check_time
+from ledger.entries.times import parse_time
 from ledger.errors import EntryRefusedError, LedgerError, LogError, LogUnavailableError
 from ledger.fault_points import Point
 from ledger.formats.note import NoteSigner
@@ -56,7 +56,7 @@ class Sequencer(FinalLog[OrderedLog]):
 
     def __init__(
         self,
-        engine: Engine,
+        database: Engine,
         signer: NoteSigner,
         policy: Policy,
         witnesses: Mapping[str, WitnessClient],
@@ -69,7 +69,7 @@ class Sequencer(FinalLog[OrderedLog]):
         """Prepare a log; nothing is signed or sent before ``start``.
 
         Args:
-            engine: database with the tables of ``ledger.storage.tables``.
+            database: with the tables of ``ledger.storage.tables``.
             signer: the log key; its name is the policy's origin.
             policy: log key, witnesses and quorum.
             witnesses: clients by the policy's witness names.
@@ -81,13 +81,13 @@ class Sequencer(FinalLog[OrderedLog]):
         Raises:
             LogError: the signer's key is not the policy's log key.
             WitnessError: a client for a witness the policy does not list.
-            Quarantined: the database is damaged beyond what can be rebuilt from it.
+            QuarantineError: the database is damaged beyond what can be rebuilt from it.
         """
         if signer.verifier != policy.log:
             raise LogError("the log key is not the one the policy names: give the key of this network's log")
         self._now = now
         chosen = FinalizerSettings() if settings is None else settings
-        log = OrderedLog(engine, signer, admit, chosen.observe)
+        log = OrderedLog(database, signer, admit, chosen.observe)
         self._submissions = Submissions()
         finisher = Finalizer(log, policy, witnesses, public, self._submissions, chosen)
         super().__init__(log, finisher, chosen, REMEDY)
@@ -119,8 +119,8 @@ class Sequencer(FinalLog[OrderedLog]):
         """Wait until the start gate is passed.
 
         Raises:
-            Quarantined: it showed another tree.
-            Unavailable: too few witnesses have answered.
+            QuarantineError: it showed another tree.
+            LogUnavailableError: too few witnesses have answered.
         """
         self._ready.wait(seconds)
         if self._fatal is not None:
@@ -133,10 +133,10 @@ class Sequencer(FinalLog[OrderedLog]):
 
         Raises:
             EntryError: the leaf is no entry.
-            Refused: the contract, or this log's clock, does not allow it; it is not ordered.
+            EntryRefusedError: the contract, or this log's clock, does not allow it; it is not ordered.
             QuorumError: too few witnesses; the entry may become final later. The same bytes again are safe.
-            Unavailable: not final in time, or the log is stopping. The same bytes again are safe.
-            Quarantined: the log may not sign.
+            LogUnavailableError: not final in time, or the log is stopping. The same bytes again are safe.
+            QuarantineError: the log may not sign.
         """
         future = self._submissions.add(Candidate.parse(leaf))
         try:
@@ -220,7 +220,7 @@ class Sequencer(FinalLog[OrderedLog]):
         now = self._now()
         kept: list[Submission] = []
         for submission in batch:
-            seconds = check_time(submission.candidate.entry.time).timestamp()
+            seconds = parse_time(submission.candidate.entry.time)
             if abs(seconds - now) > self._settings.clock:
                 remedy = (
                     f"the entry's time is more than {self._settings.clock} s off: set the clock, sign again"

@@ -5,7 +5,7 @@ journal, truncated at the commit and synced (a journal that is deleted would nee
 syncs its folder, or come back after a power failure and undo the commit); from SQLite 3.51.3 on it is the
 write-ahead log, which before that release could lose a commit after a checkpoint that raced with another
 connection. Transactions are explicit: a reading one is deferred;
-a writing one (``writing(engine)``) takes the write lock at its begin, so that it never fails half way for
+a writing one (``writing(database)``) takes the write lock at its begin, so that it never fails half way for
 want of it.
 
 PostgreSQL: repeatable read, so that one transaction sees one state. Where server or role have turned
@@ -33,33 +33,33 @@ WAL_FROM = (3, 51, 3)
 _WRITING = "hedui_writing"
 
 
-def open_engine(url: str) -> Engine:
-    """An engine for ``sqlite:///path`` or ``postgresql+psycopg://…``.
+def open_database(url: str) -> Engine:
+    """A database for ``sqlite:///path`` or ``postgresql+psycopg://…``.
 
     Raises:
         sqlalchemy.exc.ArgumentError: a malformed URL.
         sqlalchemy.exc.NoSuchModuleError: another kind of database.
     """
     if not url.startswith("sqlite"):
-        engine = create_engine(url, isolation_level="REPEATABLE READ", pool_pre_ping=True)
-        event.listen(engine, "connect", _synchronise)
-        return engine
-    engine = create_engine(url, connect_args={"check_same_thread": False})
-    event.listen(engine, "connect", _configure)
-    event.listen(engine, "begin", _begin)
-    return engine
+        database = create_engine(url, isolation_level="REPEATABLE READ", pool_pre_ping=True)
+        event.listen(database, "connect", _synchronise)
+        return database
+    database = create_engine(url, connect_args={"check_same_thread": False})
+    event.listen(database, "connect", _configure)
+    event.listen(database, "begin", _begin)
+    return database
 
 
-def check(engine: Engine) -> str | None:
+def check(database: Engine) -> str | None:
     """What is wrong with an SQLite database's structure; None when it is sound, and for PostgreSQL.
 
     ``PRAGMA quick_check``: every page is reached once, in order, with whole records. What a flip has changed
     *inside* a record is found by the digests above it.
     """
-    if engine.dialect.name != "sqlite":
+    if database.dialect.name != "sqlite":
         return None
     try:
-        with engine.connect() as connection:
+        with database.connect() as connection:
             found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
     except DatabaseError as error:
         return str(error.orig)
@@ -67,9 +67,9 @@ def check(engine: Engine) -> str | None:
 
 
 @contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
+def writing(database: Engine) -> Iterator[Connection]:
     """A transaction that writes: committed at the end of the block, rolled back on an exception."""
-    with engine.connect() as bare:
+    with database.connect() as bare:
         connection = bare.execution_options(**{_WRITING: True})
         with connection.begin():
             yield connection

@@ -31,10 +31,10 @@ LOST = (
 )
 
 
-def tiles_hold(engine: Engine, store: TreeStore, head: TreeHead) -> bool:
+def tiles_hold(database: Engine, store: TreeStore, head: TreeHead) -> bool:
     """Whether the stored tiles lead to the root of ``head``; read from the database, not from memory."""
     try:
-        TileWriter(head.size, reader := TileCache(engine, store))
+        TileWriter(head.size, reader := TileCache(database, store))
         return root_from(head.size, TileSource(reader)) == head.root
     except (LogError, MerkleError, TileError):
         return False
@@ -71,23 +71,23 @@ def root_at(size: int, head: TreeHead, source: HashSource) -> bytes:
 
 
 def rebuild(
-    engine: Engine, tables: TreeTables, apply: Apply, signed: TreeHead, staged: tuple[str, TreeHead]
+    database: Engine, tables: TreeTables, apply: Apply, signed: TreeHead, staged: tuple[str, TreeHead]
 ) -> None:
     """Make tiles and state anew from the stored leaves, in one transaction.
 
     Args:
-        engine, tables: the tree.
+        database, tables: the tree.
         apply: the contract.
         signed: the head whose root the leaves must have.
         staged: name and row of the head that covers all leaves; its time is corrected.
 
     Raises:
-        Quarantined: the leaves have another root, or some are missing; nothing is changed.
+        QuarantineError: the leaves have another root, or some are missing; nothing is changed.
     """
     store, (name, last) = TreeStore(tables), staged
-    writer, values = TileWriter(0, TileCache(engine, store)), CachedState(engine, store)
+    writer, values = TileWriter(0, TileCache(database, store)), CachedState(database, store)
     replay = Replay(values, apply, NO_TIME)
-    with writing(engine) as connection:
+    with writing(database) as connection:
         store.clear(connection, leaves=False)
         values.use(connection)
         for begin in range(0, last.size, TILE_WIDTH):

@@ -28,8 +28,8 @@ class CachedState:
     ``seal`` the digest, both in the caller's transaction.
     """
 
-    def __init__(self, engine: Engine, store: TreeStore) -> None:
-        self._engine = engine
+    def __init__(self, database: Engine, store: TreeStore) -> None:
+        self._database = database
         self._store = store
         self._kept: OrderedDict[str, Any] = OrderedDict()
         self._absent: set[str] = set()
@@ -110,7 +110,7 @@ class CachedState:
         if self._connection is not None:
             value = self._store.value(self._connection, key)
         else:
-            with self._engine.connect() as connection:
+            with self._database.connect() as connection:
                 value = self._store.value(connection, key)
         if value is None:
             self._absent.add(key)
@@ -128,13 +128,13 @@ class CachedState:
 class ReadState:
     """The committed state, read-only, for ``ledger.contract.view``; each read is its own transaction."""
 
-    def __init__(self, engine: Engine, store: TreeStore) -> None:
-        self._engine = engine
+    def __init__(self, database: Engine, store: TreeStore) -> None:
+        self._database = database
         self._store = store
 
     def get(self, key: str) -> Any:
         """See ``ledger.contract.state.State``."""
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             return self._store.value(connection, key)
 
     def put(self, key: str, value: Any) -> None:
@@ -154,8 +154,8 @@ class SharedState(ReadState):
     database again only when an entry has changed it.
     """
 
-    def __init__(self, engine: Engine, store: TreeStore, kept: Mapping[str, Any] | None = None) -> None:
-        super().__init__(engine, store)
+    def __init__(self, database: Engine, store: TreeStore, kept: Mapping[str, Any] | None = None) -> None:
+        super().__init__(database, store)
         self._kept: dict[str, Any] = {} if kept is None else dict(kept)
 
     def get(self, key: str) -> Any:
@@ -171,7 +171,7 @@ class SharedState(ReadState):
         """The state of the next head, in which only ``changed`` keys have other values."""
         kept = {} if len(self._kept) >= _VALUES else self._kept
         unchanged = {key: value for key, value in list(kept.items()) if key not in changed}
-        return SharedState(self._engine, self._store, unchanged)
+        return SharedState(self._database, self._store, unchanged)
 
 
 class PinnedState(ReadState):

@@ -104,6 +104,6 @@ REFUSAL = Table(
 )
 
 
-def create_tables(engine: Engine) -> None:
+def create_tables(database: Engine) -> None:
     """Create the tables that do not exist yet, where no migration is wanted (tests, tools)."""
-    METADATA.create_all(engine)
+    METADATA.create_all(database)

@@ -335,8 +335,8 @@ def _insert(connection: Connection, table: Table) -> Any:
 class TileCache:
     """A ``TileReader`` over the stored tiles that keeps those used last, 8 KiB each; safe for threads."""
 
-    def __init__(self, engine: Engine, store: TreeStore) -> None:
-        self._engine = engine
+    def __init__(self, database: Engine, store: TreeStore) -> None:
+        self._database = database
         self._store = store
         self._kept: OrderedDict[tuple[int, int], bytes] = OrderedDict()
         self._lock = threading.Lock()
@@ -348,7 +348,7 @@ class TileCache:
             if found is not None and len(found) >= width * HASH_BYTES:
                 self._kept.move_to_end((level, index))
                 return found
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             read = self._store.tile(connection, level, index)
         if read:
             self.keep({(level, index): read})

@@ -26,8 +26,8 @@ class SqlWitnessStore:
     node (a standby that lagged, a file put in place) is found.
     """
 
-    def __init__(self, engine: Engine, table: Table = WITNESS) -> None:
-        self._engine = engine
+    def __init__(self, database: Engine, table: Table = WITNESS) -> None:
+        self._database = database
         self._table = table
         self._kept: dict[str, WitnessRecord] = {}
         self._newest: dict[str, WitnessRecord] = {}
@@ -41,7 +41,7 @@ class SqlWitnessStore:
     def _stored(self, origin: str) -> WitnessRecord | None:
         newest = self._newest.get(origin)  # before the database is read: what comes meanwhile is newer
         by_origin = select(self._table).where(self._table.c.origin == origin)
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             rows = connection.execute(select(self._table)).all()
             found = connection.execute(by_origin).one_or_none()
         if not all(_is_whole(row) for row in rows):
@@ -68,7 +68,7 @@ class SqlWitnessStore:
 
     def _swapped(self, origin: str, old: WitnessRecord | None, new: WitnessRecord) -> bool:
         values = {"size": new.size, "root": new.root, "time": new.time, "note": new.note}
-        with writing(self._engine) as connection:
+        with writing(self._database) as connection:
             if old is None:
                 return insert_new(connection, self._table, "origin", {"origin": origin, **values})
             column = self._table.c

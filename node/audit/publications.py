@@ -50,9 +50,9 @@ def verify_publications(services: Services, progress: Callable[[str, int, int], 
         ``<dataset>/<publication>`` of those recorded now.
 
     Raises:
-        Refusal: this member is neither.
+        RefusalError: this member is neither.
         PublicationError, CiphertextError, StoreError: a set is not what the ledger says; it is not recorded.
-        ServiceUnavailable: a department does not answer.
+        ServiceUnavailableError: a department does not answer.
     """
     if not VERIFYING.intersection(services.configuration.roles):
         raise RefusalError("role", "publications are verified by offices and auditors: this node is neither")

@@ -11,6 +11,7 @@ from node.cli.help import Group
 from node.cli.output import counted, print_message, translated
 from node.edges.operator_client import OperatorClient
 from node.errors import UsageError
+from node.registrar.consents import QuestionAllowance
 
 EXISTING = click.Path(path_type=Path, exists=True)
 
@@ -52,7 +53,7 @@ def real_month(context: click.Context, option: click.Parameter, value: str) -> s
     """Click's callback of ``--month``.
 
     Raises:
-        BadParameter: no month of the calendar, or not written YYYY-MM.
+        click.BadParameter: no month of the calendar, or not written YYYY-MM.
     """
     try:
         check_date(f"{value}-01")
@@ -71,7 +72,7 @@ def real_month(context: click.Context, option: click.Parameter, value: str) -> s
 def allow(home: Path, case: str, month: str, reason: str) -> None:
     """At the registrar: let CASE be asked again this month, with the signatures of two people."""
     client = OperatorClient(home)
-    client.allow_question(case, month, reason)
+    client.allow_question(QuestionAllowance(case, month, reason))
     client.close()
     print_message(
         "{case}: may be asked again in {month}, reason {reason}, signed by two people",

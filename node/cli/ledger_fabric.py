@@ -131,7 +131,7 @@ def _files(label: str, address: str, *, no_tls: bool) -> tuple[dict[str, bytes],
     """What is to be written, by name, and the package among it.
 
     Raises:
-        LogError: a label or an address that cannot be used. WrongName: no name for a certificate.
+        LogError: a label or an address that cannot be used. WrongNameError: no name for a certificate.
     """
     if no_tls:
         content = chaincode_package(label, Service(address))

@@ -56,14 +56,14 @@ def opened(place: str) -> LogSource:
 def _replica(home: Path) -> LogSource:
     """The replica of a node's home."""
     from ledger.replica.as_source import ReplicaSource  # noqa: PLC0415
-    from ledger.storage.database import open_engine  # noqa: PLC0415  only a home has a database
+    from ledger.storage.database import open_database  # noqa: PLC0415  only a home has a database
     from node.store.opening import open_store  # noqa: PLC0415
     from node.times import system_clock  # noqa: PLC0415
 
     configuration = read_configuration(home)
-    engine = open_engine(configuration.store_url)
-    open_store(configuration.home, engine, system_clock())
-    return ReplicaSource(engine, NetworkFile.read(configuration.home.network).policy, str(home))
+    database = open_database(configuration.store_url)
+    open_store(configuration.home, database, system_clock())
+    return ReplicaSource(database, NetworkFile.read(configuration.home.network).policy, str(home))
 
 
 def reporter() -> Reporter:

@@ -162,7 +162,7 @@ def matching(place: str, wanted: SearchFilter) -> Iterator[SearchHit]:
 
     Raises:
         UsageError: a condition that cannot hold in this log.
-        ReceiptError, TileError, Unavailable: see ``ledger.audit.search.search``.
+        ReceiptError, TileError, LogUnavailableError: see ``ledger.audit.search.search``.
     """
     log, shown = opened(place), reporter()
     _check_index(log, wanted)

@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from keys.signing import SigningKey
+from ledger.entries.times import format_time
 from ledger.errors import NoteError
 from ledger.formats.checkpoint import Checkpoint
 from ledger.formats.note import MAX_NOTE_BYTES, Note
-from ledger.storage.database import open_engine
+from ledger.storage.database import open_database
 from node.audit.reconcile.journal import read_home
 from node.audit.reconcile.journal_file import export
 from node.cli.help import Command
@@ -131,17 +131,17 @@ def rejoin(home: Path, checkpoint: Path) -> None:
         ) from error
     policy = NetworkFile.read(configuration.home.network).policy
     cosigner = own_cosigner(configuration.member, open_keys(configuration).signing("witness"), policy)
-    engine = open_engine(configuration.store_url)
+    database = open_database(configuration.store_url)
     try:
-        open_store(configuration.home, engine, system_clock())
+        open_store(configuration.home, database, system_clock())
         if origin == policy.origin:
-            size = load_position(engine, policy, note, cosigner).checkpoint.size
+            size = load_position(database, policy, note, cosigner).checkpoint.size
         else:
             web = configuration.web
             other = other_log(() if web is None else web.logs, origin)
-            size = load_other_positions(engine, other, note, cosigner, system_clock()).size
+            size = load_other_positions(database, other, note, cosigner, system_clock()).size
     finally:
-        engine.dispose()
+        database.dispose()
     print_message("The witness continues from {entries}: make sure that the node runs", entries=entries(size))
 
 
@@ -159,7 +159,7 @@ def _read_passphrase(path: Path) -> bytes:
 
 def _described(head: ArchiveHeader) -> str:
     """What a backup is, for people."""
-    moment = datetime.fromtimestamp(head.moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    moment = format_time(head.moment)
     return translated(
         "node {member} ({roles}) of {network} at {time}, {entries} replayed",
         member=head.member,

@@ -52,7 +52,7 @@ class NodeProcesses:
         """Wait until a node has replayed the genesis entry.
 
         Raises:
-            ServiceUnavailable: it ended, or is not ready in time.
+            ServiceUnavailableError: it ended, or is not ready in time.
         """
         home = client.configuration.home.root
         deadline = time.monotonic() + seconds
@@ -101,7 +101,7 @@ def wait_sent(client: OperatorClient, seconds: float) -> None:
     """Wait until a running node's outbox is empty: everything it recorded is on the ledger, or refused there.
 
     Raises:
-        ServiceUnavailable: something waits still.
+        ServiceUnavailableError: something waits still.
     """
     deadline = time.monotonic() + seconds
     while client.status()["waiting"]:

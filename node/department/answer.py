@@ -47,7 +47,7 @@ class Department:
         """Answer a question for several datasets of this department.
 
         Raises:
-            Refusal, NodeError, LedgerError: refused; the refusal is recorded as ``ledger.md`` says.
+            RefusalError, NodeError, LedgerError: refused; the refusal is recorded as ``ledger.md`` says.
         """
         try:
             if not datasets or len(set(datasets)) != len(datasets):
@@ -91,9 +91,9 @@ class Department:
         known = services.store.one(tables.answer, query=query, dataset=dataset)
         if known is not None:
             return Answer.from_json(dataset, json.loads(known["document"]))
-        services.memory.require_unanswered(query, dataset)
+        services.restore_fence.require_unanswered(query, dataset)
         secret = open_secret(services, dataset, item["publication"])
-        with services.stopwatch.part("cryptography"):
+        with services.timings.part("cryptography"):
             betas, proof = evaluate(secret.key, bytes.fromhex(item["key"]), elements)
         answer_salt = secrets.token_bytes(32)
         response = response_digest(answer_salt, betas, proof)

@@ -23,7 +23,7 @@ def send_publication(
     """Stream one of this department's publications.
 
     Raises:
-        Refusal: this department publishes no such set.
+        RefusalError: this department publishes no such set.
     """
     row = services.store.one(tables.own_publication, dataset=dataset, publication=publication)
     if row is None or row["state"] != "published":

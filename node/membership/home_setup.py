@@ -17,7 +17,7 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from keys.certificates import server_name
+from keys.certificate_checks import server_name
 from keys.errors import WrongNameError
 from ledger.entries import body_schema
 from ledger.errors import EntryRefusedError

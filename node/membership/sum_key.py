@@ -1,25 +1,27 @@
-"""The network's sum key as this node knows it from the ledger, checked once a process.
+"""The network's sum key from the ledger, and this node's share of it from the vault.
 
-A key of 3072 bits takes a tenth of a second to check, so each process checks the key of an entry once.
+Checking a key of 3072 bits takes a tenth of a second, so each process checks the key of an entry, and its own
+share of that key, once.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
 
+from keys.vault import Vault
 from ledger import canonical
 from ledger.contract.view import View
 from node.errors import ServiceUnavailableError
 from protocols.profiles import PAILLIER_PROFILES
 from protocols.sums.paillier import PaillierPublicKey
-from protocols.sums.sumkey import SumKey
+from protocols.sums.sumkey import Share, SumKey
 
 
 def sum_key(view: View) -> SumKey:
     """The network's sum key, fully checked.
 
     Raises:
-        ServiceUnavailable: none is on the ledger yet.
+        ServiceUnavailableError: none is on the ledger yet.
         SumKeyError, ProofError: it is malformed.
     """
     found = view.sumkey()
@@ -52,3 +54,23 @@ def checked_sum_key(body: bytes) -> SumKey:
 def paillier_key(view: View) -> PaillierPublicKey:
     """The key amounts are encrypted under."""
     return sum_key(view).public
+
+
+def own_share(key: SumKey, vault: Vault, member: str) -> Share:
+    """A node's own share of the sum key.
+
+    Args:
+        key: the network's.
+        vault: of the node, which holds the share.
+        member: id of the node's member.
+
+    Raises:
+        SecretMissingError: this node was never given a share.
+    """
+    return _checked_share(key, vault.get("sumshare"), member)
+
+
+@lru_cache(maxsize=4)
+def _checked_share(key: SumKey, data: bytes, holder: str) -> Share:
+    """A share from its bytes, checked against its verification value."""
+    return key.share_from_bytes(data, holder)

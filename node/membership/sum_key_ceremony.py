@@ -27,7 +27,7 @@ from keys.sealing import SealingKey, seal
 from keys.vault import Vault
 from ledger import canonical
 from ledger.contract.view import View
-from ledger.storage.database import open_engine
+from ledger.storage.database import open_database
 from ledger.storage.sql_state import SharedState
 from ledger.storage.tables import REPLICA
 from ledger.storage.tree_store import TreeStore
@@ -210,11 +210,11 @@ def recorded_modulus(store_url: str) -> str | None:
     url = make_url(store_url)
     if url.drivername.startswith("sqlite") and not Path(url.database or "").is_file():
         return None
-    engine = open_engine(store_url)
+    database = open_database(store_url)
     try:
-        found = View(SharedState(engine, TreeStore(REPLICA))).sumkey()
+        found = View(SharedState(database, TreeStore(REPLICA))).sumkey()
     except SQLAlchemyError:
         return None
     finally:
-        engine.dispose()
+        database.dispose()
     return None if found is None else found.modulus

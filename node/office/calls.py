@@ -58,7 +58,7 @@ def registrar_of(view: View) -> str:
     """The network's registrar.
 
     Raises:
-        ServiceUnavailable: the ledger names none.
+        ServiceUnavailableError: the ledger names none.
     """
     found = view.members("registrar")
     if not found:
@@ -114,8 +114,8 @@ def ask(
     """Round 2: ask one department for its datasets.
 
     Raises:
-        ServiceUnavailable: it does not answer in time.
-        Refusal: it refuses, or answers with something malformed.
+        ServiceUnavailableError: it does not answer in time.
+        RefusalError: it refuses, or answers with something malformed.
     """
     openings = current.opened()
     request = check_pb2.AnswerRequest(
@@ -167,7 +167,7 @@ def trustees_of(view: View) -> tuple[str, ...]:
     """Trustees that hold a share.
 
     Raises:
-        ServiceUnavailable: the ledger holds no sum key yet.
+        ServiceUnavailableError: the ledger holds no sum key yet.
     """
     recorded = view.sumkey()
     if recorded is None:
@@ -179,7 +179,7 @@ def open_total(services: Services, current: Inquiry, trustee: str, total: TotalR
     """Round 3: ask one trustee for its share, or, without a list, to close the case index.
 
     Raises:
-        ServiceUnavailable, Refusal: the trustee is out of reach or refuses.
+        ServiceUnavailableError, RefusalError: the trustee is out of reach or refuses.
     """
     leaf, receipt = services.ledger.replica_receipt(current.query)
     request = check_pb2.OpenRequest(

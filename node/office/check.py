@@ -20,6 +20,7 @@ from datetime import date
 from typing import Any
 
 from ledger.contract.records import Grant
+from ledger.entries.times import parse_time
 from ledger.fault_points import Point
 from node.case import Case
 from node.errors import NodeError, RefusalError, ServiceUnavailableError
@@ -44,7 +45,6 @@ from node.rules.verdict import (
 )
 from node.rules.verdict import LineAnswer as Word
 from node.services import Services, check_signature
-from node.times import instant
 from node.tlog.restore_fence import CODE as RESTORED
 from protocols.check.answer import Answer, receipt_message, verify_answer
 from protocols.check.certificate import check_openings
@@ -76,9 +76,10 @@ class Office:
             progress: told the stage: certify, intent, answers, lines, total, verdict.
 
         Raises:
-            Refusal: the rules differ from the ledger, a budget is used up, or evidence of a peer does not
-            hold.
-            ServiceUnavailable: registrar, ledger or trustee is out of reach; the check can be begun again.
+            RefusalError: the rules differ from the ledger, a budget is used up, or evidence of a peer does
+                not hold.
+            ServiceUnavailableError: registrar, ledger or trustee is out of reach; the check can be
+                started again.
         """
         services = self._services
         services.ledger.sync()
@@ -196,7 +197,7 @@ class Office:
 
     def _renew(self, current: Inquiry) -> None:
         """A fresh validity where the certificate of an earlier run has run out."""
-        if instant(current.certificate["not_after"]) > self._services.clock() + 60:
+        if parse_time(current.certificate["not_after"]) > self._services.clock() + 60:
             return
         renewed = calls.renew(self._services, current.certificate, current.signature)
         current.certificate, current.signature = renewed.certificate, renewed.signature
@@ -243,7 +244,7 @@ class Office:
         keys = {item["dataset"]: bytes.fromhex(item["key"]) for item in current.certificate["datasets"]}
         message = receipt_message(current.certificate, answer.dataset, answer.response)
         try:
-            with self._services.stopwatch.part("cryptography"):
+            with self._services.timings.part("cryptography"):
                 verify_answer(answer, keys[answer.dataset], current.opened().elements)
             check_signature(self._services.view, owner, answer.signature, message)
         except (ProtocolError, RefusalError) as error:
@@ -265,7 +266,7 @@ class Office:
                     reason = coverage_gap(rules, case, publication.as_of, publication.regions, person.region)
                 if reason is not None:
                     finished.gaps[member, dataset] = reason
-        with services.stopwatch.part("cryptography"):
+        with services.timings.part("cryptography"):
             finished.evidence = make_lines(
                 services, finished.inquiry, finished.positions, rules, finished.answers
             )

@@ -28,8 +28,9 @@ def log_intent(services: Services, current: Inquiry) -> None:
     """Bring the intent onto the ledger, and this node's replica up to it.
 
     Raises:
-        Refusal: the contract refuses it; the inquiry is abandoned and the next check begins a new one.
-        ServiceUnavailable: the ledger is out of reach; begun again, the check goes on with the same intent.
+        RefusalError: the contract refuses it; the inquiry is abandoned and the next check begins a new one.
+        ServiceUnavailableError: the ledger is out of reach; started again, the check continues with the same
+            intent.
     """
     for attempt in range(TRIES):
         services.ledger.sync()
@@ -40,7 +41,7 @@ def log_intent(services: Services, current: Inquiry) -> None:
             inquiry.save(services, current)
             services.observe(Point.INTENT_COMPOSED)
         try:
-            with services.stopwatch.part("ledger"):
+            with services.timings.part("ledger"):
                 services.ledger.append(bytes.fromhex(current.intent))
             services.observe(Point.INTENT_FINAL)
         except RefusalError as refusal:

@@ -84,7 +84,7 @@ def certified_grants(view: View, certificate: dict[str, Any]) -> dict[str, Grant
     """Grants of a certified question by id.
 
     Raises:
-        Refusal: ``grant`` when one is no longer on the ledger.
+        RefusalError: ``grant`` when one is no longer on the ledger.
     """
     found: dict[str, Grant] = {}
     for item in certificate["datasets"]:
@@ -103,7 +103,7 @@ def free_slots(
     """Slots to take: for each grant exactly ⌈padded elements / its elements per slot⌉, all free.
 
     Raises:
-        Refusal: ``budget`` when a grant has too few free slots in this period.
+        RefusalError: ``budget`` when a grant has too few free slots in this period.
     """
     slots: list[dict[str, Any]] = []
     for name, grant in sorted(grants.items()):

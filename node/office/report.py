@@ -51,7 +51,8 @@ def build_report(services: Services, finished: CheckState) -> bytes:
     """The sealed report of a finished check, canonical bytes.
 
     Raises:
-        ServiceUnavailable: an entry the report needs is not on the ledger after 30 s; build it again later.
+        ServiceUnavailableError: an entry the report needs is not on the ledger after 30 s; build it again
+            later.
     """
     case, rules, current = finished.case, finished.rules, finished.inquiry
     asked = finished.refusal is None
@@ -123,7 +124,7 @@ def write_report(services: Services, finished: CheckState, out: Path) -> bytes:
         The report's bytes.
 
     Raises:
-        ServiceUnavailable: as ``build_report``.
+        ServiceUnavailableError: as ``build_report``.
     """
     case = finished.case.case
     report = build_report(services, finished)
@@ -137,7 +138,7 @@ def ledger_part(services: Services, finished: CheckState) -> dict[str, Any]:
     """Checkpoint and proven entries, by index.
 
     Raises:
-        ServiceUnavailable: an entry is still missing.
+        ServiceUnavailableError: an entry is still missing.
     """
     ledger = services.ledger
     if not ledger.wait_for(lambda view: is_complete(view, finished), LEDGER_SECONDS):
@@ -251,7 +252,7 @@ def needed_entries(replica: Replica, view: View, office: str, finished: CheckSta
     """Indices of the entries a report of this check carries.
 
     Raises:
-        ServiceUnavailable: one of them is not on this replica.
+        ServiceUnavailableError: one of them is not on this replica.
     """
     indices = {0}
     for kind in MEMBER_TYPES:

@@ -14,12 +14,12 @@ from typing import Any
 
 from node.errors import RefusalError
 from node.member_keys import signature
-from node.membership.sum_key import sum_key
+from node.membership.sum_key import own_share, sum_key
 from node.office import calls
 from node.office.check_state import CheckState, Total
 from node.references import rule_datasets
 from node.rpc.untrusted_json import read_texts
-from node.services import Services, own_share
+from node.services import Services
 from protocols.check.terms import (
     expected_terms,
     list_digest,
@@ -46,7 +46,7 @@ def open_total(services: Services, finished: CheckState) -> Total:
     """Open the total of a check whose lines are proven.
 
     Raises:
-        ServiceUnavailable, Refusal: a trustee is out of reach or refuses.
+        ServiceUnavailableError, RefusalError: a trustee is out of reach or refuses.
         ProofError: a share's proof does not hold.
     """
     current = finished.inquiry
@@ -71,7 +71,7 @@ def open_total(services: Services, finished: CheckState) -> Total:
         return share
 
     shares = _shares(services, key, ciphertext, context, theirs)
-    with services.stopwatch.part("cryptography"):
+    with services.timings.part("cryptography"):
         values = _verified(key, ciphertext, context, shares, services.member)
         try:
             net = decode(key.public, combine(key, values), len(rows))
@@ -91,8 +91,8 @@ def _shares(
     """The own share first, then every trustee's, made at the same time."""
     with ThreadPoolExecutor(len(key.trustees)) as pool:
         waiting = [pool.submit(theirs, trustee) for trustee in key.trustees]
-        with services.stopwatch.part("cryptography"):
-            share = own_share(services)
+        with services.timings.part("cryptography"):
+            share = own_share(key, services.keys.vault, services.member)
             value = partial(key, share, ciphertext)
             proof = shareproof.prove(key, share, ciphertext, value, context)
         own = {

@@ -30,13 +30,13 @@ from adapters.identifiers import canonical_bytes, resident_id
 from ledger import canonical
 from ledger.entries import body_schema
 from ledger.entries.certificate import certificate_digest, certificate_message
+from ledger.entries.times import format_time, parse_time
 from ledger.errors import EntryError
 from node.errors import RefusalError
 from node.member_keys import signature
 from node.registrar.recent_subjects import SubjectIndex
 from node.services import Services, check_signature
 from node.store import tables
-from node.times import instant, instant_text
 from protocols.check.certificate import (
     BlindedPerson,
     CertifiedDataset,
@@ -107,9 +107,9 @@ class Registrar:
             against it.
 
         Raises:
-            Refusal: the request does not fit the ledger.
+            RefusalError: the request does not fit the ledger.
         """
-        self._services.memory.require()
+        self._services.restore_fence.require()
         parsed = self._fit(peer, terms, len(cases))
         if not asked:
             raise RefusalError("certificate", "a question must name at least one person")
@@ -126,13 +126,13 @@ class Registrar:
                 persons = self._persons(cases, asked)
                 allowances = self.subjects.check(parsed, cases, persons)
                 now = self._services.clock()
-                with self._services.stopwatch.part("cryptography"):
+                with self._services.timings.part("cryptography"):
                     document, openings = certify(
                         parsed,
                         persons,
                         self._padding,
-                        instant_text(now - CLOCK_TOLERANCE_SECONDS),
-                        instant_text(now + CERTIFICATE_SECONDS),
+                        format_time(now - CLOCK_TOLERANCE_SECONDS),
+                        format_time(now + CERTIFICATE_SECONDS),
                     )
             except RefusalError as refusal:
                 return self._refuse(parsed, asked, refusal.code)
@@ -151,10 +151,11 @@ class Registrar:
         """A new validity for a certificate of this registrar, consents checked again.
 
         Raises:
-            Refusal: not this office's, revoked, a consent is gone, or older than seven days after its intent.
+            RefusalError: not this office's, revoked, a consent is gone, or older than seven days after its
+                intent.
         """
         services = self._services
-        services.memory.require()
+        services.restore_fence.require()
         check_signature(services.view, services.member, value, certificate_message(certificate))
         known = services.store.one(tables.certificate, query=str(certificate["query"]))
         if certificate["office"] != peer or known is None:
@@ -167,7 +168,7 @@ class Registrar:
         stored = json.loads(known["document"])
         now = services.clock()
         intent = services.view.intent(str(certificate["query"]))
-        if intent is None or now > instant(intent.at) + RENEWAL_LIMIT_SECONDS:
+        if intent is None or now > parse_time(intent.at) + RENEWAL_LIMIT_SECONDS:
             raise RefusalError(
                 "too_late", "a certificate is renewed at most 7 days after its intent: ask again"
             )
@@ -176,8 +177,8 @@ class Registrar:
             if row is None or row["kind"] == NO_CONSENT:
                 raise RefusalError("no_consent", "a consent of this question was withdrawn")
         renewed = dict(certificate)
-        renewed["not_before"] = instant_text(now - CLOCK_TOLERANCE_SECONDS)
-        renewed["not_after"] = instant_text(now + CERTIFICATE_SECONDS)
+        renewed["not_before"] = format_time(now - CLOCK_TOLERANCE_SECONDS)
+        renewed["not_after"] = format_time(now + CERTIFICATE_SECONDS)
         return IssuedCertificate(
             renewed,
             signature(services.keys.node, certificate_message(renewed)),
@@ -188,7 +189,7 @@ class Registrar:
         """The terms as proposed, compared with the ledger by this node's own replay."""
         services = self._services
         parsed = _read_terms(terms, cases)
-        with services.stopwatch.part("ledger"):
+        with services.timings.part("ledger"):
             services.ledger.sync()
         view = services.view
         caller = view.member(peer)
@@ -304,7 +305,7 @@ class Registrar:
         """Store the certificate and the subject index in one transaction, before the office sees it.
 
         Raises:
-            Refusal: ``no_consent``: a consent was withdrawn meanwhile.
+            RefusalError: ``no_consent``: a consent was withdrawn meanwhile.
         """
         document = {
             "certificate": certified.certificate,
@@ -341,7 +342,7 @@ def _read_terms(terms: dict[str, Any], cases: int) -> Terms:
     """A question's terms from their JSON object.
 
     Raises:
-        Refusal: ``malformed``: a field is missing, or is not what it should be.
+        RefusalError: ``malformed``: a field is missing, or is not what it should be.
     """
     try:
         rules = {name: str(terms["rules"][name]) for name in ("id", "version", "digest")}

@@ -141,7 +141,7 @@ def require(holds: bool, reason: str) -> None:
     """Go on only if ``holds``.
 
     Raises:
-        Broken: with the reason.
+        CheckFailedError: with the reason.
     """
     if not holds:
         raise CheckFailedError(reason)

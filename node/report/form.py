@@ -76,7 +76,7 @@ def _plain(data: bytes) -> Any:
     """Any JSON value.
 
     Raises:
-        Broken: no JSON.
+        CheckFailedError: no JSON.
     """
     try:
         return json.loads(data)

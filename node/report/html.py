@@ -96,7 +96,7 @@ def render(report: bytes, people: Sequence[PersonView] | None = None) -> str:
         people: masked persons in the household's order; without them positions stand alone.
 
     Raises:
-        Broken: what the page shows is missing in the report.
+        CheckFailedError: what the page shows is missing in the report.
     """
     value: Any = canonical.decode(report, max_bytes=MAX_REPORT_BYTES, max_depth=MAX_REPORT_DEPTH)
     page = _Page(value)

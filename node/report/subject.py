@@ -68,7 +68,7 @@ class Subject:
         """The certificate.
 
         Raises:
-            Broken: there is none.
+            CheckFailedError: there is none.
         """
         value = self.report["certificate"]
         if not isinstance(value, dict):
@@ -85,7 +85,7 @@ class Subject:
         """The question on the ledger.
 
         Raises:
-            Broken: it is not among the proven entries.
+            CheckFailedError: it is not among the proven entries.
         """
         found = self.view.intent(self.query)
         if found is None:
@@ -124,7 +124,7 @@ class Subject:
         """The publication of a certified dataset.
 
         Raises:
-            Broken: the certificate does not name it, or it is not among the proven entries.
+            CheckFailedError: the certificate does not name it, or it is not among the proven entries.
         """
         label = self.labels.get(dataset)
         found = None if label is None else self.view.publication(dataset, label)

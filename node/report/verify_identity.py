@@ -53,7 +53,7 @@ def read_openings(data: bytes) -> dict[str, Any]:
 
     Raises:
         CanonicalError: not canonical JSON.
-        Broken: not the openings of a report.
+        CheckFailedError: not the openings of a report.
     """
     value = canonical.decode(data, max_bytes=MAX_OPENINGS_BYTES)
     if not isinstance(value, dict) or value.keys() != FIELDS or value["v"] != 1:

@@ -57,7 +57,7 @@ class Proven:
             since: index from which on the key may have been in force; None: in force at the end.
 
         Raises:
-            Broken: it is not.
+            CheckFailedError: it is not.
         """
         signature = parse_signature(value)
         for key in self._keys(member, since):

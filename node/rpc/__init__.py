@@ -1,1 +1,1 @@
-"""The edge between nodes: one gRPC port a member, mutual TLS 1.3, members known by the ledger's pins."""
+"""gRPC between nodes: one port a member, mutual TLS 1.3, peers recognised by their authority."""

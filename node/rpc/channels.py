@@ -1,4 +1,4 @@
-"""Calls to other members: one kept-alive channel a member, trusted by that member's own authority only."""
+"""gRPC channels to other members: one a member, which trusts only that member's certificate authority."""
 
 from __future__ import annotations
 
@@ -15,18 +15,23 @@ from node.rpc.server import MAX_MESSAGE_BYTES
 PAUSE_MS = 2_000
 """Longest pause between two attempts at a connection."""
 REGAIN_SECONDS = 3.0
-"""How long a lost connection is waited for: over the longest pause, so a node that runs again is found."""
+"""Seconds to wait for a lost connection: longer than ``PAUSE_MS``, so that a restarted node is reached."""
 
 
 class Channels:
-    """Channels by member id; replaced when a member's endpoint or authority changes on the ledger.
+    """Open channels by member id; replaced when a member's endpoint or authority changes on the ledger.
 
-    No channel is closed by hand: calls may be under way on it, and to make a stub on a closed one ends the
-    process (grpc 1.85). A channel that is let go closes when the last stub of it has gone.
+    No channel is closed explicitly: calls may be in progress on it, and creating a stub on a closed channel
+    ends the process (grpc 1.85). A channel closes when the last reference to it is dropped.
     """
 
     def __init__(self, directory: Directory, identity: Identity) -> None:
-        """Args: ``directory`` finds members; ``identity`` is what this node shows them."""
+        """Open no channel yet.
+
+        Args:
+            directory: finds members' endpoints and authorities.
+            identity: certificate and key that this node presents.
+        """
         self._directory = directory
         self._identity = identity
         self._lock = threading.Lock()
@@ -37,12 +42,14 @@ class Channels:
         """The channel to a member.
 
         Raises:
-            ServiceUnavailable: the member is not known here, or this node is stopping.
+            ServiceUnavailableError: the member is not known here, or this node is stopping.
         """
         contact = self._directory.contact(member)
         with self._lock:
             if self._closed:
-                raise ServiceUnavailableError("this node is stopping: nobody is called any more")
+                raise ServiceUnavailableError(
+                    "this node is stopping and calls no other member: try again once it runs"
+                )
             held = self._open.get(member)
             if held is not None and held[:2] == (contact.endpoint, contact.authority):
                 return held[2]
@@ -51,7 +58,7 @@ class Channels:
         return channel
 
     def regained(self, member: str) -> bool:
-        """Whether there is a connection to a member, or one is made within the next moments."""
+        """Whether there is a connection to a member, or one is made within ``REGAIN_SECONDS``."""
         ready = threading.Event()
 
         def watch(state: grpc.ChannelConnectivity) -> None:
@@ -66,7 +73,7 @@ class Channels:
             channel.unsubscribe(watch)
 
     def close(self) -> None:
-        """Let go of every channel; nobody is called any more."""
+        """Drop every channel; later calls of ``to`` fail."""
         with self._lock:
             self._closed = True
             self._open.clear()
@@ -76,7 +83,8 @@ def open_channel(endpoint: str, authority: bytes, identity: Identity, name: str)
     """A mutual-TLS channel to one endpoint.
 
     Args:
-        endpoint: ``host:port``; never another of gRPC's schemes, as ``unix:``, which a member might name.
+        endpoint: ``host:port``; always resolved by DNS, so that a member cannot name another of gRPC's
+            schemes, such as ``unix:``.
         authority: DER of the only authority trusted for it.
         identity: own certificate chain and key.
         name: name that must stand in the peer's certificate.

@@ -1,8 +1,9 @@
-"""Who is who on the wire: members with their endpoints and certificate authorities, as the ledger pins them.
+"""Directory of members: their endpoints and certificate authorities, as the ledger records them.
 
-Every member has its own small certificate authority; its DER stands in the member's entry. A peer is member M
-when its leaf was issued by M's authority, so no authority can speak for another member. Until a node's
-replica holds the genesis entry, it knows itself and the first address of ``network.json``.
+Every member has its own certificate authority; its DER encoding is part of the member's entry. A peer is
+member M if its certificate was issued by M's authority, so that no authority can speak for another member.
+Until a node's replica holds the genesis entry, the node knows itself and the first address of
+``network.json``.
 """
 
 from __future__ import annotations
@@ -18,17 +19,15 @@ from functools import lru_cache
 from keys.errors import KeysError
 from keys.tls import check_profile, peer_member
 from node.errors import RefusalError, ServiceUnavailableError
-from node.log_throttle import Repeated
 
 log = logging.getLogger("hedui.rpc")
-_unsound = Repeated(log)
 REMEMBERED = 1024
-"""Leaves whose issuer is kept in memory; a member may issue itself any number."""
+"""Certificates whose issuer is cached; bounded, since a member may issue itself any number of them."""
 
 
 @lru_cache(maxsize=REMEMBERED)
 def _is_sound(member: str, authority: bytes) -> bool:
-    """Whether an authority can stand in a bundle."""
+    """Whether an authority can be part of the trust bundle."""
     try:
         check_profile(authority, member=member)
     except KeysError:
@@ -41,7 +40,7 @@ class Contact:
     """How to reach and recognise one member.
 
     Attributes:
-        member: id.
+        member: the member's id.
         endpoint: ``host:port``.
         authority: DER of the member's certificate authority.
     """
@@ -52,7 +51,7 @@ class Contact:
 
 
 class Directory:
-    """Members by id, from the ledger where it is known, else from what the node was started with."""
+    """Members by id: from the ledger once it is replayed, before that from what the node was started with."""
 
     def __init__(
         self, bootstrap: list[Contact], members: Callable[[], list[Contact]], own: Contact | None = None
@@ -76,7 +75,7 @@ class Directory:
         return "" if self._own is None else self._own.member
 
     def contacts(self) -> list[Contact]:
-        """All members known now; once the ledger names any, a member it has removed is nobody any more."""
+        """All members known now; without those that the ledger has removed, once it is replayed."""
         own = [] if self._own is None else [self._own]
         known = self._members() or self._bootstrap
         return list({contact.member: contact for contact in [*own, *known]}.values())
@@ -85,35 +84,38 @@ class Directory:
         """One member.
 
         Raises:
-            ServiceUnavailable: the ledger, as far as it is replayed here, knows no such member.
+            ServiceUnavailableError: the ledger, as far as it is replayed here, knows no such member.
         """
         for contact in self.contacts():
             if contact.member == member:
                 return contact
-        raise ServiceUnavailableError(f"member {member} is not on the ledger as far as it is known here")
+        raise ServiceUnavailableError(
+            f"member {member} is not on the ledger, as far as this node has replayed it"
+        )
 
     def trust_bundle(self) -> bytes:
         """PEM of all members' authorities.
 
-        An authority that is no certificate of the profile is left out, whatever its time: gRPC reads the
-        bundle up to the first one it cannot parse, and would trust no member after that.
+        An authority outside the certificate profile is left out, whatever its validity: gRPC reads the bundle
+        up to the first certificate that it cannot parse, and would trust none of the members after it.
         """
         sound = []
         for contact in self.contacts():
             if _is_sound(contact.member, contact.authority):
                 sound.append(ssl.DER_cert_to_PEM_cert(contact.authority))
             else:
-                _unsound.error(
-                    f"the ledger holds no certificate authority for {contact.member}: its calls are refused "
-                    "until it is admitted with another card"
+                log.error(
+                    "the ledger holds no usable certificate authority for %s: its calls are refused until it "
+                    "is admitted with another card",
+                    contact.member,
                 )
         return "".join(sound).encode()
 
     def identify(self, leaf_pem: bytes) -> str:
-        """Member whose authority issued this leaf.
+        """Id of the member whose authority issued this certificate.
 
         Raises:
-            Refusal: ``unknown_peer``.
+            RefusalError: ``unknown_peer``.
         """
         contacts = {contact.member: contact for contact in self.contacts()}
         authorities = {member: contact.authority for member, contact in contacts.items()}

@@ -1,17 +1,18 @@
-"""How much others may ask: a token bucket.
+"""Limits of a port: a token bucket for requests, and a bound on the calls that one member may hold open.
 
-``rate`` tokens a second are added up to ``burst``; a request takes one, or is told to come back later. At the
-HTTP edge one bucket for all strangers bounds what they can cost this node; fairness between them is the
-reverse proxy's task. At the log each member has one for entries that nothing else bounds.
+``RateLimit`` is a token bucket: ``rate`` tokens a second are added, up to ``burst``; a request takes one, or
+the caller is told to come back later. The HTTP port has one bucket for all clients, which bounds what they
+can cost this node; fairness between them is the reverse proxy's task. The log has one a member, for entries
+that nothing else bounds.
 
-How much of a port one member may hold: calls at once, and how long the port waits for its other end.
-
-gRPC takes a call's message from the wire, and puts its answers on it, in the thread that serves the call,
-for as long as the other end takes. Without a bound a few calls that never send their message, or never take
-their answers, hold every thread of a node. So each member has ``turns`` calls at once, fewer than there are
-threads; a call beyond them ends at once, as a service that is out of reach for a while. Whoever does not send
-its message within ``patience`` seconds, or does not take an answer within ``TAKE_FACTOR`` times as many, has
-its call cancelled. A member's own people and programs at its own node are not counted.
+``ConcurrencyLimit`` bounds the calls that a member holds open at a port, and the time the port waits for the
+other end. gRPC receives a call's message, and sends its responses, in the thread that serves the call, for as
+long as the other end takes. Without a bound, a few calls whose caller never sends its message, or never
+receives the responses, would occupy every thread of a node. So each member may have a number of calls at
+once that is smaller than the number of threads; a call beyond them fails at once, as if the service were
+unavailable. A call is cancelled if its message does not arrive within ``send_timeout`` seconds, or if one of
+its responses is not received within ``RECEIVE_FACTOR`` times as many. Calls of a member to its own node,
+which come from its operators and programs, are not counted.
 """
 
 from __future__ import annotations
@@ -31,10 +32,12 @@ class RateLimit:
     """A token bucket; safe for threads."""
 
     def __init__(self, rate: float, burst: int, clock: Callable[[], float]) -> None:
-        """A full bucket.
+        """Start with a full bucket.
 
         Args:
-            rate: tokens a second. burst: most tokens at once. clock: seconds that never go back.
+            rate: tokens added a second.
+            burst: the largest number of tokens.
+            clock: monotonic seconds.
         """
         self._rate = rate
         self._burst = burst
@@ -44,7 +47,7 @@ class RateLimit:
         self._lock = threading.Lock()
 
     def take(self) -> bool:
-        """Take one token; False where there is none."""
+        """Take one token; False if there is none."""
         with self._lock:
             now = self._clock()
             self._tokens = min(self._burst, self._tokens + (now - self._moment) * self._rate)
@@ -56,99 +59,102 @@ class RateLimit:
 
 
 SEND_TIMEOUT_SECONDS = 10.0
-"""Seconds a member has for its message; an honest one sends it with the call."""
-TAKE_FACTOR = 6
-"""An answer of a stream, at most one message, may take a slow line this many times as long."""
+"""Seconds a caller has to send its message; an honest one sends it together with the call."""
+RECEIVE_FACTOR = 6
+"""A response may take this many times as long on a slow line; it is at most one message."""
 
 
 class ConcurrencyLimit:
-    """The turns at one port; safe for threads."""
+    """The calls open at one port, by member; safe for threads."""
 
     def __init__(
         self,
         member: Callable[[grpc.ServicerContext], str],
         own: str,
-        turns: int,
-        patience: float = SEND_TIMEOUT_SECONDS,
+        calls: int,
+        send_timeout: float = SEND_TIMEOUT_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Nobody holds a turn.
+        """Start without open calls.
 
         Args:
-            member: who is calling, or a ``RefusalError``.
+            member: returns the id of the calling member, or raises ``RefusalError``.
             own: the member whose port this is.
-            turns: calls of another member at once.
-            patience: seconds for a message to come.
-            clock: seconds that never go back.
+            calls: how many calls another member may have open at once.
+            send_timeout: seconds a caller has to send its message.
+            clock: monotonic seconds.
         """
         self._member = member
         self._own = own
-        self._turns = turns
-        self._patience = patience
+        self._calls = calls
+        self._send_timeout = send_timeout
         self._clock = clock
         self._lock = threading.Lock()
-        self._held: dict[str, int] = {}
-        self._due: dict[object, tuple[float, grpc.ServicerContext]] = {}
+        self._open: dict[str, int] = {}
+        self._deadlines: dict[object, tuple[float, grpc.ServicerContext]] = {}
 
     @contextmanager
-    def turn(self, context: grpc.ServicerContext) -> Iterator[None]:
-        """Hold a turn of the caller's for the block.
+    def counted(self, context: grpc.ServicerContext) -> Iterator[None]:
+        """Count a call of its caller's as open while the block runs.
 
         Raises:
-            Refusal: ``unknown_peer``.
-            ServiceUnavailable: the member has as many calls here as it may.
+            RefusalError: ``unknown_peer``.
+            ServiceUnavailableError: the member has as many calls open here as it may.
         """
         member = self._member(context)
         with self._lock:
-            held = self._held.get(member, 0)
-            if held >= self._turns and member != self._own:
+            number = self._open.get(member, 0)
+            if number >= self._calls and member != self._own:
                 raise ServiceUnavailableError(
-                    f"{member} has {held} calls open here: wait for the end of some"
+                    f"{member} has {number} calls open here: wait until some of them have ended"
                 )
-            self._held[member] = held + 1
+            self._open[member] = number + 1
         try:
             yield
         finally:
             with self._lock:
-                self._held[member] -= 1
+                self._open[member] -= 1
 
-    def message(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
-        """The one message of a call, as it came.
+    def receive(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+        """The one message of a call, as it was received.
 
         Raises:
-            Refusal: ``malformed``: none came.
+            RefusalError: ``malformed``: none was received.
         """
         try:
-            with self._waiting(context, self._patience):
+            with self._deadline(context, self._send_timeout):
                 found = next(messages, None)
         except grpc.RpcError:
             found = None
         if found is None:
-            raise RefusalError("malformed", "a call brings one message")
+            raise RefusalError("malformed", "the call has no message: send exactly one")
         return found
 
-    def taken(self, answers: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
-        """The answers of a stream, each of which must be taken."""
-        for answer in answers:
-            with self._waiting(context, TAKE_FACTOR * self._patience):
-                yield answer
+    def send(self, responses: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
+        """The responses of a stream; the call is cancelled if one of them is not received in time."""
+        for response in responses:
+            with self._deadline(context, RECEIVE_FACTOR * self._send_timeout):
+                yield response
 
-    def end_late(self) -> None:
-        """Cancel the calls whose other end is late."""
+    def cancel_late(self) -> None:
+        """Cancel the calls whose other end has missed its deadline."""
         now = self._clock()
         with self._lock:
-            late = [context for at, context in self._due.values() if at <= now]
+            late = [context for deadline, context in self._deadlines.values() if deadline <= now]
         for context in late:
             context.cancel()  # type: ignore[no-untyped-call]
 
     @contextmanager
-    def _waiting(self, context: grpc.ServicerContext, seconds: float) -> Iterator[None]:
-        """The other end has ``seconds``; nothing keeps the context after it, or gRPC counts the call on."""
+    def _deadline(self, context: grpc.ServicerContext, seconds: float) -> Iterator[None]:
+        """Give the other end ``seconds`` for the block.
+
+        Nothing keeps the context afterwards: gRPC counts the call as open while a reference to it exists.
+        """
         key = object()
         with self._lock:
-            self._due[key] = (self._clock() + seconds, context)
+            self._deadlines[key] = (self._clock() + seconds, context)
         try:
             yield
         finally:
             with self._lock:
-                del self._due[key]
+                del self._deadlines[key]

@@ -1,4 +1,4 @@
-"""Openings of a certificate as protobuf messages, both ways."""
+"""Conversion between a certificate's openings and their protobuf messages."""
 
 from __future__ import annotations
 

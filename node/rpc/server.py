@@ -1,6 +1,9 @@
-"""A member's one port: gRPC with mutual TLS, synchronous with threads; our errors become statuses.
+"""A member's port: a gRPC server with mutual TLS whose calls are bounded and whose errors become statuses.
 
-Whether an address can be listened on, asked before gRPC is: it would say so in lines of its own.
+The server is synchronous: one thread serves one call. ``Admission`` wraps every method with the limits of
+``node.rpc.limits`` and turns this project's errors into gRPC statuses. ``PortTrust`` keeps the trusted
+certificate authorities equal to those on the ledger. ``require_free`` finds out why an address cannot be
+used before gRPC tries it.
 """
 
 from __future__ import annotations
@@ -20,7 +23,6 @@ from google.protobuf.message import DecodeError
 
 from keys.tls import Identity
 from node.errors import KNOWN_ERRORS, ConfigurationError, RefusalError
-from node.log_throttle import Repeated
 from node.rpc.directory import Directory
 from node.rpc.limits import SEND_TIMEOUT_SECONDS, ConcurrencyLimit
 from node.rpc.status import grpc_status, wire_text
@@ -28,29 +30,28 @@ from node.rpc.status import grpc_status, wire_text
 MAX_MESSAGE_BYTES = 1 << 20
 """Every message is bounded before it is parsed; batches and publications stream."""
 DEFECT = "internal"
-"""All a caller learns of a defect; gRPC of itself would send it the exception's text."""
+"""All that a caller learns of a defect; by default gRPC would send the exception's text."""
 HANDSHAKE_MS = 10_000
 CONNECTIONS = 512
 QUEUED = 4
-"""Calls at a port for each of its threads; those beyond are refused at once."""
+"""Calls that a port accepts for each of its threads; further ones are refused at once."""
 WATCH_SECONDS = 1.0
 BEGUN_SECONDS = 0.25
-"""How long a change of the trusted authorities waits: a handshake has its context within a millisecond."""
+"""Delay of a change of the trusted authorities; a handshake takes its context within a millisecond."""
 log = logging.getLogger("hedui.rpc")
-_refused = Repeated(log)
 
 
 class Admission(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in its stubs only
-    """What stands before every method: the caller's turn, its message, and the end of its errors.
+    """Interceptor of every method: counts the call, receives its message, and maps errors to statuses.
 
-    Errors of ours become gRPC statuses with ``code|remedy``; anything else is logged as a defect. A method
-    with one message is served as one with a stream of them, which is the same on the wire: gRPC would wait
-    for the message before anything of ours runs.
+    Errors of this project become gRPC statuses with the details ``code|remedy``; any other error is logged as
+    a defect. A method with one request message is served as one with a stream of them, which is the same on
+    the wire: otherwise gRPC would wait for the message before the limits apply.
     """
 
-    def __init__(self, turns: ConcurrencyLimit) -> None:
-        """Args: ``turns`` at the port."""
-        self._turns = turns
+    def __init__(self, limit: ConcurrencyLimit) -> None:
+        """Args: ``limit`` on the calls at the port."""
+        self._limit = limit
 
     def intercept_service(
         self,
@@ -73,34 +74,34 @@ class Admission(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in
     def _single(
         self, inner: Callable[[Any, Any], Any], parse: Callable[[bytes], Any], method: str
     ) -> Callable[[Any, Any], Any]:
-        """A method with one answer."""
-        turns = self._turns
+        """Wrap a method with one response."""
+        limit = self._limit
 
         def handle(messages: Iterator[Any], context: grpc.ServicerContext) -> Any:
-            with _Boundary(context, method), turns.turn(context):
-                return inner(_parsed(parse, turns.message(messages, context)), context)
+            with _Boundary(context, method), limit.counted(context):
+                return inner(_parsed(parse, limit.receive(messages, context)), context)
 
         return handle
 
     def _streaming(
         self, inner: Callable[[Any, Any], Iterator[Any]], parse: Callable[[bytes], Any], method: str
     ) -> Callable[[Any, Any], Iterator[Any]]:
-        """A method with a stream of answers."""
-        turns = self._turns
+        """Wrap a method with a stream of responses."""
+        limit = self._limit
 
         def handle(messages: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
-            with _Boundary(context, method), turns.turn(context):
-                request = _parsed(parse, turns.message(messages, context))
-                yield from turns.taken(inner(request, context), context)
+            with _Boundary(context, method), limit.counted(context):
+                request = _parsed(parse, limit.receive(messages, context))
+                yield from limit.send(inner(request, context), context)
 
         return handle
 
 
 def _parsed(parse: Callable[[bytes], Any], data: bytes) -> Any:
-    """A call's message. Left to gRPC, one that does not parse would leave its call open.
+    """Parse a call's message here: if gRPC parsed it, a malformed one would leave its call open.
 
     Raises:
-        Refusal: ``malformed``.
+        RefusalError: ``malformed``.
     """
     try:
         return parse(data)
@@ -109,19 +110,19 @@ def _parsed(parse: Callable[[bytes], Any], data: bytes) -> Any:
 
 
 class _Boundary:
-    """Where a call's errors end: ours become their status, a defect is logged and named ``internal``."""
+    """Ends a failed call with its error's status; a defect is logged and sent as ``internal``."""
 
     def __init__(self, context: grpc.ServicerContext, method: str) -> None:
         self._context = context
         self._method = method
 
     def __enter__(self) -> None:
-        """Begin the call."""
+        """Nothing to do before the call."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the call with a status; raises what gRPC raises for it."""
+        """End a failed call with a status; raises what gRPC raises to abort it."""
         if isinstance(error, KNOWN_ERRORS):
             _forget_frames(error)
             _abort(self._context, self._method, error)
@@ -132,20 +133,20 @@ class _Boundary:
 
 
 def _forget_frames(error: BaseException | None) -> None:
-    """Let go of the frames an error came through: who keeps it keeps the call, which gRPC counts as open."""
+    """Drop an error's frames: they refer to the call, which gRPC counts as open while it is referred to."""
     while error is not None:
         error.__traceback__ = None
         error = error.__cause__ or error.__context__
 
 
 def _abort(context: grpc.ServicerContext, method: str, error: Exception) -> None:
-    """End a call with the status of an error of ours."""
-    _refused.info(f"{method} refused: {wire_text(error)}")
+    """End a call with the status of one of this project's errors."""
+    log.info("%s refused: %s", method, wire_text(error))
     context.abort(grpc_status(error), wire_text(error))
 
 
 class Peers:
-    """Who is calling: the member of a call's certificate."""
+    """Identifies the calling member by its certificate."""
 
     def __init__(self, directory: Directory) -> None:
         """Args: ``directory`` knows members' authorities."""
@@ -155,24 +156,30 @@ class Peers:
         """Id of the calling member.
 
         Raises:
-            Refusal: ``unknown_peer``.
+            RefusalError: ``unknown_peer``.
         """
         chain: Iterable[Any] = context.auth_context().get("x509_pem_cert", ())
         return self._directory.identify(bytes(next(iter(chain), b"")))
 
 
 class PortTrust:
-    """What a port shows and whom it trusts; gRPC gets it anew when the members' authorities have changed.
+    """A port's certificate and trusted authorities; gRPC gets them again when the authorities change.
 
-    gRPC asks at every connection, before anything is known of the caller, and what it is given replaces the
-    context that handshakes are made from. One thread asks at a time, but makes its handshake when the next
-    may ask already: a context replaced in between is used after it was freed, and the process ends (grpc/grpc
-    issue 36693). So nothing is handed over while nothing has changed, or any stranger could end a node by
-    connecting a few thousand times; and a change waits until the handshakes begun before it have theirs.
+    gRPC asks for them at every connection, before anything is known about the caller, and the configuration
+    that it is given replaces the context from which handshakes are made. Only one thread asks at a time, but
+    the next one may ask while the first makes its handshake: a context that is replaced in between is used
+    after it was freed, and the process ends (grpc/grpc issue 36693). So the configuration is handed over only
+    if it has changed, or any client could end a node by connecting a few thousand times; and a change waits
+    until the handshakes begun before it have taken their context.
     """
 
     def __init__(self, identity: Identity, directory: Directory) -> None:
-        """Args: ``identity`` is what the port shows; ``directory`` says whose callers it trusts."""
+        """Read the authorities that are trusted now.
+
+        Args:
+            identity: certificate and key that the port presents.
+            directory: the members whose certificates are accepted.
+        """
         self._pair = (identity.key_pem, identity.chain_pem)
         self._directory = directory
         self._bundle = directory.trust_bundle()
@@ -182,7 +189,7 @@ class PortTrust:
         return grpc.ssl_server_certificate_configuration([self._pair], root_certificates=self._bundle)
 
     def changed(self) -> grpc.ServerCertificateConfiguration | None:
-        """The configuration for this handshake and later ones, or None while it is as it was."""
+        """The configuration for this handshake and later ones; None while it is unchanged."""
         bundle = self._directory.trust_bundle()
         if bundle == self._bundle:
             return None
@@ -197,29 +204,29 @@ def start_server(
     directory: Directory,
     register: Callable[[grpc.Server], None],
     threads: int,
-    patience: float = SEND_TIMEOUT_SECONDS,
+    send_timeout: float = SEND_TIMEOUT_SECONDS,
 ) -> grpc.Server:
     """Open the port and serve.
 
-    A connection has ``HANDSHAKE_MS`` for its handshake, and there are ``CONNECTIONS`` of them: whoever opens
-    more than that finds no port, and takes neither files nor memory from those who are served.
+    A connection has ``HANDSHAKE_MS`` for its handshake, and at most ``CONNECTIONS`` are open: a further one
+    is refused, so that it takes neither files nor memory from the calls that are served.
 
     Args:
         address: ``host:port``.
         identity: own certificate chain and key.
         directory: members whose authorities are trusted; asked again at every handshake.
         register: adds the services of the member's roles.
-        threads: worker threads; a member has a quarter of them at once.
-        patience: seconds a member has for its message.
+        threads: worker threads; a member may use a quarter of them at once.
+        send_timeout: seconds a caller has to send its message.
 
     Raises:
         ConfigurationError: the port cannot be opened.
     """
     trust = PortTrust(identity, directory)
-    turns = ConcurrencyLimit(Peers(directory).member, directory.own, max(1, threads // 4), patience)
+    limit = ConcurrencyLimit(Peers(directory).member, directory.own, max(1, threads // 4), send_timeout)
     server = grpc.server(
         ThreadPoolExecutor(max_workers=threads, thread_name_prefix="rpc"),
-        interceptors=[Admission(turns)],
+        interceptors=[Admission(limit)],
         maximum_concurrent_rpcs=QUEUED * threads,
         options=[
             ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),
@@ -233,7 +240,7 @@ def start_server(
     register(server)
     credentials = grpc.dynamic_ssl_server_credentials(
         trust.first(),
-        trust.changed,  # type: ignore[arg-type]  # may answer None, says its documentation; its stubs forgot
+        trust.changed,  # type: ignore[arg-type]  # its documentation allows None, its stubs do not
         require_client_authentication=True,
     )
     try:
@@ -241,20 +248,22 @@ def start_server(
     except RuntimeError as error:
         raise ConfigurationError(f"{address} cannot be opened: is another node running there?") from error
     server.start()
-    threading.Thread(target=_watch, args=(server, turns), name="rpc-patience", daemon=True).start()
+    threading.Thread(target=_watch, args=(server, limit), name="rpc-timeouts", daemon=True).start()
     return server
 
 
-def _watch(server: grpc.Server, turns: ConcurrencyLimit) -> None:
-    """End late calls until the server ends."""
+def _watch(server: grpc.Server, limit: ConcurrencyLimit) -> None:
+    """Cancel late calls until the server ends."""
     while server.wait_for_termination(WATCH_SECONDS):
-        turns.end_late()
+        limit.cancel_late()
 
 
 def require_free(address: str) -> None:
-    """An address of this machine that nobody listens on.
+    """Check that an address belongs to this machine and is free.
 
-    A host may have several addresses, and one is enough, as for gRPC. Port 0 is free.
+    ``start_server`` would find out as well, and it decides; but gRPC then prints a line of its own and does
+    not pass on the cause. A host may have several addresses, of which one must be free, as for gRPC. Port 0
+    is always free.
 
     Raises:
         ConfigurationError: none can be opened.
@@ -277,7 +286,7 @@ def require_free(address: str) -> None:
 
 
 def _bind(family: int, where: tuple[object, ...]) -> OSError | None:
-    """What is in the way of listening there; None: nothing."""
+    """Why an address cannot be listened on; None if it can."""
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""Errors across the wire: a gRPC status whose details are ``code|remedy``, both ends in one place."""
+"""Conversion between errors and gRPC statuses, whose details are ``code|remedy``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from node.errors import RefusalError, ServiceUnavailableError, error_code, statu
 
 MAX_DETAILS = 4000
 _CODE = re.compile(r"[a-z0-9_]{1,64}")
-"""Codes of a peer come into reports and the journal: nothing else is taken from the wire."""
+"""Form of a code; a peer's codes are written into reports and the journal, so no other text is accepted."""
 _OUT_OF_REACH = (
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -22,27 +22,27 @@ _OUT_OF_REACH = (
 
 
 def grpc_status(error: Exception) -> grpc.StatusCode:
-    """gRPC status of an error of ours."""
+    """The gRPC status of one of this project's errors."""
     return grpc.StatusCode[status_name(error)]
 
 
 def wire_text(error: Exception) -> str:
-    """``code|remedy``: what a gRPC status carries as its details."""
+    """The details of an error's gRPC status: ``code|remedy``."""
     code = error_code(error)
     return f"{code}|{str(error).removeprefix(code + ': ')}"[:MAX_DETAILS]
 
 
 def is_lost(error: grpc.RpcError) -> bool:
-    """Whether a call failed for want of a connection: the peer itself has said nothing."""
+    """Whether a call failed because there was no connection, so that the peer did not answer it."""
     return error.code() is grpc.StatusCode.UNAVAILABLE and "|" not in (error.details() or "")
 
 
 def raise_from_wire(error: grpc.RpcError, peer: str) -> NoReturn:
-    """Turn a failed call into an error of ours that names the peer.
+    """Turn a failed call into one of this project's errors, which names the peer.
 
     Raises:
-        ServiceUnavailable: the peer, the ledger or its quorum could not be reached in time.
-        Refusal: the peer refused, with its code.
+        ServiceUnavailableError: the peer, the ledger or its quorum could not be reached in time.
+        RefusalError: the peer refused, with its code.
     """
     status = error.code()
     code, _, remedy = (error.details() or "").partition("|")
@@ -54,7 +54,7 @@ def raise_from_wire(error: grpc.RpcError, peer: str) -> NoReturn:
             unavailable.code = code
             raise unavailable from error
         raise ServiceUnavailableError(
-            f"{peer} does not answer: see that its node runs and can be reached"
+            f"{peer} does not answer: check that its node is running and can be reached"
         ) from error
     if not remedy:
         raise ServiceUnavailableError(f"{peer} failed ({status.name}): see its log") from error
@@ -63,7 +63,7 @@ def raise_from_wire(error: grpc.RpcError, peer: str) -> NoReturn:
 
 @contextmanager
 def calling(peer: str) -> Iterator[None]:
-    """Make a call to a member: an error of gRPC inside the block becomes one of ours that names the peer.
+    """Context of a call to a member: a gRPC error becomes one of this project's errors, which names the peer.
 
     Raises:
         ServiceUnavailableError: the peer, the ledger or its quorum could not be reached in time.

@@ -1,4 +1,4 @@
-"""Canonical JSON from somebody else, as plain objects: form only; the meaning is checked where it is used."""
+"""Decoding of canonical JSON from peers: the form is checked here, the meaning where the value is used."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from node.errors import RefusalError
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 16
-"""Evidence is larger and deeper than an entry."""
+"""Limits for documents from peers; evidence is larger and deeper than a ledger entry."""
 
 
 def read_object(data: bytes) -> dict[str, Any]:
     """A canonical JSON object.
 
     Raises:
-        Refusal: ``malformed``: not canonical, too large or too deep, or no object.
+        RefusalError: ``malformed``: not canonical, too large or too deep, or no object.
     """
     value = _decode(data)
     if not isinstance(value, dict):
@@ -29,7 +29,7 @@ def read_list(data: bytes) -> list[Any]:
     """A canonical JSON list.
 
     Raises:
-        Refusal: ``malformed``: not canonical, too large or too deep, or no list.
+        RefusalError: ``malformed``: not canonical, too large or too deep, or no list.
     """
     value = _decode(data)
     if not isinstance(value, list):
@@ -41,7 +41,7 @@ def read_texts(data: bytes) -> dict[str, str]:
     """A canonical JSON object whose values are all texts, such as a signature object.
 
     Raises:
-        Refusal: ``malformed``.
+        RefusalError: ``malformed``.
     """
     value = read_object(data)
     if not all(isinstance(item, str) for item in value.values()):

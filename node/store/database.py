@@ -18,13 +18,13 @@ from node.errors import StoreError
 from node.store import tables
 
 
-def check_database(engine: Engine) -> None:
+def check_database(database: Engine) -> None:
     """Read a database through before anything is built upon it.
 
     Raises:
         StoreError: it is damaged.
     """
-    problem = check(engine)
+    problem = check(database)
     if problem is not None:
         raise StoreError(
             f"this node's database is damaged ({problem}): stop, keep a copy of it, and restore its newest "
@@ -33,23 +33,23 @@ def check_database(engine: Engine) -> None:
 
 
 class Store:
-    """A node's own tables over one engine, with one writer at a time."""
+    """A node's own tables over one database, with one writer at a time."""
 
-    def __init__(self, engine: Engine) -> None:
-        """Args: ``engine`` is the member's database, its tables already there."""
-        self.engine = engine
+    def __init__(self, database: Engine) -> None:
+        """Args: ``database`` is the member's, its tables already there."""
+        self.database = database
         self._writer = threading.RLock()
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """One transaction that writes."""
-        with self._writer, writing(self.engine) as connection:
+        with self._writer, writing(self.database) as connection:
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One connection that reads."""
-        with self.engine.connect() as connection:
+        with self.database.connect() as connection:
             yield connection
 
     def one(self, table: Table, **key: Any) -> dict[str, Any] | None:

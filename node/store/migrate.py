@@ -1,6 +1,6 @@
 """Bringing a node's database to this version with alembic; safe to run at every start.
 
-One transaction for all revisions, on both engines: killed half way, the database is at its old revision with
+One transaction for all revisions, on both kinds of database: killed half way, it is at its old revision with
 its old tables, and the next start begins again. A database that a newer program has upgraded is refused: what
 it holds cannot be understood here.
 """
@@ -22,13 +22,13 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 HEAD = "head"
 
 
-def migrate(engine: Engine, revision: str = HEAD, *, scripts: Path = MIGRATIONS) -> None:
+def migrate(database: Engine, revision: str = HEAD, *, scripts: Path = MIGRATIONS) -> None:
     """Upgrade the database to a revision, the newest unless said otherwise, in one transaction.
 
     Raises:
         StoreError: the database is newer than this program.
     """
-    with writing(engine) as connection:
+    with writing(database) as connection:
         upgrade(connection, revision, scripts=scripts)
 
 

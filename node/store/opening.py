@@ -14,11 +14,11 @@ from __future__ import annotations
 import json
 import logging
 import secrets
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Engine, insert, inspect, select
 
+from ledger.entries.times import format_time
 from ledger.storage.database import writing
 from node.errors import ConfigurationError
 from node.home import Home, read_document, write_file
@@ -28,29 +28,29 @@ from node.store.migrate import migrate
 log = logging.getLogger("hedui.store")
 
 
-def open_store(home: Home, engine: Engine, now: int) -> bool:
+def open_store(home: Home, database: Engine, now: int) -> bool:
     """Bring the database to the newest revision; whether its loss was noted now.
 
     Args:
-        home: of the node. engine: its database. now: POSIX seconds.
+        home: of the node. database: its database. now: POSIX seconds.
 
     Raises:
         StoreError: the database is of a newer program. ConfigurationError: store.json is damaged.
     """
     known = _read(home)
-    is_empty = not inspect(engine).has_table(tables.outbox.name)
+    is_empty = not inspect(database).has_table(tables.outbox.name)
     if known is None:
-        moment = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        migrate(engine)
+        moment = format_time(now)
+        migrate(database)
         _write(home, {"v": 1, "begun": moment, "lost": None})
         return False
     if is_empty and known["lost"] is None:
         known = {**known, "lost": secrets.token_hex(16)}
         _write(home, known)
-    migrate(engine)
+    migrate(database)
     if known["lost"] is None:
         return False
-    _note(engine, str(known["lost"]), now)
+    _note(database, str(known["lost"]), now)
     _write(home, {**known, "lost": None})
     log.error(
         "this node's database was empty, though the node has run before: it comes back as one restored from "
@@ -59,10 +59,10 @@ def open_store(home: Home, engine: Engine, now: int) -> bool:
     return True
 
 
-def _note(engine: Engine, loss: str, now: int) -> None:
+def _note(database: Engine, loss: str, now: int) -> None:
     """The marker that ``node.tlog.restore_fence`` reads; once a loss."""
     row = {"id": loss, "backup": "lost", "moment": 0, "size": 0, "at": now, "witness": 0}
-    with writing(engine) as connection:
+    with writing(database) as connection:
         noted = select(tables.restored.c.id).where(tables.restored.c.id == loss)
         if connection.execute(noted).first() is None:
             connection.execute(insert(tables.restored).values(**row))

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
@@ -22,6 +21,7 @@ from ledger.contract.state import Overlay
 from ledger.contract.view import View
 from ledger.entries import entry as entries
 from ledger.entries.entry import Signature
+from ledger.entries.times import format_time
 from ledger.errors import EntryRefusedError, ForkError
 from ledger.formats.checkpoint import Checkpoint
 from ledger.formats.note import Note
@@ -89,7 +89,7 @@ class LedgerClient:
         """Fetch the newest head and replay up to it.
 
         Raises:
-            ServiceUnavailable: the ledger cannot be reached.
+            ServiceUnavailableError: the ledger cannot be reached.
             QuorumError, ForkError: the head lacks its quorum, or is another history.
         """
         note = self._transport.head()
@@ -151,8 +151,8 @@ class LedgerClient:
         """A head fetched and replayed now that a role may answer under.
 
         Raises:
-            ServiceUnavailable: ledger out of reach, quorum missing, or its cosignatures too old; with a named
-            code.
+            ServiceUnavailableError: ledger out of reach, quorum missing, or its cosignatures too old; with
+                a named code.
             ForkError: the head contradicts what this node's witness has cosigned, or two histories were seen
             before.
         """
@@ -198,7 +198,7 @@ class LedgerClient:
 
     def now_text(self) -> str:
         """This node's clock as an entry's time."""
-        return datetime.fromtimestamp(self._clock(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return format_time(self._clock())
 
     def compose(
         self, kind: str, identifier: str, body: dict[str, Any], further: Sequence[Signature] = ()
@@ -211,8 +211,9 @@ class LedgerClient:
         """Append a composed leaf; its receipt once it is final.
 
         Raises:
-            Refusal: the contract refuses it.
-            ServiceUnavailable: the ledger or its quorum is out of reach; the same leaf may be sent again.
+            RefusalError: the contract refuses it.
+            ServiceUnavailableError: the ledger or its quorum is out of reach; the same leaf may be sent
+                again.
         """
         receipt = Receipt.parse(self._transport.append(leaf))
         receipt.verify(self.policy, leaf)
@@ -232,8 +233,8 @@ class LedgerClient:
         The same content is network, type, id and body, whoever submitted it and whoever signed it besides.
 
         Raises:
-            Refusal: the contract refuses it; ``id_used`` where the id is that of something else.
-            ServiceUnavailable: see ``append``.
+            RefusalError: the contract refuses it; ``id_used`` where the id is that of something else.
+            ServiceUnavailableError: see ``append``.
         """
         try:
             return self.submit(kind, identifier, body, further)
@@ -274,7 +275,7 @@ class LedgerClient:
         """The entry at ``index`` is this very leaf, and this node's own replay accepted it.
 
         Raises:
-            Refusal: ``not_on_ledger``, ``receipt`` when another entry stands there, or ``void_entry``.
+            RefusalError: ``not_on_ledger``, ``receipt`` when another entry stands there, or ``void_entry``.
         """
         if index >= self.replica.size:
             raise RefusalError(
@@ -289,7 +290,7 @@ class LedgerClient:
         """Leaf of an accepted entry and its receipt under the newest head this node has replayed.
 
         Raises:
-            Refusal: ``not_on_ledger``: the entry is not there, or void.
+            RefusalError: ``not_on_ledger``: the entry is not there, or void.
         """
         index = self.replica.find(identifier)
         if index is None:

@@ -29,7 +29,6 @@ from ledger.sequencer.http_witness import HttpWitness
 from ledger.sequencer.witness_rounds import WitnessClient
 from ledger.witness import Witness
 from node.config import Configuration
-from node.log_throttle import Repeated
 from node.member_keys import MemberKeys
 from node.membership.network import NetworkFile, witness_names
 from node.rpc.channels import Channels
@@ -66,7 +65,6 @@ class Engine:
         self._foreign = [witness for witness in witnesses if isinstance(witness, HttpWitness)]
         self.own = own
         self._genesis = genesis
-        self._repeated = Repeated(log)
         self._stopping = threading.Event()
 
     @property
@@ -98,7 +96,7 @@ class Engine:
                 if self.own.size == 0:
                     self.own.submit(self._genesis)
             except LedgerError as error:
-                self._repeated.warning(f"the ledger does not start yet: {error}")
+                log.warning("the ledger does not start yet: %s", error)
                 self._stopping.wait(RETRY_SECONDS)
             else:
                 return

@@ -21,12 +21,12 @@ nodes. Rows are kept for good: an old intent may be renewed for a week, and anot
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import insert, update
 
 from ledger.entries import entry as entries
+from ledger.entries.times import parse_time
 from ledger.witness import WitnessRecord, WitnessStore
 from node.errors import RefusalError, ServiceUnavailableError
 from node.store import tables
@@ -93,7 +93,7 @@ class RestoreFence:
                 continue
             index = self._ledger.replica.find(entries.parse(bytes(entry["leaf"])).id)
             if index is not None:
-                time = int(datetime.fromisoformat(self._ledger.replica.entry(index).time).timestamp())
+                time = parse_time(self._ledger.replica.entry(index).time)
                 fences[row["id"]] = FencePosition(index, time, int(row["moment"]))
         return fences
 
@@ -110,7 +110,7 @@ class RestoreFence:
         """The node has rejoined.
 
         Raises:
-            ServiceUnavailable: ``restored``: not yet.
+            ServiceUnavailableError: ``restored``: not yet.
         """
         if any(row["fence"] is None for row in self._rows()):
             waiting = ServiceUnavailableError(WAITING)
@@ -121,7 +121,7 @@ class RestoreFence:
         """The node's witness may cosign a log.
 
         Raises:
-            ServiceUnavailable: ``restored``: not yet.
+            ServiceUnavailableError: ``restored``: not yet.
         """
         restores = self._rows()
         if origin == self._ledger.policy.origin:
@@ -136,7 +136,7 @@ class RestoreFence:
             raise waiting
 
     @property
-    def fence(self) -> FencePosition | None:
+    def position(self) -> FencePosition | None:
         """The last fence; None for a node that never was restored."""
         rows = [row for row in self._rows() if row["fence"] is not None]
         if not rows:
@@ -149,9 +149,9 @@ class RestoreFence:
         """A question without an answer in the store was not answered by this department before either.
 
         Raises:
-            Refusal: ``restored``: it was, or may have been, from a state that is lost.
+            RefusalError: ``restored``: it was, or may have been, from a state that is lost.
         """
-        answer, fence = self._ledger.view.answer(query, dataset), self.fence
+        answer, fence = self._ledger.view.answer(query, dataset), self.position
         index = self._ledger.replica.find(query)
         is_older = fence is not None and (index is None or index < fence.index)
         if is_older or (answer is not None and answer.answered):
@@ -179,25 +179,25 @@ class RestoreFence:
 
 
 class GuardedWitnessStore:
-    """A witness's records behind the memory: a restored witness does not tell or replace what it forgot."""
+    """A witness's records behind the restore fence: none is read or replaced before the node rejoined."""
 
-    def __init__(self, inner: WitnessStore, memory: RestoreFence) -> None:
+    def __init__(self, inner: WitnessStore, fence: RestoreFence) -> None:
         """Args: ``inner`` holds the records."""
         self._inner = inner
-        self._memory = memory
+        self._fence = fence
 
     def read(self, origin: str) -> WitnessRecord | None:
         """See ``ledger.witness.WitnessStore``.
 
         Raises:
-            ServiceUnavailable: ``restored``: the node has not rejoined.
+            ServiceUnavailableError: ``restored``: the node has not rejoined.
         """
-        self._memory.require_witness(origin)
+        self._fence.require_witness(origin)
         return self._inner.read(origin)
 
     def swap(self, origin: str, old: WitnessRecord | None, new: WitnessRecord) -> bool:
         """See ``ledger.witness.WitnessStore``; raises as ``read`` does."""
-        self._memory.require_witness(origin)
+        self._fence.require_witness(origin)
         return self._inner.swap(origin, old, new)
 
 

@@ -30,11 +30,11 @@ from sqlalchemy import Connection
 from ledger import canonical
 from ledger.fault_points import Point
 from node.errors import RefusalError, ServiceUnavailableError
-from node.membership.sum_key import sum_key
+from node.membership.sum_key import own_share, sum_key
 from node.question import Question, VerifiedQuestion, check_grant, verify_question
 from node.references import rule_datasets, set_references
 from node.rpc.untrusted_json import read_object, read_texts
-from node.services import Services, check_signature, own_share
+from node.services import Services, check_signature
 from node.store import tables
 from node.store.database import note_release, put
 from protocols.check.answer import Answer, verify_answer
@@ -125,7 +125,7 @@ class Trustee:
             Canonical JSON ``{"holder", "list", "proof", "value"}``, or empty without a list.
 
         Raises:
-            Refusal, NodeError, LedgerError: refused, with the code of the first check that fails.
+            RefusalError, NodeError, LedgerError: refused, with the code of the first check that fails.
         """
         verified = verify_question(self._services, peer, request.question)
         certificate = verified.certificate
@@ -173,7 +173,7 @@ class Trustee:
         self._check_rows(query, case, prepared)
         value = b""
         if prepared.digest is not None:
-            with self._services.stopwatch.part("cryptography"):
+            with self._services.timings.part("cryptography"):
                 value = self._make_share(certificate, prepared, salt)
         with self._services.store.writing() as connection:
             for row in prepared.leaves:
@@ -205,7 +205,7 @@ class Trustee:
         assert intent is not None
         rules = rule_datasets(services.view, certificate["rules"])
         references = set_references(services.view, intent, _deciding(rules))
-        with services.stopwatch.part("cryptography"):
+        with services.timings.part("cryptography"):
             lines = verify_evidence(request.openings, request.case, request.evidence, references)
         document = read_object(request.document)
         check_signature(services.view, peer, read_texts(request.signature), list_message(document))
@@ -230,7 +230,7 @@ class Trustee:
                 for item in intent.datasets
             )
 
-        with self._services.stopwatch.part("ledger"):
+        with self._services.timings.part("ledger"):
             answered = self._services.ledger.wait_for(complete, ANSWER_WAIT_SECONDS)
         if not answered:
             raise RefusalError(
@@ -266,7 +266,9 @@ class Trustee:
     def _make_share(self, certificate: dict[str, Any], prepared: PreparedRelease, salt: bytes) -> bytes:
         """This trustee's share of C with its proof, and the salt of the recorded list digest."""
         assert prepared.digest is not None
-        key, share = sum_key(self._services.view), own_share(self._services)
+        services = self._services
+        key = sum_key(services.view)
+        share = own_share(key, services.keys.vault, services.member)
         rows = [(key.public.from_bytes(data), sign) for data, sign in prepared.ciphertexts]
         total = key.public.combine(rows)
         value = partial(key, share, total)
@@ -293,7 +295,7 @@ class Trustee:
         """Wait until the release is final: nothing leaves before it is recorded."""
         services = self._services
         services.outbox.wake()
-        with services.stopwatch.part("ledger"):
+        with services.timings.part("ledger"):
             final = services.ledger.wait_for(
                 lambda view: view.release(query, case, services.member) is not None, 30
             )
@@ -347,7 +349,7 @@ def _read_evidence(evidence: bytes) -> tuple[dict[str, Answer], list[EvidenceLin
     """Read ``Evidence.for_trustee``.
 
     Raises:
-        Refusal, EvidenceError: a part is missing or malformed.
+        RefusalError, EvidenceError: a part is missing or malformed.
     """
     value = read_object(evidence)
     try:

@@ -66,7 +66,8 @@ class ArchiveHeader:
         """Read ``backup.json``.
 
         Raises:
-            BackupError: malformed. StoreError: of a newer format.
+            BackupError: malformed.
+            StoreError: of a newer format.
         """
         try:
             value = json.loads(data)
@@ -186,8 +187,10 @@ def read_archive(file: BinaryIO, passphrase: bytes, take: OnMember) -> tuple[Arc
         The head, and the number of members with head and manifest.
 
     Raises:
-        SealedFileDamaged, WrongPassphrase: the file is not whole, or sealed under another passphrase.
-        BackupError: no backup. StoreError: one of a newer format.
+        SealedFileDamagedError, WrongPassphraseError: the file is not whole, or sealed under another
+            passphrase.
+        BackupError: the file is not a backup.
+        StoreError: the backup is of a newer format.
     """
     plain = io.BufferedReader(SealedReader(file, passphrase), COPY_BYTES)
     seen: dict[str, dict[str, int | str]] = {}

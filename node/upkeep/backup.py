@@ -25,7 +25,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, select
 
 from keys.sealedfile import SealedWriter
-from ledger.storage.database import open_engine
+from ledger.storage.database import open_database
 from ledger.storage.tables import REPLICA
 from node.config import is_store_absolute, passphrase_path, store_url
 from node.errors import ConfigurationError, StoreError
@@ -219,21 +219,21 @@ def _copy_databases(home: Home, names: list[str], spool: Path) -> _Databases:
         )
     inside = next((name for name in names if url == f"sqlite:///{home.root / name}"), None)
     if inside is not None:
-        engine, dump = open_engine(f"sqlite:///{files[inside]}"), None
+        database, dump = open_database(f"sqlite:///{files[inside]}"), None
     elif url.startswith("sqlite"):
         copying.copy_sqlite(Path(url.removeprefix("sqlite:///")), spool / "store.db")
-        engine, dump = open_engine(f"sqlite:///{spool / 'store.db'}"), spool / "store.jsonl"
+        database, dump = open_database(f"sqlite:///{spool / 'store.db'}"), spool / "store.jsonl"
     else:
-        engine, dump = open_engine(url), spool / "store.jsonl"
+        database, dump = open_database(url), spool / "store.jsonl"
     try:
-        return _read_store(engine, dump, files)
+        return _read_store(database, dump, files)
     finally:
-        engine.dispose()
+        database.dispose()
 
 
-def _read_store(engine: Engine, dump: Path | None, files: dict[str, Path]) -> _Databases:
+def _read_store(database: Engine, dump: Path | None, files: dict[str, Path]) -> _Databases:
     """Facts and, where wanted, the dump of the member's database, all of one moment."""
-    with engine.connect() as connection:
+    with database.connect() as connection:
         revision = current_revision(connection)
         require_known(revision)
         if revision is None:

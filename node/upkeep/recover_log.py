@@ -24,7 +24,7 @@ from ledger.errors import LogError, NoteError, TileError
 from ledger.formats.layout import CHECKPOINT
 from ledger.formats.policy import Policy
 from ledger.sequencer.recovery import Recovered, recover_log
-from ledger.storage.database import open_engine
+from ledger.storage.database import open_database
 from node.config import Configuration
 from node.errors import ConfigurationError
 from node.home import write_file
@@ -72,12 +72,12 @@ def recover(configuration: Configuration, source: LogSource, progress: OnEntries
     refuse_running(configuration)
     network = NetworkFile.read(home.network)
     evidence = home.root / "evidence"
-    engine = open_engine(configuration.store_url)
+    database = open_database(configuration.store_url)
     try:
-        check_database(engine)
-        open_store(home, engine, system_clock())
+        check_database(database)
+        open_store(home, database, system_clock())
         done = recover_log(
-            engine,
+            database,
             source,
             network.policy,
             lambda what, kept, offered: _keep(evidence, what, kept, offered),
@@ -86,7 +86,7 @@ def recover(configuration: Configuration, source: LogSource, progress: OnEntries
             progress=progress,
         )
     finally:
-        engine.dispose()
+        database.dispose()
     dropped: list[Path] = []
     for entry in done.dropped:
         name = f"{entry.position}-{hashlib.sha256(entry.leaf).hexdigest()[:16]}.json"

@@ -4,7 +4,7 @@
           → witness: its record moved up to the quorum's checkpoint under which the fence was replayed
           → department: keys of publications retired meanwhile destroyed; publications whose key is lost named
           → registrar: consents revoked meanwhile withdrawn
-          → memory settled: the roles work again
+          → fence settled: the roles work again
 
 Everything before the last step may be done again after a kill. ``node.tlog.restore_fence`` says why this is
 enough.
@@ -65,8 +65,8 @@ def rejoin(services: Services, witness: WitnessStore) -> bool:
     Raises:
         ForkError: the witness's record contradicts the ledger: it stays silent.
     """
-    memory = services.memory
-    fences = memory.found()
+    fence = services.restore_fence
+    fences = fence.found()
     if not fences:
         return False
     _move_up(services, witness)
@@ -74,7 +74,7 @@ def rejoin(services: Services, witness: WitnessStore) -> bool:
         _department(services)
     if "registrar" in services.configuration.roles:
         _registrar(services)
-    memory.settle(fences)
+    fence.settle(fences)
     log.warning(
         "this node was put back from a backup and has rejoined at entry %d", services.ledger.replica.size
     )
@@ -169,34 +169,34 @@ def _registrar(services: Services) -> None:
             connection.execute(update(consent).where(withdrawn).values(kind=NO_CONSENT))
 
 
-def load_position(engine: Engine, policy: Policy, note: bytes, cosigner: Cosigner) -> VerifiedCheckpoint:
+def load_position(database: Engine, policy: Policy, note: bytes, cosigner: Cosigner) -> VerifiedCheckpoint:
     """By hand, where no quorum is left: let a restored witness go on from this checkpoint.
 
     Args:
-        engine: the node's database.
+        database: the node's database.
         policy: the network's.
         note: the newest checkpoint known anywhere: a mirror's, an auditor's, the public log's.
         cosigner: the witness's key.
 
     Raises:
         NoteError, VerificationError: it does not verify under the policy.
-        Rollback, ForkError: it is older than its witness's record, or contradicts it.
+        RollbackError, ForkError: it is older than its witness's record, or contradicts it.
         ConfigurationError: the home was not restored.
     """
     try:
         verified = policy.verify_checkpoint(note)
     except QuorumError as error:  # of the file given: nobody is out of reach
         raise VerificationError("quorum", CHECKPOINT, str(error)) from error
-    store = SqlWitnessStore(engine)
+    store = SqlWitnessStore(database)
     record = store.read(policy.origin)
     _require_newer(record, verified.checkpoint)
     waiting = select(tables.restored.c.id).where(tables.restored.c.witness == 0)
-    with engine.connect() as connection:
+    with database.connect() as connection:
         restores = connection.execute(waiting).scalars().all()
     if not restores:
         raise ConfigurationError(NOTHING_WAITS)
     _replace(store, policy.origin, record, _record(record, verified, note, cosigner, policy.log))
-    with writing(engine) as connection:  # after the record: a running node must not build on the old one
+    with writing(database) as connection:  # after the record: a running node must not build on the old one
         connection.execute(
             update(tables.restored).where(tables.restored.c.id.in_(restores)).values(witness=1)
         )
@@ -204,12 +204,12 @@ def load_position(engine: Engine, policy: Policy, note: bytes, cosigner: Cosigne
 
 
 def load_other_positions(
-    engine: Engine, log_key: VerifierKey, note: bytes, cosigner: Cosigner, now: int
+    database: Engine, log_key: VerifierKey, note: bytes, cosigner: Cosigner, now: int
 ) -> Checkpoint:
     """By hand, after every restore: let the witness go on cosigning a log of others from this checkpoint.
 
     Args:
-        engine: the node's database.
+        database: the node's database.
         log_key: of that log, as ``[[web.logs]]`` lists it.
         note: its newest checkpoint known anywhere; the operator answers for that.
         cosigner: the witness's key.
@@ -217,16 +217,16 @@ def load_other_positions(
 
     Raises:
         NoteError: it is not signed by that log.
-        Rollback, ForkError: it is older than the record, or contradicts it.
+        RollbackError, ForkError: it is older than the record, or contradicts it.
         ConfigurationError: no restore waits for it.
     """
     whole = Note.parse(note)
     head = verify_signed(whole, log_key)
-    store = SqlWitnessStore(engine)
+    store = SqlWitnessStore(database)
     record = store.read(log_key.name)
     _require_newer(record, head)
     taken = select(tables.rejoined_log.c.restore).where(tables.rejoined_log.c.origin == log_key.name)
-    with engine.connect() as connection:
+    with database.connect() as connection:
         waiting = select(tables.restored.c.id).where(tables.restored.c.id.not_in(taken))
         restores = connection.execute(waiting).scalars().all()
     if not restores:
@@ -235,7 +235,7 @@ def load_other_positions(
     line = cosigner.cosign(whole.text, max(times))
     kept = Note(whole.text, (*whole.only(log_key).signatures, line)).format()
     _replace(store, log_key.name, record, WitnessRecord(head.size, head.root, max(times), kept))
-    with writing(engine) as connection:
+    with writing(database) as connection:
         rows = [{"restore": restore, "origin": log_key.name} for restore in restores]
         connection.execute(insert(tables.rejoined_log), rows)
     return head

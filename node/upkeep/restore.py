@@ -30,7 +30,7 @@ from sqlalchemy import Connection, insert, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from ledger.storage.database import open_engine, writing
+from ledger.storage.database import open_database, writing
 from node.config import store_url
 from node.errors import ConfigurationError, StoreError
 from node.home import Home, naming, write_file
@@ -64,7 +64,7 @@ def verify(file: Path, passphrase: bytes) -> VerifiedBackup:
 
     Raises:
         ConfigurationError: there is no such file.
-        SealedFileDamaged, WrongPassphrase, StoreError: it cannot be restored as it is.
+        SealedFileDamagedError, WrongPassphraseError, StoreError: it cannot be restored as it is.
     """
 
     def skip(head: ArchiveHeader, _name: str, data: Readable) -> None:
@@ -88,7 +88,8 @@ def restore(file: Path, root: Path, passphrase: bytes, now: int, store: str | No
 
     Raises:
         ConfigurationError: the home is not empty, ``store`` cannot be used, or node.toml cannot be given it.
-        SealedFileDamaged, WrongPassphrase, StoreError: the file, or its database; nothing is in place.
+        SealedFileDamagedError, WrongPassphraseError: the file is damaged, or the passphrase is wrong.
+        StoreError: the backup or the database cannot be used. Nothing is left behind in any of these cases.
     """
     root = root.resolve()
     _require_free(root)
@@ -215,9 +216,9 @@ def _restore_store(staging: Path, former: str, head: ArchiveHeader, now: int, en
     """Bring the member's database to where node.toml says, upgrade and mark it: one transaction."""
     url, spooled = store_url(staging), staging / SPOOLED
     _make_private(url)
-    engine = open_engine(url)
+    database = open_database(url)
     try:
-        with writing(engine) as connection:
+        with writing(database) as connection:
             if not _is_loaded(connection, head, ending):
                 if head.store:
                     with spooled.open("rb") as lines:
@@ -231,7 +232,7 @@ def _restore_store(staging: Path, former: str, head: ArchiveHeader, now: int, en
             f"the database cannot be used: {copying.reason(error)}: create it, or name another with --store"
         ) from error
     finally:
-        engine.dispose()
+        database.dispose()
     spooled.unlink(missing_ok=True)
     if url != former and not head.store:
         Path(former.removeprefix(SQLITE)).unlink()
@@ -239,7 +240,7 @@ def _restore_store(staging: Path, former: str, head: ArchiveHeader, now: int, en
 
 def _move(former: str, connection: Connection) -> None:
     """From the SQLite file of the backup into another database."""
-    old = open_engine(former)
+    old = open_database(former)
     try:
         with old.connect() as source:
             copying.load(connection, copying.dump(source))

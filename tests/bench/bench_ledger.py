@@ -43,7 +43,7 @@ from ledger.contract.replay import Replay
 from ledger.contract.state import MemoryState
 from ledger.formats.tiles import TILE_WIDTH, Tile, TileSource, TileWriter, decode_bundle, tiles_of
 from ledger.merkle import inclusion_path, leaf_hash, root_from
-from ledger.storage.database import open_engine
+from ledger.storage.database import open_database
 from ledger.storage.tables import LOG as TABLES
 from ledger.storage.tree_store import TileCache, TreeStore
 from node.config import prepare_transport
@@ -145,7 +145,7 @@ def replay(folder: Path, count: int) -> dict[str, float]:
 
 def proofs(file: Path, size: int) -> dict[str, float]:
     """Milliseconds a proof of a random entry takes."""
-    tiles = TileCache(open_engine(f"sqlite:///{file}"), TreeStore(TABLES))
+    tiles = TileCache(open_database(f"sqlite:///{file}"), TreeStore(TABLES))
     draw, walls = random.Random(size), []
     for _ in range(PROOFS):
         began = time.perf_counter()
@@ -209,7 +209,7 @@ def measure(chosen: argparse.Namespace) -> dict[str, Any]:
 
 
 def table(found: dict[str, Any]) -> str:
-    """The figures as a Markdown table, for the README."""
+    """The figures as a Markdown table, for docs/benchmarks.md."""
     rows: list[tuple[str, str, str, str]] = []
     for count, one in found.get("append", {}).items():
         rows += _append_rows(count, one)

@@ -26,7 +26,7 @@ from ledger.formats.policy import Policy, WitnessKey, quorum_size
 from ledger.sequencer.finalizer import FinalizerSettings
 from ledger.sequencer.sequencer import Sequencer
 from ledger.sequencer.witness_rounds import WitnessClient
-from ledger.storage.database import open_engine
+from ledger.storage.database import open_database
 from ledger.storage.tables import create_tables
 from ledger.storage.witness_store import SqlWitnessStore
 from ledger.wire import log_pb2, log_pb2_grpc
@@ -90,7 +90,7 @@ class Place:
 
     def engine(self) -> Engine:
         """The process's own database."""
-        engine = open_engine(f"sqlite:///{self.folder / self.member}.db")
+        engine = open_database(f"sqlite:///{self.folder / self.member}.db")
         create_tables(engine)
         return engine
 

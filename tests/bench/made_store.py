@@ -16,7 +16,7 @@ from ledger.formats.note import Note
 from ledger.formats.tiles import TILE_WIDTH, decode_bundle, tiles_of
 from ledger.merkle import HASH_BYTES, leaf_hash
 from ledger.sequencer.ordering import ORDERED, STAGED
-from ledger.storage.database import open_engine, writing
+from ledger.storage.database import open_database, writing
 from ledger.storage.state_digest import DIGEST_KEY
 from ledger.storage.tables import LOG as TABLES
 from ledger.storage.tables import create_tables
@@ -35,7 +35,7 @@ def log_store(public: Path, file: Path, verified: Verification | None) -> None:
     if not file.exists():
         part = file.with_suffix(".part")
         part.unlink(missing_ok=True)
-        engine = open_engine(f"sqlite:///{part}")
+        engine = open_database(f"sqlite:///{part}")
         create_tables(engine)
         _fill(engine, public, verified)
         engine.dispose()

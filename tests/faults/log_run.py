@@ -21,7 +21,7 @@ from ledger.fault_points import Observe, unobserved
 from ledger.formats.receipt import Receipt
 from ledger.replica.replica import Replica
 from ledger.sequencer.sequencer import Sequencer
-from ledger.storage.database import open_engine
+from ledger.storage.database import open_database
 from ledger.storage.tables import create_tables
 from ledger.witness import AddCheckpoint, Witness
 from tests.faults.fork_server import killer
@@ -76,7 +76,7 @@ class Place:
 
     def engine(self, name: str) -> Engine:
         url = f"sqlite:///{self.folder / name}.db"
-        engine = open_engine(self.url if name == "log" and self.url else url)
+        engine = open_database(self.url if name == "log" and self.url else url)
         create_tables(engine)
         self._engines.append(engine)
         return engine

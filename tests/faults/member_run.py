@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ledger.replica.replica import Replica
-from ledger.storage.database import open_engine
+from ledger.storage.database import open_database
 from node.case import Case, Person
 from node.config import read_configuration
 from node.department.answer import Department
@@ -43,7 +43,7 @@ def open_services(home: str, bridge: str, now: int, point: str, nth: int) -> Ser
     keys = open_keys(configuration)
     found = NetworkFile.read(configuration.home.network)
     contacts = network.genesis_contacts((configuration.home.root / "genesis.leaf").read_bytes())
-    engine = open_engine(configuration.store_url)
+    engine = open_database(configuration.store_url)
     migrate(engine)
     replica = Replica(engine, found.network, found.genesis, found.policy, observe=observe)
     channels = AwayChannels(bridge, directory := Directory(contacts, list), keys)
@@ -83,8 +83,10 @@ def check(home: str, bridge: str, now: int, case: str, persons: list[str], point
     services = open_services(home, bridge, now, point, nth)
     services.outbox.start()
     office, applied = Office(services), dt.date(2026, 11, 2)
-    household = tuple(Person("王甲", one, "self", "signed", "331022") for one in persons)
-    application = Case(case, "dibao@2026.1", applied, "office", household)
+    household = tuple(
+        Person(name="王甲", id=one, relation="self", consent="signed", region="331022") for one in persons
+    )
+    application = Case(case=case, rules="dibao@2026.1", applied=applied, office="office", household=household)
     finished = office.check(application, rule_sets.text_of(services, application.rules), lambda _: None)
     office.close(finished, b"report")
     while services.outbox.waiting():

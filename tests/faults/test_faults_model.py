@@ -72,7 +72,7 @@ class Hib:
     def start(self) -> None:
         if self._running is not None:
             self._running.outbox.close()
-            self._running.store.engine.dispose()
+            self._running.store.database.dispose()
         net, before = self.net, self.net.services["hib"]
         engine = net._engine(net.homes["hib"].store_url)
         policy, clock = net.file.policy, before.clock

@@ -15,7 +15,7 @@ from ledger.errors import ForkError
 from ledger.formats.checkpoint import Checkpoint
 from ledger.formats.note import Note, NoteSigner, base64_text
 from ledger.sequencer.ordering import Candidate, OrderedLog
-from ledger.storage.database import open_engine
+from ledger.storage.database import open_database
 from ledger.wire import log_pb2, log_pb2_grpc
 from node.store import tables
 from node.tlog.gossip import Gossip
@@ -38,7 +38,7 @@ class Split:
         size = net.sequencer.size
         shutil.copy(folder / "log.db", folder / "twin.db")
         signer = NoteSigner(net.file.policy.origin, net.key("audit", "log"))
-        self.twin = OrderedLog(open_engine(f"sqlite:///{folder / 'twin.db'}"), signer, contract.apply)
+        self.twin = OrderedLog(open_database(f"sqlite:///{folder / 'twin.db'}"), signer, contract.apply)
         entry = net.services["audit"].ledger.compose("incident", secrets.token_hex(16), self.body("other"))
         self.twin.stage([Candidate.parse(entry)], lambda refusal: None)
         self.twin.order()

@@ -12,7 +12,7 @@ import pytest
 from keys.signing import SigningKey
 from ledger.formats.note import VerifierKey
 from ledger.formats.policy import Policy
-from ledger.storage.database import open_engine
+from ledger.storage.database import open_database
 from ledger.storage.tables import create_tables
 from ledger.storage.witness_store import SqlWitnessStore
 from ledger.witness import Witness
@@ -72,7 +72,7 @@ class Witnessing:
     """Our witness, told to cosign the foreign log."""
 
     def __init__(self, folder: Path, log: ForeignLog) -> None:
-        self.engine = open_engine(f"sqlite:///{folder / 'node.db'}")
+        self.engine = open_database(f"sqlite:///{folder / 'node.db'}")
         create_tables(self.engine)
         own = PlainLog.of("county/log", 1)
         founders = [SigningKey.from_seed(bytes([number] * 32)).public for number in (1, 2)]

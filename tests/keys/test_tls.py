@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keys.certificates import authority_name, load_pem
+from keys.certificate_checks import authority_name, load_pem
 from keys.errors import (
     MalformedKeyError,
     TlsCertificateError,

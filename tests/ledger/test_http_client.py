@@ -8,17 +8,17 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
-import httpx
+import httpcore
 import pytest
 
 from keys.tls import Authority
-from ledger.audit.source import RATE, HttpSource
+from ledger.audit.http_source import OPTIONS, RATE, HttpSource
 from ledger.audit.stamps import post_to
 from ledger.errors import LogUnavailableError, TileError, WitnessError
-from ledger.http_client import HEADER_BYTES, Exchange
+from ledger.http_client import HEADER_BYTES, BoundedClient, HttpOptions
 from ledger.sequencer.http_witness import HttpWitness
 from tests.ledger.sequencer.log_cases import LOG
 
@@ -103,7 +103,7 @@ def ask_source(url: str, seconds: float = SECONDS) -> None:
 
 
 def ask_authority(url: str) -> None:
-    post_to(url, whole=SECONDS)(b"x")
+    post_to(url, seconds=SECONDS)(b"x")
 
 
 ATTACKS = {
@@ -140,10 +140,10 @@ def test_interim_answers_without_end_are_given_up(serve, who: str) -> None:
 
 def test_bytes_are_counted_whatever_they_are(serve) -> None:
     """The deadline is far away: what ends it is the number of bytes."""
-    with httpx.Client(trust_env=False, timeout=60) as client:
-        Exchange(client).begin("the server", 1e6, 1000)
-        with pytest.raises(LogUnavailableError, match="the server answers"):
-            client.get(serve(b"", ATTACKS["interim 100"][1] * 1000, pause=0))
+    client = BoundedClient(HttpOptions(connect_seconds=60, step_seconds=60))
+    url = serve(b"", ATTACKS["interim 100"][1] * 1000, pause=0)
+    with closing(client), pytest.raises(LogUnavailableError, match="the server answers"):
+        client.fetch(url, place="the server", seconds=1e6, size=1000)
 
 
 def test_each_exchange_begins_anew_on_a_connection_that_is_kept() -> None:
@@ -197,15 +197,48 @@ def test_a_connection_with_tls_is_counted_too(serve, monkeypatch: pytest.MonkeyP
 def test_the_body_of_a_redirection_is_neither_read_nor_unpacked(serve) -> None:
     bomb = gzip.compress(bytes(1 << 20))
     head = b"HTTP/1.1 302 Found\r\nLocation: /round\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
-    with pytest.raises(TileError, match="redirects checkpoint more than 3 times"):
+    with pytest.raises(TileError, match="redirects more than 3 times"):
         ask_source(serve(head % (1 << 40) + bomb, bomb), 60)
 
 
-def test_a_client_that_answers_by_itself_needs_no_connection() -> None:
-    """Another transport than the network's is left alone."""
-    given = httpx.Client(
-        transport=httpx.MockTransport(lambda request: httpx.Response(200, stream=httpx.ByteStream(b"here")))
-    )
-    source = HttpSource("http://log.example", client=given)
-    assert source.fetch("policy", 10) == b"here"
-    source.close()
+def over(network: httpcore.NetworkBackend) -> HttpSource:
+    return HttpSource("http://log.example", BoundedClient(OPTIONS, network=network))
+
+
+def test_connections_may_be_opened_by_another_network() -> None:
+    """The limits stand above the network that opens connections, whichever that is."""
+    network = httpcore.MockBackend([b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n", b"here"])
+    with closing(over(network)) as source:
+        assert source.fetch("policy", 10) == b"here"
+
+
+def test_hosts_that_need_no_proxy_are_reached_directly(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = httpcore.MockBackend([b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n", b"here"])
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "log.example")
+    with closing(over(Addresses(network, "log.example"))) as source:
+        assert source.fetch("policy", 10) == b"here"
+    monkeypatch.setenv("no_proxy", "another.example")
+    with closing(over(Addresses(network, "127.0.0.1"))) as source:
+        assert source.fetch("policy", 10) == b"here"
+
+
+@pytest.mark.parametrize("proxy", ["socks5://me:secret@127.0.0.1:1", "http://me:secret@:1", "http://"])
+def test_a_proxy_that_cannot_be_used_is_refused_and_its_password_not_shown(
+    proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+    with pytest.raises(LogUnavailableError, match="a proxy of the system's settings") as caught:
+        HttpSource("http://log.example")
+    assert "secret" not in str(caught.value)
+
+
+class Addresses(httpcore.NetworkBackend):
+    """A network on which one host alone may be connected to."""
+
+    def __init__(self, inner: httpcore.NetworkBackend, host: str) -> None:
+        self._inner, self._host = inner, host
+
+    def connect_tcp(self, host: str, *args, **options) -> httpcore.NetworkStream:
+        assert host == self._host
+        return self._inner.connect_tcp(host, *args, **options)

@@ -12,7 +12,7 @@ from ledger.errors import WitnessError
 from ledger.formats.checkpoint import Checkpoint, Cosigner, sign_checkpoint, verify_cosignature
 from ledger.formats.note import Note, NoteSignature, NoteSigner
 from ledger.merkle import EMPTY_ROOT, consistency_path, leaf_hash
-from ledger.storage.database import check, open_engine, writing
+from ledger.storage.database import check, open_database, writing
 from ledger.storage.tables import WITNESS, create_tables
 from ledger.storage.witness_store import SqlWitnessStore
 from ledger.witness import SIZE_TYPE, AddCheckpoint, MemoryWitnessStore, Witness, WitnessRecord
@@ -26,7 +26,7 @@ TREE = tree_of(LEAVES)
 def store(request, tmp_path):
     if request.param == "memory":
         return MemoryWitnessStore()
-    engine = open_engine(f"sqlite:///{tmp_path / 'witness.db'}")
+    engine = open_database(f"sqlite:///{tmp_path / 'witness.db'}")
     create_tables(engine)
     return SqlWitnessStore(engine)
 
@@ -186,7 +186,7 @@ def test_a_changed_key_is_not_called_a_damaged_disk(witness, store):
 
 def test_a_record_that_the_disk_has_hidden_is_not_taken_for_none(tmp_path):
     """It would cosign any tree of that log as if it were the first."""
-    engine = open_engine(f"sqlite:///{tmp_path / 'witness.db'}")
+    engine = open_database(f"sqlite:///{tmp_path / 'witness.db'}")
     create_tables(engine)
     records = {name: WitnessRecord(1, leaf_hash(b"1"), 5, f"{name}\nnote".encode()) for name in ("a", "b")}
     store = SqlWitnessStore(engine)
@@ -201,7 +201,7 @@ def test_a_record_that_the_disk_has_hidden_is_not_taken_for_none(tmp_path):
 
 def test_a_record_that_the_index_does_not_show_is_not_taken_for_none(tmp_path):
     path = tmp_path / "witness.db"
-    engine = open_engine(f"sqlite:///{path}")
+    engine = open_database(f"sqlite:///{path}")
     create_tables(engine)
     store = SqlWitnessStore(engine)
     name = "an-origin-that-is-nowhere-else"
@@ -218,7 +218,7 @@ def test_a_record_that_the_index_does_not_show_is_not_taken_for_none(tmp_path):
 @pytest.mark.parametrize("back_to", ["before", "nothing"])
 def test_a_database_set_back_under_a_running_witness_is_found(tmp_path, back_to):
     """A standby that lagged, a file put in place: it would cosign a second history of the same sizes."""
-    engine = open_engine(f"sqlite:///{tmp_path / 'witness.db'}")
+    engine = open_database(f"sqlite:///{tmp_path / 'witness.db'}")
     create_tables(engine)
     witness = Witness(COSIGNERS[0], [LOG.verifier], SqlWitnessStore(engine))
     assert witness.add_checkpoint(body(0, 8), MOMENT)[0] == 200

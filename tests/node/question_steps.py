@@ -40,7 +40,7 @@ def send(network: Network, member: str, method: str, request: Any, caller: str =
     """Deliver a message.
 
     Raises:
-        Refusal, ServiceUnavailable: as the caller sees them.
+        RefusalError, ServiceUnavailableError: as the caller sees them.
     """
     stub = STUBS[method](network.services[caller].channels.to(member))
     try:

@@ -24,7 +24,8 @@ from sqlalchemy import Engine
 
 from ledger import canonical
 from ledger.entries.certificate import certificate_digest
-from ledger.storage.database import open_engine
+from ledger.entries.times import parse_time
+from ledger.storage.database import open_database
 from node.config import Configuration
 from node.membership.network import NetworkFile
 from node.office.inquiry import Inquiry
@@ -32,7 +33,7 @@ from node.store import tables
 from node.store.database import Store
 from node.store.migrate import migrate
 from node.store.opening import open_store
-from node.times import instant, system_clock
+from node.times import system_clock
 from protocols.check.answer import Answer
 from protocols.check.commitments import recorded_list
 
@@ -142,18 +143,18 @@ def read_home(configuration: Configuration) -> Journal:
         ConfigurationError: the home has joined no network.
     """
     network = NetworkFile.read(configuration.home.network).network
-    engine = open_engine(configuration.store_url)
+    database = open_database(configuration.store_url)
     try:
-        open_store(configuration.home, engine, system_clock())
-        return read_journal(engine, network, configuration.member, configuration.roles)
+        open_store(configuration.home, database, system_clock())
+        return read_journal(database, network, configuration.member, configuration.roles)
     finally:
-        engine.dispose()
+        database.dispose()
 
 
-def read_journal(engine: Engine, network: str, member: str, roles: tuple[str, ...]) -> Journal:
+def read_journal(database: Engine, network: str, member: str, roles: tuple[str, ...]) -> Journal:
     """The journal in a node's database, brought to this version if need be."""
-    migrate(engine)
-    store = Store(engine)
+    migrate(database)
+    store = Store(database)
     outbox = {str(row["id"]): row for row in store.all(tables.outbox)}
     return Journal(
         network,
@@ -236,7 +237,7 @@ def _questions(store: Store, outbox: OutboxEntries) -> Iterator[JournalQuestion]
             current.state,
             bool(certificate.get("datasets")),
             digest,
-            instant(certificate["not_before"]) if certificate else 0,
+            parse_time(certificate["not_before"]) if certificate else 0,
             current.closing.get("total", ""),
             current.closing.get("report", ""),
             _waits(outbox, f"close/{current.query}"),

@@ -25,7 +25,7 @@ from ledger.fabric.profile import ConnectionProfile
 from ledger.formats.checkpoint import Cosigner
 from ledger.formats.receipt import Receipt
 from ledger.sequencer.finalizer import FinalizerSettings
-from ledger.storage.database import open_engine
+from ledger.storage.database import open_database
 from ledger.storage.tables import create_tables
 from ledger.storage.witness_store import SqlWitnessStore
 from tests.ledger.conformance.live_net import text
@@ -171,7 +171,7 @@ class FabricEngine:
         return LocalWitness(witness, self._clock)
 
     def _database(self, name: str) -> Database:
-        engine = open_engine(f"sqlite:///{self.folder / name}.db")
+        engine = open_database(f"sqlite:///{self.folder / name}.db")
         create_tables(engine)
         self._databases.append(engine)
         return engine

@@ -27,7 +27,7 @@ from ledger.fabric.profile import ConnectionProfile, FabricIdentity
 from ledger.fault_points import Point
 from ledger.merkle import leaf_hash, verify_inclusion
 from ledger.sequencer.ordering import Candidate, OrderedLog
-from ledger.storage.database import open_engine, writing
+from ledger.storage.database import open_database, writing
 from ledger.storage.tables import LOG, create_tables
 from ledger.storage.tree_store import EMPTY_TREE_HEAD, TreeStore
 from ledger.witness import MemoryWitnessStore
@@ -47,7 +47,7 @@ class Stopped(BaseException):
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    made = open_engine(f"sqlite:///{tmp_path / 'log.db'}")
+    made = open_database(f"sqlite:///{tmp_path / 'log.db'}")
     create_tables(made)
     yield made
     made.dispose()
@@ -123,7 +123,7 @@ def test_a_stop_at_any_point_loses_and_repeats_nothing(engine: Engine, point: Po
     for when in range(len(groups)):
         path = engine.url.database
         assert path is not None
-        own = open_engine(f"sqlite:///{path}.{when}")
+        own = open_database(f"sqlite:///{path}.{when}")
         create_tables(own)
         seen: list[Point] = []
 

@@ -14,7 +14,7 @@ from ledger.audit.verify import verify_folder
 from ledger.backend import open_backend
 from ledger.errors import EntryRefusedError, LogError, LogUnavailableError, OutcomeUnknownError
 from ledger.fabric.backend import FabricBackend, opener
-from ledger.storage.database import open_engine
+from ledger.storage.database import open_database
 from ledger.storage.tables import create_tables
 from tests.ledger.conformance.fabric_engine import FabricEngine
 from tests.ledger.conformance.memory_engine import MemoryNetwork
@@ -224,7 +224,7 @@ def test_the_engine_is_opened_by_its_uri(
 ) -> None:
     one = leaf()
     engine.append(one)
-    database = open_engine(f"sqlite:///{tmp_path / 'further.db'}")
+    database = open_database(f"sqlite:///{tmp_path / 'further.db'}")
     create_tables(database)
     openers = {"fabric": opener(database, POLICY, lambda: engine.assembler.head, network.network.clock)}
     backend = open_backend(f"fabric:{tmp_path / ORGANISATIONS[1] / 'connection.toml'}", openers)

@@ -14,7 +14,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from keys.certificates import issued_by
+from keys.certificate_checks import issued_by
 from ledger.errors import LogError
 from ledger.fabric.package import Connection, Service, chaincode_package, package_id
 

@@ -14,7 +14,7 @@ from ledger.entries.entry import draft, parse, signed
 from ledger.errors import EntryError, ForkError, LogError, MerkleError, NoteError, QuorumError
 from ledger.merkle import consistency_path, root_from, verify_consistency
 from ledger.replica.replica import Replica
-from ledger.storage.database import open_engine
+from ledger.storage.database import open_database
 from ledger.storage.tables import create_tables
 from tests.ledger.contract.contract_cases import NETWORK, NOW, digest, founded, ready, signer
 from tests.ledger.sequencer.log_cases import MOMENT, POLICY, cheap, cosigned, leaf, real_leaves, tree_of
@@ -23,7 +23,7 @@ LEAVES = [leaf() for _ in range(300)]
 
 
 def make(folder, genesis=None, apply=cheap, policy=POLICY):
-    engine = open_engine(f"sqlite:///{folder / 'node.db'}")
+    engine = open_database(f"sqlite:///{folder / 'node.db'}")
     create_tables(engine)
     return Replica(engine, NETWORK, genesis, policy, apply=apply)
 
@@ -221,7 +221,7 @@ def test_many_threads_extend_and_read(replica):
 
 @pytest.mark.postgres
 def test_a_replica_in_postgresql(postgres_url):
-    engine = open_engine(postgres_url)
+    engine = open_database(postgres_url)
     create_tables(engine)
     replica = Replica(engine, NETWORK, None, POLICY, apply=cheap)
     replica.extend(LEAVES[:100], cosigned(LEAVES[:100]))

@@ -9,7 +9,7 @@ from ledger.errors import ForkError
 from ledger.formats.policy import Policy
 from ledger.replica.opening import BEFORE, VERIFIED
 from ledger.replica.replica import Replica
-from ledger.storage.database import open_engine
+from ledger.storage.database import open_database
 from ledger.storage.tables import create_tables
 from tests.ledger.contract.contract_cases import NETWORK
 from tests.ledger.sequencer.log_cases import MOMENT, POLICY, cheap, cosigned, leaf
@@ -23,7 +23,7 @@ AGAIN = cosigned(OWN, time=MOMENT + 1)
 
 
 def opened(path, policy: Policy = POLICY):
-    engine = open_engine(f"sqlite:///{path}")
+    engine = open_database(f"sqlite:///{path}")
     create_tables(engine)
     return engine, Replica(engine, NETWORK, None, policy, apply=cheap)
 

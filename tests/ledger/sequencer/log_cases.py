@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from ledger.contract.replay import Apply
 from ledger.contract.state import State
 from ledger.entries.entry import Entry, draft, signed
-from ledger.entries.times import check_time
+from ledger.entries.times import parse_time
 from ledger.errors import EntryRefusedError
 from ledger.formats.checkpoint import Checkpoint, Cosigner, sign_checkpoint
 from ledger.formats.note import Note, NoteSigner
@@ -24,12 +24,12 @@ from ledger.formats.policy import Policy
 from ledger.merkle import MemoryTree, leaf_hash
 from ledger.sequencer.finalizer import FinalizerSettings
 from ledger.sequencer.sequencer import Sequencer
-from ledger.storage.database import open_engine
+from ledger.storage.database import open_database
 from ledger.storage.tables import create_tables
 from ledger.witness import MemoryWitnessStore, Witness
 from tests.ledger.contract.contract_cases import MEMBERS, NETWORK, NOW, Net, signer
 
-MOMENT = int(check_time(NOW).timestamp())
+MOMENT = parse_time(NOW)
 LOG = NoteSigner(f"{NETWORK}/seq", signer("seq", "log"))
 COSIGNERS = [
     Cosigner(f"{NETWORK}/{member}", signer(member, "witness")) for member in MEMBERS if member != "seq"
@@ -103,7 +103,7 @@ class World:
 
     def engine(self, name: str) -> Engine:
         """The database of this name, with its tables."""
-        engine = open_engine(f"sqlite:///{self.folder / name}.db")
+        engine = open_database(f"sqlite:///{self.folder / name}.db")
         create_tables(engine)
         return engine
 

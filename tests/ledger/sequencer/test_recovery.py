@@ -17,7 +17,7 @@ from ledger.formats.note import NoteSignature
 from ledger.replica.replica import Replica
 from ledger.sequencer.ordering import Candidate, OrderedLog
 from ledger.sequencer.recovery import Recovered, recover_log
-from ledger.storage.database import open_engine
+from ledger.storage.database import open_database
 from ledger.storage.tables import LOG as TABLES
 from ledger.storage.tables import create_tables
 from tests.ledger.audit.growing_folder import Growing
@@ -239,7 +239,7 @@ def test_a_witness_that_has_seen_more_than_the_copy_keeps_the_log_in_quarantine(
 def test_recovery_in_postgresql(world: World, postgres_url: str) -> None:
     leaves = [leaf() for _ in range(300)]
     Growing(world.folder / "mirror").add(*leaves)
-    engine = open_engine(postgres_url)
+    engine = open_database(postgres_url)
     create_tables(engine)
     old = OrderedLog(engine, LOG, cheap)
     old.stage([Candidate.parse(one) for one in leaves[:3]], lambda refusal: None)

@@ -29,7 +29,7 @@ from ledger.merkle import leaf_hash
 from ledger.replica.replica import Replica
 from ledger.sequencer.ordering import Candidate, OrderedLog
 from ledger.sequencer.sequencer import Sequencer
-from ledger.storage.database import open_engine, writing
+from ledger.storage.database import open_database, writing
 from ledger.storage.tables import LOG as LOG_TABLES
 from ledger.storage.tables import REFUSAL, create_tables
 from tests.ledger.contract.contract_cases import NETWORK, NOW, digest, founded, ready, signer
@@ -381,7 +381,7 @@ def test_a_dishonest_sequencers_entry_is_void_for_everybody(tmp_path):
 @pytest.mark.postgres
 def test_a_log_in_postgresql(tmp_path, postgres_url):
     world = World(tmp_path)
-    engine = open_engine(postgres_url)
+    engine = open_database(postgres_url)
     create_tables(engine)
     world.engine = lambda name: engine
     log = world.started()

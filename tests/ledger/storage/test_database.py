@@ -10,7 +10,7 @@ from sqlalchemy.exc import DatabaseError
 
 from ledger.errors import LogError
 from ledger.merkle import leaf_hash
-from ledger.storage.database import check, open_engine, writing
+from ledger.storage.database import check, open_database, writing
 from ledger.storage.tables import LOG, create_tables
 from ledger.storage.tree_store import EntryRow, TreeStore, whole_leaves
 from tests.ledger.sequencer.log_cases import tree_of
@@ -19,7 +19,7 @@ from tests.ledger.sequencer.log_cases import tree_of
 def test_a_schema_that_is_no_text_any_more_is_a_database_error(tmp_path: Path) -> None:
     """SQLite quotes the damaged name in its message, which Python then cannot decode."""
     path = tmp_path / "log.db"
-    engine = open_engine(f"sqlite:///{path}")
+    engine = open_database(f"sqlite:///{path}")
     create_tables(engine)
     engine.dispose()
     data = bytearray(path.read_bytes())
@@ -33,7 +33,7 @@ def test_a_schema_that_is_no_text_any_more_is_a_database_error(tmp_path: Path) -
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Engine:
-    found = open_engine(f"sqlite:///{tmp_path / 'log.db'}")
+    found = open_database(f"sqlite:///{tmp_path / 'log.db'}")
     create_tables(found)
     return found
 

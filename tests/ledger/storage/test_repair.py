@@ -7,7 +7,7 @@ import pytest
 from ledger.entries.entry import parse
 from ledger.errors import EntryRefusedError, LogError
 from ledger.sequencer.ordering import Candidate, OrderedLog
-from ledger.storage.database import open_engine, writing
+from ledger.storage.database import open_database, writing
 from ledger.storage.repair import state_holds
 from ledger.storage.state_digest import DIGEST_KEY
 from ledger.storage.tables import LOG as TABLES
@@ -20,7 +20,7 @@ LEAVES = [leaf() for _ in range(5)]
 
 
 def opened(path):
-    engine = open_engine(f"sqlite:///{path}")
+    engine = open_database(f"sqlite:///{path}")
     create_tables(engine)
     return engine
 

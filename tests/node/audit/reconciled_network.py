@@ -111,7 +111,7 @@ class History:
     def journal(self, member: str) -> Journal:
         """A member's journal."""
         services = self.net.services[member]
-        return read_journal(services.store.engine, NETWORK, member, ROLES[member])
+        return read_journal(services.store.database, NETWORK, member, ROLES[member])
 
     def files(self) -> CaseFiles:
         """The office's case files."""

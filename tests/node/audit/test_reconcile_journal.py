@@ -13,7 +13,7 @@ from alembic.config import Config
 from click.testing import CliRunner
 
 from ledger import canonical
-from ledger.storage.database import open_engine, writing
+from ledger.storage.database import open_database, writing
 from node.audit.reconcile.case_files import CaseFiles
 from node.audit.reconcile.compare import reconcile
 from node.audit.reconcile.journal import Journal, read_home
@@ -174,7 +174,7 @@ def test_a_journal_replaces_no_file(history: History, tmp_path: Path) -> None:
 
 def downgraded(url: str, path: Path, history: History, member: str) -> None:
     """A copy of a member's tables as version 1 kept them."""
-    engine = open_engine(url)
+    engine = open_database(url)
     migrate(engine)
     source = history.services(member).store
     with writing(engine) as connection:
@@ -197,7 +197,7 @@ def test_a_journal_of_version_one_is_brought_up(history: History, tmp_path: Path
     """Every line has its record again; who asked for a release was not kept then."""
     path = tmp_path / "old.db"
     downgraded(f"sqlite:///{path}", path, history, member)
-    engine = open_engine(f"sqlite:///{path}")
+    engine = open_database(f"sqlite:///{path}")
     migrate(engine)
     own, brought = history.services(member).store, Store(engine)
     forgotten = {"number": 0} | ({"peer": ""} if member == "trust" else {})
@@ -215,7 +215,7 @@ def test_lines_forged_before_the_upgrade_have_no_record(history: History, tmp_pa
     store = history.services("tax").store
     with forged(store, tables.journal, query="ab" * 16, kind="answer", record="", **values):
         downgraded(f"sqlite:///{path}", path, history, "tax")
-    engine = open_engine(f"sqlite:///{path}")
+    engine = open_database(f"sqlite:///{path}")
     migrate(engine)
     [row] = Store(engine).all(tables.journal, query="ab" * 16)
     assert (row["kind"], row["record"]) == ("answer", "")

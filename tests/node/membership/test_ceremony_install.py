@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from ledger.storage.database import open_engine
+from ledger.storage.database import open_database
 from node.cli.sumkey import sumkey
 from node.errors import ConfigurationError, UsageError
 from node.member_keys import open_keys
@@ -106,7 +106,7 @@ def test_what_the_own_replica_knows(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/node.db"
     assert recorded_modulus(url) is None
     assert not (tmp_path / "node.db").exists(), "asking makes no database"
-    engine = open_engine(url)
+    engine = open_database(url)
     with engine.begin():
         pass
     assert recorded_modulus(url) is None, "no tables yet"

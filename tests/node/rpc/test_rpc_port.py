@@ -72,7 +72,7 @@ class Party:
         self.known = [self.contact("tax"), self.contact("office"), self.contact("desk")]
         self.directory = Directory([], lambda: self.known, self.known[0])
         self.server = start_server(
-            self.endpoint, self.identity("tax"), self.directory, self.register, threads=8, patience=0.5
+            self.endpoint, self.identity("tax"), self.directory, self.register, threads=8, send_timeout=0.5
         )
         self.open: list[Channels] = []
 

@@ -15,7 +15,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, MetaData, inspect, text
 
-from ledger.storage.database import open_engine
+from ledger.storage.database import open_database
 from ledger.storage.tables import METADATA
 from node.errors import StoreError
 from node.store import tables
@@ -48,7 +48,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def engine(url: str) -> Iterator[Engine]:
-    made = open_engine(url)
+    made = open_database(url)
     yield made
     made.dispose()
 
@@ -134,8 +134,9 @@ def test_a_killed_upgrade_begins_again(engine: Engine, url: str, tmp_path: Path)
     migrate(engine)
     scripts = with_revision(tmp_path, KILL, engine)
     program = (
-        "import sys; from pathlib import Path; from ledger.storage.database import open_engine; "
-        "from node.store.migrate import migrate; migrate(open_engine(sys.argv[1]), scripts=Path(sys.argv[2]))"
+        "import sys; from pathlib import Path; from ledger.storage.database import open_database; "
+        "from node.store.migrate import migrate; "
+        "migrate(open_database(sys.argv[1]), scripts=Path(sys.argv[2]))"
     )
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
@@ -151,7 +152,7 @@ def test_a_killed_upgrade_begins_again(engine: Engine, url: str, tmp_path: Path)
 
 
 def current_head(folder: Path) -> str:
-    engine = open_engine(f"sqlite:///{folder / 'other.db'}")
+    engine = open_database(f"sqlite:///{folder / 'other.db'}")
     migrate(engine)
     found = revision_of(engine)
     engine.dispose()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from ledger.storage.database import open_engine
+from ledger.storage.database import open_database
 from node.errors import ConfigurationError
 from node.home import Home
 from node.store import opening, tables
@@ -20,7 +20,7 @@ NOW = 1_795_312_800
 
 def begin(home: Home) -> list[Any]:
     """Open the store as a node does at its start; the rows of ``restored``."""
-    engine = open_engine(f"sqlite:///{home.root / 'node.db'}")
+    engine = open_database(f"sqlite:///{home.root / 'node.db'}")
     try:
         open_store(home, engine, NOW)
         with engine.connect() as connection:

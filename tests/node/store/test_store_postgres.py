@@ -8,7 +8,7 @@ from alembic.config import Config
 from sqlalchemy import insert, text
 from sqlalchemy.exc import IntegrityError
 
-from ledger.storage.database import open_engine, writing
+from ledger.storage.database import open_database, writing
 from node.store import tables
 from node.store.database import Store, note, put
 from node.store.migrate import MIGRATIONS, migrate
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.postgres
 
 
 def test_a_store_on_postgresql(postgres_url: str) -> None:
-    engine = open_engine(postgres_url)
+    engine = open_database(postgres_url)
     migrate(engine)
     with writing(engine) as connection:
         config = Config()

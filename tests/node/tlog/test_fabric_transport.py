@@ -10,7 +10,7 @@ import pytest
 
 from ledger.formats.receipt import Receipt
 from ledger.replica.replica import Replica
-from ledger.storage.database import open_engine
+from ledger.storage.database import open_database
 from ledger.storage.tables import create_tables
 from node.errors import RefusalError, ServiceUnavailableError
 from node.tlog.fabric import FabricTransport, head_of
@@ -53,7 +53,7 @@ def test_a_node_appends_reads_and_replays(engine: FabricEngine, tmp_path: Path) 
     receipts = [Receipt.parse(transport.append(one)) for one in leaves]
     for one, receipt in zip(leaves, receipts, strict=True):
         receipt.verify(POLICY, one)
-    database = open_engine(f"sqlite:///{tmp_path / 'replica.db'}")
+    database = open_database(f"sqlite:///{tmp_path / 'replica.db'}")
     create_tables(database)
     replica = Replica(database, NETWORK, None, POLICY, apply=cheap)
     replica.extend(transport.read(0, 3), transport.head())

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ledger.entries import entry as entries
-from ledger.storage.database import open_engine
+from ledger.storage.database import open_database
 from node.errors import RefusalError, ServiceUnavailableError
 from node.store import tables
 from node.store.database import Store
@@ -49,7 +49,7 @@ class Desk:
 
     def __init__(self, net: Network, folder: Path) -> None:
         self.net = net
-        self.engine = open_engine(f"sqlite:///{folder / 'own.db'}")
+        self.engine = open_database(f"sqlite:///{folder / 'own.db'}")
         migrate(self.engine)
         self.store = Store(self.engine)
         self.now: Callable[[], int] = net.services["hib"].clock

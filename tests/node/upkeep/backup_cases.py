@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import insert, select
 
-from ledger.storage.database import open_engine
+from ledger.storage.database import open_database
 from ledger.storage.tables import LOG, REPLICA
 from node.config import read_configuration
 from node.membership.home_setup import init_home
@@ -54,7 +54,7 @@ def network_file() -> bytes:
 
 def fill(url: str) -> None:
     """Rows of every kind of column."""
-    engine = open_engine(url)
+    engine = open_database(url)
     migrate(engine)
     store = Store(engine)
     with store.writing() as connection:
@@ -81,7 +81,7 @@ def backed_up(home: Path, target: Path, passphrase: bytes = WORDS) -> Any:
 
 def rows_of(url: str) -> dict[str, list[tuple[Any, ...]]]:
     """Everything in a database but the marker."""
-    engine = open_engine(url)
+    engine = open_database(url)
     found = {}
     with engine.connect() as connection:
         for metadata in (tables.metadata, LOG.entry.metadata):
@@ -93,7 +93,7 @@ def rows_of(url: str) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def marker(url: str) -> list[Any]:
-    engine = open_engine(url)
+    engine = open_database(url)
     with engine.connect() as connection:
         found = list(connection.execute(select(tables.restored)))
     engine.dispose()

@@ -14,7 +14,7 @@ import pytest
 
 from keys.errors import SealedFileDamagedError, WrongPassphraseError
 from keys.vault import Vault
-from ledger.storage.database import open_engine
+from ledger.storage.database import open_database
 from ledger.storage.tables import LOG
 from node.cli import root as command
 from node.config import read_configuration
@@ -217,7 +217,7 @@ def test_a_node_on_postgresql(tmp_path: Path, postgres_url: str, move: bool) -> 
     before = rows_of(postgres_url)
     with pytest.raises(StoreError, match="holds rows"):
         restore(tmp_path / "b", tmp_path / "new", WORDS, NOW)
-    engine = open_engine(postgres_url)
+    engine = open_database(postgres_url)
     with engine.begin() as connection:
         for metadata in (tables.metadata, LOG.entry.metadata):
             metadata.drop_all(connection)
@@ -227,7 +227,7 @@ def test_a_node_on_postgresql(tmp_path: Path, postgres_url: str, move: bool) -> 
     url = read_store(tmp_path / "new")
     assert url.startswith("sqlite" if move else "postgresql")
     assert rows_of(url) == before
-    restored = open_engine(url)
+    restored = open_database(url)
     with Store(restored).writing() as connection:
         note(connection, 3, "office", "", "x", "numbers go on", reported=True)
     restored.dispose()

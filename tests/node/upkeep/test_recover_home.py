@@ -14,14 +14,14 @@ from ledger.audit.reading import read_leaves
 from ledger.audit.source import FolderSource
 from ledger.audit.verify import verify_folder
 from ledger.entries.entry import draft, signed
-from ledger.entries.times import check_time
+from ledger.entries.times import parse_time
 from ledger.errors import LogError, QuarantineError, TileMissingError
 from ledger.formats.checkpoint import Cosigner
 from ledger.formats.note import NoteSigner
 from ledger.replica.replica import Replica
 from ledger.sequencer.finalizer import FinalizerSettings
 from ledger.sequencer.sequencer import Sequencer
-from ledger.storage.database import open_engine
+from ledger.storage.database import open_database
 from ledger.witness import MemoryWitnessStore, Witness
 from node.cli.ledger import ledger as command
 from node.errors import ConfigurationError
@@ -33,7 +33,7 @@ from node.store.migrate import migrate
 from node.upkeep.recover_log import recover
 
 TIME = "2026-11-22T02:00:00Z"
-MOMENT = int(check_time(TIME).timestamp())
+MOMENT = parse_time(TIME)
 FOUNDERS = (("log", "sequencer"), ("office", "office"), ("desk", "registrar"), ("tax", "department"))
 
 
@@ -90,7 +90,7 @@ class County:
         return self.configuration.home.root / "node.db"
 
     def sequencer(self) -> Sequencer:
-        engine = open_engine(self.configuration.store_url)
+        engine = open_database(self.configuration.store_url)
         migrate(engine)
         signer = NoteSigner(self.file.policy.origin, self.keys["log"].signing("log"))
         settings = FinalizerSettings(round=2.0, retry=0.05)
@@ -149,7 +149,7 @@ def test_backup_quarantine_recovery_and_the_log_goes_on(county: County, tmp_path
 
 
 def test_without_any_mirror_a_nodes_replica_serves(county: County, tmp_path: Path) -> None:
-    engine = open_engine(county.tax.store_url)
+    engine = open_database(county.tax.store_url)
     migrate(engine)
     replica = Replica(engine, "net", county.file.genesis, county.file.policy)
     source = FolderSource(county.public)

@@ -52,7 +52,7 @@ def net(network: Network) -> Iterator[Network]:
             connection.execute(delete(tables.restored))
             connection.execute(delete(tables.rejoined_log))
             connection.execute(delete(WITNESS))
-        services.__dict__.pop("memory", None)
+        services.__dict__.pop("restore_fence", None)
     network.trustee._lost = network.registrar.subjects._lost = None
 
 
@@ -76,21 +76,21 @@ def set_back(services: Services, size: int = 0) -> str:
     }
     with services.store.writing() as connection:
         connection.execute(insert(tables.restored).values(**row, witness=0))
-    services.__dict__.pop("memory", None)  # as after a start
+    services.__dict__.pop("restore_fence", None)  # as after a start
     return name
 
 
 def come_back(services: Services) -> None:
     """What a started node does until it has rejoined."""
-    store = SqlWitnessStore(services.store.engine)
-    assert services.memory.begin(services.clock())
+    store = SqlWitnessStore(services.store.database)
+    assert services.restore_fence.begin(services.clock())
     services.outbox.wake()
 
     def is_back(_: Any) -> bool:
         return rejoin(services, store)
 
     assert services.ledger.wait_for(is_back, 10)
-    assert services.memory.state() == "rejoined"
+    assert services.restore_fence.state() == "rejoined"
 
 
 def forget_answers(services: Services) -> None:
@@ -175,7 +175,7 @@ def test_the_gap_stands_in_the_journal_and_on_the_ledger_once(net: Network) -> N
     tax = net.services["tax"]
     name = set_back(tax, size=7)
     for _ in range(3):
-        tax.memory.begin(tax.clock())
+        tax.restore_fence.begin(tax.clock())
     come_back(tax)
     lines = [row for row in tax.store.all(tables.journal) if row["result"].endswith(":7")]
     assert [row["result"] for row in lines] == [f"{CODE}:{tax.clock() - 60}:7"]
@@ -277,8 +277,10 @@ def test_an_outbox_entry_signed_again_by_the_lost_node_counts_as_final(net: Netw
 def guarded(services: Services) -> tuple[Witness, SqlWitnessStore]:
     policy, key = services.ledger.policy, services.keys.signing("witness")
     name = next(w.name for w in policy.witnesses if w.key.public.raw == key.public.raw)
-    inner = SqlWitnessStore(services.store.engine)
-    return Witness(Cosigner(name, key), [policy.log], GuardedWitnessStore(inner, services.memory)), inner
+    inner = SqlWitnessStore(services.store.database)
+    return Witness(
+        Cosigner(name, key), [policy.log], GuardedWitnessStore(inner, services.restore_fence)
+    ), inner
 
 
 def test_a_restored_witness_tells_and_signs_nothing_until_it_has_caught_up(net: Network) -> None:
@@ -305,20 +307,20 @@ def test_a_witness_that_saw_another_history_stays_silent(net: Network) -> None:
     origin, head = tax.ledger.policy.origin, tax.ledger.replica.size
     set_back(tax)
     note = f"{origin}\n".encode()
-    SqlWitnessStore(tax.store.engine).swap(origin, None, WitnessRecord(head, b"\1" * 32, net.now, note))
-    tax.memory.begin(net.now)
+    SqlWitnessStore(tax.store.database).swap(origin, None, WitnessRecord(head, b"\1" * 32, net.now, note))
+    tax.restore_fence.begin(net.now)
     tax.outbox.wake()
-    assert tax.ledger.wait_for(lambda _: bool(tax.memory.found()), 10)
+    assert tax.ledger.wait_for(lambda _: bool(tax.restore_fence.found()), 10)
     with pytest.raises(ForkError, match="evidence"):
-        rejoin(tax, SqlWitnessStore(tax.store.engine))
-    assert tax.memory.state() == "rejoining"
+        rejoin(tax, SqlWitnessStore(tax.store.database))
+    assert tax.restore_fence.state() == "rejoining"
     with pytest.raises(ServiceUnavailableError):
-        tax.memory.require()
+        tax.restore_fence.require()
 
 
 def test_without_a_quorum_an_operator_takes_up_the_newest_checkpoint(net: Network) -> None:
     tax = net.services["tax"]
-    policy, engine, note = tax.ledger.policy, tax.store.engine, net.sequencer.head
+    policy, engine, note = tax.ledger.policy, tax.store.database, net.sequencer.head
     assert note is not None
     size = Checkpoint.parse(Note.parse(note).text).size
     with pytest.raises(ConfigurationError, match="waits for nothing"):
@@ -341,13 +343,13 @@ def test_without_a_quorum_an_operator_takes_up_the_newest_checkpoint(net: Networ
     witness, _ = guarded(tax)
     assert witness.add_checkpoint(AddCheckpoint(size, (), note).format(), net.now)[0] == 200
     with pytest.raises(ServiceUnavailableError):
-        tax.memory.require()
+        tax.restore_fence.require()
 
 
 def test_a_log_of_others_waits_for_its_newest_checkpoint(net: Network) -> None:
     """The backup knew size 4, the lost witness had cosigned 9: nobody gets a fork of 9 cosigned."""
     tax, other = net.services["tax"], PlainLog.of("elsewhere.example/log", 2)
-    policy, engine, key = tax.ledger.policy, tax.store.engine, VerifierKey.parse(other.vkey)
+    policy, engine, key = tax.ledger.policy, tax.store.database, VerifierKey.parse(other.vkey)
     cosigner = own_cosigner("tax", tax.keys.signing("witness"), policy)
     store = SqlWitnessStore(engine)
     assert Witness(cosigner, [key], store).add_checkpoint(other.request(0, 4), net.now)[0] == 200
@@ -355,7 +357,7 @@ def test_a_log_of_others_waits_for_its_newest_checkpoint(net: Network) -> None:
         load_other_positions(engine, key, other.note(9).encode(), cosigner, net.now)
     set_back(tax)
     come_back(tax)
-    witness = Witness(cosigner, [key], GuardedWitnessStore(store, tax.memory))
+    witness = Witness(cosigner, [key], GuardedWitnessStore(store, tax.restore_fence))
     fork = PlainLog(other.origin, other.key, (*other.leaves[:4], b"forked", *other.leaves[5:]))
     for ask in (fork.request(4, 9), other.request(4, 12)):
         with pytest.raises(ServiceUnavailableError, match="rejoin"):
@@ -372,17 +374,17 @@ def test_a_log_of_others_waits_for_its_newest_checkpoint(net: Network) -> None:
     assert witness.add_checkpoint(other.request(9, 12), net.now)[0] == 200
     set_back(tax)
     come_back(tax)
-    witness = Witness(cosigner, [key], GuardedWitnessStore(store, tax.memory))
+    witness = Witness(cosigner, [key], GuardedWitnessStore(store, tax.restore_fence))
     with pytest.raises(ServiceUnavailableError):
         witness.add_checkpoint(other.request(12, 14), net.now)
 
 
 def test_a_node_never_restored_is_as_ever(net: Network) -> None:
     tax = net.services["tax"]
-    memory = RestoreFence(tax.store, tax.ledger, Outbox(tax.store, tax.ledger))
-    assert not memory.begin(net.now)
-    memory.require()
-    memory.require_witness(tax.ledger.policy.origin)
-    assert (memory.state(), memory.fence, memory.found()) == ("", None, {})
+    fence = RestoreFence(tax.store, tax.ledger, Outbox(tax.store, tax.ledger))
+    assert not fence.begin(net.now)
+    fence.require()
+    fence.require_witness(tax.ledger.policy.origin)
+    assert (fence.state(), fence.position, fence.found()) == ("", None, {})
     with pytest.raises(RefusalError, match="in_use"):
         publication_keys.retire(tax, "tax.owner", "2026-11.1")

@@ -13,7 +13,7 @@ from keys.signing import SigningKey
 from ledger.formats.checkpoint import Checkpoint
 from ledger.formats.note import Note, VerifierKey
 from ledger.formats.policy import Policy
-from ledger.storage.database import open_engine
+from ledger.storage.database import open_database
 from ledger.storage.tables import create_tables
 from ledger.storage.witness_store import SqlWitnessStore
 from ledger.witness import MemoryWitnessStore, Witness
@@ -41,7 +41,7 @@ class Edge:
     """A witness with its database, its desk and its port."""
 
     def __init__(self, folder: Path) -> None:
-        self.engine = open_engine(f"sqlite:///{folder / 'node.db'}")
+        self.engine = open_database(f"sqlite:///{folder / 'node.db'}")
         create_tables(self.engine)
         self.witness = open_witness("tax", KEY, policy(), [OTHER.vkey], Witness, SqlWitnessStore(self.engine))
         self.vkey = self.witness.verifier.format()

@@ -1,11 +1,12 @@
-"""Checks of a peer's certificate: is it an identity of this member, now? ``keys.tls`` writes the profile.
+"""Checks of a peer's TLS certificate: whether it identifies this member now, by the profile in ``keys.tls``.
 
-A check raises the error that names what is wrong; the order is: the authority's profile and member,
-signature, validity, the leaf's profile, names. Signature, chain and extensions are judged a second time as a
-whole by the path validator of the cryptography library (RFC 5280 with rules of the CA/Browser Forum); a leaf
-must pass both.
+A check raises the error that names what is wrong, in this order: profile and member of the authority,
+signature, validity, profile of the leaf certificate, names. Signature, chain and extensions are then checked
+a second time by the path validator of the cryptography library (RFC 5280 with rules of the CA/Browser Forum);
+a leaf must pass both.
 
-What is not checked: revocation. A leaf lives for weeks; a stolen one ends with a new authority on the ledger.
+Revocation is not checked. A leaf is valid for weeks; a stolen one becomes invalid when the member publishes a
+new authority on the ledger.
 """
 
 from __future__ import annotations
@@ -37,10 +38,10 @@ _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
 
 def server_name(member: str) -> str:
-    """Return the name to ask for when calling a member, "<member>.hedui".
+    """Return the DNS name that a member's certificate must have, "<member>.hedui".
 
     Raises:
-        WrongName: the member id is no DNS label (1 to 63 of a-z 0-9 -, no hyphen at either end).
+        WrongNameError: the member id is no DNS label (1 to 63 of a-z 0-9 -, no hyphen at either end).
     """
     if _MEMBER.fullmatch(member) is None:
         raise WrongNameError(
@@ -50,41 +51,41 @@ def server_name(member: str) -> str:
 
 
 def check_authority(ca_der: bytes, *, member: str, at: datetime) -> None:
-    """Check that ``ca_der`` may stand on the ledger as the authority of ``member`` (rule 2 of ``keys.tls``).
+    """Check that ``ca_der`` may be recorded as the authority of ``member`` (rule 2 of ``keys.tls``).
 
     Raises:
-        CertificateMalformed: no certificate, or outside the profile.
-        CertificateExpired: not valid at ``at``.
-        WrongName: made for another member.
+        TlsCertificateMalformedError: not a certificate, or outside the profile.
+        TlsCertificateExpiredError: not valid at ``at``.
+        WrongNameError: made for another member.
     """
     check_profile(ca_der, member=member)
     check_validity(load_der(ca_der), at)
 
 
 def check_profile(ca_der: bytes, *, member: str) -> None:
-    """Check an authority as ``check_authority`` does, at no particular time.
+    """Check an authority as ``check_authority`` does, without its validity.
 
     Raises:
-        CertificateMalformed: no certificate, or outside the profile.
-        WrongName: made for another member.
+        TlsCertificateMalformedError: not a certificate, or outside the profile.
+        WrongNameError: made for another member.
     """
     _expect_authority(load_der(ca_der), member)
 
 
 def issued_by(leaf_pem: bytes, ca_der: bytes, *, member: str, at: datetime) -> None:
-    """Check that a leaf is an identity of ``member``: profile, signature, validity of both, names.
+    """Check that a leaf certificate identifies ``member``: profile, signature, validity of both, names.
 
     Args:
-        leaf_pem: certificate as the peer showed it; further certificates after the first are ignored.
+        leaf_pem: certificate that the peer presented; further certificates after the first are ignored.
         ca_der: the member's authority, from the ledger.
-        member: the member it is shown for.
-        at: the time to judge by.
+        member: the member it is presented for.
+        at: the time at which it must be valid.
 
     Raises:
-        CertificateMalformed: a certificate outside its profile.
-        CertificateExpired: leaf or authority not valid at ``at``.
-        WrongIssuer: issued by another authority, or the signature does not verify.
-        WrongName: "<member>.hedui" is missing, or another .hedui name stands beside it.
+        TlsCertificateMalformedError: a certificate outside its profile.
+        TlsCertificateExpiredError: leaf or authority not valid at ``at``.
+        WrongIssuerError: issued by another authority, or the signature does not verify.
+        WrongNameError: "<member>.hedui" is missing, or there is another .hedui name as well.
     """
     authority, leaf = load_der(ca_der), load_pem(leaf_pem)
     _expect_authority(authority, member)
@@ -103,16 +104,16 @@ def issued_by(leaf_pem: bytes, ca_der: bytes, *, member: str, at: datetime) -> N
 
 
 def peer_member(leaf_pem: bytes, authorities: Mapping[str, bytes], *, at: datetime) -> str:
-    """Which member shows this leaf (rule 4 of ``keys.tls``): for a server, after the handshake.
+    """The member that a leaf identifies (rule 4 of ``keys.tls``); for a server, after the handshake.
 
     Args:
         leaf_pem: the peer's certificate.
-        authorities: member id to its authority (DER), of the present members.
-        at: the time to judge by.
+        authorities: certificate authority (DER) of each present member, by member id.
+        at: the time at which it must be valid.
 
     Raises:
-        WrongName: not exactly one .hedui name in it, or that of no present member.
-        CertificateMalformed, CertificateExpired, WrongIssuer: as ``issued_by``.
+        WrongNameError: it does not have exactly one .hedui name, or not that of a present member.
+        TlsCertificateMalformedError, TlsCertificateExpiredError, WrongIssuerError: as ``issued_by``.
     """
     names = _zone_names(load_pem(leaf_pem))
     member = names[0].removesuffix(ZONE) if len(names) == 1 else ""
@@ -140,7 +141,7 @@ def read_authority(certificate: x509.Certificate) -> str:
     """Return the member an authority was made for, after checking its profile (rule 2), not its validity.
 
     Raises:
-        CertificateMalformed: outside the profile.
+        TlsCertificateMalformedError: outside the profile.
     """
     common_names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     member = str(common_names[0].value) if len(common_names) == 1 else ""
@@ -162,7 +163,7 @@ def check_validity(certificate: x509.Certificate, at: datetime) -> None:
     """Check that ``at`` (aware) lies in the certificate's validity, both ends included.
 
     Raises:
-        CertificateExpired: it does not.
+        TlsCertificateExpiredError: it does not.
     """
     if at < certificate.not_valid_before_utc:
         raise TlsCertificateExpiredError(
@@ -176,7 +177,7 @@ def load_pem(pem: bytes) -> x509.Certificate:
     """Read the first certificate of a PEM text.
 
     Raises:
-        CertificateMalformed: there is none.
+        TlsCertificateMalformedError: there is none.
     """
     try:
         certificate = x509.load_pem_x509_certificate(pem)
@@ -189,7 +190,7 @@ def load_der(der: bytes) -> x509.Certificate:
     """Read the certificate of exactly these DER bytes.
 
     Raises:
-        CertificateMalformed: they are none.
+        TlsCertificateMalformedError: they are none.
     """
     try:
         certificate = x509.load_der_x509_certificate(der)
@@ -199,7 +200,7 @@ def load_der(der: bytes) -> x509.Certificate:
 
 
 def _whole(certificate: x509.Certificate) -> x509.Certificate:
-    """Read every part once, as the library parses a part only when asked for it; require strict DER."""
+    """Parse every part, which the library does only on access, and require strict DER."""
     try:
         parts = (
             certificate.subject.rfc4514_string(),

@@ -14,16 +14,23 @@ from pathlib import Path
 
 import pytest
 
+from ledger.audit.http_source import ATTEMPTS, OPTIONS, HttpSource
 from ledger.audit.mirror import update_mirror
 from ledger.audit.reading import read_entries
-from ledger.audit.source import ATTEMPTS, HttpSource, open_source
+from ledger.audit.source import open_source
 from ledger.audit.verify import verify_folder, verify_source
 from ledger.errors import ForkError, LogUnavailableError, TileError, TileMissingError, VerificationError
+from ledger.http_client import BoundedClient
 from tests.ledger.audit.growing_folder import Growing
 from tests.ledger.audit.static_server import Web, answer, serving
 from tests.ledger.sequencer.log_cases import POLICY, cheap, leaf
 
 PINNED = POLICY.format().encode()
+
+
+def impatient(url: str) -> HttpSource:
+    """A source that does not pause between its attempts."""
+    return HttpSource(url, BoundedClient(OPTIONS, sleep=lambda seconds: None))
 
 
 @pytest.fixture
@@ -41,7 +48,7 @@ def web(log: Growing) -> Iterator[Web]:
 
 @pytest.fixture
 def source(web: Web) -> Iterator[HttpSource]:
-    made = HttpSource(web.url, sleep=lambda seconds: None)
+    made = impatient(web.url)
     yield made
     made.close()
 
@@ -151,7 +158,7 @@ def test_a_coded_body_is_refused_before_it_is_unpacked(web: Web, source: HttpSou
 
 def test_a_server_that_dribbles_is_given_up(web: Web) -> None:
     moments = itertools.count(step=5)
-    source = HttpSource(web.url, clock=lambda: next(moments))
+    source = HttpSource(web.url, BoundedClient(OPTIONS, clock=lambda: next(moments)))
 
     def dribble(name: str, handler: BaseHTTPRequestHandler) -> bool:
         handler.send_response(200)
@@ -183,11 +190,11 @@ def test_nobody_is_there() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
-        source = HttpSource(url, sleep=lambda seconds: None)
+        source = impatient(url)
         with pytest.raises(LogUnavailableError, match="check the address"):
             source.fetch("checkpoint", 10)
         source.close()
-    bad = HttpSource("http://[", sleep=lambda seconds: None)
+    bad = impatient("http://[")
     with pytest.raises(LogUnavailableError):
         bad.fetch("checkpoint", 10)
     bad.close()

@@ -1,4 +1,4 @@
-"""The stopwatch counts every part, also where it raises or several threads use it."""
+"""Timings count every part, also where it raises or several threads use it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from node.monitoring.timings import Timings
+from node.times import Timings
 
 
 def test_parts_are_summed(monkeypatch: pytest.MonkeyPatch) -> None:
     moments = iter([0.0, 1.5, 2.0, 2.25, 3.0, 3.000001])
-    monkeypatch.setattr("node.monitoring.timings.time.perf_counter", lambda: next(moments))
+    monkeypatch.setattr("node.times.time.perf_counter", lambda: next(moments))
     watch = Timings()
     assert watch.read() == {}
     for name in ("ledger", "ledger", "cryptography"):
