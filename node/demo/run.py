@@ -1,12 +1,11 @@
-"""The whole main job on one machine: a scenario folder to verified reports, each member in its own process.
+"""Demonstration on one machine: from a scenario folder to verified reports, each member in its own process.
 
     generate or read the scenario → homes, keys, genesis → ceremony → nodes → publications → verification
     → rules → consents → grants → cases → reports, all verified again offline → table, summary.json
 
-Everything goes through the calls an operator would use. Ctrl-C and failures end every process that was
-started. A folder that holds an earlier run is left as it is.
-
-What a demo starts from: a scenario read or generated, a new folder for the result, the ledger's engine.
+``prepare`` reads or generates the scenario, chooses the ledger's engines and creates the folder of the
+results, which must be new: an earlier run is never changed. ``Demo.run`` does the rest through the calls that
+an operator would use. Ctrl-C and failures end every process that was started.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ SENT_SECONDS = 30.0
 
 @dataclass
 class SummaryRow:
-    """One case's line of the closing table and of ``summary.json``."""
+    """Result of one case: its line of the final table and of ``summary.json``."""
 
     case: str
     persons: int
@@ -87,11 +86,11 @@ class Demo:
     """One run of a scenario.
 
     Attributes:
-        out: the result's folder.
-        scenario: what is run.
-        reporter: shows progress.
-        slot_factor: slots of a grant for each one its cases need.
-        ledger: engine URIs, given to the members in turn.
+        out: folder of the results.
+        scenario: the scenario to run.
+        reporter: prints progress.
+        slot_factor: number of slots in a grant for each slot that its cases need.
+        ledger: engine URIs, assigned to the members in turn.
         clients: operators' clients by member.
     """
 
@@ -107,10 +106,11 @@ class Demo:
         return self.out / "members" / member
 
     def run(self) -> list[SummaryRow]:
-        """Run everything; returns the cases' rows, their reports verified.
+        """Run the scenario; returns one row a case, whose reports have been verified.
 
         Raises:
-            NodeError and the packages' errors: whatever stops the run; every process started is ended.
+            NodeError, LedgerError, ProtocolError, AdapterError, KeysError: the cause that ended the run; all
+                processes have been ended.
         """
         with self.running():
             rows = [self.check(case, number) for number, case in enumerate(self.scenario.cases, 1)]
@@ -124,7 +124,7 @@ class Demo:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[NodeProcesses]:
-        """The network founded, published, verified and granted, for the time of the block."""
+        """Run a network for the block: founded, with publications, rules, consents and grants."""
         with contextlib.ExitStack() as stack:
             pool = stack.enter_context(ThreadPoolExecutor(1))
             self._found()
@@ -141,7 +141,7 @@ class Demo:
             yield processes
 
     def _found(self) -> None:
-        """Homes, keys, genesis, invitation."""
+        """Create homes, keys, the genesis entry and the invitation."""
         scenario = self.scenario
         self.reporter.stage("Creating the keys of {count} members", count=len(scenario.members))
         ports = free_ports(len(scenario.members))
@@ -165,7 +165,7 @@ class Demo:
             join(Home(self.home(member.id)), network, leaf if member.id == sequencer else None)
 
     def _deal(self) -> dict[str, Any]:
-        """The dealer ceremony, while the nodes start."""
+        """Hold the dealer ceremony, while the nodes start."""
         scenario = self.scenario
         suite = scenario.suite or PAILLIER_3072.name
         self.reporter.stage("Making the shared sum key ({suite})", suite=suite)
@@ -174,7 +174,7 @@ class Demo:
         return sum_key_ceremony.run(scenario.network, suite, office, trustees)
 
     def _start(self, processes: NodeProcesses) -> None:
-        """Every node as a process of its own; ready means it has replayed the genesis entry."""
+        """Start every node in its own process, and wait until each has replayed the genesis entry."""
         self.reporter.stage("Starting {count} nodes", count=len(self.scenario.members))
         for member in self.scenario.members:
             processes.start(self.home(member.id))
@@ -186,7 +186,7 @@ class Demo:
             client.close()
 
     def _install(self, dealt: dict[str, Any]) -> None:
-        """Holders take their shares; trustees sign; the office puts the key on the ledger."""
+        """Install the shares with their holders, let the trustees sign, and record the key on the ledger."""
         for holder in dealt["shares"]:
             sum_key_ceremony.install(dealt, holder, self.clients[holder].keys.vault)
         draft = EntryDraft("sumkey.publish", dealt["record"]["salt"][:32], dealt["body"])
@@ -194,7 +194,7 @@ class Demo:
         self.clients[dealt["body"]["office"]].submit(draft, signatures)
 
     def _publish(self) -> None:
-        """Every department publishes its datasets, several departments at a time."""
+        """Publish the datasets of every department, several departments at a time."""
 
         def publish(member: ScenarioMember) -> None:
             for dataset in member.datasets:
@@ -214,7 +214,7 @@ class Demo:
             list(pool.map(publish, [member for member in self.scenario.members if member.datasets]))
 
     def _verify_publications(self) -> None:
-        """Offices and auditors rebuild every publication."""
+        """Let offices and auditors download and verify every publication."""
         members = [*self.scenario.with_role("office"), *self.scenario.with_role("auditor")]
 
         def verify(member: ScenarioMember) -> None:
@@ -225,7 +225,7 @@ class Demo:
             list(pool.map(verify, members))
 
     def _rules(self) -> None:
-        """The office publishes, the auditor and each owner of an amount dataset approve."""
+        """Let the office publish each rule set, and auditor and owners of amount datasets approve it."""
         members = {member.id: member for member in self.scenario.members}
         auditors = [member.id for member in self.scenario.with_role("auditor")]
         for rules in self.scenario.rules.values():
@@ -238,7 +238,7 @@ class Demo:
                 list(pool.map(approve, approvers))
 
     def _approve(self, rules: RuleSet, member: str) -> None:
-        """One approver compares the text with the ledger and approves."""
+        """Let one approver compare a rule set with the ledger and approve it."""
         self.clients[member].rules(rules.source, "approve")
 
     @property
@@ -246,13 +246,13 @@ class Demo:
         return self.scenario.with_role("office")[0].id
 
     def _consents(self) -> None:
-        """The desk takes the consents of its applications."""
+        """Load the consents of the applications at the registrar."""
         desk = self.scenario.with_role("registrar")[0].id
         result = self.clients[desk].load_consents(self.scenario.folder / "cases")
         self.reporter.stage("Recording consents: {count}", count=result["committed"])
 
     def _grants(self) -> None:
-        """One grant a rule set and owner, twice the slots its cases need; two people of the owner approve."""
+        """Request a grant for each rule set and owner, ``slot_factor`` times the slots its cases need."""
         wanted: list[GrantRequest] = []
         published = self.scenario.datasets
         for rules in self.scenario.rules.values():
@@ -280,7 +280,7 @@ class Demo:
             list(pool.map(request, wanted))
 
     def check(self, case: Case, number: int) -> SummaryRow:
-        """One check, from the application to its report."""
+        """Run one check, from the application to its report."""
         self.reporter.stage(
             "Case {case} ({number} of {count})", case=case.case, number=number, count=len(self.scenario.cases)
         )
@@ -308,7 +308,7 @@ class Demo:
         return code if text is None else self.reporter.messages.translate(text)
 
     def _application(self, case: Case) -> bytes:
-        """The case file as it lies in the scenario."""
+        """Contents of a case's file in the scenario."""
         for path in sorted((self.scenario.folder / "cases").glob("*.json")):
             data = path.read_bytes()
             if json.loads(data.decode("utf-8-sig")).get("case") == case.case:
@@ -316,7 +316,7 @@ class Demo:
         raise ConfigurationError(f"the scenario has no file of case {case.case}")
 
     def _verify_everything(self, rows: list[SummaryRow]) -> None:
-        """Every report and the public log, offline, as a stranger would.
+        """Verify every report and the public log offline, as an outsider would.
 
         Raises:
             ReportError: a report does not verify.
@@ -337,12 +337,12 @@ class Demo:
 
 
 def _slots(case: Case) -> int:
-    """Slots one case takes of each grant."""
+    """Number of slots that a case uses of each grant."""
     return math.ceil(padded_elements(len(case.household)) / ELEMENTS_A_SLOT)
 
 
 def _grant(owner: str, datasets: list[str], rules: RuleSet, protocol: str, slots: int) -> GrantRequest:
-    """What an office asks an owner for, for one rule set."""
+    """Options of the grant that an office requests from an owner for one rule set."""
     today = datetime.now(CHINA).date()
     return GrantRequest(
         owner=owner,
@@ -361,13 +361,14 @@ def _grant(owner: str, datasets: list[str], rules: RuleSet, protocol: str, slots
 
 
 def engines(uri: str) -> tuple[str, ...]:
-    """Engine URIs of a demo's members: the embedded log, or one Fabric profile an organisation.
+    """Engine URIs for the members of a demo: the embedded log, or the Fabric profiles of a folder.
 
     Args:
-        uri: ``embedded:`` or ``fabric:FOLDER``; every ``*.toml`` in the folder is a connection profile.
+        uri: ``embedded:`` or ``fabric:FOLDER``, a folder with a connection profile (``*.toml``) for each
+            organisation.
 
     Raises:
-        ConfigurationError: another scheme, or a folder without profiles.
+        ConfigurationError: the URI has another scheme, or the folder has no profiles.
     """
     if uri == EMBEDDED:
         return (EMBEDDED,)
@@ -392,11 +393,18 @@ def prepare(
     *,
     ledger: str = EMBEDDED,
 ) -> Demo:
-    """A demo ready to run: the scenario generated or read, the result's folder new.
+    """Prepare a demo: generate or read the scenario, and create the folder of the results.
+
+    Args:
+        folder: scenario to read; None to generate one in ``out/scenario``.
+        out: folder of the results; absent or empty.
+        residents, cases, seed: of a generated scenario.
+        suite: suite for totals; by default that of the scenario.
+        reporter: prints progress.
+        ledger: engine URI, see ``engines``.
 
     Raises:
-        ConfigurationError: the result's folder is not empty, the scenario is not well formed, or there is no
-        such ledger.
+        ConfigurationError: ``out`` is not empty, the scenario is malformed, or the engine URI is not valid.
     """
     uris = engines(ledger)
     if out.exists() and not out.is_dir():

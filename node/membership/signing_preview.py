@@ -1,11 +1,11 @@
-"""What people see before they sign for a network: members, roles, addresses, digests of cards, who signed.
+"""Preview of what a founder signs: members, roles, addresses, digests of cards, and who has signed.
 
 A card's digest is the first 16 bytes of SHA-256 over its canonical JSON (``ledger.canonical``), in hex, in
-groups of four. `hedui node init` shows it to the card's own member; the founders compare it by telephone, so
-that nobody between them can put another card into a proposal.
+groups of four. `hedui node init` prints it for the card's own member; the founders compare it by telephone,
+so that no one between them can replace a card in a proposal.
 
-Whatever is shown has passed the ledger's schema before: no control characters, nothing the contract refuses
-for its form.
+Everything printed has passed the ledger's schema before: it has no control characters and no form that the
+contract would refuse.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ DIGEST_BYTES = 16
 
 
 def card_digest(card: dict[str, Any]) -> str:
-    """A card's digest for people: 32 hex characters in groups of four."""
+    """A card's digest for comparison by people: 32 hex characters in groups of four."""
     text = hashlib.sha256(canonical.encode(card)).digest()[:DIGEST_BYTES].hex()
     return " ".join(text[start : start + 4] for start in range(0, len(text), 4))
 
 
 def proposal_lines(proposal: dict[str, Any], messages: Messages) -> list[str]:
-    """What a founder signs with a proposal, in the language of ``messages``.
+    """Lines that describe what a founder signs with a proposal.
 
     Raises:
-        ConfigurationError: it is no proposal that the ledger would take.
+        ConfigurationError: the ledger would refuse the proposal.
     """
     body = proposal["body"]
     _require_form("network.genesis", body)
@@ -59,10 +59,10 @@ def proposal_lines(proposal: dict[str, Any], messages: Messages) -> list[str]:
 
 
 def admission_lines(draft: dict[str, Any], messages: Messages) -> list[str]:
-    """What a founder signs with the draft of an admission, in the language of ``messages``.
+    """Lines that describe what a founder signs with the draft of an admission.
 
     Raises:
-        ConfigurationError: it is no draft that the ledger would take.
+        ConfigurationError: the ledger would refuse the draft.
     """
     _require_form("member.admit", draft["body"])
     return [
@@ -76,7 +76,7 @@ def admission_lines(draft: dict[str, Any], messages: Messages) -> list[str]:
 
 
 def proposal_signed(proposal: dict[str, Any], messages: Messages) -> str:
-    """How many founders have signed; only signatures that hold are counted."""
+    """How many founders have signed a proposal; only valid signatures are counted."""
     message = entries.body_message(proposal["network"], "network.genesis", GENESIS, proposal["body"])
     cards = proposal["body"]["members"]
     done = sum(any(_holds(card, item, message) for item in proposal["sigs"]) for card in cards)
@@ -87,7 +87,7 @@ def proposal_signed(proposal: dict[str, Any], messages: Messages) -> str:
 
 
 def admission_signed(draft: dict[str, Any], network: NetworkFile, messages: Messages) -> str:
-    """How many have signed an admission; the founders are the policy's witnesses and the sequencer."""
+    """How many founders have signed an admission: the policy's witnesses and the sequencer are founders."""
     founders, done = len(network.policy.witnesses) + 1, len({item["key"] for item in draft["sigs"]})
     text = mark("signed by {done} of {count}, more than half are needed: pass it on")
     if 2 * done > founders:
@@ -111,7 +111,7 @@ def _member_lines(card: dict[str, Any], messages: Messages) -> list[str]:
 
 
 def _holds(card: dict[str, Any], item: dict[str, str], message: bytes) -> bool:
-    """Whether a signature is by the card's node key."""
+    """Whether a signature object is a valid one by the card's node key."""
     raw = next((key["public"] for key in card["keys"] if key["use"] == "node"), None)
     if raw is None:
         return False

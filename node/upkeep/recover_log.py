@@ -119,7 +119,7 @@ def _published(public: Path, policy: Policy) -> bytes | None:
 
 
 def _restore_public(public: Path, source: LogSource, policy: Policy, evidence: Path) -> Path | None:
-    """Bring the public folder up to the copy; a damaged one is set aside and made anew."""
+    """Update the public folder to the copy; a damaged one is moved away and created again."""
     if isinstance(source, FolderSource) and Path(source.place).resolve() == public.resolve():
         return None
     pinned = policy.format().encode()

@@ -89,7 +89,7 @@ def wait_until(ready: Callable[[], bool], what: str, seconds: float = READY_SECO
 
 
 def patiently(attempt: Callable[[], Outcome], seconds: float = READY_SECONDS) -> Outcome:
-    """Try again while somebody is out of reach: a node that was started again is found within seconds."""
+    """Try again while a member is out of reach: a restarted node is found within seconds."""
     deadline = time.monotonic() + seconds
     pause = threading.Event()
     while True:
@@ -202,7 +202,7 @@ class County:
         return (self.scenario.folder / "cases" / f"{case.case}.json").read_bytes()
 
     def check(self, case: Case, out: Path) -> dict[str, Any]:
-        """The honest office's own check, begun again while somebody is out of reach."""
+        """The honest office's own check, started again while a member is out of reach."""
         return patiently(lambda: self.check_once(case, out))
 
     def check_once(self, case: Case, out: Path) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 """Whole runs of the demo, from outside: answers against plain arithmetic, proofs against one changed byte,
-files against a dictionary of everybody's identifier.
+files against a dictionary of all identifiers.
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ def test_no_identifier_and_no_name_in_any_file_outside_its_home(run: Run) -> Non
 
 
 def forms(identifier: str) -> Iterator[bytes]:
-    """Texts somebody would hash."""
+    """Forms of an identifier that an attacker would hash."""
     yield from (
         identifier.encode(),
         identifier.lower().encode(),
