@@ -118,6 +118,27 @@ certificate = Table(
 )
 """Registrar: certificates it has signed, by query id."""
 
+certificate_consent = Table(
+    "certificate_consent",
+    metadata,
+    Column("consent", String(64), nullable=False),
+    Column("query", String(64), nullable=False),
+    PrimaryKeyConstraint("consent", "query"),
+)
+"""Registrar: the consents that each certificate rests on, found by consent when it is withdrawn."""
+
+last_intent = Table(
+    "last_intent",
+    metadata,
+    Column("dataset", String(128), nullable=False),
+    Column("publication", String(64), nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("asked", BigInteger, nullable=False),
+    PrimaryKeyConstraint("dataset", "publication"),
+)
+"""Department: position and time of the last intent under each publication, read from the replica
+(``node.department.last_intents``)."""
+
 release = Table(
     "release",
     metadata,
