@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,30 @@ def test_a_name_linked_to_a_module_is_defined_in_it(page: Path) -> None:
     assert wrong == []
 
 
+@pytest.fixture(scope="module")
+def source_files() -> list[str]:
+    """Every Python file of the packages and tests, below the repository's root."""
+    folders = ("node", "protocols", "ledger", "keys", "adapters", "tests", "scripts")
+    return [name_of(path) for folder in folders for path in (ROOT / folder).rglob("*.py")]
+
+
+CODE = re.compile(r"`([^`\s]+)`")
+MODULE = re.compile(r"(?:node|protocols|ledger|keys|adapters)(?:\.[a-z_0-9]+)+")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_module_named_exists(page: Path, source_files: list[str]) -> None:
+    """A file such as ``office/check.py``, a module such as ``ledger.merkle``, or a name in one."""
+    named = CODE.findall(FENCE.sub("", page.read_text("utf-8")))
+    files = {name for name in named if re.fullmatch(r"[\w/.-]+\.py", name)}
+    assert [
+        name for name in sorted(files) if not any(f"/{file}".endswith(f"/{name}") for file in source_files)
+    ] == []
+    known = {file.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for file in source_files}
+    modules = {name for name in named if MODULE.fullmatch(name)} - {"node.db", "node.toml"}
+    assert [name for name in sorted(modules) if not {name, name.rpartition(".")[0]} & known] == []
+
+
 @pytest.mark.parametrize("page", [README, CHINESE_README], ids=name_of)
 def test_the_readme_leads_to_every_package_and_role(page: Path) -> None:
     targets = {target.rstrip("/") for _, target in links(page)}
@@ -106,13 +131,21 @@ def test_the_readme_stays_short() -> None:
     assert len(README.read_text("utf-8").splitlines()) <= 135
 
 
-def test_the_architecture_page_leads_to_every_room_and_rule() -> None:
-    """Every package below ``node`` and ``ledger`` is in the drawings; generated code is not."""
-    text = ARCHITECTURE.read_text("utf-8")
-    for package in ("node", "ledger"):
-        drawing = text.partition(f"## Rooms of `{package}`")[2].partition("\n## ")[0]
-        rooms = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")} - {"wire"}
-        assert [room for room in sorted(rooms) if re.search(rf"\b{room}\b", drawing) is None] == []
+@pytest.mark.parametrize("package", ["node", "ledger"])
+def test_the_drawing_of_rooms_is_that_of_the_import_rules(package: str) -> None:
+    """Line by line the layers that import-linter holds, and no room is left out of page or rules."""
+    text = ARCHITECTURE.read_text("utf-8").partition(f"## Rooms of `{package}`\n")[2]
+    drawing = text.partition("```\n")[2].partition("```")[0].splitlines()
+    drawn = [{name.strip() for name in re.split(r"\s{2,}", line.strip())[0].split("·")} for line in drawing]
+    drawn = [{name.removesuffix(".py") for name in line} for line in drawn]
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    layers = [item["layers"] for item in contracts if item["name"].startswith(f"{package}: ")]
+    held = [{name.strip().removeprefix(f"{package}.") for name in line.split(":")} for line in layers[0]]
+    assert drawn == held
+    rooms = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")} - {"wire"}
+    assert rooms - {"report"} <= set.union(*held)
 
 
 def test_every_page_is_in_the_index_of_documents() -> None:
