@@ -105,7 +105,7 @@ format: $(VENV)/.dev ## ruff's formatter and safe fixes
 proto: $(VENV)/.dev ## gRPC stubs, beside each .proto
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/proto.sh $(BIN)/python
 
-readme: $(VENV)/.runtime ## every command's help: docs/commands.md, and the README's block
+readme: $(VENV)/.runtime ## every command's help, into docs/commands.md
 	$(BIN)/python scripts/commands.py
 
 lock: $(VENV)/.dev ## requirements/*.txt from pyproject.toml

@@ -4,21 +4,18 @@
 the part of it that logs an error and goes on, for threads that wait for jobs instead of a time.
 
 A thread that ended would leave answers unrecorded, a replica behind or a witness unasked, and nobody would
-be told. So an error that the work does not handle is logged with its trace and survived; the same error is
-logged once a minute at most, with the number of times it came in between.
+be told. So an error that the work does not handle is logged with its trace and survived. Handlers of the log
+rate-limit messages that repeat.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import TypeAlias
 
-REPEAT_SECONDS = 60.0
-"""The same error of one task is logged again after this time."""
 STOP_SECONDS = 5.0
 """How long ``PeriodicTask.stop`` waits for the work under way, unless told otherwise."""
 RETRY_SECONDS = 10.0
@@ -30,23 +27,16 @@ None: the next run begins when the task is woken."""
 
 
 class FailureLog:
-    """``with failures: …`` logs an unexpected error of the block and goes on after it; for one thread.
+    """``with failures: …`` logs an unexpected error of the block with its trace and goes on after the block.
 
-    The end of the process (``SystemExit``, ``KeyboardInterrupt``) is not held up.
+    Any thread may use one. The end of the process (``SystemExit``, ``KeyboardInterrupt``) is not held up.
+    The message holds the error, so that the same one can be rate-limited by its text.
     """
 
-    def __init__(
-        self, logger: logging.Logger, name: str, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        """Args: ``name`` is what failed, for the log line; ``clock`` gives seconds that never go back."""
+    def __init__(self, logger: logging.Logger, name: str) -> None:
+        """Args: ``name`` is what failed, for the log line."""
         self._logger = logger
         self._name = name
-        self._clock = clock
-        # The last error logged, when, and how often it came since. All three belong to the thread that
-        # enters the block.
-        self._last = ""
-        self._at = float("-inf")
-        self._repeats = 0
 
     def __enter__(self) -> None:
         """Begin the block."""
@@ -57,14 +47,8 @@ class FailureLog:
         """Log an error and suppress it."""
         if not isinstance(error, Exception):
             return False
-        text, now = f"{type(error).__name__}: {error}", self._clock()
-        if text == self._last and now - self._at < REPEAT_SECONDS:
-            self._repeats += 1
-            return True
-        repeats = self._repeats if text == self._last else 0
-        self._last, self._at, self._repeats = text, now, 0
-        more = f", {repeats} times more since this was last logged" if repeats else ""
-        self._logger.error("%s failed and is tried again%s", self._name, more, exc_info=error)
+        text = f"{type(error).__name__}: {error}"
+        self._logger.error("%s failed and is tried again: %s", self._name, text, exc_info=error)
         return True
 
 
@@ -100,7 +84,6 @@ class PeriodicTask:
         self._work = work
         self._logger = logger
         self._delay = delay
-        # The task's thread alone.
         self._failures = FailureLog(logger, name)
         # Events, safe for any thread. `_woken` is set by `wake` and `stop` and cleared by the task's thread
         # before each run, so that a call during a run leads to another one. `_stopping` is never cleared,

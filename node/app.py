@@ -28,7 +28,6 @@ from node.department.publication_keys import retire_unused_publications
 from node.department.refusal_counts import RefusalCounter
 from node.edges.registration import register_services
 from node.errors import ConfigurationError, NodeError
-from node.log_throttle import Repeated
 from node.member_keys import MemberKeys, open_keys
 from node.rpc.server import Peers, require_free, start_server
 from node.services import Services
@@ -237,18 +236,17 @@ def open_stamper(configuration: Configuration, side: LedgerSide, clock: Callable
 
 
 def reported(what: str, work: Callable[[], object]) -> Callable[[], None]:
-    """A run of periodic work whose expected errors are logged in one line, rate-limited.
+    """A run of periodic work whose expected errors are logged in one line, without a trace.
 
     Args:
         what: has failed, for the log line.
         work: one run.
     """
-    repeated = Repeated(log)
 
     def run() -> None:
         try:
             work()
         except (NodeError, LedgerError) as error:
-            repeated.info(f"{what}: {error}")
+            log.info("%s: %s", what, error)
 
     return run

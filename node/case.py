@@ -6,21 +6,30 @@ error of the file. A ``Person`` shows neither name nor identifier in its ``repr`
 
 from __future__ import annotations
 
-import datetime as dt
-import json
 import re
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, ClassVar, Literal, get_args
 
-from node.rules.ruleset import LABEL, REGION, RuleSet
-from node.rules.table import Problem, ScenarioError, Table
+from pydantic import Field, ValidationInfo, field_validator
 
-CONSENTS = ("signed", "paper", "guardian", "none")
+from node.rules.ruleset import Label, Region
+from node.validation.decode import decode_json
+from node.validation.model import Date, Listed, NotedModel, Text, fault
+from node.validation.problems import Problem, ScenarioError
+from node.validation.reading import read
+
+Consent = Literal["signed", "paper", "guardian", "none"]
+CONSENTS: tuple[str, ...] = get_args(Consent)
 NO_CONSENT = "none"
+MemberId = Annotated[
+    str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$", description="a member's id: short, in lower case")
+]
+_LIKE_IDENTIFIER = re.compile(r"[0-9]{17}[0-9Xx]")
 
 
-@dataclass(frozen=True)
-class Person:
+class Person(NotedModel):
     """A member of a household, as the case writes it.
 
     Attributes:
@@ -31,15 +40,16 @@ class Person:
         region: declared region of residence, digits, or None.
     """
 
-    name: str = field(repr=False)
-    id: str = field(repr=False)
-    relation: str
-    consent: str
-    region: str | None
+    need: ClassVar[str] = "a person: an object with name, id, relation and consent"
+
+    name: Text = Field(repr=False, description="a name")
+    id: str = Field(repr=False, description="the identifier as a string")
+    relation: Text = Field(description="a relation such as self, spouse or child")
+    consent: Consent
+    region: Region | None = None
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(NotedModel):
     """An application.
 
     Attributes:
@@ -50,20 +60,57 @@ class Case:
         household: at least one person, in order; a position counts from 1.
     """
 
-    case: str
-    rules: str
-    applied: dt.date
-    office: str
-    household: tuple[Person, ...]
+    case: Label = Field(description="a number such as 2026-000123, letters, digits, dots and dashes")
+    rules: str = Field(
+        pattern=r"^[0-9A-Za-z][0-9A-Za-z._-]*@[0-9A-Za-z][0-9A-Za-z._-]*$",
+        description='a rule set as "dibao@2026.1"',
+    )
+    applied: Date
+    office: MemberId = Field(description="the office's member id")
+    household: Listed[Person] = Field(min_length=1, description="a list of persons")
+
+    @field_validator("case")
+    @classmethod
+    def _is_no_identifier(cls, case: str, info: ValidationInfo) -> str:
+        if _LIKE_IDENTIFIER.search(case):
+            raise fault("looks like an identifier and would become a file name: use a case number")
+        if isinstance(info.context, _Surroundings) and case in info.context.taken:
+            raise fault("is the number of another case too: change one")
+        return case
+
+    @field_validator("rules")
+    @classmethod
+    def _rules_are_known(cls, rules: str, info: ValidationInfo) -> str:
+        known = info.context.rules if isinstance(info.context, _Surroundings) else None
+        if known is not None and rules not in known:
+            raise fault("names no readable rule set of this folder: add it under rules/ or correct it")
+        return rules
+
+    @field_validator("office")
+    @classmethod
+    def _office_is_known(cls, office: str, info: ValidationInfo) -> str:
+        known = info.context.offices if isinstance(info.context, _Surroundings) else None
+        if known is not None and office not in known:
+            raise fault("is not a member with the role office: correct it")
+        return office
 
 
-MEMBER_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
-_RULES_KEY = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]*@[0-9A-Za-z][0-9A-Za-z._-]*")
-_LIKE_IDENTIFIER = re.compile(r"[0-9]{17}[0-9Xx]")
-REGION_REMEDY = "two to twelve digits, in quotes"
+@dataclass(frozen=True)
+class _Surroundings:
+    """What a case is checked against besides its own form.
+
+    Attributes:
+        offices: ids of members that may handle it, or None for any.
+        rules: keys of the rule sets there are, or None for any.
+        taken: numbers of other cases.
+    """
+
+    offices: Collection[str] | None = None
+    rules: Collection[str] | None = None
+    taken: Collection[str] = ()
 
 
-def read_case(data: bytes, offices: list[str]) -> Case:
+def read_case(data: bytes, offices: Collection[str]) -> Case:
     """One application from the bytes of its file.
 
     Args:
@@ -74,10 +121,9 @@ def read_case(data: bytes, offices: list[str]) -> Case:
         ScenarioError: with every problem found.
     """
     problems: list[Problem] = []
-    table = _case_table(data, "case", problems)
-    case = None if table is None else _case(table, offices)
-    if problems or case is None:
-        raise ScenarioError(tuple(problems))
+    case = _read(data, "case", problems, _Surroundings(offices))
+    if case is None:
+        raise ScenarioError(problems)
     return case
 
 
@@ -87,93 +133,39 @@ def load_cases(folder: Path) -> tuple[Case, ...]:
     Raises:
         ScenarioError: with every problem found.
     """
-    found: list[Case] = []
     problems: list[Problem] = []
-    for path in sorted(folder.glob("*.json")):
-        table = _case_table(path.read_bytes(), path.name, problems)
-        if table is not None:
-            found.append(_case(table, None))
+    found = [
+        _read(path.read_bytes(), path.name, problems, _Surroundings())
+        for path in sorted(folder.glob("*.json"))
+    ]
     if problems:
-        raise ScenarioError(tuple(problems))
-    return tuple(found)
+        raise ScenarioError(problems)
+    return tuple(case for case in found if case is not None)
 
 
 def cases_in(
-    folder: Path, offices: list[str], rules: dict[str, RuleSet], problems: list[Problem]
+    folder: Path, offices: Collection[str] | None, rules: Collection[str], problems: list[Problem]
 ) -> tuple[Case, ...]:
-    """Every readable case of a scenario folder, by number; problems are added to ``problems``."""
+    """Every readable case of a scenario folder, by number.
+
+    Args:
+        folder: the scenario.
+        offices: ids of its offices, or None where they are not all known.
+        rules: keys of its rule sets.
+        problems: every problem found is added to it.
+    """
     found: dict[str, Case] = {}
-    for path in sorted((folder / "cases").glob("*.json")):
-        name = f"cases/{path.name}"
-        table = _case_table(path.read_bytes(), name, problems)
-        if table is None:
-            continue
-        case = _case(table, offices)
-        if case.case in found:
-            table.refuse("case", "is the number of another case too: change one")
-        found[case.case] = case
-        if case.rules and case.rules not in rules:
-            table.refuse(
-                "rules", "names no readable rule set of this folder: add it under rules/ or correct it"
-            )
-    if not found:
-        problems.append(Problem("cases", "", "holds no readable case: add cases/<number>.json"))
+    paths = sorted((folder / "cases").glob("*.json"))
+    for path in paths:
+        surroundings = _Surroundings(offices, rules, found)
+        case = _read(path.read_bytes(), f"cases/{path.name}", problems, surroundings)
+        if case is not None:
+            found[case.case] = case
+    if not paths:
+        problems.append(Problem("cases", "", "holds no case: add cases/<number>.json"))
     return tuple(found[number] for number in sorted(found))
 
 
-def _case_table(data: bytes, name: str, problems: list[Problem]) -> Table | None:
-    try:
-        value = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_unique)
-    except UnicodeDecodeError as error:
-        problems.append(Problem(name, "", f"save it as UTF-8: byte {error.start} is not"))
-        return None
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno} column {error.colno}"
-        problems.append(Problem(name, "", f"is not JSON, correct it at {where}: {error.msg}"))
-        return None
-    except _DoubledNameError:
-        problems.append(Problem(name, "", "has a name twice in one object: remove one"))
-        return None
-    if not isinstance(value, dict):
-        problems.append(Problem(name, "", "must be one object, one case a file"))
-        return None
-    return Table(value, name, "", problems)
-
-
-class _DoubledNameError(Exception):
-    """An object of a case has one name twice."""
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        raise _DoubledNameError
-    return value
-
-
-def _case(table: Table, offices: list[str] | None) -> Case:
-    case = Case(
-        case=table.text("case", "a number such as 2026-000123, letters, digits, dots and dashes", LABEL),
-        rules=table.text("rules", 'a rule set as "dibao@2026.1"', _RULES_KEY),
-        applied=table.date("applied"),
-        office=table.text("office", "the office's member id", MEMBER_ID),
-        household=tuple(_person(entry) for entry in table.tables("household", "a list of persons")),
-    )
-    table.finish()
-    if _LIKE_IDENTIFIER.search(case.case):
-        table.refuse("case", "looks like an identifier and would become a file name: use a case number")
-    if case.office and offices is not None and case.office not in offices:
-        table.refuse("office", "is not a member with the role office: correct it")
-    return case
-
-
-def _person(table: Table) -> Person:
-    person = Person(
-        name=table.text("name", "a name"),
-        id=table.any_text("id", "the identifier as a string"),
-        relation=table.text("relation", "a relation such as self, spouse or child"),
-        consent=table.choice("consent", CONSENTS),
-        region=table.text_or_none("region", REGION_REMEDY, REGION),
-    )
-    table.finish()
-    return person
+def _read(data: bytes, name: str, problems: list[Problem], surroundings: _Surroundings) -> Case | None:
+    value = decode_json(data, name, problems)
+    return None if value is None else read(Case, value, name, problems, context=surroundings)

@@ -17,7 +17,8 @@
                every = 3600                    seconds between two stamps
                policy = "1.2.3"                the authority's policy wanted; any when absent
 
-An unknown section or key is refused: what is misspelt would be left out without a word.
+An unknown section or key is refused, since a misspelt setting would otherwise be ignored silently. Every
+fault of the file is named at once with its path: see ``node.validation``.
 
 This is the only module that reads the environment: HEDUI_PASSPHRASE, HEDUI_LANGUAGE, HEDUI_CONFIG (the folder
 where a user pins trust policies), LANG.
@@ -26,32 +27,21 @@ where a user pins trust policies), LANG.
 from __future__ import annotations
 
 import os
-import tomllib
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from typing import TYPE_CHECKING
 
 from keys.tls import GRPC_CIPHER_SUITES
 from node.errors import ConfigurationError
 from node.home import PRIVATE, Home, read_bounded
+from node.validation.decode import decode_toml
+from node.validation.problems import InvalidDocumentError, Problem
+
+if TYPE_CHECKING:
+    from node.validation.node_toml import NodeToml, StoreAndKeys, TimestampsTable, WebTable
 
 EMBEDDED = "embedded:"
 FABRIC = "fabric:"
-KNOWN = {
-    "member": ("id", "name", "roles"),
-    "listen": ("address", "endpoint"),
-    "store": ("url",),
-    "ledger": ("uri",),
-    "work": ("threads", "processes"),
-    "web": ("address", "logs"),
-    "keys": ("passphrase_file",),
-    "timestamps": ("url", "ca", "every", "policy"),
-}
-"""Sections of node.toml and their keys."""
 MAX_PASSPHRASE_BYTES = 4096
 ROLES = ("department", "office", "registrar", "trustee", "sequencer", "auditor")
 
@@ -154,63 +144,50 @@ def read_settings(home: Home, text: bytes, passphrase: bytes | None = None) -> C
     Raises:
         ConfigurationError: as ``read_configuration``.
     """
-    try:
-        document = tomllib.loads(text.decode("utf-8"))
-        _require_known(document)
-        member, listen = document["member"], document["listen"]
-        store, work = document.get("store", {}), document.get("work", {})
-        return Configuration(
-            home=home,
-            member=str(member["id"]),
-            name=str(member["name"]),
-            roles=_roles(member["roles"]),
-            listen=str(listen["address"]),
-            endpoint=str(listen.get("endpoint", listen["address"])),
-            store_url=_store_url(home, store),
-            ledger=_ledger(home, str(document.get("ledger", {}).get("uri", EMBEDDED))),
-            threads=int(work.get("threads", 64)),
-            processes=int(work.get("processes", 0)),
-            passphrase=_passphrase(home, document.get("keys", {})) if passphrase is None else passphrase,
-            web=_web(document.get("web")),
-            timestamps=_timestamps(home, document.get("timestamps")),
-        )
-    except KeyError as error:
-        raise ConfigurationError(f"{home.configuration} lacks {error.args[0]}: add it") from error
-    except (tomllib.TOMLDecodeError, TypeError, ValueError) as error:
-        raise ConfigurationError(f"{home.configuration} cannot be read: {error}") from error
+    found = _read_document(home, text)
+    named = found.keys.passphrase_file
+    return Configuration(
+        home=home,
+        member=found.member.id,
+        name=found.member.name,
+        roles=found.member.roles,
+        listen=found.listen.address,
+        endpoint=found.listen.endpoint or found.listen.address,
+        store_url=_store_url(home, found.store.url),
+        ledger=_ledger(home, found.ledger.uri),
+        threads=found.work.threads,
+        processes=found.work.processes,
+        passphrase=_passphrase(home, named) if passphrase is None else passphrase,
+        web=_web(found.web),
+        timestamps=_timestamps(home, found.timestamps),
+    )
 
 
 def store_url(root: Path) -> str:
     """SQLAlchemy URL of a home's database, without opening its secrets.
 
     Raises:
-        ConfigurationError: node.toml is missing or cannot be read.
+        ConfigurationError: node.toml is missing, or its database cannot be read from it.
     """
     home = Home(root.resolve()).require()
-    try:
-        store = tomllib.loads(home.configuration.read_text("utf-8")).get("store", {})
-        return _store_url(home, store)
-    except (tomllib.TOMLDecodeError, AttributeError, ValueError) as error:
-        raise ConfigurationError(f"{home.configuration} cannot be read: {error}") from error
+    return _store_url(home, _store_and_keys(home).store.url)
 
 
 def is_store_absolute(home: Home) -> bool:
     """Whether node.toml names a SQLite file in the home by its absolute path."""
-    store = tomllib.loads(home.configuration.read_text("utf-8")).get("store", {})
-    path = str(store.get("url", "")).removeprefix("sqlite:///")
+    path = _store_and_keys(home).store.url.removeprefix("sqlite:///")
     return path.startswith("/") and Path(path).resolve().is_relative_to(home.root)
 
 
 def passphrase_path(home: Home) -> Path:
     """File that holds a home's passphrase, whether it is there or not: it never goes into a backup."""
-    named = tomllib.loads(home.configuration.read_text("utf-8")).get("keys", {}).get("passphrase_file")
-    return home.keys / "passphrase" if named is None else home.root / str(named)
+    return _passphrase_path(home, _store_and_keys(home).keys.passphrase_file)
 
 
 def exposed_passphrase(home: Home) -> Path | None:
     """The passphrase file in a home that others than its owner may read, or None.
 
-    Of one elsewhere nothing is said: a container is given its secrets readable, and nobody else is in it.
+    A file elsewhere is not judged: a container is given its secrets readable, and has no other users.
     """
     path = passphrase_path(home)
     if not path.is_relative_to(home.root) or not path.is_file():
@@ -238,58 +215,59 @@ def passphrase_in(path: Path) -> bytes:
     return data.strip()
 
 
-def _require_known(document: dict[str, Any]) -> None:
-    """Every section and key of node.toml is one that is read."""
-    _among("section", document, KNOWN)
-    for section, keys in KNOWN.items():
-        table = document.get(section, {})
-        if not isinstance(table, dict):
-            raise TypeError(f"[{section}] is a table of {', '.join(keys)}")
-        _among(f"key of [{section}]", table, keys)
-    for each in document.get("web", {}).get("logs", ()):
-        _among("key of [[web.logs]]", each, ("vkey",))
+def _read_document(home: Home, text: bytes) -> NodeToml:
+    """The validated text of a node.toml.
+
+    Raises:
+        InvalidDocumentError: with every fault.
+    """
+    from node.validation.node_toml import NodeToml  # noqa: PLC0415  pydantic, only where a home is read
+    from node.validation.reading import read  # noqa: PLC0415
+
+    problems: list[Problem] = []
+    value = decode_toml(text, str(home.configuration), problems)
+    found = None if value is None else read(NodeToml, value, str(home.configuration), problems)
+    if found is None:
+        raise InvalidDocumentError(problems)
+    return found
 
 
-def _among(what: str, found: Iterable[str], known: Iterable[str]) -> None:
-    unknown = [name for name in found if name not in known]
-    if unknown:
-        raise ValueError(f"{', '.join(unknown)} is no {what}: those known are {', '.join(known)}")
+def _store_and_keys(home: Home) -> StoreAndKeys:
+    """The tables of a home's node.toml that a backup needs; the others need not be well formed.
+
+    Raises:
+        InvalidDocumentError: with every fault of the two tables.
+    """
+    from node.validation.node_toml import StoreAndKeys  # noqa: PLC0415  pydantic, only where a home is read
+    from node.validation.reading import read  # noqa: PLC0415
+
+    problems: list[Problem] = []
+    file = str(home.configuration)
+    value = decode_toml(home.configuration.read_bytes(), file, problems)
+    found = None if value is None else read(StoreAndKeys, value, file, problems)
+    if found is None:
+        raise InvalidDocumentError(problems)
+    return found
 
 
-def _roles(value: Any) -> tuple[str, ...]:
-    """Validated roles of a member."""
-    roles = tuple(str(role) for role in value)
-    unknown = [role for role in roles if role not in ROLES]
-    if unknown or not roles:
-        raise ValueError(f"roles must be among {', '.join(ROLES)}; got {', '.join(unknown) or 'none'}")
-    return roles
+def _web(table: WebTable | None) -> WebSettings | None:
+    """Settings of the HTTP edge where there is a table for it."""
+    return None if table is None else WebSettings(table.address, tuple(log.vkey for log in table.logs))
 
 
-def _web(section: dict[str, Any] | None) -> WebSettings | None:
-    """Settings of the HTTP edge where there is a section for it."""
-    if section is None:
-        return None
-    return WebSettings(str(section["address"]), tuple(str(log["vkey"]) for log in section.get("logs", ())))
+def _timestamps(home: Home, table: TimestampsTable | None) -> Timestamps | None:
+    """The authority of ``[timestamps]`` where there is one."""
+    return None if table is None else Timestamps(table.url, home.root / table.ca, table.every, table.policy)
 
 
-def _timestamps(home: Home, value: Any) -> Timestamps | None:
-    """The authority of ``[timestamps]``."""
-    if value is None:
-        return None
-    if not isinstance(value, dict):
-        raise TypeError("timestamps is a table: url, ca, every, policy")
-    every, policy = int(value.get("every", 3600)), value.get("policy")
-    if every <= 0:
-        raise ValueError("timestamps.every is a number of seconds greater than 0")
-    ca = home.root / str(value["ca"])
-    return Timestamps(str(value["url"]), ca, every, None if policy is None else str(policy))
-
-
-def _store_url(home: Home, store: dict[str, Any]) -> str:
+def _store_url(home: Home, configured: str) -> str:
     """The database's URL, with the password from the file it names in its query."""
-    text = _url(home, str(store.get("url", "sqlite:///node.db")))
+    text = _url(home, configured)
     if "password_file=" not in text:
         return text
+    from sqlalchemy.engine import make_url  # noqa: PLC0415  only where a password stands in a file
+    from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
+
     try:
         url = make_url(text)
         path = home.root / str(url.query["password_file"])
@@ -298,8 +276,10 @@ def _store_url(home: Home, store: dict[str, Any]) -> str:
         return whole.render_as_string(hide_password=False)
     except OSError as error:
         raise ConfigurationError("the file of the database's password cannot be read: restore it") from error
-    except (ArgumentError, KeyError) as error:
-        raise ConfigurationError(f"{home.configuration}: [store] url is no database URL") from error
+    except (ArgumentError, KeyError, ValueError):
+        pass
+    # Raised here, so that no cause with a part of the URL comes with it.
+    raise ConfigurationError(f"{home.configuration}: store.url: must be a database URL")
 
 
 def _url(home: Home, url: str) -> str:
@@ -314,18 +294,20 @@ def _ledger(home: Home, uri: str) -> str:
     """Engine URI with a relative profile resolved against the home."""
     if uri == EMBEDDED:
         return uri
-    if not uri.startswith(FABRIC) or uri == FABRIC:
-        raise ValueError(f"[ledger] uri is {EMBEDDED} or {FABRIC}<connection profile>")
     return FABRIC + str(home.root / uri.removeprefix(FABRIC))
 
 
-def _passphrase(home: Home, keys: dict[str, Any]) -> bytes:
+def _passphrase_path(home: Home, named: str | None) -> Path:
+    """The configured file of the passphrase, or the home's own."""
+    return home.keys / "passphrase" if named is None else home.root / named
+
+
+def _passphrase(home: Home, named: str | None) -> bytes:
     """The passphrase from the configured file, the environment, or the home's own file."""
-    named = keys.get("passphrase_file")
     environment = environment_passphrase()
     if named is None and environment is not None:
         return environment
-    path = home.keys / "passphrase" if named is None else (home.root / str(named))
+    path = _passphrase_path(home, named)
     try:
         return passphrase_in(path)
     except PermissionError as error:

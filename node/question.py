@@ -13,12 +13,12 @@ from ledger.contract.records import Grant
 from ledger.entries.certificate import certificate_digest, certificate_message
 from ledger.entries.entry import Entry
 from ledger.entries.entry import parse as parse_entry
+from ledger.entries.times import parse_time
 from ledger.errors import LedgerError
 from ledger.formats.receipt import Receipt
 from node.errors import RefusalError
 from node.rpc.untrusted_json import read_object, read_texts
 from node.services import Services, check_signature
-from node.times import instant
 from protocols.profiles import CLOCK_TOLERANCE_SECONDS, RENEWAL_LIMIT_SECONDS
 
 RENEWABLE = ("not_before", "not_after")
@@ -118,11 +118,11 @@ def _verify_certificate(
 
 def _verify_validity(now: int, certificate: dict[str, Any], entry: Entry) -> None:
     """Valid by this node's own clock, a renewal at most seven days after its intent."""
-    if now < instant(certificate["not_before"]):  # the registrar has set it early by the tolerance
+    if now < parse_time(certificate["not_before"]):  # the registrar has set it early by the tolerance
         raise RefusalError(
             "not_yet_valid", "the certificate is not valid yet by this node's clock: compare the clocks"
         )
-    last = min(instant(certificate["not_after"]), instant(entry.time) + RENEWAL_LIMIT_SECONDS)
+    last = min(parse_time(certificate["not_after"]), parse_time(entry.time) + RENEWAL_LIMIT_SECONDS)
     if now > last + CLOCK_TOLERANCE_SECONDS:
         raise RefusalError(
             "expired", "the certificate has expired by this node's clock: ask the registrar to renew it"

@@ -1,4 +1,4 @@
-"""Time: the clock, RFC 3339 texts, calendar days in UTC+8, and how long parts of the work take."""
+"""Time: the clock, calendar days in UTC+8, and how long parts of the work take."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import timedelta, timezone
 
 CHINA = timezone(timedelta(hours=8))
 """Periods and dates of the law are calendar days and months in UTC+8."""
@@ -15,16 +15,6 @@ CHINA = timezone(timedelta(hours=8))
 def system_clock() -> int:
     """Seconds since 1970, UTC."""
     return int(time.time())
-
-
-def instant(text: str) -> int:
-    """Seconds since 1970 of an RFC 3339 UTC time."""
-    return int(datetime.fromisoformat(text).timestamp())
-
-
-def instant_text(seconds: int) -> str:
-    """RFC 3339 UTC of seconds since 1970."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Timings:

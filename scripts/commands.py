@@ -1,7 +1,7 @@
-"""Writes every command's help into docs/commands.md, and the root's into README.md between its two markers.
+"""Writes every command's help into docs/commands.md.
 
 Usage, from the repository's root: python scripts/commands.py [--check]
-With --check nothing is written; a page that is not current is shown as a diff, and the exit status is 1.
+With --check nothing is written; if the page is not current, a diff is printed and the exit status is 1.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ prepare_transport()
 from node.cli.root import cli  # noqa: E402  after gRPC's settings
 
 COLUMNS = 78
-BEGIN, END = "<!-- hedui --help:begin -->\n", "<!-- hedui --help:end -->"
 HEAD = """# Commands
 
 What `--help` says of every command. `make readme` writes this page; `make check` compares it.
@@ -55,15 +54,7 @@ def pages() -> dict[Path, str]:
     for command, context in found[1:]:
         is_top = context.parent is not None and context.parent.parent is None
         parts += [f"{'##' if is_top else '###'} {context.command_path}\n", block(command, context)]
-    readme = Path("README.md")
-    before, begin, rest = readme.read_text("utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise SystemExit(f"README.md needs the lines {BEGIN.strip()} and {END}")
-    return {
-        readme: f"{before}{begin}{block(*found[0])}{end}{after}",
-        Path("docs/commands.md"): "\n".join(parts),
-    }
+    return {Path("docs/commands.md"): "\n".join(parts)}
 
 
 def main(arguments: list[str]) -> int:

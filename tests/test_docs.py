@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("adapters", "docker", "docs", "keys", "ledger", "node", "protocols", "requirements", "tests")
 PAGES = sorted([*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))])
 README = ROOT / "README.md"
+CHINESE_README = ROOT / "README.zh-CN.md"
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
 
 LINK = re.compile(r"\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -86,12 +89,76 @@ def test_a_name_linked_to_a_module_is_defined_in_it(page: Path) -> None:
     assert wrong == []
 
 
-def test_the_readme_leads_to_every_package_and_role() -> None:
-    targets = {target.rstrip("/") for _, target in links(README)}
+@pytest.mark.parametrize("page", [README, CHINESE_README], ids=name_of)
+def test_the_readme_leads_to_every_package_and_role(page: Path) -> None:
+    targets = {target.rstrip("/") for _, target in links(page)}
     packages = {f"{name}/README.md" for name in ("node", "protocols", "ledger", "keys", "adapters")}
     rooms = ("office/check", "registrar/certify", "department/answer", "trustee/release", "report/verify")
     path = {f"node/{name}.py" for name in rooms}
     assert packages | path <= targets
+
+
+def test_both_readmes_lead_to_the_same_places() -> None:
+    english, chinese = ({target for _, target in links(page)} for page in (README, CHINESE_README))
+    assert english - {CHINESE_README.name} == chinese - {README.name}
+
+
+def test_the_readme_stays_short() -> None:
+    assert len(README.read_text("utf-8").splitlines()) <= 135
+
+
+@pytest.mark.parametrize("package", ["node", "ledger"])
+def test_the_drawing_of_rooms_is_that_of_the_import_rules(package: str) -> None:
+    """Line by line the layers that import-linter holds, and no room is left out of page or rules."""
+    text = ARCHITECTURE.read_text("utf-8").partition(f"## Rooms of `{package}`\n")[2]
+    drawing = text.partition("```\n")[2].partition("```")[0].splitlines()
+    drawn = [{name.strip() for name in re.split(r"\s{2,}", line.strip())[0].split("·")} for line in drawing]
+    drawn = [{name.removesuffix(".py") for name in line} for line in drawn]
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    layers = [item["layers"] for item in contracts if item["name"].startswith(f"{package}: ")]
+    held = [{name.strip().removeprefix(f"{package}.") for name in line.split(":")} for line in layers[0]]
+    assert drawn == held
+    rooms = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")} - {"wire"}
+    assert rooms - {"report"} <= set.union(*held)
+
+
+def test_every_page_is_in_the_index_of_documents() -> None:
+    index = ROOT / "docs" / "README.md"
+    known = {(index.parent / target.partition("#")[0]).resolve() for _, target in links(index)}
+    pages = [*index.parent.glob("*.md"), *(index.parent / "guides").glob("*.md")]
+    assert [name_of(page) for page in pages if page != index and page not in known] == []
+
+
+def test_every_decision_is_in_the_index_once() -> None:
+    index = ROOT / "docs" / "adr" / "README.md"
+    listed = sorted(target for _, target in links(index) if re.match(r"\d{4}-", target))
+    assert listed == sorted(page.name for page in index.parent.glob("[0-9]*.md"))
+
+
+def glossary() -> list[list[str]]:
+    """Rows of the glossary: English word, Chinese word, meaning in English, meaning in Chinese."""
+    lines = (ROOT / "docs" / "glossary.md").read_text("utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    return rows[2:]
+
+
+def test_each_row_of_the_glossary_has_both_languages() -> None:
+    han = re.compile("[\u4e00-\u9fff]")
+    for row in glossary():
+        english, chinese, meaning, in_chinese = row
+        assert english, row
+        assert han.search(english + meaning) is None, row
+        assert han.search(chinese), row
+        assert re.fullmatch(r"[^.]*(\.\w[^.]*)*\.", meaning), f"one sentence: {english}"
+        assert re.fullmatch("[^。]*[\u4e00-\u9fff][^。]*。", in_chinese), f"one sentence: {english}"
+
+
+def test_each_term_is_in_the_glossary_once_and_in_order() -> None:
+    english, chinese = [row[0].casefold() for row in glossary()], [row[1] for row in glossary()]
+    assert english == sorted(set(english))
+    assert sorted(chinese) == sorted(set(chinese))
 
 
 @pytest.fixture(scope="module")

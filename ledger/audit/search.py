@@ -23,7 +23,7 @@ from ledger.audit.verify_files import check_policy
 from ledger.contract.replay import Apply, Replay
 from ledger.contract.state import PackedState, State
 from ledger.entries.entry import Entry
-from ledger.entries.times import LOCAL_OFFSET, check_date, check_time
+from ledger.entries.times import LOCAL_OFFSET, check_date, format_time, parse_time
 from ledger.errors import ReceiptError, VerificationError
 from ledger.formats.receipt import Receipt
 from ledger.formats.tiles import TILE_WIDTH
@@ -90,14 +90,14 @@ def moment(text: str, *, is_end: bool = False) -> str:
         ValueError: neither ``YYYY-MM-DD`` nor ``YYYY-MM-DDTHH:MM:SSZ``.
     """
     if "T" in text:
-        check_time(text)
+        parse_time(text)
         return text
     begin = datetime.combine(check_date(text), time(23, 59, 59) if is_end else time(), UTC)
     try:
         day = begin - LOCAL_OFFSET
     except OverflowError as error:
         raise ValueError("a day before the year 1 in UTC cannot be looked for") from error
-    return day.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return format_time(int(day.timestamp()))
 
 
 def search(

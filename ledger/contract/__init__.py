@@ -57,7 +57,7 @@ from ledger.contract.state import Overlay, State
 from ledger.contract.view import Remembered, View
 from ledger.entries.body_schema import check_body, refuse_identifier
 from ledger.entries.entry import Entry
-from ledger.entries.times import check_time
+from ledger.entries.times import parse_time
 
 __all__ = ["GENESIS", "TABLE", "Rule", "apply", "apply_proven"]
 
@@ -151,7 +151,7 @@ def apply_proven(state: State, entry: Entry, now: str, remembered: Remembered | 
 def _apply(
     state: State, entry: Entry, now: str, *, proven: bool, remembered: Remembered | None = None
 ) -> None:
-    check_time(now)
+    parse_time(now)
     overlay = Overlay(state)
     view = View(overlay, remembered)
     founded = _check_place(view, entry, now)

@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from ledger.canonical import INTEGER_LIMIT
-from ledger.entries.times import PERIODS, check_date, check_time
+from ledger.entries.times import PERIODS, check_date, parse_time
 from ledger.errors import EntryRefusedError
 
 DIGIT = "0-9\\uff10-\\uff19"
@@ -142,7 +142,7 @@ def day(value: Any, path: str) -> None:
 
 def moment(value: Any, path: str) -> None:
     """A time, ``YYYY-MM-DDTHH:MM:SSZ``."""
-    _parsed(check_time, value, path)
+    _parsed(parse_time, value, path)
 
 
 def _parsed(parser: Callable[[str], object], value: Any, path: str) -> None:

@@ -26,7 +26,7 @@ from typing import Any, TypeAlias
 
 from keys.signing import SigningKey
 from ledger.canonical import MAX_BYTES, Json, decode, encode, reread_json
-from ledger.entries.times import check_time
+from ledger.entries.times import parse_time
 from ledger.errors import CanonicalError, EntryError
 
 VERSION = 1
@@ -233,7 +233,7 @@ def _time(value: Json) -> str:
     if type(value) is not str:
         raise EntryError("time must be text, YYYY-MM-DDTHH:MM:SSZ")
     try:
-        check_time(value)
+        parse_time(value)
     except ValueError as error:
         raise EntryError(f"time is malformed: {error}") from error
     return value

@@ -1,9 +1,9 @@
 """Times, dates and budget periods as the contract reads them.
 
-A time is RFC 3339 in UTC with whole seconds, ``YYYY-MM-DDTHH:MM:SSZ``, before the year 9999: one text a
-moment, text order is time order, and every time has a date in UTC+8. Periods are calendar days and months in
-UTC+8 (China has one time zone and no summer time), labelled ``2026-11-22`` and ``2026-11``. Everything here
-is a function of its arguments; nothing reads a clock.
+A time is RFC 3339 in UTC with whole seconds, ``YYYY-MM-DDTHH:MM:SSZ``, before the year 9999. Each moment
+has one text, text order is time order, and every time has a date in UTC+8. Periods are calendar days and
+months in UTC+8 (China has one time zone and no summer time), labelled ``2026-11-22`` and ``2026-11``.
+Everything here is a function of its arguments; nothing reads a clock.
 """
 
 from __future__ import annotations
@@ -15,17 +15,31 @@ LOCAL_OFFSET = timedelta(hours=8)
 PERIODS = ("month", "day")
 
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z")
-"""Hours spelt out: what else is one (``24:00:00``) differs between releases of Python."""
+"""The hours are restricted here: whether ``24:00:00`` is one differs between releases of Python."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _END = "9999"
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
-def check_time(text: str) -> datetime:
-    """The moment ``text`` names, in UTC.
+def parse_time(text: str) -> int:
+    """Seconds since 1970, UTC, of a ledger time.
 
     Raises:
-        ValueError: not exactly ``YYYY-MM-DDTHH:MM:SSZ``, no such moment, or one in the year 9999.
+        ValueError: not exactly ``YYYY-MM-DDTHH:MM:SSZ``, no such time, or one in the year 9999.
     """
+    return int(_parse(text).timestamp())
+
+
+def format_time(seconds: int) -> str:
+    """The ledger time of seconds since 1970, UTC.
+
+    Raises:
+        OverflowError: outside the years 1 to 9999.
+    """
+    return f"{(_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()}Z"
+
+
+def _parse(text: str) -> datetime:
     if _TIME.fullmatch(text) is None:
         raise ValueError("a time is written YYYY-MM-DDTHH:MM:SSZ, in UTC")
     if text >= _END:
@@ -44,18 +58,13 @@ def check_date(text: str) -> date:
     return date.fromisoformat(text)
 
 
-def format_time(moment: datetime) -> str:
-    """``moment`` (aware, any zone) as a ledger time; fractions of a second are cut off."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def local_date(time: str) -> str:
-    """The UTC+8 date of a ledger time, ``YYYY-MM-DD``.
+    """The date in UTC+8 of a ledger time, ``YYYY-MM-DD``.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a ledger time.
     """
-    return (check_time(time) + LOCAL_OFFSET).date().isoformat()
+    return (_parse(time) + LOCAL_OFFSET).date().isoformat()
 
 
 def period_label(time: str, period: str) -> str:

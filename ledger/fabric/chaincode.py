@@ -49,7 +49,7 @@ from ledger.contract import foreseen, signers
 from ledger.contract.replay import Apply
 from ledger.contract.view import View
 from ledger.entries.entry import Entry, parse
-from ledger.entries.times import check_time
+from ledger.entries.times import parse_time
 from ledger.errors import EntryError, EntryRefusedError, LogError
 from ledger.fabric.shim import Call, Stub, function
 
@@ -173,7 +173,7 @@ class Chaincode:
         state.put(place, {"leaf": digest, "type": entry.type})
 
     def _check_clock(self, entry: Entry, stamp: int) -> None:
-        seconds = int(check_time(entry.time).timestamp())
+        seconds = parse_time(entry.time)
         for clock in (stamp, self._now()):
             if abs(seconds - clock) > CLOCK_SECONDS:
                 raise EntryRefusedError(

@@ -33,7 +33,7 @@ from typing_extensions import override
 from ledger import contract
 from ledger.contract.replay import Apply
 from ledger.contract.state import State
-from ledger.entries.times import check_time
+from ledger.entries.times import parse_time
 from ledger.errors import EntryRefusedError, LogError, LogUnavailableError, QuorumError
 from ledger.fault_points import Point
 from ledger.formats.receipt import Receipt
@@ -197,7 +197,7 @@ class Sequencer(LocalLog):
         now = self._now()
         kept: list[Submission] = []
         for submission in batch:
-            seconds = check_time(submission.candidate.entry.time).timestamp()
+            seconds = parse_time(submission.candidate.entry.time)
             if abs(seconds - now) > self._settings.clock:
                 remedy = (
                     f"the entry's time is more than {self._settings.clock} s off: set the clock, sign again"

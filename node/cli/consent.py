@@ -10,6 +10,7 @@ from ledger.entries.times import check_date
 from node.cli.output import print_message
 from node.edges.operator_client import OperatorClient
 from node.errors import UsageError
+from node.registrar.consents import QuestionAllowance
 
 EXISTING = click.Path(path_type=Path, exists=True)
 
@@ -65,6 +66,6 @@ def real_month(context: click.Context, option: click.Parameter, value: str) -> s
 def allow(home: Path, case: str, month: str, reason: str) -> None:
     """At the registrar: let CASE be asked again this month, with the signatures of two people."""
     client = OperatorClient(home)
-    client.allow_question(case, month, reason)
+    client.allow_question(QuestionAllowance(case, month, reason))
     client.close()
     print_message("done.consent_allow", case=case, month=month, reason=reason)

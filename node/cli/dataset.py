@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,9 @@ from rich.table import Table
 from adapters.dataset import DatasetSpec, check_dataset
 from node.cli.output import print_message
 from node.config import preferred_language
-from node.department.declaration import read_datasets
+from node.department.declaration import read_dataset_file
 from node.edges.operator_client import OperatorClient
-from node.errors import ConfigurationError, UsageError
+from node.errors import UsageError
 
 EXISTING = click.Path(path_type=Path, exists=True)
 
@@ -63,12 +62,7 @@ def check(
 @click.option("--only", metavar="DATASET", help="One dataset of the file.")
 def publish(home: Path, datasets: Path, epoch: str, only: str | None) -> None:
     """Publish this department's datasets, described in the TOML file DATASETS ([[dataset]] tables)."""
-    try:
-        text = datasets.read_text("utf-8")
-        tables = tomllib.loads(text).get("dataset", [])
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigurationError(f"{datasets} is not a TOML file: {error}") from error
-    described = read_datasets(tables, datasets.name)
+    described = read_dataset_file(datasets.read_bytes(), datasets.name)
     wanted = [found for found in described if only in (None, found.id)]
     if not wanted:
         raise UsageError(_nothing(datasets, only, [found.id for found in described]))

@@ -11,6 +11,7 @@ import click
 
 from node.cli.output import print_message
 from node.edges.operator_client import OperatorClient
+from node.governance.grants import REVEALED, Decision, GrantDecision, GrantRequest, GrantRevocation
 
 EXISTING = click.Path(path_type=Path, exists=True)
 
@@ -51,21 +52,21 @@ def request(  # noqa: PLR0913, PLR0917  one parameter an option
 ) -> None:
     """At the office: ask an owner for a grant; prints its id."""
     client = OperatorClient(home)
-    options = {
-        "owner": owner,
-        "datasets": list(datasets),
-        "protocol": protocol,
-        "reveal": "total" if protocol == "sum" else "bits",
-        "purpose": purpose,
-        "basis": basis,
-        "from": first,
-        "until": last,
-        "period": period,
-        "slots": slots,
-        "elements": elements,
-        "min_terms": min_terms,
-    }
-    click.echo(client.request_grant(options))
+    asked = GrantRequest(
+        owner=owner,
+        datasets=datasets,
+        protocol=protocol,
+        reveal=REVEALED[protocol],
+        purpose=purpose,
+        basis=basis,
+        first=first,
+        last=last,
+        period=period,
+        slots=slots,
+        elements=elements,
+        min_terms=min_terms,
+    )
+    click.echo(client.request_grant(asked))
     client.close()
 
 
@@ -76,7 +77,7 @@ def request(  # noqa: PLR0913, PLR0917  one parameter an option
 def decide(home: Path, grant_id: str, reject: bool) -> None:
     """At the owner: approve GRANT with the signatures of two people."""
     client = OperatorClient(home)
-    client.decide_grant(grant_id, "reject" if reject else "approve")
+    client.decide_grant(GrantDecision(grant_id, Decision.REJECT if reject else Decision.APPROVE))
     client.close()
     print_message("done.grant_reject" if reject else "done.grant_approve", grant=grant_id)
 
@@ -88,7 +89,7 @@ def decide(home: Path, grant_id: str, reject: bool) -> None:
 def revoke(home: Path, grant_id: str, reason: str) -> None:
     """At the owner: take GRANT back with the signatures of two people."""
     client = OperatorClient(home)
-    client.submit_by_two("grant.revoke", {"grant": grant_id, "reason": reason})
+    client.revoke_grant(GrantRevocation(grant_id, reason))
     client.close()
     print_message("done.grant_revoke", grant=grant_id)
 

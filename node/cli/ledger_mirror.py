@@ -16,6 +16,7 @@ import click
 from ledger.audit.mirror import update_mirror
 from ledger.audit.source import FolderSource
 from ledger.audit.stamps import post_to, stamp_folder
+from ledger.entries.times import format_time
 from ledger.formats.policy import Policy
 from node.audit.reconcile.ledger_side import read_policy
 from node.cli.ledger_options import (
@@ -32,7 +33,7 @@ from node.cli.output import entries, print_message
 from node.config import read_configuration
 from node.errors import UsageError
 from node.home import naming
-from node.times import instant_text, system_clock
+from node.times import system_clock
 from node.tlog.timestamps import read_authority
 from node.upkeep.recover_log import recover as recover_home
 
@@ -138,7 +139,7 @@ def timestamp(
     authority = read_authority(ca, tsa_policy)
     with naming(folder):
         done = stamp_folder(folder, trusted, post_to(url), authority, system_clock())
-    time = None if done is None else instant_text(done.token.time)
+    time = None if done is None else format_time(done.token.time)
     if as_json:
         is_new, is_old = done is not None and done.is_new, done is not None and not done.is_new
         click.echo(json.dumps({"stamped": is_new, "already": is_old, "time": time}))

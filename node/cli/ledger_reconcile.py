@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from ledger.audit.search import moment
+from ledger.entries.times import parse_time
 from node.audit.reconcile import compare
 from node.audit.reconcile.case_files import read_case_files
 from node.audit.reconcile.difference import Difference
@@ -18,7 +19,7 @@ from node.cli.ledger_options import JSON, SOURCE, opened
 from node.config import Configuration, preferred_language, read_configuration
 from node.errors import EXIT_DIFFERENT, EXIT_OK, UsageError
 from node.messages import LANGUAGES, Messages
-from node.times import instant, system_clock
+from node.times import system_clock
 
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -135,6 +136,6 @@ def _moment(text: str | None) -> int:
     if text is None:
         return system_clock()
     try:
-        return instant(moment(text, is_end=True))
+        return parse_time(moment(text, is_end=True))
     except ValueError as error:
         raise UsageError(f"--as-of {text}: write YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ") from error

@@ -16,6 +16,7 @@ from ledger.audit.reading import read_checkpoint
 from ledger.audit.source import LogSource
 from ledger.audit.stamps import Stamp
 from ledger.audit.verify import OnEntries, Verification, failure, verify_source
+from ledger.entries.times import format_time
 from ledger.errors import LedgerError, LogUnavailableError, TileError, VerificationError
 from node.cli.ledger_options import (
     JSON,
@@ -31,7 +32,6 @@ from node.cli.ledger_options import (
 from node.cli.output import entries
 from node.cli.root import plain
 from node.errors import EXIT_INVALID
-from node.times import instant_text
 from node.tlog.timestamps import read_authority
 from node.workers import worker_pool
 
@@ -125,5 +125,5 @@ def _whole(found: Verification, whose: str) -> dict[str, Any]:
 
 def _stamp(stamp: Stamp) -> dict[str, Any]:
     """A time-stamped checkpoint as JSON."""
-    time = None if stamp.time is None else instant_text(stamp.time)
+    time = None if stamp.time is None else format_time(stamp.time)
     return {"size": stamp.size, "root": stamp.root.hex(), "time": time, "verified": stamp.is_verified}

@@ -1,8 +1,9 @@
-"""The log lines of what runs for long: on standard error, in UTC as on the ledger.
+"""The log of a process that runs for long: lines on standard error, with times in UTC as on the ledger.
 
-What others sent stands in some of them. A message is one line of at most ``MOST`` characters, its control
-characters escaped, so that nobody writes lines of ours; the trace of an error follows it, indented. Libraries
-that say something for each call a stranger makes are heard from their errors on, or not at all.
+Some messages hold text that other machines sent. A message is therefore one line of at most ``MOST``
+characters with its control characters escaped, so that no other party can write lines of ours. The trace of
+an error follows its message, indented. Messages that repeat are rate-limited (``node.cli.log_throttle``).
+Libraries that log something for each call of an unknown caller are logged at level ERROR or not at all.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import logging
 import sys
 import time
 from typing import Any
+
+from node.cli.log_throttle import RepeatFilter
 
 LINE = "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s %(message)s"
 
@@ -30,7 +33,7 @@ _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)
 
 
 class LineFormatter(logging.Formatter):
-    """One line a message."""
+    """Formats a message as one line."""
 
     converter = staticmethod(time.gmtime)
 
@@ -52,6 +55,7 @@ def log_to_stderr() -> None:
     """Log from level INFO on; for a process, once."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter(LINE, datefmt="%Y-%m-%dT%H:%M:%S"))
+    handler.addFilter(RepeatFilter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     for name, level in QUIET.items():
         logging.getLogger(name).setLevel(level)

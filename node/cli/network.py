@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import secrets
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ledger.entries import entry as entries
+from ledger.entries.entry import parse_signature
+from ledger.entries.times import format_time
 from node.cli.output import print_message
 from node.config import read_configuration
 from node.edges.operator_client import OperatorClient
 from node.errors import ConfigurationError
+from node.governance.entry_drafts import EntryDraft
 from node.home import Home, require_absent, write_file
 from node.member_keys import open_keys
 from node.membership.network import NetworkFile, check_card, join, propose, read_card, seal, sign_proposal
@@ -24,6 +26,7 @@ from node.membership.signing_preview import (
     proposal_lines,
     proposal_signed,
 )
+from node.times import system_clock
 from protocols.profiles import PAILLIER_3072, PAILLIER_PROFILES
 
 FILE = click.Path(path_type=Path)
@@ -91,7 +94,7 @@ def seal_network(home: Path, proposal: Path, out: Path) -> None:
     """At the sequencer, when all have signed: write the network file OUT and join."""
     configuration = read_configuration(home)
     require_absent(out, "the network is sealed once; choose another file")
-    moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    moment = format_time(system_clock())
     leaf, found = seal(_read(proposal), open_keys(configuration).node, moment)
     join(configuration.home, found, leaf)
     write_file(out, found.format())
@@ -156,7 +159,8 @@ def admit(home: Path, draft: Path) -> None:
     """Put DRAFT, signed by more than half of the founders, on the ledger through HOME's running node."""
     found = _read(draft)
     client = OperatorClient(home)
-    client.submit("member.admit", found["body"], found["id"], found["sigs"])
+    entry = EntryDraft("member.admit", found["id"], found["body"])
+    client.submit(entry, [parse_signature(item) for item in found["sigs"]])
     client.close()
     click.echo(f"{found['body']['member']['id']} is a member")
 

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from keys.signing import SigningKey
+from ledger.entries.times import format_time
 from ledger.errors import NoteError
 from ledger.formats.checkpoint import Checkpoint
 from ledger.formats.note import MAX_NOTE_BYTES, Note
@@ -138,7 +138,7 @@ def _read_passphrase(path: Path) -> bytes:
 
 def _described(head: ArchiveHeader) -> str:
     """What a backup is, for people."""
-    moment = datetime.fromtimestamp(head.moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    moment = format_time(head.moment)
     network = head.network or "no network yet"
     roles = ", ".join(head.roles)
     return f"node {head.member} ({roles}) of {network} at {moment}, {entries(head.size)} replayed"

@@ -8,13 +8,17 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import click
 
+from ledger.entries import bodies
+from ledger.entries.entry import parse_signature
 from node.cli.output import print_message
 from node.config import read_configuration
 from node.edges.operator_client import OperatorClient
 from node.errors import UsageError
+from node.governance.entry_drafts import EntryDraft
 from node.home import require_absent, write_file
 from node.member_keys import open_keys
 from node.membership import sum_key_ceremony
@@ -75,12 +79,17 @@ def sign(home: Path, file: Path) -> None:
     found = sum_key_ceremony.read_file(file)
     client = OperatorClient(home)
     sum_key_ceremony.require_trustee(found, client.member)
-    signed = client.sign_body("sumkey.publish", found["record"]["salt"][:32], found["body"])
+    signed = client.sign_as_member(_draft(found)).to_json()
     client.close()
     if signed not in found["sigs"]:
         found["sigs"].append(signed)
     click.echo(f"fingerprint of n: {sum_key_ceremony.fingerprint(found['body']['modulus'])}")
     write_file(file, json.dumps(found, indent=1).encode() + b"\n")
+
+
+def _draft(ceremony: dict[str, Any]) -> EntryDraft:
+    """The entry that publishes a ceremony's key; its id is derived from the ceremony's record."""
+    return EntryDraft("sumkey.publish", ceremony["record"]["salt"][:32], ceremony["body"])
 
 
 @sumkey.command("publish")
@@ -90,7 +99,8 @@ def publish(home: Path, file: Path) -> None:
     """At the office: put the key, signed by every trustee, on the ledger."""
     found = sum_key_ceremony.read_file(file)
     client = OperatorClient(home)
-    client.submit("sumkey.publish", found["body"], found["record"]["salt"][:32], found["sigs"])
+    signatures = [parse_signature(item) for item in found["sigs"]]
+    client.submit(_draft(found), signatures)
     client.close()
     print_message("done.sumkey_publish", fingerprint=sum_key_ceremony.fingerprint(found["body"]["modulus"]))
 
@@ -117,8 +127,7 @@ def allow(home: Path, query: str, case_index: int, digest: str, reason: str) -> 
     client = OperatorClient(home)
     salt = exception_salt(client.keys.vault.get("exceptions"), query, case_index)
     named = commit(salt, b"list", from_hex(digest)).hex()
-    client.submit_by_two(
-        "share.exception", {"query": query, "case": case_index, "list": named, "reason": reason}
-    )
+    body = bodies.share_exception(query, case_index, named, reason)
+    client.submit_by_two(EntryDraft.new("share.exception", body))
     client.close()
     print_message("done.except", query=query, case=case_index)

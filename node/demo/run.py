@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import cycle
 from pathlib import Path
@@ -27,6 +27,7 @@ from typing import Any
 from ledger.audit.mirror import update_mirror
 from ledger.audit.source import FolderSource
 from ledger.audit.verify import verify_folder
+from ledger.entries.times import format_time
 from node.case import Case
 from node.config import EMBEDDED, FABRIC
 from node.demo.processes import NodeProcesses, free_ports, wait_sent
@@ -35,6 +36,8 @@ from node.demo.scenario.load import load
 from node.demo.scenario.model import Scenario, ScenarioMember
 from node.edges.operator_client import OperatorClient
 from node.errors import ConfigurationError, ReportError
+from node.governance.entry_drafts import EntryDraft
+from node.governance.grants import REVEALED, Decision, GrantDecision, GrantRequest
 from node.home import Home, write_file
 from node.membership import sum_key_ceremony
 from node.membership.home_setup import init_home
@@ -42,7 +45,7 @@ from node.membership.network import join, propose, read_card, seal, sign_proposa
 from node.messages import Reporter
 from node.report.verify import verify_report
 from node.rules.ruleset import RuleSet
-from node.times import CHINA
+from node.times import CHINA, system_clock
 from protocols.profiles import PAILLIER_3072, padded_elements
 
 ELEMENTS_A_SLOT = 8
@@ -155,7 +158,7 @@ class Demo:
             keys[member.id] = client.keys.node
             sign_proposal(proposal, card, client.keys.node)
         sequencer = scenario.with_role("sequencer")[0].id
-        moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        moment = format_time(system_clock())
         leaf, network = seal(proposal, keys[sequencer], moment)
         for member in scenario.members:
             join(Home(self.home(member.id)), network, leaf if member.id == sequencer else None)
@@ -185,12 +188,9 @@ class Demo:
         """Holders take their shares; trustees sign; the office puts the key on the ledger."""
         for holder in dealt["shares"]:
             sum_key_ceremony.install(dealt, holder, self.clients[holder].keys.vault)
-        identifier = dealt["record"]["salt"][:32]
-        signatures = [
-            self.clients[trustee].sign_body("sumkey.publish", identifier, dealt["body"])
-            for trustee in dealt["body"]["trustees"]
-        ]
-        self.clients[dealt["body"]["office"]].submit("sumkey.publish", dealt["body"], identifier, signatures)
+        draft = EntryDraft("sumkey.publish", dealt["record"]["salt"][:32], dealt["body"])
+        signatures = [self.clients[trustee].sign_as_member(draft) for trustee in dealt["body"]["trustees"]]
+        self.clients[dealt["body"]["office"]].submit(draft, signatures)
 
     def _publish(self) -> None:
         """Every department publishes its datasets, several departments at a time."""
@@ -249,7 +249,7 @@ class Demo:
 
     def _grants(self) -> None:
         """One grant a rule set and owner, twice the slots its cases need; two people of the owner approve."""
-        wanted: list[tuple[str, dict[str, Any]]] = []
+        wanted: list[GrantRequest] = []
         published = self.scenario.datasets
         for rules in self.scenario.rules.values():
             cases = [case for case in self.scenario.cases if case.rules == rules.key]
@@ -265,13 +265,12 @@ class Demo:
             )
             for owner, datasets in owners.items():
                 if slots:
-                    wanted.append((owner, _grant(owner, datasets, rules, protocol, slots)))
+                    wanted.append(_grant(owner, datasets, rules, protocol, slots))
         self.reporter.stage("demo.grants", count=len(wanted))
 
-        def request(item: tuple[str, dict[str, Any]]) -> None:
-            owner, options = item
-            grant = self.clients[self._office].request_grant(options)
-            self.clients[owner].decide_grant(grant, "approve")
+        def request(asked: GrantRequest) -> None:
+            grant = self.clients[self._office].request_grant(asked)
+            self.clients[asked.owner].decide_grant(GrantDecision(grant, Decision.APPROVE))
 
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(request, wanted))
@@ -329,23 +328,23 @@ def _slots(case: Case) -> int:
     return math.ceil(padded_elements(len(case.household)) / ELEMENTS_A_SLOT)
 
 
-def _grant(owner: str, datasets: list[str], rules: RuleSet, protocol: str, slots: int) -> dict[str, Any]:
+def _grant(owner: str, datasets: list[str], rules: RuleSet, protocol: str, slots: int) -> GrantRequest:
     """What an office asks an owner for, for one rule set."""
     today = datetime.now(CHINA).date()
-    return {
-        "owner": owner,
-        "datasets": datasets,
-        "protocol": protocol,
-        "reveal": "total" if protocol == "sum" else "bits",
-        "purpose": rules.id,
-        "basis": "社会救助暂行办法 第五十八条",
-        "from": today.isoformat(),
-        "until": (today + timedelta(days=GRANT_DAYS)).isoformat(),
-        "period": "month",
-        "slots": slots,
-        "elements": ELEMENTS_A_SLOT,
-        "min_terms": 0,
-    }
+    return GrantRequest(
+        owner=owner,
+        datasets=tuple(datasets),
+        protocol=protocol,
+        reveal=REVEALED[protocol],
+        purpose=rules.id,
+        basis="社会救助暂行办法 第五十八条",
+        first=today.isoformat(),
+        last=(today + timedelta(days=GRANT_DAYS)).isoformat(),
+        period="month",
+        slots=slots,
+        elements=ELEMENTS_A_SLOT,
+        min_terms=0,
+    )
 
 
 def engines(uri: str) -> tuple[str, ...]:

@@ -1,29 +1,36 @@
-"""Dataset declaration: one dataset of a department and where its rows come from."""
+"""The declaration of a dataset: what a department publishes, and where its rows come from.
+
+A scenario's network.toml, a department's own file for ``hedui dataset publish`` and the request to publish
+hold it in the same form.
+"""
 
 from __future__ import annotations
 
-import datetime as dt
-import re
-from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from adapters.dataset import DatasetSpec
-from node.case import REGION_REMEDY
-from node.rules.ruleset import DATASET_ID, LABEL, REGION
-from node.rules.table import Problem, ScenarioError, Table
+from node.rules.ruleset import DatasetId, Label, Region
+from node.validation.decode import decode_toml
+from node.validation.model import Date, Listed, NotedModel, Text, fault, missing, unique
+from node.validation.problems import Problem, ScenarioError
+from node.validation.reading import read, read_request
+
+_Column = Annotated[Text, Field(description="a column")]
 
 
-@dataclass(frozen=True)
-class Dataset:
+class DatasetDeclaration(NotedModel):
     """One dataset of a department and where its rows come from.
 
     Attributes:
         id: ``<owner>.<what>``.
         title: for people; the id where none is given.
         kind: "member" (is in the set) or "amount" (fen per person, rows of one person added).
-        source: source URI, relative to the scenario folder, as written.
-        identifier: column holding the identifier.
-        amount: column holding the amount; None for kind "member".
+        source: source URI as written; a file's path is relative to the declaration's folder.
+        identifier: column that holds the identifier.
+        amount: column that holds the amount; None for kind "member".
         unit: "yuan", "fen" or "wan" (10,000 yuan); None for kind "member".
         where: optional SQL condition over the source's columns.
         as_of: date the rows describe.
@@ -33,104 +40,43 @@ class Dataset:
         regions: region prefixes covered; empty means every person.
     """
 
-    id: str
-    title: str
-    kind: str
-    source: str
-    identifier: str
-    amount: str | None
-    unit: str | None
-    where: str | None
-    as_of: dt.date
-    secrecy: str
-    row_key: tuple[str, ...]
-    period: str | None
-    regions: tuple[str, ...]
-
-    def covers(self, region: str | None) -> bool:
-        """Whether a person who declared ``region`` is covered; one who declared none always is.
-
-        A person's region and a dataset's are digit codes from the province down; the dataset covers the
-        region itself and every region inside it.
-        """
-        return region is None or not self.regions or any(region.startswith(own) for own in self.regions)
-
-
-_PERIOD = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])/[0-9]{4}-(0[1-9]|1[0-2])")
-_SOURCE = re.compile(r"[a-z][a-z0-9+.-]*:.+", re.DOTALL)
-_DEFAULT_SECRECY = "sensitive"
-
-
-def read_dataset(table: Table) -> Dataset:
-    """One dataset from its table; problems are added to the table's list."""
-    identity = table.text("id", 'an id like "tax.income"', DATASET_ID)
-    kind = table.choice("kind", ("member", "amount"))
-    amount, unit = _amount(table, kind)
-    title = table.text_or_none("title", "a text")
-    secrecy = table.text_or_none("secrecy", "a class such as sensitive", LABEL)
-    dataset = Dataset(
-        id=identity,
-        title=identity if title is None else title,
-        kind=kind,
-        source=table.text("source", 'a source such as "csv:tax/income.csv"', _SOURCE),
-        identifier=table.text("identifier", "the identifier's column"),
-        amount=amount,
-        unit=unit,
-        where=table.text_or_none("where", "an SQL condition"),
-        as_of=table.date("as_of"),
-        secrecy=_DEFAULT_SECRECY if secrecy is None else secrecy,
-        row_key=table.texts("row_key", "a column"),
-        period=table.text_or_none("period", 'months such as "2025-11/2026-10"', _PERIOD),
-        regions=table.texts("regions", REGION_REMEDY, REGION),
+    id: DatasetId
+    title: Text = Field(default_factory=lambda data: data.get("id", ""), description="a text")
+    kind: Literal["member", "amount"]
+    source: str = Field(
+        pattern=r"(?s)^[a-z][a-z0-9+.-]*:.+$", description='a source such as "csv:tax/income.csv"'
     )
-    table.finish()
-    if dataset.period is not None and dataset.period[:7] > dataset.period[8:]:
-        table.refuse("period", "must not end before it begins")
-    return dataset
-
-
-def _amount(table: Table, kind: str) -> tuple[str | None, str | None]:
-    if kind == "amount":
-        return table.text("amount", "the amount's column"), table.choice("unit", ("yuan", "fen", "wan"))
-    for name in ("amount", "unit"):
-        if table.has(name) and kind == "member":
-            table.refuse(name, 'belongs to kind "amount": remove it or change the kind')
-    return None, None
-
-
-def read_datasets(tables: list[dict[str, object]], name: str) -> tuple[Dataset, ...]:
-    """Datasets from ``[[dataset]]`` tables of a department's own file.
-
-    Raises:
-        ScenarioError: with every problem found.
-    """
-    problems: list[Problem] = []
-    found = tuple(
-        read_dataset(Table(table, name, f"dataset {at}", problems)) for at, table in enumerate(tables, 1)
+    identifier: Text = Field(description="the identifier's column")
+    amount: Text | None = Field(default=None, validate_default=True, description="the amount's column")
+    unit: Literal["yuan", "fen", "wan"] | None = Field(default=None, validate_default=True)
+    where: Text | None = Field(default=None, description="an SQL condition")
+    as_of: Date
+    secrecy: Label = Field(default="sensitive", description="a class such as sensitive")
+    row_key: Annotated[Listed[_Column], AfterValidator(unique)] = ()
+    period: str | None = Field(
+        default=None,
+        pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])/[0-9]{4}-(0[1-9]|1[0-2])$",
+        description='months such as "2025-11/2026-10"',
     )
-    if problems:
-        raise ScenarioError(tuple(problems))
-    return found
+    regions: Annotated[Listed[Region], AfterValidator(unique)] = ()
 
+    @field_validator("amount", "unit")
+    @classmethod
+    def _only_of_amounts(cls, value: str | None, info: ValidationInfo) -> str | None:
+        """Kind "amount" has an amount and a unit, and kind "member" has neither."""
+        kind = info.data.get("kind")
+        if kind == "amount" and value is None:
+            raise missing()
+        if kind == "member" and value is not None:
+            raise fault('belongs to kind "amount": remove it or change the kind')
+        return value
 
-@dataclass(frozen=True)
-class DatasetOptions:
-    """One dataset as ``network.toml`` or an operator describes it.
-
-    Attributes:
-        id, title, kind, secrecy, as_of: as on the ledger.
-        spec: how its rows are read.
-        period, regions: coverage.
-    """
-
-    id: str
-    title: str
-    kind: str
-    secrecy: str
-    as_of: str
-    spec: DatasetSpec
-    period: str | None
-    regions: tuple[str, ...]
+    @field_validator("period")
+    @classmethod
+    def _ends_after_it_begins(cls, period: str | None) -> str | None:
+        if period is not None and period[:7] > period[8:]:
+            raise fault("must not end before it begins")
+        return period
 
     @property
     def coverage(self) -> dict[str, Any]:
@@ -141,3 +87,67 @@ class DatasetOptions:
         if self.regions:
             value["regions"] = list(self.regions)
         return value
+
+    def covers(self, region: str | None) -> bool:
+        """Whether a person who declared ``region`` is covered; one who declared none always is.
+
+        A person's region and a dataset's are digit codes from the province down; the dataset covers the
+        region itself and every region inside it.
+        """
+        return region is None or not self.regions or any(region.startswith(own) for own in self.regions)
+
+    def spec(self, folder: Path) -> DatasetSpec:
+        """How the adapters read the rows.
+
+        Args:
+            folder: what a file source's path is relative to.
+        """
+        return DatasetSpec(
+            source=self.source,
+            identifier=self.identifier,
+            kind=self.kind,
+            amount=self.amount,
+            unit=self.unit,
+            where=self.where,
+            row_key=self.row_key,
+            root=folder,
+        )
+
+    @classmethod
+    def parse(cls, value: object) -> DatasetDeclaration:
+        """A declaration from the JSON form that ``to_json`` gives.
+
+        Raises:
+            RefusalError: ``malformed``, with every fault.
+        """
+        return read_request(cls, value, "dataset")
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON form, in which a request to publish names a dataset."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+class _DatasetFile(NotedModel):
+    """A department's own file of datasets."""
+
+    datasets: Listed[DatasetDeclaration] = Field(
+        default=(), alias="dataset", description="tables [[dataset]]"
+    )
+
+
+def read_dataset_file(data: bytes, name: str) -> tuple[DatasetDeclaration, ...]:
+    """The ``[[dataset]]`` tables of a department's own file; none where it has none.
+
+    Args:
+        data: TOML, UTF-8.
+        name: file name for messages.
+
+    Raises:
+        ScenarioError: with every problem found.
+    """
+    problems: list[Problem] = []
+    value = decode_toml(data, name, problems)
+    found = None if value is None else read(_DatasetFile, value, name, problems)
+    if found is None:
+        raise ScenarioError(problems)
+    return found.datasets

@@ -15,12 +15,13 @@ import secrets
 from dataclasses import dataclass
 
 from keys.errors import SecretMissingError
+from ledger.entries import bodies
+from ledger.entries.times import parse_time
 from node.errors import RefusalError
 from node.services import Services
 from node.store import tables
 from node.store.database import put
 from node.store.setfiles import is_whole
-from node.times import instant
 from protocols.profiles import CLOCK_TOLERANCE_SECONDS, RENEWAL_LIMIT_SECONDS
 from protocols.psi import group
 
@@ -91,6 +92,7 @@ def retire(services: Services, dataset: str, publication: str) -> None:
         RefusalError: ``unknown_publication``, or ``in_use`` while it is current for an office or an intent
             may still be renewed.
     """
+    services.require_role("department")
     services.ledger.sync()
     view = services.view
     if view.publication(dataset, publication) is None or dataset.partition(".")[0] != services.member:
@@ -103,7 +105,7 @@ def retire(services: Services, dataset: str, publication: str) -> None:
         key = {"dataset": dataset, "publication": publication}
         put(connection, tables.own_publication, key, {"state": "destroyed", "details": ""})
     if not view.retired(dataset, publication):
-        body = {"dataset": dataset, "publication": publication, "reason": REASON}
+        body = bodies.dataset_retired(dataset, publication, REASON)
         services.ledger.submit("dataset.retired", secrets.token_hex(16), body)
 
 
@@ -146,5 +148,5 @@ def _free_from(services: Services, dataset: str, publication: str) -> int:
     for _, entry in services.ledger.replica.of_type("query.intent"):
         for item in entry.body["certificate"]["datasets"]:
             if (item["dataset"], item["publication"]) == (dataset, publication):
-                last = max(last, instant(entry.time))
+                last = max(last, parse_time(entry.time))
     return last + RENEWAL_LIMIT_SECONDS + CLOCK_TOLERANCE_SECONDS if last else 0

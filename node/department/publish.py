@@ -6,10 +6,10 @@
            → dataset.publish: root, padded count, K, as-of, coverage, definition digest, suite
 
 Each chunk is committed with its progress, so a killed run resumes to the same root as long as the source
-proves the same snapshot; otherwise it starts again under a new key. A collision of tags draws a new key.
-Ciphertexts are derived from the publication secret, so nothing random is lost by a kill. build.db holds tags
-and ciphertexts only; the aggregation file of the adapter holds identifiers and stays in this department's
-home until the set is written.
+proves the same snapshot; otherwise it starts again under a new key. Two equal tags draw a new key.
+Ciphertexts are derived from the publication secret, so a kill loses no randomness. build.db holds tags and
+ciphertexts only; the adapter's work file holds identifiers and stays in this department's home until the set
+is written.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import contextlib
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,11 @@ from typing import Any
 from sqlalchemy import delete
 
 from adapters.dataset import PreparedDataset, definition_digest, read_dataset
+from adapters.report import QualityReport
 from ledger.contract.view import View, dataset_owner
+from ledger.entries import bodies
 from ledger.entries.body_schema import EPOCH
-from node.department.declaration import DatasetOptions
+from node.department.declaration import DatasetDeclaration
 from node.department.publication_keys import PublicationSecret, draw_secret, open_secret
 from node.errors import RefusalError, ServiceUnavailableError
 from node.membership.sum_key import paillier_key
@@ -50,23 +53,49 @@ POOL_FROM_ROWS = 4096
 OnRows = Callable[[int, int], None]
 
 
+@dataclass(frozen=True)
+class PublishedDataset:
+    """One dataset as it was published.
+
+    Attributes:
+        publication: label, ``<epoch>.<revision>``.
+        quality: counts and reasons of the rows read and refused.
+        count: leaves of the set, padding included.
+        root: hex of the set's Merkle root.
+    """
+
+    publication: str
+    quality: QualityReport
+    count: int
+    root: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The result that ``hedui dataset publish`` receives."""
+        return {
+            "publication": self.publication,
+            "quality": self.quality.to_json(),
+            "count": self.count,
+            "root": self.root,
+        }
+
+
 class Publisher:
-    """The department role's publishing."""
+    """Publishes the datasets of one department."""
 
     def __init__(self, services: Services) -> None:
         """Args: ``services`` of the node."""
         self._services = services
 
-    def publish(self, options: DatasetOptions, epoch: str, progress: OnRows) -> dict[str, Any]:
+    def publish(
+        self, dataset: DatasetDeclaration, sources: Path, epoch: str, progress: OnRows
+    ) -> PublishedDataset:
         """Publish one dataset as the next revision of an epoch.
 
         Args:
-            options: the dataset.
+            dataset: the dataset.
+            sources: folder that a file source's path is relative to.
             epoch: label of the epoch.
             progress: called with rows done and rows in all.
-
-        Returns:
-            The quality report, the set's facts and the publication's label.
 
         Raises:
             AdapterError: the source cannot be read.
@@ -77,43 +106,43 @@ class Publisher:
         """
         services = self._services
         EPOCH(epoch, "epoch")
-        if "department" not in services.configuration.roles:
-            raise RefusalError("role", "this node has not the role department, which publishes")
-        if dataset_owner(options.id) != services.member:
+        services.require_role("department")
+        if dataset_owner(dataset.id) != services.member:
             raise RefusalError(
-                "not_owner", f"{options.id} is not this department's: an id begins with its owner's"
+                "not_owner", f"{dataset.id} is not this department's: an id begins with its owner's"
             )
+        spec = dataset.spec(sources)
         services.ledger.sync()
-        revision = self._revision(options.id, epoch)
+        revision = self._revision(dataset.id, epoch)
         publication = f"{epoch}.{revision}"
-        self._require_recorded(options.id, publication)
-        folder = services.publication_folder(options.id, publication)
+        self._require_recorded(dataset.id, publication)
+        folder = services.publication_folder(dataset.id, publication)
         folder.mkdir(parents=True, exist_ok=True)
-        sum_key = paillier_key(services.view) if options.kind == "amount" else None
-        with read_dataset(options.spec, folder / "work", keep=True) as prepared:
-            facts, secret = self._build(options, publication, folder, prepared, sum_key, progress)
-            report = prepared.report.to_json()
-        body = {
-            "dataset": options.id,
-            "epoch": epoch,
-            "revision": revision,
-            "kind": options.kind,
-            "suite": "voprf" if sum_key is None else sum_key.profile.name,
-            "key": public_key(secret.key).hex(),
-            "root": facts.root,
-            "count": facts.count,
-            "as_of": options.as_of,
-            "coverage": options.coverage,
-            "definition": definition_digest(options.spec).hex(),
-            "secrecy": options.secrecy,
-        }
+        sum_key = paillier_key(services.view) if dataset.kind == "amount" else None
+        with read_dataset(spec, folder / "work", keep=True) as prepared:
+            facts, secret = self._build(dataset, publication, folder, prepared, sum_key, progress)
+            quality = prepared.report
+        body = bodies.dataset_publish(
+            dataset=dataset.id,
+            epoch=epoch,
+            revision=revision,
+            kind=dataset.kind,
+            suite="voprf" if sum_key is None else sum_key.profile.name,
+            key=public_key(secret.key).hex(),
+            root=facts.root,
+            count=facts.count,
+            as_of=dataset.as_of.isoformat(),
+            coverage=dataset.coverage,
+            definition=definition_digest(spec).hex(),
+            secrecy=dataset.secrecy,
+        )
         try:
-            self._record(options.id, publication, body)
+            self._record(dataset.id, publication, body)
         except RefusalError:
             shutil.rmtree(folder / "work", ignore_errors=True)
             raise
         _forget_build(folder)
-        return {"publication": publication, "quality": report, "count": facts.count, "root": facts.root}
+        return PublishedDataset(publication, quality, facts.count, facts.root)
 
     def _revision(self, dataset: str, epoch: str) -> int:
         """The revision to build: one after the last on the ledger."""
@@ -121,10 +150,10 @@ class Publisher:
         return 1 + max((int(label.rpartition(".")[2]) for label in labels), default=0)
 
     def _require_recorded(self, dataset: str, publication: str) -> None:
-        """A set that an earlier run built and signed is on its way: another must not take its place.
+        """Check that no set of this label that an earlier run built and signed is waiting for the ledger.
 
         Raises:
-            ServiceUnavailableError: it waits for the ledger still.
+            ServiceUnavailableError: one is; a second set must not take its place.
         """
         row = self._services.store.one(tables.outbox, id=_outbox_name(dataset, publication))
         if row is not None and row["state"] == "waiting":
@@ -134,7 +163,7 @@ class Publisher:
             )
 
     def _record(self, dataset: str, publication: str, body: dict[str, Any]) -> None:
-        """Put the publication on the ledger through the outbox, and wait until it is final."""
+        """Record the publication on the ledger through the outbox, and wait until it is final."""
         services = self._services
         name = _outbox_name(dataset, publication)
         with services.store.writing() as connection:
@@ -166,25 +195,25 @@ class Publisher:
 
     def _build(
         self,
-        options: DatasetOptions,
+        dataset: DatasetDeclaration,
         publication: str,
         folder: Path,
         prepared: PreparedDataset,
         sum_key: PaillierPublicKey | None,
         progress: OnRows,
     ) -> tuple[SetFacts, PublicationSecret]:
-        """The ordered set on disk; two equal tags draw a new key, a few times at most.
+        """Build the ordered set on disk; two equal tags draw a new key, ``COLLISION_TRIES`` times at most.
 
         Raises:
-            PublicationError: tags stay equal, which no key explains.
+            PublicationError: tags are equal under every key.
         """
         for attempt in range(COLLISION_TRIES):
             with contextlib.closing(_open_build(folder)) as build:
                 try:
-                    secret = self._fill(options, publication, build, prepared, sum_key, progress)
+                    secret = self._fill(dataset, publication, build, prepared, sum_key, progress)
                     filler = _filler(sum_key, secret.seed)
                     leaves = published_leaves(secret.seed, _ordered(build), len(prepared), filler)
-                    return write_set(folder, options.id, publication, options.kind, leaves), secret
+                    return write_set(folder, dataset.id, publication, dataset.kind, leaves), secret
                 except PublicationError:
                     if attempt == COLLISION_TRIES - 1:
                         raise
@@ -193,25 +222,25 @@ class Publisher:
 
     def _fill(
         self,
-        options: DatasetOptions,
+        dataset: DatasetDeclaration,
         publication: str,
         build: sqlite3.Connection,
         prepared: PreparedDataset,
         sum_key: PaillierPublicKey | None,
         progress: OnRows,
     ) -> PublicationSecret:
-        """Tags and ciphertexts of every person, from where an earlier run of the same snapshot stopped."""
+        """Store tags and ciphertexts of every person, from where an earlier run of the snapshot stopped."""
         services, total = self._services, len(prepared)
         done = _resume_point(build, prepared.report.snapshot)
         if done == 0:
             _forget_rows(build, prepared.report.snapshot)
-            secret = draw_secret(services, options.id, publication)
+            secret = draw_secret(services, dataset.id, publication)
         else:
-            secret = open_secret(services, options.id, publication)
+            secret = open_secret(services, dataset.id, publication)
         with _encryptor(sum_key, secret.seed, services.configuration.processes, total) as encrypt:
             rows = islice(prepared.items(), done, None)
             while chunk := list(islice(rows, CHUNK)):
-                tags = tag_rows(secret.key, options.id, publication, [row[0] for row in chunk])
+                tags = tag_rows(secret.key, dataset.id, publication, [row[0] for row in chunk])
                 done += len(chunk)
                 _store_chunk(build, tags, encrypt(chunk), done)
                 progress(done, total)
@@ -224,7 +253,7 @@ def _outbox_name(dataset: str, publication: str) -> str:
 
 
 def _filler(sum_key: PaillierPublicKey | None, seed: bytes) -> Callable[[int], bytes] | None:
-    """Encryption of 0 for dummies and sentinels, derived from their tags."""
+    """A function from the tag of a dummy or sentinel to its encryption of 0; None for a member dataset."""
     if sum_key is None:
         return None
 
@@ -235,7 +264,7 @@ def _filler(sum_key: PaillierPublicKey | None, seed: bytes) -> Callable[[int], b
 
 
 def encrypt_chunk(sum_key: PaillierPublicKey, seed: bytes, rows: list[tuple[bytes, int]]) -> list[bytes]:
-    """Ciphertexts of (identifier, fen) rows; top-level so that a spawned process can run it."""
+    """Ciphertexts of (identifier, fen) rows; at module level so that a spawned process can run it."""
     return [sum_key.to_bytes(sum_key.encrypt_row(seed, identifier, fen, b"row")) for identifier, fen in rows]
 
 
@@ -262,7 +291,7 @@ def _encryptor(
 
 
 def _amounts(rows: list[tuple[bytes, int | None]]) -> list[tuple[bytes, int]]:
-    """Rows whose amount is known to be there."""
+    """The rows with their amounts, which are never None in an amount dataset."""
     return [(identifier, fen) for identifier, fen in rows if fen is not None]
 
 

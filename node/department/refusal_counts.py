@@ -11,6 +11,7 @@ import secrets
 
 from sqlalchemy import func, select, update
 
+from ledger.entries import bodies
 from node.services import Services
 from node.store import tables
 from protocols.check.commitments import CODE, peer_commitment
@@ -43,7 +44,7 @@ class RefusalCounter:
             for peer, count in counts:
                 salt = secrets.token_bytes(32)
                 commitment = peer_commitment(salt, peer).hex()
-                body = {"code": CODE, "count": count, "commitment": commitment}
+                body = bodies.incident(CODE, count, commitment)
                 name = f"incident/{salt.hex()}"
                 services.outbox.add(connection, name, "incident", body, services.clock())
                 reported = update(journal).where(journal.c.reported == 0, journal.c.peer == peer)

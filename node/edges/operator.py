@@ -1,7 +1,8 @@
-"""A member's own people at its own node: status, signing and submitting, publishing, verifying, checks.
+"""Operator service: a member's own people at their own node.
 
-Only identities issued by the member's own authority are served; what two people must sign comes with their
-signatures, made outside the node.
+Only identities issued by the member's own authority are served. Each method converts its message, calls one
+use case of a role, and converts the result; long jobs stream their progress. Signatures of people come with
+the request; they are made outside the node.
 """
 
 from __future__ import annotations
@@ -15,21 +16,22 @@ from typing import Any
 
 import grpc
 
-from adapters.dataset import DatasetSpec
 from ledger import canonical
-from ledger.entries.entry import Signature
+from ledger.entries.entry import parse_signature
 from node.audit.publications import verify_publications
 from node.case import load_cases, read_case
-from node.department.declaration import DatasetOptions
-from node.department.publication_keys import published_sets, retire
+from node.department.declaration import DatasetDeclaration
+from node.department.publication_keys import retire
 from node.department.publish import Publisher
 from node.errors import RefusalError
-from node.governance import rule_sets
-from node.monitoring.health import LedgerHealth
+from node.governance import grants, rule_sets
+from node.governance.entry_drafts import EntryDraft, submit_entry
+from node.governance.grants import GrantRequest
+from node.monitoring.health import LedgerHealth, node_health
 from node.office.check import Office
 from node.office.report import write_report
 from node.registrar import consents
-from node.registrar.recent_subjects import SubjectIndex
+from node.registrar.consents import QuestionAllowance
 from node.rpc.server import Peers
 from node.rpc.untrusted_json import read_list, read_object, read_texts
 from node.services import Services
@@ -47,13 +49,18 @@ class OperatorEdge(operator_pb2_grpc.OperatorServicer):
         services: Services,
         publisher: Publisher,
         office: Office,
-        standing: Callable[[], LedgerHealth],
+        ledger_health: Callable[[], LedgerHealth],
     ) -> None:
-        """Args: the roles behind this edge; a role the member does not hold refuses by itself.
+        """Serve the roles of one node; a role that the member does not hold refuses its jobs itself.
 
-        ``standing`` says how the ledger stands at this node.
+        Args:
+            peers: tells who is calling.
+            services: of the node.
+            publisher: of the department role.
+            office: of the office role.
+            ledger_health: gives the state of the ledger at this node.
         """
-        self._standing = standing
+        self._ledger_health = ledger_health
         self._peers = peers
         self._services = services
         self._publisher = publisher
@@ -62,71 +69,42 @@ class OperatorEdge(operator_pb2_grpc.OperatorServicer):
     def Status(  # noqa: N802  gRPC names its methods
         self, _request: operator_pb2.StatusRequest, context: grpc.ServicerContext
     ) -> operator_pb2.StatusResponse:
-        """What this node is and how far it has come."""
+        """Health of the node."""
         self._require_own(context)
-        services = self._services
-        checkpoint, standing = services.ledger.replica.checkpoint, self._standing()
-        evidence = services.ledger.evidence
-        published = published_sets(services)
-        missing = sorted(name for name, is_whole in published.items() if not is_whole)
-        status = {
-            "member": services.member,
-            "roles": list(services.configuration.roles),
-            "network": services.network,
-            "replayed": services.ledger.replica.size,
-            "ledger": standing.ledger,
-            "final_age": standing.final_age,
-            "healthy": not standing.quarantined and not evidence and not missing,
-            "cosigned": 0 if checkpoint is None else len(checkpoint.cosigned),
-            "quorum": services.ledger.policy.quorum,
-            "waiting": services.outbox.waiting(),
-            "evidence": evidence,
-            "restored": services.restore_fence.state(),
-            "spent": services.timings.read(),
-            "published": sorted(published),
-            "missing_sets": missing,
-            "sumkey": services.view.sumkey() is not None,
-            "datasets": [
-                f"{publication.dataset}/{publication.label}"
-                for publication in services.view.publications_for(services.member)
-            ],
-        }
-        return operator_pb2.StatusResponse(status=canonical.encode(status))
+        health = node_health(self._services, self._ledger_health())
+        return operator_pb2.StatusResponse(status=canonical.encode(health.to_json()))
 
     def Submit(  # noqa: N802  gRPC names its methods
         self, request: operator_pb2.SubmitRequest, context: grpc.ServicerContext
     ) -> operator_pb2.SubmitResponse:
-        """Sign with the node's key, append, answer with the receipt; of what is recorded, with its own."""
+        """Submit an entry with the signatures of people or other members."""
         self._require_own(context)
-        identifier = request.id or secrets.token_hex(16)
-        further = [
-            Signature(item["key"], item["alg"], item["sig"])
-            for item in read_list(request.signatures or b"[]")
-        ]
         body = read_object(request.body)
-        receipt = self._services.ledger.submit_once(request.type, identifier, body, further)
-        self._services.ledger.sync()
-        return operator_pb2.SubmitResponse(id=identifier, receipt=receipt.format())
+        draft = EntryDraft(request.type, request.id or secrets.token_hex(16), body)
+        signatures = [parse_signature(item) for item in read_list(request.signatures or b"[]")]
+        receipt = submit_entry(self._services, draft, signatures)
+        return operator_pb2.SubmitResponse(id=draft.id, receipt=receipt.format())
 
     def Publish(  # noqa: N802  gRPC names its methods
         self, request: operator_pb2.PublishRequest, context: grpc.ServicerContext
     ) -> Iterator[operator_pb2.Progress]:
         """Publish one dataset."""
         self._require_own(context)
-        options = dataset_options(read_object(request.dataset), Path(request.folder))
+        declaration = DatasetDeclaration.parse(read_object(request.dataset))
 
         def job(emit: Emit) -> Any:
             def progress(done: int, total: int) -> None:
-                emit(_progress("publishing", done, total, dataset=options.id))
+                emit(_progress("publishing", done, total, dataset=declaration.id))
 
-            return self._publisher.publish(options, request.epoch, progress)
+            sources = Path(request.folder)
+            return self._publisher.publish(declaration, sources, request.epoch, progress).to_json()
 
         return _run(job)
 
     def Verify(  # noqa: N802  gRPC names its methods
         self, _request: operator_pb2.VerifyRequest, context: grpc.ServicerContext
     ) -> Iterator[operator_pb2.Progress]:
-        """Take over and verify publications."""
+        """Download and verify publications."""
         self._require_own(context)
 
         def job(emit: Emit) -> Any:
@@ -140,43 +118,36 @@ class OperatorEdge(operator_pb2_grpc.OperatorServicer):
     def LoadConsents(  # noqa: N802  gRPC names its methods
         self, request: operator_pb2.LoadConsentsRequest, context: grpc.ServicerContext
     ) -> operator_pb2.Progress:
-        """Take consents from the desk's own application files."""
+        """Load consents from the registrar's own application files."""
         self._require_own(context)
-        self._require_role("registrar")
-        fresh: list[str] = []
-        for case in load_cases(Path(request.folder)):
-            fresh += consents.load_case(self._services, case)
-        consents.record(self._services, fresh)
-        return operator_pb2.Progress(stage="consents", result=canonical.encode({"committed": len(fresh)}))
+        committed = consents.load_consents(self._services, load_cases(Path(request.folder)))
+        return _result("consents", {"committed": committed})
 
     def Retire(  # noqa: N802  gRPC names its methods
         self, request: operator_pb2.RetireRequest, context: grpc.ServicerContext
     ) -> operator_pb2.Progress:
-        """Destroy the key of a publication that has had its time."""
+        """Destroy the key of a superseded publication."""
         self._require_own(context)
-        self._require_role("department")
         retire(self._services, request.dataset, request.publication)
-        return operator_pb2.Progress(stage="retired", result=canonical.encode({}))
+        return _result("retired", {})
 
     def WithdrawConsent(  # noqa: N802  gRPC names its methods
         self, request: operator_pb2.WithdrawConsentRequest, context: grpc.ServicerContext
     ) -> operator_pb2.Progress:
-        """A person withdraws a consent."""
+        """Withdraw a person's consent."""
         self._require_own(context)
-        self._require_role("registrar")
         consents.withdraw(self._services, request.case_number, request.identifier)
-        return operator_pb2.Progress(stage="consents", result=canonical.encode({}))
+        return _result("consents", {})
 
     def AllowQuestion(  # noqa: N802  gRPC names its methods
         self, request: operator_pb2.AllowQuestionRequest, context: grpc.ServicerContext
     ) -> operator_pb2.Progress:
-        """Two people of the registrar let a case be asked again this month."""
+        """Allow another question about a case this month, signed by two people of the registrar."""
         self._require_own(context)
-        self._require_role("registrar")
+        allowance = QuestionAllowance.parse(read_object(request.document))
         signatures = [read_texts(bytes(item)) for item in request.signatures]
-        self._services.ledger.sync()
-        SubjectIndex(self._services).allow(read_object(request.document), signatures)
-        return operator_pb2.Progress(stage="consents", result=canonical.encode({}))
+        consents.allow_question(self._services, allowance, signatures)
+        return _result("consents", {})
 
     def Rules(  # noqa: N802  gRPC names its methods
         self, request: operator_pb2.RulesRequest, context: grpc.ServicerContext
@@ -184,30 +155,16 @@ class OperatorEdge(operator_pb2_grpc.OperatorServicer):
         """Publish or approve a rule set."""
         self._require_own(context)
         action = rule_sets.publish if request.action == "publish" else rule_sets.approve
-        return operator_pb2.Progress(
-            stage="rules", result=canonical.encode(action(self._services, bytes(request.text)))
-        )
+        rules = action(self._services, bytes(request.text))
+        return _result("rules", {"rules": rules.key, "digest": rules.digest})
 
     def RequestGrant(  # noqa: N802  gRPC names its methods
         self, request: operator_pb2.GrantRequest, context: grpc.ServicerContext
     ) -> operator_pb2.Progress:
         """Ask an owner for a grant."""
         self._require_own(context)
-        self._require_role("office")
-        services, options = self._services, read_object(request.options)
-        services.ledger.sync()
-        datasets = []
-        for dataset in sorted(options.pop("datasets")):
-            publication = services.view.current(dataset, services.member)
-            if publication is None:
-                raise RefusalError(
-                    "unpublished", f"{dataset} has no publication that this office and an auditor verified"
-                )
-            datasets.append({"dataset": dataset, "definition": publication.definition})
-        grant = secrets.token_hex(16)
-        body = {**options, "grant": grant, "requester": services.member, "datasets": datasets}
-        services.ledger.submit("grant.request", secrets.token_hex(16), body)
-        return operator_pb2.Progress(stage="grants", result=canonical.encode({"grant": grant}))
+        asked = GrantRequest.parse(read_object(request.options))
+        return _result("grants", {"grant": grants.request_grant(self._services, asked)})
 
     def Check(  # noqa: N802  gRPC names its methods
         self, request: operator_pb2.CheckRequest, context: grpc.ServicerContext
@@ -241,32 +198,12 @@ class OperatorEdge(operator_pb2_grpc.OperatorServicer):
             raise RefusalError("not_an_operator", "only this member's own people use this service")
 
     def _require_role(self, role: str) -> None:
-        if role not in self._services.configuration.roles:
-            raise RefusalError("role", f"this node has not the role {role}")
+        self._services.require_role(role)
 
 
-def dataset_options(value: dict[str, Any], folder: Path) -> DatasetOptions:
-    """A dataset's options from their JSON form (as ``network.toml`` names them)."""
-    spec = DatasetSpec(
-        source=value["source"],
-        identifier=value["identifier"],
-        kind=value["kind"],
-        amount=value.get("amount"),
-        unit=value.get("unit"),
-        where=value.get("where"),
-        row_key=tuple(value.get("row_key", ())),
-        root=folder,
-    )
-    return DatasetOptions(
-        id=value["id"],
-        title=value.get("title", value["id"]),
-        kind=value["kind"],
-        secrecy=value.get("secrecy", "sensitive"),
-        as_of=value["as_of"],
-        spec=spec,
-        period=value.get("period"),
-        regions=tuple(value.get("regions", ())),
-    )
+def _result(stage: str, value: dict[str, Any]) -> operator_pb2.Progress:
+    """The only message of a job that streams no progress."""
+    return operator_pb2.Progress(stage=stage, result=canonical.encode(value))
 
 
 def _run(job: Callable[[Emit], Any]) -> Iterator[operator_pb2.Progress]:

@@ -1,25 +1,26 @@
-"""A member's people at the command line: calls to their node, and what two people sign outside of it."""
+"""Operator client: a member's people call their own node, and sign outside it what people must sign."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import grpc
 
 from ledger import canonical
-from ledger.entries import entry as entries
+from ledger.entries.entry import Signature
 from node.config import Configuration, read_configuration
-from node.department.declaration import Dataset
+from node.department.declaration import DatasetDeclaration
 from node.errors import RefusalError
+from node.governance.entry_drafts import EntryDraft, sign_draft
+from node.governance.grants import GrantDecision, GrantRequest, GrantRevocation
 from node.home import Home
 from node.member_keys import OPERATORS, open_keys, signature
 from node.membership.network import NetworkFile
-from node.registrar.recent_subjects import allowance_message
+from node.registrar.consents import QuestionAllowance
 from node.rpc.channels import open_channel
 from node.rpc.status import raise_from_wire
 from node.wire import operator_pb2, operator_pb2_grpc
@@ -58,62 +59,63 @@ class OperatorClient:
         with self._errors():
             return _json(self._stub.Status(operator_pb2.StatusRequest(), timeout=seconds).status)
 
-    def submit(
-        self,
-        kind: str,
-        body: dict[str, Any],
-        identifier: str = "",
-        signatures: list[dict[str, str]] | None = None,
-    ) -> str:
-        """Append an entry the node signs; returns its id once it is final."""
+    def submit(self, draft: EntryDraft, signatures: Sequence[Signature] = ()) -> None:
+        """Append an entry, which the node signs too; returns once it is final.
+
+        Args:
+            draft: the entry.
+            signatures: of people or other members over it.
+        """
         request = operator_pb2.SubmitRequest(
-            type=kind,
-            id=identifier,
-            body=canonical.encode(body),
-            signatures=canonical.encode(signatures or []),
+            type=draft.type,
+            id=draft.id,
+            body=canonical.encode(draft.body),
+            signatures=canonical.encode([item.to_json() for item in signatures]),
         )
         with self._errors():
-            return str(self._stub.Submit(request, timeout=QUICK_SECONDS).id)
+            self._stub.Submit(request, timeout=QUICK_SECONDS)
 
-    def publish(self, dataset: Dataset, folder: Path, epoch: str, progress: OnProgress) -> dict[str, Any]:
+    def publish(
+        self, dataset: DatasetDeclaration, folder: Path, epoch: str, progress: OnProgress
+    ) -> dict[str, Any]:
         """Publish a dataset; returns its quality report and facts."""
         request = operator_pb2.PublishRequest(
-            dataset=canonical.encode(dataset_json(dataset)), folder=str(folder.resolve()), epoch=epoch
+            dataset=canonical.encode(dataset.to_json()), folder=str(folder.resolve()), epoch=epoch
         )
         with self._errors():
             return _last(iter(self._stub.Publish(request, timeout=LONG_SECONDS)), progress)
 
     def verify(self, progress: OnProgress) -> dict[str, Any]:
-        """Take over and verify publications."""
+        """Office, auditor: download and verify publications."""
         with self._errors():
             return _last(
                 iter(self._stub.Verify(operator_pb2.VerifyRequest(), timeout=LONG_SECONDS)), progress
             )
 
     def load_consents(self, folder: Path) -> dict[str, Any]:
-        """Registrar: take consents from application files."""
+        """Registrar: load consents from the application files of a folder."""
         request = operator_pb2.LoadConsentsRequest(folder=str(folder.resolve()))
         with self._errors():
             return _json(self._stub.LoadConsents(request, timeout=QUICK_SECONDS).result)
 
     def retire(self, dataset: str, publication: str) -> None:
-        """Department: destroy the key of a publication that has had its time."""
+        """Department: destroy the key of a superseded publication."""
         with self._errors():
             request = operator_pb2.RetireRequest(dataset=dataset, publication=publication)
             self._stub.Retire(request, timeout=QUICK_SECONDS)
 
     def withdraw_consent(self, case: str, identifier: str) -> None:
-        """Registrar: a person withdraws a consent."""
+        """Registrar: withdraw a person's consent."""
         with self._errors():
             request = operator_pb2.WithdrawConsentRequest(case_number=case, identifier=identifier)
             self._stub.WithdrawConsent(request, timeout=QUICK_SECONDS)
 
-    def allow_question(self, case: str, month: str, reason: str) -> None:
-        """Registrar: two people let a case be asked although its persons were asked this month."""
-        document = {"case": case, "month": month, "reason": reason}
-        message = allowance_message(document)
+    def allow_question(self, allowance: QuestionAllowance) -> None:
+        """Registrar: allow another question about a case this month, with the signatures of two people."""
+        message = allowance.message()
         signed = [canonical.encode(signature(self.keys.signing(name), message)) for name in OPERATORS]
-        request = operator_pb2.AllowQuestionRequest(document=canonical.encode(document), signatures=signed)
+        document = canonical.encode(allowance.to_json())
+        request = operator_pb2.AllowQuestionRequest(document=document, signatures=signed)
         with self._errors():
             self._stub.AllowQuestion(request, timeout=QUICK_SECONDS)
 
@@ -123,33 +125,33 @@ class OperatorClient:
             request = operator_pb2.RulesRequest(text=text, action=action)
             return _json(self._stub.Rules(request, timeout=QUICK_SECONDS).result)
 
-    def request_grant(self, options: dict[str, Any]) -> str:
-        """Office: ask for a grant; returns its id."""
+    def request_grant(self, asked: GrantRequest) -> str:
+        """Office: ask an owner for a grant; returns its id."""
         with self._errors():
-            request = operator_pb2.GrantRequest(options=canonical.encode(options))
+            request = operator_pb2.GrantRequest(options=canonical.encode(asked.to_json()))
             return str(_json(self._stub.RequestGrant(request, timeout=QUICK_SECONDS).result)["grant"])
 
-    def decide_grant(self, grant: str, decision: str) -> None:
+    def decide_grant(self, decision: GrantDecision) -> None:
         """Owner: decide a grant with the signatures of two people."""
-        self.submit_by_two("grant.decide", {"grant": grant, "decision": decision})
+        self.submit_by_two(decision.draft())
 
-    def sign_body(self, kind: str, identifier: str, body: dict[str, Any]) -> dict[str, str]:
-        """This member's node signature over another member's entry."""
-        message = entries.body_message(self._network(), kind, identifier, body)
-        signed = entries.sign_message(self.keys.node, message)
-        return {"key": signed.key, "alg": signed.alg, "sig": signed.sig}
+    def revoke_grant(self, revocation: GrantRevocation) -> None:
+        """Owner: revoke a grant with the signatures of two people."""
+        self.submit_by_two(revocation.draft())
+
+    def sign_as_member(self, draft: EntryDraft) -> Signature:
+        """This member's node signature over an entry that another member submits."""
+        [signed] = sign_draft(draft, self._network(), [self.keys.node])
+        return signed
+
+    def submit_by_two(self, draft: EntryDraft) -> None:
+        """Append an entry that two operators sign with their own keys."""
+        keys = [self.keys.signing(name) for name in OPERATORS]
+        self.submit(draft, sign_draft(draft, self._network(), keys))
 
     def _network(self) -> str:
         """Name of the network the home has joined."""
         return NetworkFile.read(self.home.network).network
-
-    def submit_by_two(self, kind: str, body: dict[str, Any]) -> str:
-        """Append an entry whose body two operators sign with their own keys."""
-        identifier = secrets.token_hex(16)
-        message = entries.body_message(self._network(), kind, identifier, body)
-        signed = [entries.sign_message(self.keys.signing(name), message) for name in OPERATORS]
-        signatures = [{"key": item.key, "alg": item.alg, "sig": item.sig} for item in signed]
-        return self.submit(kind, body, identifier, signatures)
 
     def check(self, application: bytes, out: Path, progress: OnProgress) -> dict[str, Any]:
         """Office: run one check; returns its summary."""
@@ -163,28 +165,6 @@ class OperatorClient:
             yield
         except grpc.RpcError as error:
             raise_from_wire(error, f"node {self.member}")
-
-
-def dataset_json(dataset: Dataset) -> dict[str, Any]:
-    """A scenario's dataset as the publish request names it."""
-    value: dict[str, Any] = {
-        "id": dataset.id,
-        "title": dataset.title,
-        "kind": dataset.kind,
-        "source": dataset.source,
-        "identifier": dataset.identifier,
-        "as_of": dataset.as_of.isoformat(),
-        "secrecy": dataset.secrecy,
-        "row_key": list(dataset.row_key),
-        "regions": list(dataset.regions),
-    }
-    optional = {
-        "amount": dataset.amount,
-        "unit": dataset.unit,
-        "where": dataset.where,
-        "period": dataset.period,
-    }
-    return value | {name: item for name, item in optional.items() if item is not None}
 
 
 def _last(stream: Iterator[operator_pb2.Progress], progress: OnProgress) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""Governance: rule sets and grants."""
+"""Governance: rule sets, grants, and the entries that people sign."""

@@ -1,15 +1,15 @@
-"""Rule sets in a node's own hands: published by the office, compared with the ledger by those who approve.
+"""Rule sets: published by the office, compared with the ledger by the members that approve them.
 
 The ledger holds digest and dataset ids; the text stays with the office and the approvers and goes into every
-report. An approver compares the lists on the ledger with the text it read before it approves.
+report. An approver compares the lists on the ledger with the text it has read before it approves.
 """
 
 from __future__ import annotations
 
 import secrets
-from typing import Any
 
 from ledger.contract.view import View
+from ledger.entries import bodies
 from node.errors import RefusalError
 from node.rules.ruleset import RuleSet, parse
 from node.services import Services
@@ -17,44 +17,55 @@ from node.store import tables
 from node.store.database import put
 
 
-def publish(services: Services, text: bytes) -> dict[str, Any]:
-    """Publish a rule set unless the ledger has this very text, and keep its text."""
+def publish(services: Services, text: bytes) -> RuleSet:
+    """Publish a rule set unless the ledger holds this text already, and keep the text.
+
+    Raises:
+        RulesError: the text is not a rule set.
+        RefusalError: ``rules``: another text is on the ledger under this version; or the contract's refusal.
+        ServiceUnavailableError: the ledger is out of reach.
+    """
     rules = parse(text)
     services.ledger.sync()
-    recorded = services.view.rules(rules.id, rules.version)
-    if recorded is None:
-        body = {
-            "rules": rules.id,
-            "version": rules.version,
-            "digest": rules.digest,
-            "region": rules.region,
-            "effective": rules.effective.isoformat(),
-            "income": list(rules.income),
-            "deduct": list(rules.deduct),
-            "veto": list(rules.veto),
-            "exclude": list(rules.exclude),
-        }
+    if services.view.rules(rules.id, rules.version) is None:
+        body = bodies.rules_publish(
+            rules=rules.id,
+            version=rules.version,
+            digest=rules.digest,
+            region=rules.region,
+            effective=rules.effective.isoformat(),
+            income=rules.income,
+            deduct=rules.deduct,
+            veto=rules.veto,
+            exclude=rules.exclude,
+        )
         services.ledger.submit("rules.publish", secrets.token_hex(16), body)
         services.ledger.sync()
     compare(services.view, rules)
     _keep(services, rules)
-    return {"rules": rules.key, "digest": rules.digest}
+    return rules
 
 
-def approve(services: Services, text: bytes) -> dict[str, Any]:
-    """Compare a rule set's text with the ledger and approve it."""
+def approve(services: Services, text: bytes) -> RuleSet:
+    """Compare a rule set's text with the ledger, approve it, and keep the text.
+
+    Raises:
+        RulesError: the text is not a rule set.
+        RefusalError: ``rules``: the ledger does not hold this text; or the contract's refusal.
+        ServiceUnavailableError: the ledger is out of reach.
+    """
     rules = parse(text)
     services.ledger.sync()
     compare(services.view, rules)
     _keep(services, rules)
     if not services.view.approved_by(rules.id, rules.version, services.member):
-        body = {"rules": rules.id, "version": rules.version, "digest": rules.digest}
+        body = bodies.rules_approve(rules.id, rules.version, rules.digest)
         services.ledger.submit("rules.approve", secrets.token_hex(16), body)
-    return {"rules": rules.key, "digest": rules.digest}
+    return rules
 
 
 def compare(view: View, rules: RuleSet) -> None:
-    """The ledger's record is that of this text, list by list.
+    """Check that the ledger's record is that of this text, list by list.
 
     Raises:
         RefusalError: ``rules``.
@@ -70,8 +81,12 @@ def compare(view: View, rules: RuleSet) -> None:
 def text_of(services: Services, key: str) -> RuleSet:
     """A rule set whose text this node keeps.
 
+    Args:
+        services: of the node.
+        key: ``<id>@<version>``.
+
     Raises:
-        RefusalError: ``rules``: this node has not got it.
+        RefusalError: ``rules``: this node does not keep it.
     """
     row = services.store.one(tables.rule_text, rules=key)
     if row is None:

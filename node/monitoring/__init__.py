@@ -1,1 +1,1 @@
-"""Monitoring: health of the ledger at this node, and timings."""
+"""Monitoring: health of a node and of the ledger as the node sees it."""

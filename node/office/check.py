@@ -20,6 +20,7 @@ from datetime import date
 from typing import Any
 
 from ledger.contract.records import Grant
+from ledger.entries.times import parse_time
 from ledger.fault_points import Point
 from node.case import Case
 from node.errors import NodeError, RefusalError, ServiceUnavailableError
@@ -44,7 +45,6 @@ from node.rules.verdict import (
 )
 from node.rules.verdict import LineAnswer as Word
 from node.services import Services, check_signature
-from node.times import instant
 from node.tlog.restore_fence import CODE as RESTORED
 from protocols.check.answer import Answer, receipt_message, verify_answer
 from protocols.check.certificate import check_openings
@@ -197,7 +197,7 @@ class Office:
 
     def _renew(self, current: Inquiry) -> None:
         """A fresh validity where the certificate of an earlier run has run out."""
-        if instant(current.certificate["not_after"]) > self._services.clock() + 60:
+        if parse_time(current.certificate["not_after"]) > self._services.clock() + 60:
             return
         renewed = calls.renew(self._services, current.certificate, current.signature)
         current.certificate, current.signature = renewed.certificate, renewed.signature

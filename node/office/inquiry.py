@@ -16,12 +16,12 @@ from sqlalchemy import Connection
 
 from adapters.errors import AdapterError
 from adapters.identifiers import canonical_bytes, resident_id
+from ledger.entries.times import parse_time
 from node.case import NO_CONSENT, Case
 from node.errors import RefusalError
 from node.services import Services
 from node.store import tables
 from node.store.database import put
-from node.times import instant
 from protocols.check.certificate import Openings
 from protocols.encoding import commit
 from protocols.psi import group, voprf
@@ -106,7 +106,7 @@ def _same_application(current: Inquiry, case: Case) -> bool:
 
 def _ran_out(current: Inquiry, now: int) -> bool:
     """Whether a certificate ran out before its intent was logged."""
-    return current.state == CERTIFIED and instant(current.certificate["not_after"]) <= now
+    return current.state == CERTIFIED and parse_time(current.certificate["not_after"]) <= now
 
 
 def _is_forgotten(services: Services, current: Inquiry) -> bool:

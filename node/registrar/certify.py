@@ -30,13 +30,13 @@ from adapters.identifiers import canonical_bytes, resident_id
 from ledger import canonical
 from ledger.entries import body_schema
 from ledger.entries.certificate import certificate_digest, certificate_message
+from ledger.entries.times import format_time, parse_time
 from ledger.errors import EntryError
 from node.errors import RefusalError
 from node.member_keys import signature
 from node.registrar.recent_subjects import SubjectIndex
 from node.services import Services, check_signature
 from node.store import tables
-from node.times import instant, instant_text
 from protocols.check.certificate import (
     BlindedPerson,
     CertifiedDataset,
@@ -131,8 +131,8 @@ class Registrar:
                         parsed,
                         persons,
                         self._padding,
-                        instant_text(now - CLOCK_TOLERANCE_SECONDS),
-                        instant_text(now + CERTIFICATE_SECONDS),
+                        format_time(now - CLOCK_TOLERANCE_SECONDS),
+                        format_time(now + CERTIFICATE_SECONDS),
                     )
             except RefusalError as refusal:
                 return self._refuse(parsed, asked, refusal.code)
@@ -168,7 +168,7 @@ class Registrar:
         stored = json.loads(known["document"])
         now = services.clock()
         intent = services.view.intent(str(certificate["query"]))
-        if intent is None or now > instant(intent.at) + RENEWAL_LIMIT_SECONDS:
+        if intent is None or now > parse_time(intent.at) + RENEWAL_LIMIT_SECONDS:
             raise RefusalError(
                 "too_late", "a certificate is renewed at most 7 days after its intent: ask again"
             )
@@ -177,8 +177,8 @@ class Registrar:
             if row is None or row["kind"] == NO_CONSENT:
                 raise RefusalError("no_consent", "a consent of this question was withdrawn")
         renewed = dict(certificate)
-        renewed["not_before"] = instant_text(now - CLOCK_TOLERANCE_SECONDS)
-        renewed["not_after"] = instant_text(now + CERTIFICATE_SECONDS)
+        renewed["not_before"] = format_time(now - CLOCK_TOLERANCE_SECONDS)
+        renewed["not_after"] = format_time(now + CERTIFICATE_SECONDS)
         return IssuedCertificate(
             renewed,
             signature(services.keys.node, certificate_message(renewed)),

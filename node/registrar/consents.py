@@ -1,23 +1,29 @@
-"""The registrar's consent store: what its clerks or the persons themselves entered, committed on the ledger.
+"""The registrar's consents: entered by its clerks or by the persons themselves, committed on the ledger.
 
 A consent belongs to a case and a person. Kinds: ``signed``, ``paper``, ``guardian``, or ``none`` where the
-person has refused. Each is committed with 32 random bytes; the commitment says nothing to anybody without its
-opening. Consents are taken from here only, never from an office.
+person has refused. The ledger holds a commitment to each with 32 random bytes, which reveals nothing without
+its opening. Only this store counts as consent, never what an office says.
+
+Jobs: load the consents of cases, withdraw a consent, allow another question about a case in one month.
 """
 
 from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import insert, update
 
 from ledger.contract.view import View
+from ledger.entries import bodies
 from ledger.entries.certificate import certificate_digest
 from node.case import Case
 from node.errors import RefusalError, ServiceUnavailableError
 from node.registrar.certify import NO_CONSENT, stored_identifier
+from node.registrar.recent_subjects import SubjectIndex, allowance_message
 from node.services import Services
 from node.store import tables
 from protocols.encoding import commit
@@ -26,8 +32,78 @@ COMMITMENTS_AN_ENTRY = 256
 RECORD_SECONDS = 30.0
 
 
+@dataclass(frozen=True)
+class QuestionAllowance:
+    """A reason why the persons of a case may be in another question for a total in one month.
+
+    Attributes:
+        case: the case's number.
+        month: ``YYYY-MM`` in UTC+8.
+        reason: for the registrar's records.
+    """
+
+    case: str
+    month: str
+    reason: str
+
+    @classmethod
+    def parse(cls, value: Mapping[str, Any]) -> QuestionAllowance:
+        """An allowance from its JSON object.
+
+        Raises:
+            RefusalError: ``malformed``: a field is missing, unknown or not a text.
+        """
+        if value.keys() != {"case", "month", "reason"} or any(
+            type(item) is not str for item in value.values()
+        ):
+            raise RefusalError("malformed", "an allowance has exactly the texts case, month and reason")
+        return cls(**value)
+
+    def to_json(self) -> dict[str, str]:
+        """The JSON object that ``parse`` reads."""
+        return {"case": self.case, "month": self.month, "reason": self.reason}
+
+    def message(self) -> bytes:
+        """The bytes that two operators of the registrar sign."""
+        return allowance_message(self.to_json())
+
+
+def load_consents(services: Services, cases: Iterable[Case]) -> int:
+    """Take the consents of applications into the store and commit them on the ledger.
+
+    Returns:
+        Number of consents committed now; those on the ledger already are not counted.
+
+    Raises:
+        RefusalError: ``role`` where this node is no registrar.
+        ServiceUnavailableError: the ledger is out of reach; loading again commits the rest.
+    """
+    services.require_role("registrar")
+    fresh = [commitment for case in cases for commitment in load_case(services, case)]
+    record(services, fresh)
+    return len(fresh)
+
+
+def allow_question(
+    services: Services, allowance: QuestionAllowance, signatures: list[dict[str, str]]
+) -> None:
+    """Let a case be in another question this month although its persons were in one.
+
+    Args:
+        services: of the registrar's node.
+        allowance: case, month and reason.
+        signatures: objects ``{key, alg, sig}`` of two operators over ``allowance.message()``.
+
+    Raises:
+        RefusalError: ``role`` where this node is no registrar; or as ``SubjectIndex.allow``.
+    """
+    services.require_role("registrar")
+    services.ledger.sync()
+    SubjectIndex(services).allow(allowance.to_json(), signatures)
+
+
 def load_case(services: Services, case: Case) -> list[str]:
-    """Take the consents of one application; returns commitments in hex that are not yet on the ledger."""
+    """Take the consents of one application; returns commitments in hex that are not on the ledger yet."""
     services.ledger.sync()
     fresh: list[str] = []
     taken: set[str] = set()
@@ -61,21 +137,23 @@ def _row(case: str, identifier: str, kind: str) -> dict[str, Any]:
 
 
 def record(services: Services, commitments: list[str]) -> None:
-    """Put commitments on the ledger, some hundreds an entry."""
+    """Put commitments on the ledger, up to ``COMMITMENTS_AN_ENTRY`` an entry."""
     for start in range(0, len(commitments), COMMITMENTS_AN_ENTRY):
-        body = {"commitments": commitments[start : start + COMMITMENTS_AN_ENTRY]}
+        body = bodies.consent_commit(commitments[start : start + COMMITMENTS_AN_ENTRY])
         services.ledger.submit("consent.commit", secrets.token_hex(16), body)
 
 
 def withdraw(services: Services, case: str, identifier: str) -> None:
-    """A person withdraws: the store forgets the consent at once, and the ledger records it whatever happens.
+    """Withdraw a person's consent and revoke every certificate that rests on it.
 
-    Every certificate that rests on the consent is revoked with it.
+    The store forgets the consent at once. The entries for the ledger are written in the same transaction, and
+    the outbox sends them until they are final.
 
     Raises:
-        RefusalError: ``no_consent`` when there is none.
-        ServiceUnavailableError: withdrawn here, and not yet on the ledger: the outbox brings it there.
+        RefusalError: ``role`` where this node is no registrar; ``no_consent`` when there is none.
+        ServiceUnavailableError: withdrawn here, and not on the ledger yet.
     """
+    services.require_role("registrar")
     row = services.store.one(tables.consent, case_number=case, identifier=stored_identifier(identifier))
     if row is None or row["kind"] == NO_CONSENT:
         raise RefusalError("no_consent", "the store holds no consent of this person for this case")
@@ -85,11 +163,13 @@ def withdraw(services: Services, case: str, identifier: str) -> None:
             update(tables.consent).where(tables.consent.c.id == row["id"]).values(kind=NO_CONSENT)
         )
         digests = _certificates_on(services, row["id"])
-        body = {"commitment": row["commitment"]}
+        body = bodies.consent_revoke(row["commitment"])
         services.outbox.add(connection, f"withdrawal/{row['id']}", "consent.revoke", body, now)
         for digest in digests:
             name = f"revocation/{digest}"
-            services.outbox.add(connection, name, "certificate.revoke", {"digest": digest}, now)
+            services.outbox.add(
+                connection, name, "certificate.revoke", bodies.certificate_revoke(digest), now
+            )
     services.outbox.wake()
 
     def recorded(view: View) -> bool:
@@ -98,7 +178,7 @@ def withdraw(services: Services, case: str, identifier: str) -> None:
 
     if not services.ledger.wait_for(recorded, RECORD_SECONDS):
         raise ServiceUnavailableError(
-            "the consent is withdrawn here and waits for the ledger: it is recorded then"
+            "the consent is withdrawn here; the ledger has not recorded it yet: the node goes on sending it"
         )
 
 

@@ -20,12 +20,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ledger import canonical
-from ledger.entries.times import check_date
+from ledger.entries.times import check_date, parse_time
 from node.errors import RefusalError
 from node.services import Services
 from node.store import tables
 from node.store.database import put
-from node.times import instant
 from protocols.check.certificate import BlindedPerson, Terms
 from protocols.encoding import fields
 from protocols.profiles import CERTIFICATE_SECONDS
@@ -69,7 +68,7 @@ class SubjectIndex:
                 certificate = entry.body["certificate"]
                 known = services.store.one(tables.certificate, query=str(certificate["query"]))
                 if certificate["registrar"] == services.member and known is None:
-                    found |= self._between(instant(certificate["not_before"]), instant(entry.time))
+                    found |= self._between(parse_time(certificate["not_before"]), parse_time(entry.time))
             fence = services.restore_fence.position
             if fence is not None:  # certified before the loss, and logged by the office later, or never
                 found |= self._between(fence.moment, fence.time)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from ledger.entries.certificate import RENEWED_FIELDS, certificate_digest, certificate_message
-from ledger.entries.times import check_time
+from ledger.entries.times import parse_time
 from node.report.findings import CheckFailedError, require
 from node.report.subject import Subject
 from protocols.check.answer import receipt_message, verify_answer
@@ -69,7 +69,7 @@ def check_certificate(subject: Subject) -> None:
         same = (certificate["network"], certificate["office"]) == (report["network"], report["office"])
         require(same, "the certificate is for another network or office than the report's")
         require(
-            check_time(certificate["not_before"]) < check_time(certificate["not_after"]), "it is never valid"
+            parse_time(certificate["not_before"]) < parse_time(certificate["not_after"]), "it is never valid"
         )
         if certificate["datasets"]:
             _compare_intent(certificate, subject.intent.certificate, subject.intent.digest)

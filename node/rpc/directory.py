@@ -19,10 +19,8 @@ from functools import lru_cache
 from keys.errors import KeysError
 from keys.tls import check_profile, peer_member
 from node.errors import RefusalError, ServiceUnavailableError
-from node.log_throttle import Repeated
 
 log = logging.getLogger("hedui.rpc")
-_unsound = Repeated(log)
 REMEMBERED = 1024
 """Certificates whose issuer is cached; bounded, since a member may issue itself any number of them."""
 
@@ -106,9 +104,10 @@ class Directory:
             if _is_sound(contact.member, contact.authority):
                 sound.append(ssl.DER_cert_to_PEM_cert(contact.authority))
             else:
-                _unsound.error(
-                    f"the ledger holds no usable certificate authority for {contact.member}: its calls are "
-                    "refused until it is admitted with another card"
+                log.error(
+                    "the ledger holds no usable certificate authority for %s: its calls are refused until it "
+                    "is admitted with another card",
+                    contact.member,
                 )
         return "".join(sound).encode()
 

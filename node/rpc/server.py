@@ -23,7 +23,6 @@ from google.protobuf.message import DecodeError
 from keys.tls import Identity
 from ledger.periodic import PeriodicTask
 from node.errors import KNOWN_ERRORS, ConfigurationError, RefusalError
-from node.log_throttle import Repeated
 from node.rpc.directory import Directory
 from node.rpc.limits import SEND_TIMEOUT_SECONDS, ConcurrencyLimit
 from node.rpc.status import grpc_status, wire_text
@@ -40,7 +39,6 @@ WATCH_SECONDS = 1.0
 BEGUN_SECONDS = 0.25
 """Delay of a change of the trusted authorities; a handshake takes its context within a millisecond."""
 log = logging.getLogger("hedui.rpc")
-_refused = Repeated(log)
 
 
 class Admission(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in its stubs only
@@ -143,7 +141,7 @@ def _forget_frames(error: BaseException | None) -> None:
 
 def _abort(context: grpc.ServicerContext, method: str, error: Exception) -> None:
     """End a call with the status of one of this project's errors."""
-    _refused.info(f"{method} refused: {wire_text(error)}")
+    log.info("%s refused: %s", method, wire_text(error))
     context.abort(grpc_status(error), wire_text(error))
 
 

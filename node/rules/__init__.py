@@ -1,5 +1,5 @@
 """Rule sets of a household check: read strictly, applied exactly.
 
-``ruleset`` parses a rule set; ``verdict`` turns answers and a total into an outcome; ``table`` reads decoded
-TOML or JSON strictly and collects every problem. Nothing here reads a file, a clock or the network.
+``ruleset`` parses a rule set; ``verdict`` turns answers and a total into an outcome. Nothing here reads a
+file, a clock or the network.
 """

@@ -14,11 +14,11 @@ from __future__ import annotations
 import json
 import logging
 import secrets
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Engine, insert, inspect, select
 
+from ledger.entries.times import format_time
 from ledger.storage.database import writing
 from node.errors import ConfigurationError
 from node.home import Home, read_document, write_file
@@ -40,7 +40,7 @@ def open_store(home: Home, database: Engine, now: int) -> bool:
     known = _read(home)
     is_empty = not inspect(database).has_table(tables.outbox.name)
     if known is None:
-        moment = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        moment = format_time(now)
         migrate(database)
         _write(home, {"v": 1, "begun": moment, "lost": None})
         return False

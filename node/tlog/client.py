@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
@@ -22,6 +21,7 @@ from ledger.contract.state import Overlay
 from ledger.contract.view import View
 from ledger.entries import entry as entries
 from ledger.entries.entry import Signature
+from ledger.entries.times import format_time
 from ledger.errors import EntryRefusedError, ForkError
 from ledger.formats.checkpoint import Checkpoint
 from ledger.formats.note import Note
@@ -200,7 +200,7 @@ class LedgerClient:
 
     def now_text(self) -> str:
         """This node's clock as an entry's time."""
-        return datetime.fromtimestamp(self._clock(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return format_time(self._clock())
 
     def compose(
         self, kind: str, identifier: str, body: dict[str, Any], further: Sequence[Signature] = ()

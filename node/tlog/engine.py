@@ -30,7 +30,6 @@ from ledger.sequencer.http_witness import HttpWitness
 from ledger.sequencer.witness_rounds import WitnessClient
 from ledger.witness import Witness
 from node.config import Configuration
-from node.log_throttle import Repeated
 from node.member_keys import MemberKeys
 from node.membership.network import NetworkFile, witness_names
 from node.rpc.channels import Channels
@@ -42,6 +41,7 @@ START_SECONDS = 60.0
 GATE_SECONDS = 1.0
 """How long one attempt to found the log waits for the start gate; bounds the time that a stop takes."""
 RETRY_SECONDS = 0.25
+NOT_YET = "the ledger does not start yet: %s"
 log = logging.getLogger("hedui.engine")
 
 
@@ -114,7 +114,6 @@ class Founding:
         self._own = own
         self._genesis = genesis
         self._clock = clock
-        self._repeated = Repeated(log)
         # The task's thread alone.
         self._begun = clock()
         self._is_done = False
@@ -127,18 +126,15 @@ class Founding:
                 self._own.submit(self._genesis)
         except LogUnavailableError as error:
             if isinstance(error, OutcomeUnknownError) or self._clock() - self._begun >= START_SECONDS:
-                self._report(error)
+                log.warning(NOT_YET, error)
         except LedgerError as error:
-            self._report(error)
+            log.warning(NOT_YET, error)
         else:
             self._is_done = True
 
     def pause(self) -> float | None:
         """Seconds to the next attempt; None once the log is founded."""
         return None if self._is_done else RETRY_SECONDS
-
-    def _report(self, error: LedgerError) -> None:
-        self._repeated.warning(f"the ledger does not start yet: {error}")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from ledger.errors import LedgerError
 from node.errors import NodeError
-from node.log_throttle import Repeated
 from node.tlog.client import LedgerClient
 
 FOLLOW_SECONDS = 10.0
@@ -25,7 +24,6 @@ class LedgerFollower:
         """Args: ``is_waiting`` says whether this node waits for an entry, such as its restore fence."""
         self._ledger = ledger
         self._is_waiting = is_waiting
-        self._repeated = Repeated(log)
         # The task's thread alone: whether the last attempt has failed.
         self._is_lost = False
 
@@ -35,7 +33,7 @@ class LedgerFollower:
             self._ledger.sync()
         except (NodeError, LedgerError) as error:
             self._is_lost = True
-            self._repeated.info(f"the ledger cannot be followed: {error}")
+            log.info("the ledger cannot be followed: %s", error)
             return
         if self._is_lost:
             log.info("the ledger is followed again, up to entry %d", self._ledger.replica.size)

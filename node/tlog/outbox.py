@@ -20,7 +20,6 @@ from ledger.errors import LedgerError
 from ledger.fault_points import Observe, Point, unobserved
 from ledger.periodic import PeriodicTask
 from node.errors import NodeError, RefusalError
-from node.log_throttle import Repeated
 from node.store import tables
 from node.store.database import Store
 from node.tlog.client import LedgerClient
@@ -41,7 +40,6 @@ class Outbox:
         self._observe = observe
         self._store = store
         self._ledger = ledger
-        self._repeated = Repeated(log)
         # Used by the task's thread; `close` shuts it down from another one after that thread was told to end.
         self._pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="outbox")
         self.task = PeriodicTask("outbox", RETRY_SECONDS, self.send_waiting, log)
@@ -101,7 +99,7 @@ class Outbox:
             if state == "waiting":
                 return
         except (NodeError, LedgerError) as error:
-            self._repeated.info(f"an entry ({_what(identifier)}) waits: {error}")
+            log.info("an entry (%s) waits: %s", _what(identifier), error)
             return
         with self._store.writing() as connection:
             connection.execute(
@@ -115,9 +113,10 @@ class Outbox:
         if self._ledger.holds(leaf):
             return "final"
         if not self._ledger.would_refuse(leaf):
-            what = _what(row["id"])
-            self._repeated.error(
-                f"the log refuses an entry ({what}: {refusal.code}), this node's replay does not: it waits"
+            log.error(
+                "the log refuses an entry (%s: %s), this node's replay does not: it waits",
+                _what(row["id"]),
+                refusal.code,
             )
             return "waiting"
         log.warning("entry %s refused by the contract: %s", row["id"], refusal.code)

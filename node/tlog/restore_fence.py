@@ -21,12 +21,12 @@ nodes. Rows are kept for good: an old intent may be renewed for a week, and anot
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import insert, update
 
 from ledger.entries import entry as entries
+from ledger.entries.times import parse_time
 from ledger.witness import WitnessRecord, WitnessStore
 from node.errors import RefusalError, ServiceUnavailableError
 from node.store import tables
@@ -94,7 +94,7 @@ class RestoreFence:
                 continue
             index = self._ledger.replica.find(entries.parse(bytes(entry["leaf"])).id)
             if index is not None:
-                time = int(datetime.fromisoformat(self._ledger.replica.entry(index).time).timestamp())
+                time = parse_time(self._ledger.replica.entry(index).time)
                 fences[row["id"]] = FencePosition(index, time, int(row["moment"]))
         return fences
 

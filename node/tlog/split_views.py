@@ -15,9 +15,9 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
+from ledger.entries.times import format_time
 from ledger.errors import ForkError, NoteError
 from ledger.formats.policy import Policy
 from node.home import write_file
@@ -55,7 +55,7 @@ class SplitViewEvidence:
             log.error("the log has shown two histories once more: %s is full", self._folder)
             return None
         notes = [note.decode("utf-8") for note in (first, second)]
-        seen = datetime.fromtimestamp(self._clock(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        seen = format_time(self._clock())
         document = {"v": 1, "seen": seen, "notes": notes}
         write_file(path, json.dumps(document, indent=1, ensure_ascii=False).encode())
         log.error(

@@ -40,7 +40,6 @@ from ledger.storage.witness_store import SqlWitnessStore
 from ledger.witness import WitnessRecord, WitnessStore
 from node.department.publication_keys import LOST, open_secret, secret_name
 from node.errors import ConfigurationError, NodeError, StoreError
-from node.log_throttle import Repeated
 from node.registrar.certify import NO_CONSENT
 from node.services import Services
 from node.store import tables
@@ -95,7 +94,6 @@ class Rejoining:
         """Args: ``witness`` holds the records of the node's witness, unguarded."""
         self._services = services
         self._witness = witness
-        self._repeated = Repeated(log)
 
     def attempt(self) -> None:
         """Rejoin where the fence is final; what is in the way is logged."""
@@ -104,9 +102,9 @@ class Rejoining:
         try:
             rejoin(self._services, self._witness)
         except ForkError as error:
-            self._repeated.error(f"this node cannot rejoin: {error}")
+            log.error("this node cannot rejoin: %s", error)  # noqa: TRY400  expected: no trace
         except (NodeError, LedgerError) as error:
-            self._repeated.info(f"this node cannot rejoin yet: {error}")
+            log.info("this node cannot rejoin yet: %s", error)
 
     def pause(self) -> float | None:
         """Seconds to the next attempt; None once the node has rejoined, or where it never was restored."""

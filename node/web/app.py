@@ -1,23 +1,23 @@
-"""The HTTP edge as a Flask application over a witness's desk and a public folder; either may be absent.
+"""The HTTP edge as a Flask application: a member's witness, or the sequencer's public log.
 
     POST /add-checkpoint             status, body and content type are those of ``ledger.witness``
     GET  /<origin hash>/checkpoint   the last checkpoint of that log with this witness's cosignature, or 404
-    GET  /<path>                     a public file, or 404
+    GET  /<path>                     a file of the public log, or 404
 
-The origin hash is the lower-case hex SHA-256 of the origin. Besides the specification's own statuses there
-are 404 for another path, 405 with ``Allow`` for another method, 413 for a body above ``BODY_BYTES`` and 429
-with ``Retry-After`` above the allowance. The request's content type does not matter: the specification names
+The origin hash is the lower-case hex SHA-256 of the origin. Beside the statuses of c2sp.org/tlog-witness
+there are 404 for another path, 405 with ``Allow`` for another method, 413 for a body above ``BODY_BYTES`` and
+429 with ``Retry-After`` above the rate limit. The request's content type is ignored: the specification names
 none.
 
-The public folder, read-only, as c2sp.org/tlog-tiles serves it.
+The public log is served read-only, as c2sp.org/tlog-tiles specifies:
 
     checkpoint, policy                  text/plain; charset=utf-8       no-cache
-    tile/<L>/<N>[.p/<W>]                application/octet-stream        kept for ever
-    tile/entries/<N>[.p/<W>]            application/octet-stream        kept for ever
-    trace/<root>                        application/octet-stream        kept for ever
+    tile/<L>/<N>[.p/<W>]                application/octet-stream        immutable
+    tile/entries/<N>[.p/<W>]            application/octet-stream        immutable
+    trace/<root>                        application/octet-stream        immutable
 
-A path is one of these forms, exactly as the log writes it, or it is not there: no listing, no other file, no
-way out of the folder, no symbolic link.
+A path that is not exactly one of these forms, as the log writes it, is 404: there are no listings, and no
+other file, folder outside or symbolic link can be reached.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from node.tlog.witness import WitnessDesk
 BODY_BYTES = 64 * 1024
 """Largest request: 63 hashes and a checkpoint with a hundred Ed25519 or fifteen ML-DSA-44 signatures."""
 SUBMISSIONS = (20.0, 100)
-"""Requests to cosign a second, and at once: the largest, of whatever content, takes this node some 10 ms."""
+"""Requests to cosign a second, and at once. The largest request takes this node some 10 ms."""
 READS = (500.0, 1000)
 """Reads a second, and at once."""
 SUBMIT = "add-checkpoint"
@@ -61,7 +61,7 @@ def create_app(
     Args:
         desk: the member's witness; None at the sequencer.
         files: the public folder; None everywhere else.
-        clock: seconds that never go back, for the allowances.
+        clock: seconds that never go back, for the rate limits.
     """
     app = Flask("hedui", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES
@@ -136,12 +136,12 @@ def _refusal(error: HTTPException) -> Response:
 
 
 def _unavailable(error: ServiceUnavailableError) -> Response:
-    """A witness that was put back from a backup says nothing before it has caught up."""
+    """503: a witness that was restored from a backup does not answer before it has caught up."""
     return _answer(503, f"{error}\n".encode(), TEXT)
 
 
 def _defect(error: Exception) -> Response:
-    """A defect is logged here; the caller learns no more than that there was one."""
+    """500: a defect is logged here, and the caller is told nothing else about it."""
     log.error("a request to the web edge failed", exc_info=error)
     return _plain(500)
 
@@ -165,7 +165,7 @@ class PublicFiles:
     """The files of one public folder."""
 
     def __init__(self, root: Path) -> None:
-        """Args: ``root`` is the folder; it may come to be later."""
+        """Args: ``root`` is the folder; it may be created later."""
         self._root = root
 
     def read(self, name: str) -> PublicFile | None:

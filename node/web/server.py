@@ -1,17 +1,17 @@
-"""The HTTP port: waitress with few threads, bounded connections and bounded requests, run by one thread.
+"""The HTTP port of a member: waitress, with the limits that its options give.
 
-A slow caller holds a connection, never a worker thread:
+    threads                     ``THREADS`` requests are answered at a time
+    connection_limit            no more than ``CONNECTIONS`` sockets; further callers wait to be accepted
+    channel_timeout             a connection that is silent between requests for ``IDLE_SECONDS`` is closed
+    max_request_header_size     ``HEADER_BYTES``
+    max_request_body_size       ``BODY_BYTES``; a request is read whole before a thread takes it
+    outbuf_high_watermark       a connection's next answer waits while more than ``UNSENT_BYTES`` are unsent
 
-- Requests are read whole before a worker is taken.
-- A worker hands its answer over whole, of whatever size, and does not wait for the caller to take it.
-- A connection has one answer and is closed with it, so that nothing waits behind an answer nobody takes
-  (waitress closes no connection, however silent, that still has requests). A reverse proxy keeps connections
-  with its own callers.
-
-A connection on which nothing moves is closed after ``IDLE_SECONDS``, and so is one whose request has not come
-by then; one whose answer has not been taken after ``WHOLE_SECONDS``.
-
-Opening a member's HTTP edge as its configuration says.
+An answer to a caller that reads slowly is buffered, on disk if it is long, and holds no thread. These options
+do not help against a caller that keeps its connection by sending a byte now and then or by reading no answer,
+nor against one that keeps a thread by sending several requests at once and reading no answer. The reverse
+proxy in front of the port does: it reads requests and answers whole, and sends one request at a time
+(``docs/guides/operate.md``).
 """
 
 from __future__ import annotations
@@ -19,15 +19,12 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-import time
 from typing import Any
 
-import waitress.server
+import waitress
 from flask import Flask
-from waitress import wasyncore
-from waitress.channel import HTTPChannel
-from waitress.task import WSGITask
 
+from ledger.formats.tiles import BUNDLE_BYTES
 from node.config import Configuration
 from node.errors import ConfigurationError
 from node.tlog.witness import WitnessDesk
@@ -36,47 +33,42 @@ from node.web.app import BODY_BYTES, PublicFiles, create_app
 THREADS = 4
 CONNECTIONS = 100
 HEADER_BYTES = 16 * 1024
+UNSENT_BYTES = BUNDLE_BYTES
 IDLE_SECONDS = 30
-WHOLE_SECONDS = 600
-ANSWER_BYTES = 1 << 40
-"""Bytes of answers at which waitress lets a worker wait for the caller: above any answer."""
-_POLL_SECONDS = 1.0
+_STOP_SECONDS = 10.0
 log = logging.getLogger("hedui.web")
 
 
 class WebServer:
-    """One application on one address. ``start`` it, ``stop`` it."""
+    """One application on one address, answered by a thread of its own. ``start`` it, ``stop`` it."""
 
-    def __init__(self, app: Flask, address: str, seconds: float = IDLE_SECONDS) -> None:
+    def __init__(self, app: Flask, address: str, idle_seconds: int = IDLE_SECONDS) -> None:
         """Open the port; nothing is answered before ``start``.
 
         Args:
-            app: answers. address: ``host:port``. seconds: within which a request must have come.
+            app: the WSGI application.
+            address: ``host:port``.
+            idle_seconds: after which a connection on which nothing moves is closed, whole seconds.
 
         Raises:
             ConfigurationError: the address is malformed or cannot be opened.
         """
         self._socket = _open(address)
-        self._seconds = seconds
-        self._map: dict[int, Any] = {}
-        self._server = waitress.server.create_server(
+        self._server: Any = waitress.create_server(
             app,
-            map=self._map,
             sockets=[self._socket],
             threads=THREADS,
             connection_limit=CONNECTIONS,
+            channel_timeout=idle_seconds,
+            cleanup_interval=max(1, idle_seconds // 3),
             max_request_header_size=HEADER_BYTES,
             max_request_body_size=BODY_BYTES,
-            outbuf_high_watermark=ANSWER_BYTES,
-            channel_timeout=IDLE_SECONDS,
-            cleanup_interval=IDLE_SECONDS // 3,
+            outbuf_high_watermark=UNSENT_BYTES,
             ident=None,
             asyncore_use_poll=True,
             clear_untrusted_proxy_headers=True,
         )
-        self._server.channel_class = _Connection
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="web", daemon=True)
+        self._thread = threading.Thread(target=self._server.run, name="web", daemon=True)
 
     @property
     def port(self) -> int:
@@ -88,39 +80,18 @@ class WebServer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Close the port and every connection."""
-        self._stopping.set()
-        self._server.pull_trigger()
-        self._thread.join()
+        """Close every connection and the port; returns within ``_STOP_SECONDS``."""
+        self._server.trigger.pull_trigger(self._close)  # runs it in the server's own thread
+        self._thread.join(_STOP_SECONDS)
+        if self._thread.is_alive():
+            log.error("the web edge does not end: a request of it is still being answered")
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            wasyncore.loop(timeout=_POLL_SECONDS, use_poll=True, map=self._map, count=1)
-            self._end_late(time.time())
-        self._server.task_dispatcher.shutdown()
+    def _close(self) -> None:
+        """End the connections, then the threads that answer them, then the port; ``run`` returns after it."""
         for connection in list(self._server.active_channels.values()):
-            connection.handle_close()  # with the files that hold answers nobody took
+            connection.handle_close()  # wakes a thread that waits for this caller, and closes buffers on disk
+        self._server.task_dispatcher.shutdown(timeout=_STOP_SECONDS / 2)
         self._server.close()
-        wasyncore.close_all(self._map, ignore_all=True)
-
-    def _end_late(self, now: float) -> None:
-        """Close what is late though something moves on it; waitress closes only what is silent."""
-        for connection in self._server.active_channels.values():
-            is_asked = connection.requests or connection.total_outbufs_len
-            if now - connection.creation_time > (WHOLE_SECONDS if is_asked else self._seconds):
-                connection.will_close = True
-
-
-class _LastAnswer(WSGITask):  # type: ignore[misc]  # waitress has no types
-    """An answer with ``Connection: close``, whatever was asked for."""
-
-    def build_response_header(self) -> Any:
-        self.request.headers["CONNECTION"] = "close"
-        return super().build_response_header()
-
-
-class _Connection(HTTPChannel):  # type: ignore[misc]  # waitress has no types
-    task_class = _LastAnswer
 
 
 def _open(address: str) -> socket.socket:
@@ -138,7 +109,7 @@ def _open(address: str) -> socket.socket:
 
 
 def open_web(configuration: Configuration, desk: WitnessDesk | None) -> WebServer | None:
-    """The running HTTP edge of a member; None where ``node.toml`` has no section ``[web]``.
+    """Open and start a member's HTTP port as its configuration says; None without a section ``[web]``.
 
     Args:
         configuration: of the member.

@@ -14,13 +14,13 @@ import secrets
 import tempfile
 import time
 from collections import deque
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ledger.entries import bodies
 from ledger.entries.entry import draft, signed
 from ledger.entries.times import format_time
+from node.times import system_clock
 from tests.bench.bench_check import percentile
 from tests.bench.log_network import SEQUENCER, SUBMITTER, LogNetwork, used
 from tests.ledger.contract.contract_cases import NETWORK, signer
@@ -34,7 +34,7 @@ WARM_UP = 10
 
 def leaves(count: int) -> list[bytes]:
     """Signed entries that the contract takes at any time."""
-    now = format_time(datetime.now(UTC))
+    now = format_time(system_clock())
     body = bodies.incident("no_intent", 1)
     made = (draft(NETWORK, "incident", secrets.token_hex(16), now, body) for _ in range(count))
     return [signed(entry, signer(SUBMITTER)).leaf() for entry in made]

@@ -41,8 +41,8 @@ def household_of_four(demo: Demo) -> Case:
     plain = [case for case in demo.scenario.cases if case.case in PLAIN_CASES]
     for case in plain:
         persons += [person for person in case.household if person not in persons]
-    chosen = tuple(replace(person, consent="signed") for person in persons[:HOUSEHOLD])
-    return replace(plain[0], case="2026-900000", household=chosen)
+    chosen = tuple(person.model_copy(update={"consent": "signed"}) for person in persons[:HOUSEHOLD])
+    return plain[0].model_copy(update={"case": "2026-900000", "household": chosen})
 
 
 PLAIN_CASES = ("2026-000001", "2026-000002", "2026-000008")
@@ -133,7 +133,7 @@ def figures(
 
 
 def table(found: dict[str, Any]) -> str:
-    """The figures as a Markdown table, for the README."""
+    """The figures as a Markdown table, for docs/benchmarks.md."""
     critical = sum(found["ledger_ms"].values())
     cryptography = found["cryptography_ms"]
     rows = [

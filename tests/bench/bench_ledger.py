@@ -209,7 +209,7 @@ def measure(chosen: argparse.Namespace) -> dict[str, Any]:
 
 
 def table(found: dict[str, Any]) -> str:
-    """The figures as a Markdown table, for the README."""
+    """The figures as a Markdown table, for docs/benchmarks.md."""
     rows: list[tuple[str, str, str, str]] = []
     for count, one in found.get("append", {}).items():
         rows += _append_rows(count, one)

@@ -7,19 +7,19 @@ of the department's journal, which an incident counts.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ledger import canonical
 from ledger.entries.certificate import certificate_digest, certificate_message
+from ledger.entries.times import format_time, parse_time
 from node.app import Node
 from node.department import refusal_counts
+from node.governance.entry_drafts import EntryDraft
 from node.member_keys import signature
 from node.office import calls, plan
 from node.office.check_state import CheckState
-from node.times import instant, instant_text
 from protocols.check.certificate import commit_elements
 from protocols.psi import group, voprf
 from protocols.wire import check_pb2, check_pb2_grpc
@@ -176,7 +176,7 @@ def test_every_field_of_a_certificate_was_changed(asked: CheckState) -> None:
 def test_a_validity_the_registrar_did_not_sign_is_refused(
     county: County, bureau: Bureau, asked: CheckState
 ) -> None:
-    longer = instant_text(instant(asked.inquiry.certificate["not_after"]) + 86400)
+    longer = format_time(parse_time(asked.inquiry.certificate["not_after"]) + 86400)
     request = with_certificate(bureau.question(asked), not_after=longer)
     with refused("bad_signature"):
         bureau.send(request)
@@ -194,7 +194,7 @@ def test_a_certificate_outside_its_validity_is_refused_by_the_departments_own_cl
 ) -> None:
     """Signed by the registrar, as a renewal of another time would be."""
     moved = {
-        name: instant_text(instant(asked.inquiry.certificate[name]) + shift)
+        name: format_time(parse_time(asked.inquiry.certificate[name]) + shift)
         for name in ("not_before", "not_after")
     }
     request = with_certificate(bureau.question(asked), **moved)
@@ -209,7 +209,7 @@ def test_a_certificate_outside_its_validity_is_refused_by_the_departments_own_cl
 def test_a_revoked_certificate_is_refused(county: County, bureau: Bureau) -> None:
     finished = bureau.logged(county.case())
     digest = certificate_digest(finished.inquiry.certificate)
-    county.clients["window"].submit("certificate.revoke", {"digest": digest})
+    county.clients["window"].submit(EntryDraft.new("certificate.revoke", {"digest": digest}))
     with refused("revoked"):
         bureau.send(bureau.question(finished))
     with refused("revoked"):
@@ -323,12 +323,12 @@ def test_a_person_without_own_consent_for_this_case_is_not_certified(
 ) -> None:
     case = county.case()
     if change == "stranger":
-        added = replace(case.household[0], id=identity(988, 1999))
+        added = case.household[0].model_copy(update={"id": identity(988, 1999)})
     elif change == "other case":
         added = county.case().household[0]
     else:
         added = case.household[0]
-    finished = bureau.certified(replace(case, household=(*case.household, added)))
+    finished = bureau.certified(case.model_copy(update={"household": (*case.household, added)}))
     assert finished.refusal is not None
     assert finished.refusal.code == code
 

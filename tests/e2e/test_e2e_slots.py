@@ -15,11 +15,13 @@ import pytest
 
 from ledger import canonical
 from ledger.entries.certificate import certificate_digest, certificate_message
+from ledger.entries.times import format_time, parse_time
 from node.edges.operator_client import OperatorClient
 from node.errors import NodeError
+from node.governance.entry_drafts import EntryDraft
+from node.governance.grants import Decision, GrantDecision, GrantRequest, GrantRevocation
 from node.member_keys import signature
 from node.office.check_state import CheckState
-from node.times import instant, instant_text
 from tests.e2e.dishonest_office import Bureau, refused
 from tests.e2e.shared_network import County, wait_until
 
@@ -122,7 +124,7 @@ def test_a_certificate_outside_its_validity_logs_nothing(
 ) -> None:
     body = bureau.intent_body(certified)
     for name in ("not_before", "not_after"):
-        body["certificate"][name] = instant_text(instant(body["certificate"][name]) + shift)
+        body["certificate"][name] = format_time(parse_time(body["certificate"][name]) + shift)
     message = certificate_message(body["certificate"])
     body["signature"] = signature(county.clients["window"].keys.node, message)
     with refused(code):
@@ -175,7 +177,7 @@ def test_a_clone_that_forgot_its_questions_gains_no_slot(own_county: County, bur
         assert grant in {item["grant"] for item in first.inquiry.certificate["datasets"]}
         body = bureau.intent_body(first)
         stale = bureau.intent_body(second)
-        own_county.clients["bureau"].submit("query.intent", body, first.inquiry.query)
+        own_county.clients["bureau"].submit(EntryDraft("query.intent", first.inquiry.query, body))
         with refused("slot_taken"):
             bureau.log(second, stale)
         bureau.services.ledger.sync()
@@ -200,7 +202,7 @@ def test_of_two_intents_for_one_slot_exactly_one_is_accepted(own_county: County,
             return "accepted"
 
         def by_node(body: Body = one, query: str = first.inquiry.query) -> None:
-            own_county.clients["bureau"].submit("query.intent", body, query)
+            own_county.clients["bureau"].submit(EntryDraft("query.intent", query, body))
 
         def by_copy(asked: CheckState = second, body: Body = other) -> None:
             bureau.log(asked, body)
@@ -219,7 +221,7 @@ def test_of_two_intents_for_one_slot_exactly_one_is_accepted(own_county: County,
 # Grants.
 
 
-def narrow_grant(**changes: Any) -> dict[str, Any]:
+def narrow_grant(**changes: Any) -> GrantRequest:
     """What the office asks revenue for."""
     options = {
         "owner": "revenue",
@@ -235,7 +237,7 @@ def narrow_grant(**changes: Any) -> dict[str, Any]:
         "elements": 8,
         "min_terms": 0,
     }
-    return options | changes
+    return GrantRequest.parse(options | changes)
 
 
 @contextlib.contextmanager
@@ -243,7 +245,7 @@ def granted(county: County, **changes: Any) -> Iterator[str]:
     """A grant that two people of revenue approved, taken back after the block."""
     grant = county.clients["bureau"].request_grant(narrow_grant(**changes))
     owner = county.clients["revenue"]
-    owner.decide_grant(grant, "approve")
+    owner.decide_grant(GrantDecision(grant, Decision.APPROVE))
     try:
         yield grant
     finally:
@@ -253,7 +255,7 @@ def granted(county: County, **changes: Any) -> Iterator[str]:
 
 def revoke(owner: OperatorClient, grant: str) -> None:
     """Take a grant back."""
-    owner.submit_by_two("grant.revoke", {"grant": grant, "reason": "over"})
+    owner.revoke_grant(GrantRevocation(grant, "over"))
 
 
 @pytest.mark.parametrize(
@@ -278,9 +280,9 @@ def test_a_grant_that_is_too_narrow_allows_no_intent(
 def test_a_grant_one_person_approved_is_none(own_county: County, bureau: Bureau) -> None:
     finished = bureau.certified(own_county.case())
     grant = own_county.clients["bureau"].request_grant(narrow_grant())
-    decision = {"grant": grant, "decision": "approve"}
+    decision = GrantDecision(grant, Decision.APPROVE)
     with refused("missing_signer"):
-        own_county.clients["revenue"].submit("grant.decide", decision)
+        own_county.clients["revenue"].submit(decision.draft())
     with refused("grant_not_approved"):
         bureau.log(finished, rebased(own_county, bureau, finished, grant))
 

@@ -16,6 +16,7 @@ import pytest
 
 from node.errors import RefusalError
 from node.office.check_state import CheckState
+from node.registrar.consents import QuestionAllowance
 from node.rpc.untrusted_json import read_object
 from tests.e2e.dishonest_office import Bureau, Pack, canonical_copy, refused
 from tests.e2e.families_scenario import CARE, FURTHER, NET, WAGES
@@ -251,7 +252,9 @@ def test_a_row_opens_again_only_after_two_people_of_the_trustee_agree(
     refusal = bureau.certified(overlapping).refusal
     assert refusal is not None
     assert refusal.code == "already_asked"
-    county.clients["window"].allow_question(overlapping.case, bureau.services.month(), "appeal")
+    county.clients["window"].allow_question(
+        QuestionAllowance(overlapping.case, bureau.services.month(), "appeal")
+    )
     asked = bureau.answered(overlapping)
     with pytest.raises(RefusalError) as caught:
         bureau.open(asked, bureau.pack(asked))
@@ -270,7 +273,9 @@ def test_an_exception_opens_the_list_it_names_and_no_other(
 ) -> None:
     assert county.check(county.named("F-002"), tmp_path)["outcome"] == "dibao"
     overlapping = county.named("M-02")
-    county.clients["window"].allow_question(overlapping.case, bureau.services.month(), "appeal")
+    county.clients["window"].allow_question(
+        QuestionAllowance(overlapping.case, bureau.services.month(), "appeal")
+    )
     asked = bureau.answered(overlapping)
     trustee, query = county.home("court").root, asked.inquiry.query
     done = quickly("share", "except", trustee, query, "--list", "0" * 64, "--reason", "appeal")

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from ledger.entries.times import format_time
 from ledger.errors import EntryRefusedError, OutcomeUnknownError
 from ledger.fabric.gateway import Gateway, PreparedTransaction, connect
 from ledger.fabric.profile import ConnectionProfile, FabricIdentity
@@ -21,7 +22,7 @@ OUTCOME = 60.0
 
 
 def stamp() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return format_time(int(time.time()))
 
 
 def incident(name: str, count: int = 1) -> bytes:

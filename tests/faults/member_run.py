@@ -83,8 +83,10 @@ def check(home: str, bridge: str, now: int, case: str, persons: list[str], point
     services = open_services(home, bridge, now, point, nth)
     services.outbox.start()
     office, applied = Office(services), dt.date(2026, 11, 2)
-    household = tuple(Person("王甲", one, "self", "signed", "331022") for one in persons)
-    application = Case(case, "dibao@2026.1", applied, "office", household)
+    household = tuple(
+        Person(name="王甲", id=one, relation="self", consent="signed", region="331022") for one in persons
+    )
+    application = Case(case=case, rules="dibao@2026.1", applied=applied, office="office", household=household)
     finished = office.check(application, rule_sets.text_of(services, application.rules), lambda _: None)
     office.close(finished, b"report")
     while services.outbox.waiting():

@@ -23,9 +23,9 @@ from typing import Any, cast
 
 from sqlalchemy import Engine
 
-from adapters.dataset import DatasetSpec
 from keys.signing import SigningKey
 from ledger.entries import entry as entries
+from ledger.entries.times import format_time
 from ledger.formats.checkpoint import Cosigner
 from ledger.formats.note import NoteSigner
 from ledger.replica.replica import Replica
@@ -39,8 +39,8 @@ from node.audit.publications import verify_publications
 from node.case import Case, Person
 from node.config import Configuration
 from node.department.answer import Department
-from node.department.declaration import DatasetOptions
-from node.department.publish import Publisher
+from node.department.declaration import DatasetDeclaration
+from node.department.publish import PublishedDataset, Publisher
 from node.edges.check import DepartmentEdge, RegistrarEdge, TrusteeEdge
 from node.edges.ledger import LogEdge, WitnessEdge
 from node.governance import rule_sets
@@ -53,6 +53,7 @@ from node.registrar import consents
 from node.registrar.certify import Registrar
 from node.rpc.directory import Contact, Directory
 from node.rpc.server import Peers
+from node.rules.ruleset import RuleSet
 from node.services import Services
 from node.store.database import Store
 from node.store.migrate import migrate
@@ -237,7 +238,7 @@ class Network:
 
     # The network's life up to a question.
 
-    def _found(self, sources: dict[str, str]) -> dict[str, Any]:
+    def _found(self, sources: dict[str, str]) -> RuleSet:
         vectors = Path(__file__).parents[1] / "vectors" / "paillier.json"
         case = json.loads(vectors.read_text())["cases"]["paillier-2048-test"]
         primes = (int(case["p"], 16), int(case["q"], 16))
@@ -258,21 +259,32 @@ class Network:
         self.sync()
         return rules
 
-    def options(self, dataset: str, text: str) -> DatasetOptions:
-        """Options of a dataset whose source is this CSV text."""
-        owner = dataset.partition(".")[0]
-        root = self.homes[owner].home.root / "sources"
+    def sources(self, owner: str) -> Path:
+        """Folder of a department's raw files."""
+        return self.homes[owner].home.root / "sources"
+
+    def declaration(self, dataset: str, text: str) -> DatasetDeclaration:
+        """Declaration of a dataset whose source is this CSV text."""
+        root = self.sources(dataset.partition(".")[0])
         root.mkdir(exist_ok=True)
         (root / f"{dataset}.csv").write_text(text)
-        kind = "amount" if text.startswith("id,fen") else "member"
-        amount, unit = ("fen", "fen") if kind == "amount" else (None, None)
-        spec = DatasetSpec(f"csv:{dataset}.csv", "id", kind, amount=amount, unit=unit, root=root)
-        return DatasetOptions(dataset, f"标题 {dataset}", kind, "sensitive", "2026-10-31", spec, None, ())
+        amount = {"amount": "fen", "unit": "fen"} if text.startswith("id,fen") else {}
+        value = {
+            "id": dataset,
+            "title": f"标题 {dataset}",
+            "kind": "amount" if amount else "member",
+            "source": f"csv:{dataset}.csv",
+            "identifier": "id",
+            "as_of": "2026-10-31",
+        }
+        return DatasetDeclaration.parse(value | amount)
 
-    def publish(self, dataset: str, text: str) -> dict[str, Any]:
+    def publish(self, dataset: str, text: str) -> PublishedDataset:
         """Publish a dataset's next revision from CSV text."""
-        services = self.services[dataset.partition(".")[0]]
-        return Publisher(services).publish(self.options(dataset, text), EPOCH, lambda *_: None)
+        owner = dataset.partition(".")[0]
+        declared = self.declaration(dataset, text)
+        publisher = Publisher(self.services[owner])
+        return publisher.publish(declared, self.sources(owner), EPOCH, lambda *_: None)
 
     def grant(self, grant: str, owner: str, **changes: Any) -> None:
         """Request a grant over all the owner's datasets, and approve it."""
@@ -306,7 +318,7 @@ class Network:
 
     def time(self) -> str:
         """The clock as an entry's time."""
-        return dt.datetime.fromtimestamp(self.now, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return format_time(self.now)
 
     def key(self, member: str, name: str = "node") -> SigningKey:
         """A member's signing key."""
@@ -337,8 +349,16 @@ class Network:
 
     def case(self, *ids: str, consent: str = "signed") -> Case:
         """An application of these persons, its consents in the registrar's store."""
-        household = tuple(Person("王甲", text, "self", consent, "331022") for text in ids)
-        case = Case(secrets.token_hex(6), "dibao@2026.1", dt.date(2026, 11, 2), "office", household)
+        household = tuple(
+            Person(name="王甲", id=text, relation="self", consent=consent, region="331022") for text in ids
+        )
+        case = Case(
+            case=secrets.token_hex(6),
+            rules="dibao@2026.1",
+            applied=dt.date(2026, 11, 2),
+            office="office",
+            household=household,
+        )
         consents.record(self.services["desk"], consents.load_case(self.services["desk"], case))
         return case
 

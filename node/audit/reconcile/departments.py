@@ -23,11 +23,11 @@ from dataclasses import dataclass
 from itertools import chain
 
 from ledger.contract.view import dataset_owner
+from ledger.entries.times import parse_time
 from node.audit.reconcile.difference import ABSENT
 from node.audit.reconcile.journal import ANSWER, INCIDENT, Journal, JournalLine, Opening
 from node.audit.reconcile.ledger_side import LedgerSide, RecordedAnswer, RecordedIncident
 from node.audit.reconcile.sides import Sides
-from node.times import instant
 from protocols.check.commitments import peer_commitment
 from protocols.encoding import SALT_BYTES
 
@@ -219,7 +219,7 @@ def compare_slots(sides: Sides) -> tuple[SlotCount, ...]:
             count = counts.setdefault((slot.grant, slot.period), [0, 0])
             count[0] += 1
             count[1] += slot.grant in used
-        if sides.is_old(instant(intent.at)):
+        if sides.is_old(parse_time(intent.at)):
             for grant in sorted({slot.grant for slot in intent.slots} - used):
                 taken = sum(slot.grant == grant for slot in intent.slots)
                 word = f"taken:{taken},used:0"

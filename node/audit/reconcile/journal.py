@@ -24,6 +24,7 @@ from sqlalchemy import Engine
 
 from ledger import canonical
 from ledger.entries.certificate import certificate_digest
+from ledger.entries.times import parse_time
 from ledger.storage.database import open_database
 from node.config import Configuration
 from node.membership.network import NetworkFile
@@ -32,7 +33,7 @@ from node.store import tables
 from node.store.database import Store
 from node.store.migrate import migrate
 from node.store.opening import open_store
-from node.times import instant, system_clock
+from node.times import system_clock
 from protocols.check.answer import Answer
 from protocols.check.commitments import recorded_list
 
@@ -236,7 +237,7 @@ def _questions(store: Store, outbox: OutboxEntries) -> Iterator[JournalQuestion]
             current.state,
             bool(certificate.get("datasets")),
             digest,
-            instant(certificate["not_before"]) if certificate else 0,
+            parse_time(certificate["not_before"]) if certificate else 0,
             current.closing.get("total", ""),
             current.closing.get("report", ""),
             _waits(outbox, f"close/{current.query}"),

@@ -19,6 +19,7 @@ from __future__ import annotations
 from ledger import canonical
 from ledger.contract.records import Intent
 from ledger.contract.view import dataset_owner
+from ledger.entries.times import parse_time
 from ledger.errors import LedgerError
 from ledger.merkle import leaf_hash
 from node.audit.reconcile.case_files import Report
@@ -26,7 +27,6 @@ from node.audit.reconcile.difference import ABSENT
 from node.audit.reconcile.journal import RELEASE, Journal, JournalLine, JournalQuestion
 from node.audit.reconcile.sides import Sides
 from node.office.inquiry import DONE, LOGGED
-from node.times import instant
 from protocols.check.commitments import recorded_list, recorded_report
 
 
@@ -79,7 +79,7 @@ def _closed(sides: Sides, intent: Intent) -> None:
     closed, journal = sides.ledger.view.closed(intent.query), sides.journals.get(intent.office)
     question = sides.question(intent.office, intent.query)
     if closed is None:
-        if sides.is_old(instant(intent.at)):
+        if sides.is_old(parse_time(intent.at)):
             words = {} if question is None else {"journal": question.state}
             word = sides.ledger.missing("query.close", intent.query)
             sides.found.add("close_missing", intent.query, intent.office, ledger=word, **words)

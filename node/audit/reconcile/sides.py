@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ledger.entries.times import parse_time
 from node.audit.reconcile.case_files import CaseFiles, Report
 from node.audit.reconcile.difference import Differences
 from node.audit.reconcile.journal import Journal, JournalQuestion
 from node.audit.reconcile.ledger_side import LedgerSide
-from node.times import instant
 from protocols.profiles import CLOCK_TOLERANCE_SECONDS
 
 DAY = 86_400
@@ -65,16 +65,16 @@ class Sides:
 
     def is_pending(self, at: int, *, waiting: bool) -> bool:
         """Whether a journal's line may still reach this copy of the ledger; counted if so."""
-        recent = waiting or at >= instant(self.ledger.time) - CLOCK_TOLERANCE_SECONDS
+        recent = waiting or at >= parse_time(self.ledger.time) - CLOCK_TOLERANCE_SECONDS
         pending = recent and not self.is_old(at)
         self.found.pending += pending
         return pending
 
     def is_later(self, journal: Journal, at: str) -> bool:
         """Whether an entry came when the journal was already taken; counted, and named once it is old."""
-        if journal.taken is None or instant(at) < journal.taken:
+        if journal.taken is None or parse_time(at) < journal.taken:
             return False
         self.found.pending += 1
-        if self.is_old(instant(at)):
+        if self.is_old(parse_time(at)):
             self.found.add("journal_old", "", journal.member, journal=str(journal.taken))
         return True

@@ -17,7 +17,7 @@ from random import Random
 from node.demo.scenario import people
 from node.demo.scenario.exports import EXPORTS, Export, ExportRow, Sink, open_sink
 from node.demo.scenario.people import PLOTS, Plot, rows
-from node.rules.table import Problem, ScenarioError
+from node.validation.problems import Problem, ScenarioError
 
 _APPLIED = "2026-11-02"
 _BAD_SHARE = 0.004
@@ -179,7 +179,7 @@ def _check(folder: Path, residents: int, cases: int) -> None:
     if not 1 <= cases <= _CASE_LIMIT:
         problems.append(Problem("cases", "", f"give a number from 1 to {_CASE_LIMIT}"))
     if problems:
-        raise ScenarioError(tuple(problems))
+        raise ScenarioError(problems)
 
 
 def _next(waiting: Iterator[_Resident]) -> Iterator[_Resident]:

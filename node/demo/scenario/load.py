@@ -9,25 +9,31 @@ Checked beyond single fields:
 - rules name amount datasets to add or subtract and member datasets to veto or exclude. A dataset in the rules
   that nobody publishes is no error: its lines are "not covered".
 
+What may only follow from a fault that is reported already is not reported: that a role is missing, or that a
+case names no office, is known only where every member can be read.
+
 Raw files are not opened here: that is the adapters' work. Values are never repeated in a message.
 """
 
 from __future__ import annotations
 
-import re
-import tomllib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn
 
-from node.case import MEMBER_ID, cases_in
-from node.demo.scenario.model import ROLES, Scenario, ScenarioMember
-from node.department.declaration import read_dataset
-from node.rules.ruleset import LABEL, RulesError, RuleSet
+from node.case import cases_in
+from node.demo.scenario.model import NetworkTable, Scenario, ScenarioMember
+from node.rules.ruleset import RulesError, RuleSet
 from node.rules.ruleset import parse as parse_rules
-from node.rules.table import Problem, ScenarioError, Table
+from node.validation.decode import decode_toml
+from node.validation.problems import Problem, ScenarioError
+from node.validation.reading import read
 
-_EPOCH = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,31}")
-_NETWORK = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
+NETWORK = "network.toml"
+_KINDS = {"income": "amount", "deduct": "amount", "veto": "member", "exclude": "member"}
+"""Kind of the datasets in each list of a rule set."""
+
+_Read = list[ScenarioMember | None]
+"""Members in the order of network.toml; None for one that has a fault."""
 
 
 def load(folder: Path) -> Scenario:
@@ -36,68 +42,50 @@ def load(folder: Path) -> Scenario:
     Raises:
         ScenarioError: with every problem found in network.toml, rules and cases.
     """
+    path = folder / NETWORK
+    if not path.is_file():
+        raise ScenarioError([Problem(NETWORK, "", "is missing: give the folder of a scenario")])
     problems: list[Problem] = []
-    network = _toml_table(folder, "network.toml", problems)
-    members = tuple(_member(table) for table in network.tables("member", "tables [[member]]"))
+    value = decode_toml(path.read_bytes(), NETWORK, problems)
+    if value is None:
+        raise ScenarioError(problems)
+    table = read(NetworkTable, value, NETWORK, problems)
+    members = _members(value.get("member"), problems)
+    is_pilot = value.get("pilot") is True if table is None else table.pilot
+    problems.extend(_member_problems(members, is_pilot=is_pilot))
     rules = _rules(folder, problems)
-    offices = [member.id for member in members if "office" in member.roles]
-    cases = cases_in(folder, offices, rules, problems)
-    scenario = Scenario(
+    problems.extend(_kind_problems(rules, members))
+    by_key = {found.key: found for found in rules.values()}
+    offices = _with_role(members, "office") if None not in members else None
+    cases = cases_in(folder, offices, by_key, problems)
+    if table is None or problems:
+        raise ScenarioError(problems)
+    return Scenario(
         folder=folder,
-        network=network.text("network", "a label such as s-county", _NETWORK),
-        epoch=network.text("epoch", "a label such as 2026-11", _EPOCH),
-        pilot=network.flag("pilot", absent=False),
-        suite=network.text_or_none("suite", "a suite's name", LABEL),
-        members=members,
-        rules=rules,
+        network=table.network,
+        epoch=table.epoch,
+        pilot=table.pilot,
+        suite=table.suite,
+        members=tuple(member for member in members if member is not None),
+        rules=by_key,
         cases=cases,
     )
-    network.finish()
-    _check_members(network, scenario)
-    _check_kinds(scenario, problems)
-    if problems:
-        raise ScenarioError(tuple(problems))
-    return scenario
 
 
-def _toml_table(folder: Path, name: str, problems: list[Problem]) -> Table:
-    path = folder / name
-    if not path.is_file():
-        _stop(name, "is missing: give the folder of a scenario")
-    try:
-        value = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except UnicodeDecodeError as error:
-        _stop(name, f"save it as UTF-8: byte {error.start} is not")
-    except tomllib.TOMLDecodeError as error:
-        _stop(name, f"is not TOML, correct it: {error}")
-    return Table(value, name, "", problems)
-
-
-def _stop(name: str, remedy: str) -> NoReturn:
-    raise ScenarioError((Problem(name, "", remedy),))
-
-
-def _member(table: Table) -> ScenarioMember:
-    member = ScenarioMember(
-        id=table.text("id", "a short id in lower case", MEMBER_ID),
-        name=table.text("name", "a name"),
-        roles=table.choices("roles", ROLES),
-        datasets=tuple(
-            read_dataset(entry)
-            for entry in table.tables("dataset", "tables [[member.dataset]]", required=False)
-        ),
-    )
-    table.finish()
-    if member.datasets and "department" not in member.roles:
-        table.refuse("roles", "add department: the member has datasets")
-    for dataset in member.datasets:
-        if dataset.id and not dataset.id.startswith(f"{member.id}."):
-            table.refuse("dataset", f'{dataset.id}: its id must begin with the owner, "{member.id}."')
-    return member
+def _members(tables: object, problems: list[Problem]) -> _Read:
+    """Every member; what is not a list of tables is a fault of the whole file."""
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        return [None]
+    return [
+        read(ScenarioMember, table, NETWORK, problems, at=f"member[{place}]")
+        for place, table in enumerate(tables, 1)
+    ]
 
 
 def _rules(folder: Path, problems: list[Problem]) -> dict[str, RuleSet]:
+    """Every rule set that can be read, by its file's name."""
     found: dict[str, RuleSet] = {}
+    keys: dict[str, str] = {}
     paths = sorted((folder / "rules").glob("*.toml"))
     if not paths:
         problems.append(Problem("rules", "", "holds no rule set: add rules/<name>.toml"))
@@ -108,43 +96,60 @@ def _rules(folder: Path, problems: list[Problem]) -> dict[str, RuleSet]:
         except RulesError as error:
             problems.extend(error.problems)
             continue
-        if rules.key in found:
-            problems.append(Problem(name, "version", f"{rules.key} is there twice: change one's version"))
-        found[rules.key] = rules
+        if rules.key in keys:
+            remedy = f"id and version are those of {keys[rules.key]} too: change one's version"
+            problems.append(Problem(name, "version", remedy))
+        found[name], keys[rules.key] = rules, name
     return found
 
 
-def _check_members(network: Table, scenario: Scenario) -> None:
-    ids = [member.id for member in scenario.members if member.id]
-    for identity in sorted({item for item in ids if ids.count(item) > 1}):
-        network.refuse("member", f"{identity} is there twice: change one id")
-    datasets = [dataset.id for member in scenario.members for dataset in member.datasets if dataset.id]
-    for identity in sorted({item for item in datasets if datasets.count(item) > 1}):
-        network.refuse("member.dataset", f"{identity} is there twice: change one id")
-    if len(scenario.with_role("sequencer")) != 1:
-        network.refuse("member", "exactly one member must have the role sequencer: give it to one")
+def _with_role(members: _Read, role: str) -> list[str]:
+    return [member.id for member in members if member is not None and role in member.roles]
+
+
+def _member_problems(members: _Read, *, is_pilot: bool) -> Iterator[Problem]:
+    """What no member shows alone."""
+    ids: list[str] = []
+    datasets: list[str] = []
+    for place, member in enumerate(members, 1):
+        if member is None:
+            continue
+        at = f"member[{place}]"
+        yield from _seen(f"{at}.id", member.id, ids)
+        for number, dataset in enumerate(member.datasets, 1):
+            yield from _seen(f"{at}.dataset[{number}].id", dataset.id, datasets)
+        if not is_pilot:
+            yield from _joined(at, member.roles)
+    are_all_known = None not in members
+    sequencers = len(_with_role(members, "sequencer"))
+    if sequencers > 1 or (are_all_known and not sequencers):
+        yield Problem(NETWORK, "member", "exactly one member must have the role sequencer: give it to one")
     for role in ("office", "registrar", "trustee"):
-        if not scenario.with_role(role):
-            network.refuse("member", f"no member has the role {role}: give it to one")
-    if not scenario.pilot:
-        _check_parted(network, scenario)
+        if are_all_known and not _with_role(members, role):
+            yield Problem(NETWORK, "member", f"no member has the role {role}: give it to one")
 
 
-def _check_parted(network: Table, scenario: Scenario) -> None:
-    for member in scenario.with_role("office"):
-        for role in ("registrar", "trustee"):
-            if role in member.roles:
-                network.refuse(
-                    "member", f"{member.id} is office and {role}: part them, or mark the network pilot = true"
-                )
+def _seen(field: str, identity: str, before: list[str]) -> Iterator[Problem]:
+    """A problem where an id is there already."""
+    if identity in before:
+        yield Problem(NETWORK, field, "is there twice: change one id")
+    before.append(identity)
 
 
-def _check_kinds(scenario: Scenario, problems: list[Problem]) -> None:
-    datasets = scenario.datasets
-    wanted = {"income": "amount", "deduct": "amount", "veto": "member", "exclude": "member"}
-    for key, rules in scenario.rules.items():
-        for name, kind in wanted.items():
-            for identity in getattr(rules, name):
-                if identity in datasets and datasets[identity].kind not in (kind, ""):
-                    remedy = f'needs kind "{kind}" for {identity}: correct the list or the dataset'
-                    problems.append(Problem(f"rules {key}", name, remedy))
+def _joined(at: str, roles: Sequence[str]) -> Iterator[Problem]:
+    """Roles of one member that only a pilot joins."""
+    for role in ("registrar", "trustee"):
+        if "office" in roles and role in roles:
+            remedy = f"office and {role} are one member: part them, or mark the network pilot = true"
+            yield Problem(NETWORK, f"{at}.roles", remedy)
+
+
+def _kind_problems(rules: dict[str, RuleSet], members: _Read) -> Iterator[Problem]:
+    """Datasets of a kind that the list they stand in cannot use."""
+    kinds = {one.id: one.kind for member in members if member is not None for one in member.datasets}
+    for file, found in rules.items():
+        for name, kind in _KINDS.items():
+            for place, identity in enumerate(getattr(found, name), 1):
+                if kinds.get(identity, kind) != kind:
+                    remedy = f'needs a dataset of kind "{kind}": correct the list or the dataset'
+                    yield Problem(file, f"{name}[{place}]", remedy)

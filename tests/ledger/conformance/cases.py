@@ -11,7 +11,7 @@ import pytest
 from ledger.audit.verify import verify_folder
 from ledger.entries import bodies
 from ledger.entries.entry import draft, sign_body, signed
-from ledger.entries.times import check_time
+from ledger.entries.times import parse_time
 from ledger.errors import EntryError, EntryRefusedError
 from ledger.formats.checkpoint import Checkpoint
 from ledger.formats.note import Note
@@ -103,7 +103,7 @@ def refuses_what_is_no_entry(subject: Subject) -> None:
 
 
 def refuses_an_entry_off_the_clock(subject: Subject) -> None:
-    now = int(check_time(subject.engine.now()).timestamp())
+    now = parse_time(subject.engine.now())
     for seconds in (-300, 300):
         subject.refused(subject.net.incident(time=text(now + seconds)).leaf(), "clock")
 

@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import secrets
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ledger.entries.entry import Body, Entry
-from ledger.entries.times import check_time, format_time, local_date
+from ledger.entries.times import format_time, local_date, parse_time
 from tests.ledger.conformance.engine import Engine
 from tests.ledger.contract.contract_cases import Net
 
@@ -44,10 +43,10 @@ class Live(Net):
 
     def certificate(self, query: str, *datasets: str, count: int = 4, **changes: Any) -> Body:
         """A certificate that is valid from two minutes ago for a quarter of an hour."""
-        begun = check_time(self.engine.now()) - timedelta(minutes=2)
+        begun = parse_time(self.engine.now()) - 120
         times = {
             "not_before": format_time(begun),
-            "not_after": format_time(begun + timedelta(minutes=15)),
+            "not_after": format_time(begun + 900),
         }
         return super().certificate(query, *datasets, count=count, **{**times, **changes})
 
@@ -71,10 +70,10 @@ class Live(Net):
         return name
 
     def _day(self, days: int) -> str:
-        moment = check_time(self.engine.now()).astimezone(UTC) + timedelta(days=days)
+        moment = parse_time(self.engine.now()) + days * 86400
         return local_date(format_time(moment))
 
 
 def text(seconds: int) -> str:
     """POSIX seconds as a ledger time."""
-    return format_time(datetime.fromtimestamp(seconds, UTC))
+    return format_time(seconds)

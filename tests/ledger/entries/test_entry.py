@@ -215,7 +215,9 @@ def test_periods_are_those_of_utc_plus_8() -> None:
     assert times.period_label("2026-11-30T15:59:59Z", "month") == "2026-11"
     assert times.period_label("2026-11-30T16:00:00Z", "month") == "2026-12"
     assert times.period_label("2026-12-31T16:00:00Z", "day") == "2027-01-01"
-    assert times.format_time(times.check_time("2026-11-22T02:00:00Z")) == "2026-11-22T02:00:00Z"
+    assert times.format_time(times.parse_time("2026-11-22T02:00:00Z")) == "2026-11-22T02:00:00Z"
+    assert times.parse_time("1970-01-01T00:00:00Z") == 0
+    assert times.format_time(-62_135_596_800) == "0001-01-01T00:00:00Z"
     assert times.local_date("9998-12-31T23:59:59Z") == "9999-01-01"
     for bad in ("9999-01-01T00:00:00Z", "9999-12-31T23:00:00Z", "2026-11-22", "2026-11-22T24:00:00Z"):
         with pytest.raises(ValueError, match=r"year 9999|YYYY-MM-DDTHH"):

@@ -11,7 +11,7 @@ from keys.signing import SigningKey
 from ledger.canonical import encode
 from ledger.contract import foreseen
 from ledger.entries.entry import Entry, parse, signed
-from ledger.entries.times import check_time
+from ledger.entries.times import parse_time
 from ledger.errors import EntryRefusedError
 from ledger.fabric.chaincode import Chaincode
 from ledger.fabric.shim import Call
@@ -60,7 +60,7 @@ class Peer:
 
 def append(net: Net, entry: Entry, peer: Peer | None = None, late: int = 0) -> Peer:
     peer = Peer(net) if peer is None else peer
-    seconds = int(check_time(entry.time).timestamp()) + late
+    seconds = parse_time(entry.time) + late
     call = Call((b"append", entry.leaf()), seconds, "hedui", direct=True)
     Chaincode(lambda: seconds)(call, peer)  # type: ignore[arg-type]
     return peer

@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from ledger.contract.replay import Apply
 from ledger.contract.state import State
 from ledger.entries.entry import Entry, draft, signed
-from ledger.entries.times import check_time
+from ledger.entries.times import parse_time
 from ledger.errors import EntryRefusedError
 from ledger.formats.checkpoint import Checkpoint, Cosigner, sign_checkpoint
 from ledger.formats.note import Note, NoteSigner
@@ -30,7 +30,7 @@ from ledger.storage.tables import create_tables
 from ledger.witness import MemoryWitnessStore, Witness
 from tests.ledger.contract.contract_cases import MEMBERS, NETWORK, NOW, Net, signer
 
-MOMENT = int(check_time(NOW).timestamp())
+MOMENT = parse_time(NOW)
 LOG = NoteSigner(f"{NETWORK}/seq", signer("seq", "log"))
 COSIGNERS = [
     Cosigner(f"{NETWORK}/{member}", signer(member, "witness")) for member in MEMBERS if member != "seq"

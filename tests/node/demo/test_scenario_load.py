@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from node.demo.scenario.load import load
-from node.rules.table import ScenarioError
+from node.validation.problems import ScenarioError
 from tests.node.demo import second_scenario
 
 CASE = "cases/B-01.json"
@@ -89,17 +89,29 @@ NETWORK = "network.toml"
         (edited(NETWORK, "pilot = true", 'pilot = "yes"'), "network.toml: pilot: must be true or false"),
         (edited(NETWORK, "pilot = true", "pilots = true"), "pilots: is not known here"),
         (edited(NETWORK, 'network = "messier"', 'network = "'), "network.toml: is not TOML"),
-        (edited(NETWORK, 'roles = ["registrar"]', 'roles = ["clerk"]'), r"member\[2\].roles: must be one of"),
-        (edited(NETWORK, 'roles = ["registrar"]', "roles = []"), r"member\[2\].roles: must be a list"),
+        (
+            edited(NETWORK, 'roles = ["registrar"]', 'roles = ["clerk"]'),
+            r"member\[2\].roles\[1\]: must be one of auditor",
+        ),
+        (
+            edited(NETWORK, 'roles = ["registrar"]', "roles = []"),
+            r"member\[2\].roles: is empty: give a list with at least one of auditor",
+        ),
         (edited(NETWORK, 'roles = ["registrar"]', 'roles = ["auditor"]'), "no member has the role registrar"),
         (edited(NETWORK, '"sequencer", ', ""), "exactly one member must have the role sequencer"),
-        (edited(NETWORK, 'id = "window"', 'id = "court"'), "member: court is there twice"),
-        (edited(NETWORK, 'id = "window"', 'id = "Window"'), r"member\[2\].id: must be a short id"),
+        (edited(NETWORK, 'id = "window"', 'id = "court"'), r"member\[\d\].id: is there twice"),
+        (
+            edited(NETWORK, 'id = "window"', 'id = "Window"'),
+            r"member\[2\].id: must be a member's id: short, in lower case",
+        ),
         (
             edited(NETWORK, 'id = "revenue.firms"', 'id = "tax.firms"'),
-            "tax.firms: its id must begin with the owner",
+            r"dataset\[2\].id: must begin with the id of the member that owns it",
         ),
-        (edited(NETWORK, 'id = "revenue.firms"', 'id = "revenue.wages"'), "revenue.wages is there twice"),
+        (
+            edited(NETWORK, 'id = "revenue.firms"', 'id = "revenue.wages"'),
+            r"member\[\d\].dataset\[2\].id: is there twice",
+        ),
         (
             edited(NETWORK, 'kind = "amount"', 'kind = "sum"'),
             r"dataset\[1\].kind: must be one of member, amount",
@@ -114,14 +126,17 @@ NETWORK = "network.toml"
         (edited(NETWORK, '"2025-11/2026-10"', '"2025-11/2025-10"'), "must not end before it begins"),
         (edited(NETWORK, '"2026-10-31"', '"2026-10-32"'), "as_of: must be a date"),
         (edited(NETWORK, '["3310", "3311"]', "[3310]"), r"regions\[1\]: must be two to twelve digits"),
-        (edited(NETWORK, 'roles = ["department"]', 'roles = ["auditor"]'), "roles: add department"),
+        (
+            edited(NETWORK, 'roles = ["department"]', 'roles = ["auditor"]'),
+            r"member\[\d\].dataset: are for a department: add department",
+        ),
         (
             edited("rules/means.toml", "2026.2", "2027.1"),
             "cases/B-01.json: rules: names no readable rule set",
         ),
         (
             edited("rules/fresh.toml", '"fresh"', '"means"'),
-            "rules/means.toml: version: means@2026.2 is there twice",
+            "rules/means.toml: version: id and version are those of rules/fresh.toml too",
         ),
         (edited("rules/fresh.toml", "income =", "incomes ="), "rules/fresh.toml: incomes: is not known here"),
         (edited("rules/fresh.toml", '"things.cars", ', '"welfare.x", '), None),
@@ -134,16 +149,16 @@ NETWORK = "network.toml"
             None,
         ),
         (
-            edited(NETWORK, 'kind = "member"', 'kind = "amount"'),
-            'veto: needs kind "member" for revenue.firms',
+            edited(NETWORK, 'kind = "member"', 'kind = "amount"\namount = "holder"\nunit = "fen"'),
+            r'rules/\w+.toml: veto\[\d\]: needs a dataset of kind "member"',
         ),
         (case(office="window"), "cases/B-01.json: office: is not a member with the role office"),
         (case(case="B-02"), "cases/B-02.json: case: is the number of another case"),
         (case(case="../B"), "cases/B-01.json: case: must be a number"),
         (case(case="331098196001010013"), "case: looks like an identifier"),
         (case(applied="2.11.2026"), "cases/B-01.json: applied: must be a date"),
-        (case(household=[]), "household: is missing: give a list of persons"),
-        (case(household=["x"]), "household: must be a list of persons"),
+        (case(household=[]), "household: is empty: give a list of persons"),
+        (case(household=["x"]), r"household\[1\]: must be a person: an object with name, id"),
         (case(more=1), "more: is not known here"),
         (person(consent="yes"), r"household\[2\].consent: must be one of signed, paper, guardian, none"),
         (person(consent=None), r"household\[2\].consent: is missing"),
@@ -152,7 +167,7 @@ NETWORK = "network.toml"
         (person(regio="3310"), r"household\[2\].regio: is not known here"),
         (edited(CASE, "{", "["), "cases/B-01.json: is not JSON, correct it at line 1"),
         (edited(CASE, "{", '{"case": "B-01", '), "has a name twice in one object"),
-        (lambda folder: (folder / CASE).write_text("[]"), "must be one object, one case a file"),
+        (lambda folder: (folder / CASE).write_text("[]"), "must be one object"),
         (lambda folder: (folder / CASE).write_bytes(b'{"case": "\xff"}'), "save it as UTF-8"),
         (
             lambda folder: (folder / NETWORK).unlink(),
@@ -169,11 +184,35 @@ def test_a_wrong_field_is_named(folder: Path, change: Callable[[Path], None], me
         load(folder)
 
 
+def test_faults_of_one_part_hide_none_of_another(folder: Path) -> None:
+    edited(NETWORK, 'epoch = "2026-11"', "epoch = 2026")(folder)
+    edited(NETWORK, 'id = "window"', 'id = "Window"')(folder)
+    edited(NETWORK, 'roles = ["office"]', 'roles = ["office", "sequencer"]')(folder)
+    edited(NETWORK, 'id = "revenue.firms"', 'id = "tax.firms"')(folder)
+    edited("rules/fresh.toml", "income =", "incomes =")(folder)
+    person(consent="yes")(folder)
+    with pytest.raises(ScenarioError) as caught:
+        load(folder)
+    fields = [(problem.file, problem.field) for problem in caught.value.problems]
+    revenue = next(field for _, field in fields if field.endswith("dataset[2].id"))
+    assert fields == [
+        (NETWORK, "epoch"),
+        (NETWORK, "member[2].id"),
+        (NETWORK, revenue),
+        (NETWORK, "member"),
+        ("rules/fresh.toml", "incomes"),
+        (CASE, "household[2].consent"),
+        *[(file, "rules") for file, field in fields if field == "rules"],
+    ], "neither a missing registrar nor a case without an office, which cannot be known"
+
+
 def test_joined_roles_need_a_pilot(folder: Path) -> None:
     edited(NETWORK, 'roles = ["office"]', 'roles = ["office", "trustee"]')(folder)
     load(folder)
     edited(NETWORK, "pilot = true", "")(folder)
-    with pytest.raises(ScenarioError, match="bureau is office and trustee: part them"):
+    with pytest.raises(
+        ScenarioError, match=r"member\[\d\].roles: office and trustee are one member: part them"
+    ):
         load(folder)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.dataset import DatasetSpec, read_dataset
+from adapters.dataset import read_dataset
 from node.demo.scenario.generate import generate
 from node.demo.scenario.load import load
 from tests.node.demo import plain_arithmetic, second_scenario
@@ -23,16 +23,6 @@ def test_adapters_agree_with_plain_arithmetic(tmp_path: Path, kind: str) -> None
     network = tomllib.loads((folder / "network.toml").read_text(encoding="utf-8"))
     raw = {item["id"]: item for member in network["member"] for item in member.get("dataset", [])}
     for dataset in load(folder).datasets.values():
-        spec = DatasetSpec(
-            source=dataset.source,
-            identifier=dataset.identifier,
-            kind=dataset.kind,
-            amount=dataset.amount,
-            unit=dataset.unit,
-            where=dataset.where,
-            row_key=dataset.row_key,
-            root=folder,
-        )
-        with read_dataset(spec) as prepared:
+        with read_dataset(dataset.spec(folder)) as prepared:
             read = {key.decode().removeprefix("CN-RID:"): fen or 0 for key, fen in prepared}
         assert read == plain_arithmetic.published(folder, raw[dataset.id]), dataset.id

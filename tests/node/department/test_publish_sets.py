@@ -11,9 +11,9 @@ import pytest
 from adapters.identifiers import canonical_bytes
 from ledger.errors import EntryRefusedError
 from node.department import publish as publishing
-from node.department.declaration import DatasetOptions
+from node.department.declaration import DatasetDeclaration
 from node.department.publication_keys import open_secret
-from node.department.publish import Publisher
+from node.department.publish import PublishedDataset, Publisher
 from node.errors import RefusalError, ServiceUnavailableError
 from node.membership.sum_key import paillier_key
 from node.store import tables
@@ -43,12 +43,12 @@ def net(monkeypatch: pytest.MonkeyPatch) -> Iterator[Network]:
     found.wire.taps.clear()
 
 
-def dataset(net: Network, text: str) -> DatasetOptions:
+def dataset(net: Network, text: str) -> DatasetDeclaration:
     """A dataset that nobody has published yet."""
-    return net.options(f"police.d{secrets.token_hex(6)}", text)
+    return net.declaration(f"police.d{secrets.token_hex(6)}", text)
 
 
-def run(net: Network, options: DatasetOptions, kill_at: int | None = None) -> dict[str, Any]:
+def run(net: Network, declared: DatasetDeclaration, kill_at: int | None = None) -> PublishedDataset:
     """Publish, or be killed when a number of rows is done."""
 
     def progress(done: int, total: int) -> None:
@@ -56,32 +56,32 @@ def run(net: Network, options: DatasetOptions, kill_at: int | None = None) -> di
         if done == kill_at:
             raise Killed
 
-    return Publisher(net.services["police"]).publish(options, EPOCH, progress)
+    return Publisher(net.services["police"]).publish(declared, net.sources("police"), EPOCH, progress)
 
 
-def check_whole(net: Network, options: DatasetOptions, text: str, label: str = LABEL) -> None:
+def check_whole(net: Network, declared: DatasetDeclaration, text: str, label: str = LABEL) -> None:
     """The set on disk, on the ledger, and made again from the secret in the vault are one."""
     services = net.services["police"]
-    secret = open_secret(services, options.id, label)
+    secret = open_secret(services, declared.id, label)
     names = [canonical_bytes(line.split(",")[0]) for line in text.split()[1:]]
-    amounts = [int(line.split(",")[1]) for line in text.split()[1:]] if options.kind == "amount" else None
+    amounts = [int(line.split(",")[1]) for line in text.split()[1:]] if declared.kind == "amount" else None
     key = None if amounts is None else paillier_key(services.view)
 
     def cipher(name: bytes, fen: int, purpose: bytes) -> bytes:
         return b"" if key is None else key.to_bytes(key.encrypt_row(secret.seed, name, fen, purpose))
 
-    tags = tag_rows(secret.key, options.id, label, names)
+    tags = tag_rows(secret.key, declared.id, label, names)
     rows = sorted(
         (tag, cipher(name, fen, b"row"))
         for tag, name, fen in zip(tags, names, amounts or [0] * len(names), strict=True)
     )
     fill: Callable[[int], bytes] = lambda tag: cipher(tag.to_bytes(8, "big"), 0, b"dummy")  # noqa: E731
     leaves = list(published_leaves(secret.seed, rows, len(rows), fill if key is not None else None))
-    held = PublishedSet(services.publication_folder(options.id, label))
+    held = PublishedSet(services.publication_folder(declared.id, label))
     assert [held.leaf(index) for index in range(held.facts.count)] == leaves
     held.close()
     services.ledger.sync()
-    recorded = services.view.publication(options.id, label)
+    recorded = services.view.publication(declared.id, label)
     assert recorded is not None
     assert (recorded.root, recorded.count) == (held.facts.root, len(leaves))
     assert recorded.key == public_key(secret.key).hex()
@@ -100,25 +100,25 @@ def check_whole(net: Network, options: DatasetOptions, text: str, label: str = L
 def test_killed_at_a_chunk_it_resumes_to_the_same_root(
     net: Network, text: str, chunks: tuple[int, ...]
 ) -> None:
-    options = dataset(net, text)
+    declared = dataset(net, text)
     drawn = []
     for at in chunks:
         with pytest.raises(Killed):
-            run(net, options, at)
-        drawn.append(open_secret(net.services["police"], options.id, LABEL))
-        assert net.services["police"].view.publication(options.id, LABEL) is None
-    result = run(net, options)
-    drawn.append(open_secret(net.services["police"], options.id, LABEL))
+            run(net, declared, at)
+        drawn.append(open_secret(net.services["police"], declared.id, LABEL))
+        assert net.services["police"].view.publication(declared.id, LABEL) is None
+    result = run(net, declared)
+    drawn.append(open_secret(net.services["police"], declared.id, LABEL))
     assert len(set(drawn)) == 1, "the key was drawn once"
-    assert (result["publication"], result["quality"]["persons"]) == (LABEL, 5)
-    check_whole(net, options, text)
-    folder = net.services["police"].publication_folder(options.id, LABEL)
+    assert (result.publication, result.quality.persons) == (LABEL, 5)
+    check_whole(net, declared, text)
+    folder = net.services["police"].publication_folder(declared.id, LABEL)
     left = {path.name for path in folder.iterdir()}
     assert left == {"tags.bin", "ciphertexts.bin", "tree.bin", "set.json"}, "no identifier stays behind"
 
 
 def test_killed_when_the_set_is_written(net: Network, monkeypatch: pytest.MonkeyPatch) -> None:
-    options = dataset(net, MEMBERS)
+    declared = dataset(net, MEMBERS)
     with monkeypatch.context() as patch:
 
         def killed(*arguments: Any) -> Any:
@@ -127,23 +127,23 @@ def test_killed_when_the_set_is_written(net: Network, monkeypatch: pytest.Monkey
 
         patch.setattr(publishing, "write_set", killed)
         with pytest.raises(Killed):
-            run(net, options)
-    first = open_secret(net.services["police"], options.id, LABEL)
-    run(net, options)
-    assert open_secret(net.services["police"], options.id, LABEL) == first
-    check_whole(net, options, MEMBERS)
+            run(net, declared)
+    first = open_secret(net.services["police"], declared.id, LABEL)
+    run(net, declared)
+    assert open_secret(net.services["police"], declared.id, LABEL) == first
+    check_whole(net, declared, MEMBERS)
 
 
 def test_a_changed_snapshot_starts_again(net: Network) -> None:
-    options = dataset(net, MEMBERS)
+    declared = dataset(net, MEMBERS)
     with pytest.raises(Killed):
-        run(net, options, 4)
-    first = open_secret(net.services["police"], options.id, LABEL)
+        run(net, declared, 4)
+    first = open_secret(net.services["police"], declared.id, LABEL)
     other = MEMBERS.replace(PEOPLE[0], stranger(409))
-    net.options(options.id, other)
-    run(net, options)
-    assert open_secret(net.services["police"], options.id, LABEL) != first, "never two sets under one key"
-    check_whole(net, options, other)
+    net.declaration(declared.id, other)
+    run(net, declared)
+    assert open_secret(net.services["police"], declared.id, LABEL) != first, "never two sets under one key"
+    check_whole(net, declared, other)
 
 
 def test_a_collision_draws_a_new_key(net: Network, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,11 +156,11 @@ def test_a_collision_draws_a_new_key(net: Network, monkeypatch: pytest.MonkeyPat
         return [5] * len(names) if len(drawn) == 1 else found
 
     monkeypatch.setattr(publishing, "tag_rows", colliding)
-    options = dataset(net, MEMBERS)
-    run(net, options)
+    declared = dataset(net, MEMBERS)
+    run(net, declared)
     assert len(drawn) == 2
     monkeypatch.undo()
-    check_whole(net, options, MEMBERS)
+    check_whole(net, declared, MEMBERS)
 
 
 def test_a_collision_with_a_dummy_draws_a_new_key_too(net: Network, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,27 +173,27 @@ def test_a_collision_with_a_dummy_draws_a_new_key_too(net: Network, monkeypatch:
         return published_leaves(*arguments)
 
     monkeypatch.setattr(publishing, "published_leaves", colliding)
-    options = dataset(net, MEMBERS)
-    run(net, options)
-    check_whole(net, options, MEMBERS)
+    declared = dataset(net, MEMBERS)
+    run(net, declared)
+    check_whole(net, declared, MEMBERS)
 
 
 def test_tags_that_stay_equal_are_given_up(net: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publishing, "tag_rows", lambda *arguments: [7] * len(arguments[3]))
-    options = dataset(net, MEMBERS)
+    declared = dataset(net, MEMBERS)
     with pytest.raises(PublicationError):
-        run(net, options)
-    assert net.services["police"].view.labels(options.id) == ()
+        run(net, declared)
+    assert net.services["police"].view.labels(declared.id) == ()
 
 
 def test_revisions_follow_each_other_under_fresh_keys(net: Network) -> None:
-    options = dataset(net, MEMBERS)
+    declared = dataset(net, MEMBERS)
     for revision in (1, 2):
-        assert run(net, options)["publication"] == f"{EPOCH}.{revision}"
-    first, second = (open_secret(net.services["police"], options.id, f"{EPOCH}.{n}") for n in (1, 2))
+        assert run(net, declared).publication == f"{EPOCH}.{revision}"
+    first, second = (open_secret(net.services["police"], declared.id, f"{EPOCH}.{n}") for n in (1, 2))
     assert first.key != second.key
-    check_whole(net, options, MEMBERS, f"{EPOCH}.1")
-    check_whole(net, options, MEMBERS, f"{EPOCH}.2")
+    check_whole(net, declared, MEMBERS, f"{EPOCH}.1")
+    check_whole(net, declared, MEMBERS, f"{EPOCH}.2")
 
 
 def test_a_set_that_waits_for_the_ledger_is_not_built_over(
@@ -201,7 +201,7 @@ def test_a_set_that_waits_for_the_ledger_is_not_built_over(
 ) -> None:
     """Its root and key are signed already: another set under the label would never verify."""
     services = net.services["police"]
-    options = dataset(net, MEMBERS)
+    declared = dataset(net, MEMBERS)
     with monkeypatch.context() as patch:
         patch.setattr(services.outbox, "wake", lambda: None)
         patch.setattr(
@@ -209,26 +209,26 @@ def test_a_set_that_waits_for_the_ledger_is_not_built_over(
         )
         patch.setattr(services.ledger, "wait_for", lambda ready, seconds: False)
         with pytest.raises(ServiceUnavailableError, match="waits for the ledger"):
-            run(net, options)
-        net.options(options.id, MEMBERS.replace(PEOPLE[0], stranger(409)))
+            run(net, declared)
+        net.declaration(declared.id, MEMBERS.replace(PEOPLE[0], stranger(409)))
         with pytest.raises(ServiceUnavailableError, match="waits for the ledger"):
-            run(net, options)
-    net.options(options.id, MEMBERS)
+            run(net, declared)
+    net.declaration(declared.id, MEMBERS)
     services.outbox.wake()
-    assert services.ledger.wait_for(lambda view: view.publication(options.id, LABEL) is not None, 10)
-    check_whole(net, options, MEMBERS)
+    assert services.ledger.wait_for(lambda view: view.publication(declared.id, LABEL) is not None, 10)
+    check_whole(net, declared, MEMBERS)
 
 
 def test_a_refused_publication_can_be_made_again(net: Network) -> None:
     """What the contract refused does not stand in the way of what it accepts."""
-    options = dataset(net, MEMBERS)
-    run(net, options)
+    declared = dataset(net, MEMBERS)
+    run(net, declared)
     with pytest.raises(RefusalError, match="kind_changed"):
-        run(net, net.options(options.id, AMOUNTS))
-    right = net.options(options.id, MEMBERS)
-    assert run(net, right)["publication"] == f"{EPOCH}.2"
+        run(net, net.declaration(declared.id, AMOUNTS))
+    right = net.declaration(declared.id, MEMBERS)
+    assert run(net, right).publication == f"{EPOCH}.2"
     check_whole(net, right, MEMBERS, f"{EPOCH}.2")
-    name = f"publish/{options.id}/{EPOCH}.2"
+    name = f"publish/{declared.id}/{EPOCH}.2"
     row = net.services["police"].store.one(tables.outbox, id=name)
     assert row is not None
     assert row["state"] in ("final", "waiting")
@@ -247,9 +247,9 @@ def test_what_surely_is_refused_is_so_before_the_source_is_read(
     net: Network, member: str, dataset: str, epoch: str, code: str
 ) -> None:
     services = net.services[member]
-    options = net.options(dataset, "no such column at all\n")
+    declared = net.declaration(dataset, "no such column at all\n")
     with pytest.raises((RefusalError, EntryRefusedError)) as refused:
-        Publisher(services).publish(options, epoch, lambda *_: None)
+        Publisher(services).publish(declared, net.sources(member), epoch, lambda *_: None)
     assert refused.value.code == code
     home = services.configuration.home.root
     assert list(home.rglob("work")) == []

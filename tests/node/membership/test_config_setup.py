@@ -12,11 +12,13 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from keys.errors import WrongPassphraseError
+from ledger.entries.body_schema import ROLES as LEDGER_ROLES
 from node import config
 from node.config import prepare_transport, read_configuration, store_url
 from node.errors import ConfigurationError
 from node.member_keys import open_keys
 from node.membership.home_setup import init_home
+from node.validation.problems import InvalidDocumentError
 from tests.node.upkeep.backup_cases import network_file
 
 GOOD = """[member]
@@ -72,30 +74,62 @@ uri = "fabric:fabric/org1.toml"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "lacks member: add it"),
-        (GOOD.replace('id = "tax"\n', ""), "lacks id: add it"),
-        (GOOD.replace('address = "127.0.0.1:7401"\n', ""), "lacks address: add it"),
-        (GOOD.replace('["department"]', "[]"), "roles must be among department"),
-        (GOOD.replace('["department"]', '["king"]'), "got king"),
-        (GOOD.replace('["department"]', "3"), "cannot be read"),
-        (GOOD + "[work]\nthreads = 'many'\n", "cannot be read"),
-        (GOOD + "[[[", "cannot be read"),
-        (GOOD + "[ledger]\nuri = 'fabric:'\n", "embedded: or fabric:<connection profile>"),
-        (GOOD + "[ledger]\nuri = 'sawtooth:x'\n", "embedded: or fabric:<connection profile>"),
-        ("member = 1\nlisten = 2\n", "cannot be read"),
-        (GOOD + "[timestamp]\nurl = 'x'\n", "timestamp is no section: those known are member, .*timestamps"),
-        (GOOD + "[store]\nbogus = 1\n", r"bogus is no key of \[store\]: those known are url"),
-        (GOOD + "enpoint = 'x:1'\n", r"enpoint is no key of \[listen\]: those known are address, endpoint"),
+        ("", r"member: is missing: give a table \[member\] with id, name and roles"),
+        (GOOD.replace('id = "tax"\n', ""), "member.id: is missing: give the member's id"),
+        (GOOD.replace('address = "127.0.0.1:7401"\n', ""), "address: is missing: give HOST:PORT"),
+        (GOOD.replace('["department"]', "[]"), "roles: is empty: give a list with .* department"),
+        (
+            GOOD.replace('["department"]', '["king"]'),
+            r"roles\[1\]: must be one of auditor, department",
+        ),
+        (GOOD.replace('["department"]', "3"), "member.roles: must be a list with at least one of"),
+        (GOOD.replace('"127.0.0.1:7401"', "7401"), "listen.address: must be HOST:PORT"),
+        (GOOD + "[work]\nthreads = 'many'\n", "work.threads: must be an integer, 1 or more"),
+        (GOOD + "[work]\nthreads = '64'\n", "work.threads: must be an integer, 1 or more"),
+        (GOOD + "[work]\nthreads = 0\nprocesses = -1\n", "work.threads: .*\n.*work.processes: must be"),
+        (GOOD + "[[[", "is not TOML, correct it at line 7"),
+        (
+            GOOD + "[ledger]\nuri = 'fabric:'\n",
+            "ledger.uri: must be embedded: or fabric:<connection profile>",
+        ),
+        (GOOD + "[ledger]\nuri = 'sawtooth:x'\n", "embedded: or fabric:<"),
+        ("member = 1\nlisten = 2\n", r"member: must be a table .*\n.*listen: must be a table"),
+        (GOOD + "[timestamp]\nurl = 'x'\n", "timestamp: is not known here: .* use one of .*timestamps"),
+        (GOOD + "[store]\nbogus = 1\n", "store.bogus: is not known here: remove it or use one of url"),
+        (GOOD + "enpoint = 'x:1'\n", "listen.enpoint: is not known here: .* one of address, endpoint"),
         (
             GOOD + "[web]\naddress = 'h:1'\n[[web.logs]]\nkey = 'x'\n",
-            r"key is no key of \[\[web.logs\]\]: those known are vkey",
+            r"web.logs\[1\].vkey: is missing: .*\n.*web.logs\[1\].key: is not known here: .* use one of vkey",
         ),
-        (GOOD + "[web]\naddress = 'h:1'\nlogs = [1]\n", "cannot be read"),
+        (GOOD + "[web]\naddress = 'h:1'\nlogs = [1]\n", r"web.logs\[1\]: must be a table"),
+        (GOOD + "[store]\nurl = 'none?password_file=x'\n", "store.url: must be a database URL"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         read_configuration(home(tmp_path, text))
+
+
+def test_every_fault_is_named_at_once_with_the_file(tmp_path: Path) -> None:
+    text = GOOD.replace('id = "tax"', "id = 7") + "enpoint = 'x:1'\n[store]\nurl = 1\n[weB]\n"
+    with pytest.raises(InvalidDocumentError) as caught:
+        read_configuration(home(tmp_path, text))
+    problems = caught.value.problems
+    assert {problem.file for problem in problems} == {str(tmp_path.resolve() / "node.toml")}
+    assert [problem.field for problem in problems] == ["member.id", "listen.enpoint", "store.url", "weB"]
+    assert caught.value.code == "configuration"
+
+
+def test_roles_are_those_of_the_ledger() -> None:
+    assert set(config.ROLES) == set(LEDGER_ROLES)
+
+
+def test_the_database_is_found_whatever_the_rest_of_the_file_holds(tmp_path: Path) -> None:
+    home(tmp_path, GOOD + "old = 1\n[store]\nurl = 'sqlite:///other.db'\n[older]\n")
+    assert store_url(tmp_path) == f"sqlite:///{tmp_path.resolve()}/other.db"
+    home(tmp_path, "[store]\nuri = 1\n")
+    with pytest.raises(ConfigurationError, match=r"store.uri: is not known here: .* one of url"):
+        store_url(tmp_path)
 
 
 def test_no_home(tmp_path: Path) -> None:

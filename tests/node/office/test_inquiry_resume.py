@@ -78,7 +78,7 @@ def test_a_lost_intent_receipt_takes_no_second_slot(net: Network) -> None:
 def test_a_changed_application_is_asked_anew(net: Network) -> None:
     case = net.case(stranger(611), stranger(612))
     first = hold(net, case, "desk", "Certify")
-    second = hold(net, replace(case, household=case.household[:1]), "desk", "Certify")
+    second = hold(net, case.model_copy(update={"household": case.household[:1]}), "desk", "Certify")
     assert terms_of(first)["query"] != terms_of(second)["query"]
     assert not {p.blind for p in first.persons} & {p.blind for p in second.persons}
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ledger.entries.certificate import certificate_digest
 from node.errors import RefusalError, ServiceUnavailableError
+from node.member_keys import signature
 from node.registrar import consents
+from node.registrar.consents import QuestionAllowance
 from node.store import tables
 from protocols.encoding import commit
 from tests.node.network_in_memory import Network, shared, stranger
@@ -39,7 +43,7 @@ def test_commitments_lost_on_the_way_are_committed_at_the_next_load(net: Network
     desk = net.services["desk"]
     case = net.case(stranger(202))
     other = net.case(stranger(203), consent="none")
-    lost = type(case)(case.case + "x", case.rules, case.applied, case.office, case.household)
+    lost = case.model_copy(update={"case": f"{case.case}x"})
     first = consents.load_case(desk, lost)
     net.wire.down.add("audit")
     try:
@@ -107,3 +111,41 @@ def test_a_withdrawal_reaches_the_ledger_whatever_happens(net: Network) -> None:
     digest = certificate_digest(certificate_of(request))
     assert desk.ledger.wait_for(lambda view: view.certificate_revoked(digest), 10)
     refused(net, "tax", "Answer", request, "revoked")
+
+
+def test_cases_are_loaded_and_committed_in_one_call(net: Network) -> None:
+    case = net.case(stranger(212))
+    cases = [case.model_copy(update={"case": f"{case.case}{suffix}"}) for suffix in "ab"]
+    assert consents.load_consents(net.services["desk"], cases) == 2
+    assert consents.load_consents(net.services["desk"], cases) == 0
+    with pytest.raises(RefusalError) as caught:
+        consents.load_consents(net.services["office"], cases)
+    assert caught.value.code == "role"
+
+
+def test_two_people_allow_another_question(net: Network) -> None:
+    desk = net.services["desk"]
+    allowance = QuestionAllowance(net.case(stranger(213)).case, desk.month(), "remarried")
+    assert QuestionAllowance.parse(allowance.to_json()) == allowance
+    first, second = (dict(signature(key, allowance.message())) for key in net.people("desk"))
+    with pytest.raises(RefusalError) as caught:
+        consents.allow_question(desk, allowance, [first])
+    assert caught.value.code == "missing_signer"
+    consents.allow_question(desk, allowance, [first, second])
+    row = desk.store.one(tables.allowed_question, case_number=allowance.case)
+    assert row is not None
+    assert row["month"] == allowance.month
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"case": "1"},
+        {"case": "1", "month": "2026-11", "reason": 1},
+        {"case": "", "month": "", "reason": "", "x": ""},
+    ],
+)
+def test_a_malformed_allowance_is_refused(value: dict[str, Any]) -> None:
+    with pytest.raises(RefusalError) as caught:
+        QuestionAllowance.parse(value)
+    assert caught.value.code == "malformed"

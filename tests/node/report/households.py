@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import cache
+from typing import Any
 
 from adapters.identifiers import canonical_bytes, resident_id
 from ledger.entries import bodies
@@ -205,14 +205,21 @@ OUTCOMES: dict[str, Callable[[World], CheckState]] = {
 }
 
 
+def with_person(case: Case, place: int, **changes: Any) -> Case:
+    """The case with one person changed."""
+    household = list(case.household)
+    household[place] = household[place].model_copy(update=changes)
+    return case.model_copy(update={"household": tuple(household)})
+
+
 def _elsewhere(made: World) -> Case:
     case = made.case("2026-000006", STRICT, IDS[0], IDS[3])
-    return replace(case, household=(replace(case.household[0], region="440100"), case.household[1]))
+    return with_person(case, 0, region="440100")
 
 
 def _unwilling(made: World) -> Case:
     case = made.case("2026-000008", PLAIN, IDS[0], IDS[3])
-    return replace(case, household=(case.household[0], replace(case.household[1], consent="none")))
+    return with_person(case, 1, consent="none")
 
 
 @cache

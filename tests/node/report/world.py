@@ -12,7 +12,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -199,7 +199,7 @@ class World:
         self._pending.append(signed(made, key(by), [sign_body(each, made) for each in co]).leaf())
 
     def time(self, later: int = 0) -> str:
-        return format_time(dt.datetime.fromtimestamp(self.now + later, dt.UTC))
+        return format_time(self.now + later)
 
     def flush(self) -> None:
         """Order the batch, have it cosigned, replay it."""
@@ -336,11 +336,23 @@ class World:
     def case(self, number: str, rules: str, *ids: str, **changes: Any) -> Case:
         """An application of the persons with these identifiers."""
         household = tuple(
-            Person(f"王{'甲乙丙丁戊'[at]}", text, "self" if at == 0 else "child", "signed", "331022")
+            Person(
+                name=f"王{'甲乙丙丁戊'[at]}",
+                id=text,
+                relation="self" if at == 0 else "child",
+                consent="signed",
+                region="331022",
+            )
             for at, text in enumerate(ids)
         )
-        made = Case(number, self.rules[rules].key, dt.date(2026, 11, 2), "office", household)
-        return replace(made, **changes)
+        made = Case(
+            case=number,
+            rules=self.rules[rules].key,
+            applied=dt.date(2026, 11, 2),
+            office="office",
+            household=household,
+        )
+        return made.model_copy(update=changes)
 
 
 @cache

@@ -48,14 +48,18 @@ def test_optional_fields() -> None:
         ("veto =", "vetos =", "vetos: is not known here"),
         ('"agri.subsidy"]', '"agri"]', r"income\[3\]: must be a dataset id"),
         ('"agri.subsidy"]', '"tax.income"]', r"income\[3\]: is there twice"),
-        ('deduct = ["hib.selfpaid"]', 'deduct = ["tax.income"]', "deduct: tax.income also stands in income"),
+        (
+            'deduct = ["hib.selfpaid"]',
+            'deduct = ["tax.income"]',
+            r"deduct\[1\]: also stands in income: keep it in one list",
+        ),
         ('at_most = "1.0"', "at_most = 1.0", r"outcome\[1\].at_most: must be a decimal in quotes"),
         ('at_most = "1.0"', 'at_most = "1e0"', r"outcome\[1\].at_most: must be a decimal in quotes"),
         ('at_most = "1.0"', 'at_most = "-1"', r"outcome\[1\].at_most: must be a decimal in quotes"),
         ('at_most = "1.0"', 'at_most = "1.0"\nbelow = "2"', r"outcome\[1\]: give exactly one"),
         ('at_most = "1.0"', "", r"outcome\[1\]: give exactly one"),
-        ('code = "edge"', 'code = "dibao"', "outcome: dibao is there twice"),
-        ('code = "edge"', 'code = "vetoed"', "outcome: vetoed is reserved"),
+        ('code = "edge"', 'code = "dibao"', r"outcome\[2\].code: is the code of another outcome too"),
+        ('code = "edge"', 'code = "vetoed"', r"outcome\[2\].code: is reserved"),
         ("[otherwise]", "[other]", "otherwise: is missing"),
         ("[[outcome]]", "[outcome]", "is not TOML"),
         ("income =", "max_age_days = -1\nincome =", "max_age_days: must be an integer, 0 or more"),
@@ -86,3 +90,19 @@ def test_rules_that_ask_nothing_are_refused() -> None:
     ]
     with pytest.raises(RulesError, match="at least one dataset"):
         parse("\n".join(lines).encode())
+
+
+def test_faults_of_single_fields_hide_none_of_the_whole() -> None:
+    text = (
+        RULES.replace('region = "3310"', "region = 3310")
+        .replace('deduct = ["hib.selfpaid"]', 'deduct = ["tax.income"]')
+        .replace('code = "none"', 'code = "edge"')
+    )
+    with pytest.raises(RulesError) as caught:
+        parse(text.encode())
+    assert [problem.field for problem in caught.value.problems] == ["region", "deduct[1]", "otherwise.code"]
+
+
+def test_a_copy_keeps_the_text_it_was_read_from() -> None:
+    rules = parse(RULES.encode()).model_copy(update={"max_age_days": 30})
+    assert (rules.source, rules.max_age_days) == (RULES.encode(), 30)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
-from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -142,7 +141,7 @@ def test_signs_terms_and_shown_answers() -> None:
 
 def test_age_of_a_source() -> None:
     applied = dt.date(2026, 11, 2)
-    limited = replace(DIBAO, max_age_days=30)
+    limited = DIBAO.model_copy(update={"max_age_days": 30})
     assert not too_old(limited, dt.date(2026, 10, 3), applied)
     assert too_old(limited, dt.date(2026, 10, 2), applied)
     assert not too_old(limited, dt.date(2027, 1, 1), applied)
@@ -161,8 +160,8 @@ def test_thresholds_equal_fractions(net: int, heads: int, standard: int, whole: 
     exact = Fraction(net, 12 * heads * standard)
     bound = whole + Fraction(int(decimals or "0"), 10 ** len(decimals))
     annual = standard * 12 * heads
-    assert Outcome("a", "at_most", limit).holds(net, annual) is (exact <= bound)
-    assert Outcome("a", "below", limit).holds(net, annual) is (exact < bound)
+    assert Outcome(code="a", at_most=limit).holds(net, annual) is (exact <= bound)
+    assert Outcome(code="a", below=limit).holds(net, annual) is (exact < bound)
 
 
 @given(
@@ -175,6 +174,6 @@ def test_thresholds_at_the_very_fen(heads: int, standard: int, limit: str) -> No
     bound = annual * Fraction(limit)
     edge = bound.numerator // bound.denominator
     exact = bound.denominator == 1
-    assert Outcome("a", "at_most", limit).holds(edge, annual)
-    assert not Outcome("a", "at_most", limit).holds(edge + 1, annual)
-    assert Outcome("a", "below", limit).holds(edge, annual) is not exact
+    assert Outcome(code="a", at_most=limit).holds(edge, annual)
+    assert not Outcome(code="a", at_most=limit).holds(edge + 1, annual)
+    assert Outcome(code="a", below=limit).holds(edge, annual) is not exact

@@ -14,7 +14,7 @@ from ledger.audit.reading import read_leaves
 from ledger.audit.source import FolderSource
 from ledger.audit.verify import verify_folder
 from ledger.entries.entry import draft, signed
-from ledger.entries.times import check_time
+from ledger.entries.times import parse_time
 from ledger.errors import LogError, QuarantineError, TileMissingError
 from ledger.formats.checkpoint import Cosigner
 from ledger.formats.note import NoteSigner
@@ -34,7 +34,7 @@ from node.store.migrate import migrate
 from node.upkeep.recover_log import recover
 
 TIME = "2026-11-22T02:00:00Z"
-MOMENT = int(check_time(TIME).timestamp())
+MOMENT = parse_time(TIME)
 FOUNDERS = (("log", "sequencer"), ("office", "office"), ("desk", "registrar"), ("tax", "department"))
 
 
