@@ -1,16 +1,16 @@
-"""Errors of the application, and the one table that gives each its exit status and gRPC status.
+"""Errors of the application, and the table of their exit statuses and gRPC statuses.
 
     NodeError
-    ├── UsageError               a command cannot be understood; exit 2
-    ├── ConfigurationError       node.toml, network.json or a home folder is not as it should be; exit 2
-    ├── ServiceUnavailableError  a node, the ledger or a quorum is out of reach; exit 3
-    ├── RefusalError             a role refuses a request, with the reason's code; exit 1
+    ├── UsageError               a command line that is not valid; exit 2
+    ├── ConfigurationError       node.toml, network.json or a home folder that cannot be used; exit 2
+    ├── ServiceUnavailableError  a node, the ledger or a quorum of witnesses cannot be reached; exit 3
+    ├── RefusalError             a role's refusal of a request, with the code of the reason; exit 1
     ├── ReportError              a report that does not verify; exit 1
     ├── JournalError             a member's exported journal that does not verify; exit 1
     └── StoreError               the node's own database or files; exit 3
-        └── BackupError          a file that is no whole backup; exit 1
+        └── BackupError          a file that is not a whole backup; exit 1
 
-What crosses the wire is a code and its remedy, never a secret-dependent cause: see ``node.rpc.status``. This
+A peer gets the code and the remedy, never a cause that depends on a secret: see ``node.rpc.status``. This
 module does not import gRPC, whose environment must be set before its first import.
 """
 
@@ -31,7 +31,7 @@ from protocols.errors import ProtocolError
 
 EXIT_OK, EXIT_INVALID, EXIT_USAGE, EXIT_UNAVAILABLE = 0, 1, 2, 3
 EXIT_DIFFERENT = 4
-"""A reconciliation was done and something differs: no error, and not the same as an input that is invalid."""
+"""A reconciliation was completed and found differences; distinct from an invalid input."""
 
 
 class NodeError(Exception):
@@ -41,19 +41,19 @@ class NodeError(Exception):
 
 
 class UsageError(NodeError):
-    """A command line that cannot be understood."""
+    """A command line that is not valid."""
 
     code = "usage"
 
 
 class ConfigurationError(NodeError):
-    """A configuration or home folder that is not as it should be."""
+    """A configuration or home folder that cannot be used."""
 
     code = "configuration"
 
 
 class ServiceUnavailableError(NodeError):
-    """A node, the ledger or a quorum of witnesses is out of reach."""
+    """A node, the ledger or a quorum of witnesses cannot be reached."""
 
     code = "unavailable"
 
@@ -62,7 +62,8 @@ class RefusalError(NodeError):
     """A role refuses a request.
 
     Attributes:
-        code: stable reason, as it crosses the wire and, where ``ledger.md`` says so, the ledger.
+        code: stable name of the reason; it is sent to the peer and, for some reasons, recorded on the ledger.
+        remedy: what the caller can do about it.
     """
 
     def __init__(self, code: str, remedy: str) -> None:
@@ -84,13 +85,13 @@ class JournalError(NodeError):
 
 
 class StoreError(NodeError):
-    """The node's database or files."""
+    """The node's database or its files cannot be used."""
 
     code = "store"
 
 
 class BackupError(StoreError):
-    """A file that is no backup, or not a whole one."""
+    """A file that is not a backup, or not a whole one."""
 
     code = "backup"
 
@@ -119,11 +120,11 @@ _STATUS: tuple[tuple[type[Exception], str, int], ...] = (
 )
 
 KNOWN_ERRORS: tuple[type[Exception], ...] = (NodeError, LedgerError, ProtocolError, AdapterError, KeysError)
-"""Every error of ours: what an edge turns into a status; anything else is a defect and stays a traceback."""
+"""Roots of this project's errors, which become statuses; any other exception is a defect."""
 
 
 def status_name(error: Exception) -> str:
-    """Name of the gRPC status of an error of ours."""
+    """Name of the gRPC status of one of this project's errors."""
     return next((status for kind, status, _ in _STATUS if isinstance(error, kind)), "UNKNOWN")
 
 
@@ -133,5 +134,5 @@ def exit_code(error: Exception) -> int:
 
 
 def error_code(error: Exception) -> str:
-    """Stable code of an error of ours."""
+    """Stable code of one of this project's errors."""
     return str(getattr(error, "code", "internal"))

@@ -1,18 +1,16 @@
-"""A member's home folder: where each thing lies, and the one way files are written.
+"""A member's home folder: the paths of its files, and how files are read and written.
 
-    HOME/node.toml                               configuration
-    HOME/network.json                            genesis digest, trust policy, first address
-    HOME/card.json                               the member's public card
-    HOME/keys/                                   secrets, encrypted at rest
-    HOME/node.db                                 the member's database (embedded default)
-    HOME/store.json                              that there has been a database (``node.store.opening``)
-    HOME/publications/<dataset>/<publication>/   own and downloaded published sets
-    HOME/ledger/                                 sequencer: the public log
-    HOME/openings/<case>.json                    office: what opens a report, for the person and a court
-    HOME/evidence/                               two histories under the log's key, as far as any was shown
-    HOME/node.log                                what the node says while it runs
+    HOME/node.toml                               configuration HOME/network.json
+    genesis digest, trust policy, first address HOME/card.json                               the member's
+    public card HOME/keys/                                   secrets, encrypted at rest HOME/node.db
+    the member's database (embedded default) HOME/store.json                              records that a
+    database has existed (``node.store.opening``) HOME/publications/<dataset>/<publication>/   published sets,
+    own and downloaded HOME/ledger/                                 sequencer: the public log
+    HOME/openings/<case>.json                    office: openings of a report, for the person and a court
+    HOME/evidence/                               checkpoints that prove two histories under the log's key, if
+    any HOME/node.log                                log messages of the node, where a program starts it
 
-Files are replaced atomically: written beside, synced, renamed.
+Files are replaced atomically: a temporary file is written beside the old one, synced and renamed.
 """
 
 from __future__ import annotations
@@ -41,22 +39,22 @@ class Home:
 
     @property
     def configuration(self) -> Path:
-        """node.toml."""
+        """The configuration, node.toml."""
         return self.root / "node.toml"
 
     @property
     def network(self) -> Path:
-        """network.json."""
+        """The network file, network.json."""
         return self.root / "network.json"
 
     @property
     def card(self) -> Path:
-        """The public card other members see before the ledger knows the member."""
+        """The public card, which other members get before the member is on the ledger."""
         return self.root / "card.json"
 
     @property
     def store(self) -> Path:
-        """Says that this node has had a database."""
+        """The file that records that this node has had a database."""
         return self.root / "store.json"
 
     @property
@@ -66,7 +64,7 @@ class Home:
 
     @property
     def public_log(self) -> Path:
-        """The public log's files, at the sequencer."""
+        """The public log's folder, at the sequencer."""
         return self.root / "ledger"
 
     @property
@@ -76,7 +74,7 @@ class Home:
 
     @property
     def evidence(self) -> Path:
-        """Notes that show two histories under the log's key."""
+        """Checkpoints that prove two histories under the log's key."""
         return self.root / "evidence"
 
     def publication(self, dataset: str, publication: str) -> Path:
@@ -84,10 +82,10 @@ class Home:
         return self.root / "publications" / dataset / publication
 
     def keep_private(self) -> None:
-        """Let nobody else read what this process writes here, nor what earlier ones have written.
+        """Restrict the files that this process writes, and those of earlier ones, to their owner.
 
-        The registrar's database names people in clear. The public log's files say for themselves who may read
-        them (``ledger.sequencer.public_folder``), and the home itself can be passed through on the way to
+        The registrar's database contains people's names in plain text. Files of the public log have their own
+        permissions (``ledger.sequencer.public_folder``), and the home itself stays accessible as the way to
         them.
         """
         os.umask(PRIVATE)
@@ -96,7 +94,7 @@ class Home:
                 path.chmod(S_IMODE(path.stat().st_mode) & ~PRIVATE)
 
     def require(self) -> Home:
-        """The home itself.
+        """Check that the folder is a node's home, and return this object.
 
         Raises:
             ConfigurationError: the folder holds no node.
@@ -109,15 +107,15 @@ class Home:
 
 
 def read_document(path: Path, needed: str, otherwise: str) -> dict[str, Any]:
-    """A JSON object that people hand around: a card, a ceremony's file.
+    """Read a JSON object that people pass to each other, such as a card or a ceremony's file.
 
     Args:
         path: the file.
-        needed: a field it must have.
-        otherwise: what to say, with the remedy, where it is something else.
+        needed: a field that it must have.
+        otherwise: message with the remedy if the file is something else.
 
     Raises:
-        ConfigurationError: missing, no JSON, no object, or without the field.
+        ConfigurationError: the file is missing, not a JSON object, or lacks the field.
     """
     try:
         value = json.loads(path.read_text("utf-8"))
@@ -129,23 +127,24 @@ def read_document(path: Path, needed: str, otherwise: str) -> dict[str, Any]:
 
 
 def read_bounded(path: Path, limit: int) -> bytes:
-    """The bytes of a file that may be anything, at most one more than ``limit``.
+    """Read an untrusted file up to one byte more than ``limit``.
 
-    Whoever reads them refuses what is longer than ``limit`` like anything else that is not as it should be; a
-    device that never ends fills no memory.
+    The caller refuses data that is longer than ``limit``. An endless device, such as ``/dev/zero``, does not
+    fill the memory.
     """
     with path.open("rb") as file:
         return file.read(limit + 1)
 
 
 def require_absent(path: Path, remedy: str = "give another name, or move it away first") -> None:
-    """What a command is to write is not there yet: asked before any work, so that nothing is replaced.
+    """Check that a command's output does not exist yet, before any work, so that nothing is replaced.
 
     Args:
-        path: the file to write. remedy: what to do where it is there.
+        path: the file to write.
+        remedy: what to do if it exists.
 
     Raises:
-        UsageError: it is there already, be it a file, a folder or a link.
+        UsageError: it exists already, as a file, a folder or a link.
     """
     if os.path.lexists(path):
         raise UsageError(f"{path} is there already: {remedy}")
@@ -153,7 +152,7 @@ def require_absent(path: Path, remedy: str = "give another name, or move it away
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Errors of the block that name no file, as those of a full disk, name ``path``."""
+    """Add ``path`` to errors of the block that name no file, such as that of a full disk."""
     try:
         yield
     except OSError as error:
@@ -163,10 +162,10 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Replace ``path`` by ``data`` atomically and durably.
+    """Write ``data`` to ``path`` atomically and durably, replacing an existing file.
 
     Args:
-        path: target; its folder is created.
+        path: the file; its folder is created if it is missing.
         data: the whole content.
         mode: permission bits.
     """

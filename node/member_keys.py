@@ -2,19 +2,20 @@
 
 Secrets in the vault, by name::
 
-    node              Ed25519, signs entries, receipts, certificates, term lists
-    operator-a, -b    Ed25519, two people of the member; moved to their own media in production
+    node              Ed25519, signs entries, receipts, certificates and lists of terms
+    operator-a, -b    Ed25519, two operators of the member; moved to their own media in production
     witness           Ed25519, cosigns checkpoints (every member but the sequencer)
     log               Ed25519, signs checkpoints (the sequencer)
-    seal              X25519, opens what is sent sealed to this member (its share of the sum key)
+    seal              X25519, decrypts what is sealed to this member (its share of the sum key)
     authority         the member's certificate authority, P-256
-    exceptions        trustee: salts the lists its exceptions name
-    padding           registrar: draws padding elements; subjects: keys its subject index
+    exceptions        trustee: derives the salts of the lists that its exceptions name
+    padding           registrar: derives padding elements
+    subjects          registrar: keys its index of subjects
     publication.<dataset>.<publication>    department: VOPRF key and secret of one publication
     sumshare          office, trustee: its share of the sum key
 
-The card is what other members see before the ledger knows the member: ``member`` of ``network.genesis`` and
-``member.admit``.
+The card is the member's public description, which other members get before the member is on the ledger: the
+``member`` object of ``network.genesis`` and ``member.admit``.
 """
 
 from __future__ import annotations
@@ -40,13 +41,13 @@ OPERATORS = ("operator-a", "operator-b")
 
 @dataclass(frozen=True)
 class MemberKeys:
-    """Open keys of a running node.
+    """The keys of a running node.
 
     Attributes:
-        vault: the secrets' store.
+        vault: the store of all secrets.
         node: the node's signing key.
         authority: the member's certificate authority.
-        tls: identity the node's port and calls use.
+        tls: certificate and key of the node's port and of its calls.
     """
 
     vault: Vault
@@ -60,12 +61,12 @@ class MemberKeys:
 
     @property
     def sealing(self) -> SealingKey:
-        """The key that opens what is sealed to this member."""
+        """The key that decrypts what is sealed to this member."""
         return SealingKey.from_private(self.vault.get("seal"))
 
 
 def passphrase_cost(passphrase: bytes) -> ScryptProfile:
-    """Cost of a guess: a drawn passphrase has 256 bits, so that a guess need not be made costly."""
+    """Cost of one passphrase guess: low for a generated passphrase, whose 256 bits cannot be guessed."""
     return DRAWN if DRAWN_FORM.fullmatch(passphrase) else STANDARD
 
 
@@ -75,7 +76,7 @@ def open_vault(home: Home, passphrase: bytes) -> Vault:
 
 
 def create_keys(home: Home, passphrase: bytes, member: str, roles: tuple[str, ...]) -> Vault:
-    """Draw every key the roles need into a new vault."""
+    """Create a new vault with every key that the roles need."""
     vault = open_vault(home, passphrase)
     names = ["node", *OPERATORS, "log" if "sequencer" in roles else "witness"]
     for name in names:
@@ -91,11 +92,11 @@ def create_keys(home: Home, passphrase: bytes, member: str, roles: tuple[str, ..
 
 
 def open_keys(configuration: Configuration) -> MemberKeys:
-    """Open the vault and issue this process its TLS identity.
+    """Open the vault and issue a TLS certificate for this process.
 
     Raises:
-        KeysError: a secret is missing or the passphrase is wrong.
-        ConfigurationError: node.toml names another member than the one whose keys these are.
+        KeysError: a secret is missing, or the passphrase is wrong.
+        ConfigurationError: node.toml names another member than the keys belong to.
     """
     vault = open_vault(configuration.home, configuration.passphrase)
     authority = Authority.from_pem(vault.get("authority"))
@@ -110,7 +111,7 @@ def open_keys(configuration: Configuration) -> MemberKeys:
 
 
 def make_card(configuration: Configuration, keys: MemberKeys) -> dict[str, Any]:
-    """The member object of ``network.genesis`` and ``member.admit``."""
+    """The member's card: the member object of ``network.genesis`` and ``member.admit``."""
     member = configuration.member
     entries = [_public("node", keys.node, None)]
     entries += [_public("operator", keys.signing(name), name) for name in OPERATORS]
@@ -132,7 +133,7 @@ def make_card(configuration: Configuration, keys: MemberKeys) -> dict[str, Any]:
 
 
 def _key_name(use: str, member: str, key: SigningKey) -> str:
-    """A vkey name that no other log or witness has: ``<use>.<member>.hedui/<first half of the key id>``."""
+    """A unique vkey name of a log or witness: ``<use>.<member>.hedui/<first half of the key id>``."""
     return f"{use}.{member}.hedui/{key.public.id[:16]}"
 
 
@@ -148,10 +149,10 @@ def signature(key: SigningKey, message: bytes) -> dict[str, str]:
 
 
 def draw_passphrase() -> bytes:
-    """A passphrase of 256 bits, for a node that starts unattended."""
+    """Draw a passphrase of 256 bits, for a node that starts unattended."""
     return secrets.token_hex(32).encode()
 
 
 def save_passphrase(home: Home, passphrase: bytes) -> None:
-    """Put a drawn passphrase into the home's own file."""
+    """Write a generated passphrase to its file in the home."""
     write_file(home.keys / "passphrase", passphrase + b"\n", 0o600)

@@ -1,7 +1,6 @@
-"""Worker processes for heavy work, spawned; they end when the process that asked does, even by SIGKILL.
+"""Pools of worker processes for heavy work; the workers end when their parent ends, even by SIGKILL.
 
-A pool's own workers would wait for work for ever when their parent is killed, with what they last held
-in memory.
+Without that, the workers of a pool whose parent is killed would wait for work forever and keep their memory.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 
 def worker_pool(processes: int) -> ProcessPoolExecutor:
-    """A pool of spawned workers; end it as any pool.
+    """Create a pool of spawned workers; the caller shuts it down.
 
     Args:
         processes: number of workers, at least 1.
@@ -23,7 +22,7 @@ def worker_pool(processes: int) -> ProcessPoolExecutor:
 
 
 def _end_with_parent() -> None:
-    """In a worker: watch the parent."""
+    """Run in a worker at its start: end the worker once its parent has ended."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 

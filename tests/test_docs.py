@@ -89,6 +89,30 @@ def test_a_name_linked_to_a_module_is_defined_in_it(page: Path) -> None:
     assert wrong == []
 
 
+@pytest.fixture(scope="module")
+def source_files() -> list[str]:
+    """Every Python file of the packages and tests, below the repository's root."""
+    folders = ("node", "protocols", "ledger", "keys", "adapters", "tests", "scripts")
+    return [name_of(path) for folder in folders for path in (ROOT / folder).rglob("*.py")]
+
+
+CODE = re.compile(r"`([^`\s]+)`")
+MODULE = re.compile(r"(?:node|protocols|ledger|keys|adapters)(?:\.[a-z_0-9]+)+")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_module_named_exists(page: Path, source_files: list[str]) -> None:
+    """A file such as ``office/check.py``, a module such as ``ledger.merkle``, or a name in one."""
+    named = CODE.findall(FENCE.sub("", page.read_text("utf-8")))
+    files = {name for name in named if re.fullmatch(r"[\w/.-]+\.py", name)}
+    assert [
+        name for name in sorted(files) if not any(f"/{file}".endswith(f"/{name}") for file in source_files)
+    ] == []
+    known = {file.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for file in source_files}
+    modules = {name for name in named if MODULE.fullmatch(name)} - {"node.db", "node.toml"}
+    assert [name for name in sorted(modules) if not {name, name.rpartition(".")[0]} & known] == []
+
+
 @pytest.mark.parametrize("page", [README, CHINESE_README], ids=name_of)
 def test_the_readme_leads_to_every_package_and_role(page: Path) -> None:
     targets = {target.rstrip("/") for _, target in links(page)}

@@ -75,7 +75,7 @@ class Rule:
     """
 
     roles: tuple[str, ...]
-    cosigners: signers.Policy
+    cosigners: signers.SignerRule
     check: Callable[[Context], None]
 
 

@@ -43,9 +43,8 @@ class Signing:
     cosigners: tuple[Signer, ...]
 
 
-Policy: TypeAlias = Callable[[Signing], None]
-"""Raises ``EntryRefusedError`` (``surplus_signer``, ``missing_signer``) unless the further signers are as
-wanted."""
+SignerRule: TypeAlias = Callable[[Signing], None]
+"""Check of an entry's signers; raises ``EntryRefusedError`` (``surplus_signer``, ``missing_signer``)."""
 
 
 def identify(entry: Entry, resolve: Resolve) -> tuple[Signer, ...]:

@@ -45,7 +45,7 @@ def is_printable(text: str) -> bool:
     return _REFUSED.search(text) is None
 
 
-Check: TypeAlias = Callable[[Any, str], None]
+FieldCheck: TypeAlias = Callable[[Any, str], None]
 """Raises ``EntryRefusedError`` when the value at the path has not the wanted form."""
 ROLES = ("auditor", "sequencer", "trustee", "registrar", "office", "department")
 USES = ("node", "operator", "witness", "log", "seal")
@@ -74,7 +74,7 @@ def _bad(path: str, need: str) -> EntryRefusedError:
     return EntryRefusedError("bad_field", f"{path} must be {need}")
 
 
-def text(longest: int) -> Check:
+def text(longest: int) -> FieldCheck:
     """Free text of 1 to ``longest`` characters without control characters or identity numbers."""
 
     def check(value: Any, path: str) -> None:
@@ -85,7 +85,7 @@ def text(longest: int) -> Check:
     return check
 
 
-def matching(pattern: str, need: str) -> Check:
+def matching(pattern: str, need: str) -> FieldCheck:
     """Text that matches ``pattern`` as a whole; ``need`` says so in words."""
     compiled = re.compile(pattern)
 
@@ -97,7 +97,7 @@ def matching(pattern: str, need: str) -> Check:
     return check
 
 
-def hexed(least: int, most: int | None = None) -> Check:
+def hexed(least: int, most: int | None = None) -> FieldCheck:
     """Lower-case hex of ``least`` to ``most`` bytes (exactly ``least`` when ``most`` is left out)."""
     top = least if most is None else most
     compiled = re.compile(rf"(?:[0-9a-f]{{2}}){{{least},{top}}}")
@@ -109,7 +109,7 @@ def hexed(least: int, most: int | None = None) -> Check:
     return check
 
 
-def integer(least: int, most: int = INTEGER_LIMIT - 1) -> Check:
+def integer(least: int, most: int = INTEGER_LIMIT - 1) -> FieldCheck:
     """An integer from ``least`` to ``most``; a boolean is none."""
 
     def check(value: Any, path: str) -> None:
@@ -119,7 +119,7 @@ def integer(least: int, most: int = INTEGER_LIMIT - 1) -> Check:
     return check
 
 
-def choice(*allowed: str) -> Check:
+def choice(*allowed: str) -> FieldCheck:
     """One of the given texts."""
 
     def check(value: Any, path: str) -> None:
@@ -154,7 +154,7 @@ def _parsed(parser: Callable[[str], object], value: Any, path: str) -> None:
         raise EntryRefusedError("bad_field", f"{path}: {error}") from error
 
 
-def listing(item: Check, least: int = 0, most: int = 1024) -> Check:
+def listing(item: FieldCheck, least: int = 0, most: int = 1024) -> FieldCheck:
     """A list of ``least`` to ``most`` items that all pass ``item``; items of text must differ."""
 
     def check(value: Any, path: str) -> None:
@@ -168,7 +168,9 @@ def listing(item: Check, least: int = 0, most: int = 1024) -> Check:
     return check
 
 
-def record(required: Mapping[str, Check], optional: Mapping[str, Check] | None = None) -> Check:
+def record(
+    required: Mapping[str, FieldCheck], optional: Mapping[str, FieldCheck] | None = None
+) -> FieldCheck:
     """An object with every ``required`` field, perhaps ``optional`` ones, and no other."""
     checks = {**required, **(optional or {})}
 
@@ -188,7 +190,7 @@ def record(required: Mapping[str, Check], optional: Mapping[str, Check] | None =
     return check
 
 
-def mapping(name: Check, item: Check, least: int = 1, most: int = 64) -> Check:
+def mapping(name: FieldCheck, item: FieldCheck, least: int = 1, most: int = 64) -> FieldCheck:
     """An object whose names pass ``name`` and values pass ``item``."""
 
     def check(value: Any, path: str) -> None:
@@ -282,7 +284,7 @@ CERTIFICATE = record(
     }
 )
 COMMITTED = record({"commitment": DIGEST, "code": CODE})
-SCHEMAS: Mapping[str, Check] = {
+SCHEMAS: Mapping[str, FieldCheck] = {
     "network.genesis": record(
         {"pilot": boolean, "epoch": EPOCH, "members": listing(MEMBER, 1, 64), "params": _parameters}
     ),

@@ -1,4 +1,4 @@
-"""Node processes of one machine: started together, waited for, and ended together whatever happens."""
+"""Node processes on one machine, which are started together and always ended together."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ PORTS = 22_000
 
 
 class NodeProcesses:
-    """Processes that end when the block does, by SIGTERM first and SIGKILL when they do not."""
+    """Processes that are ended after the block: by SIGTERM, and by SIGKILL after ``STOP_SECONDS``."""
 
     def __init__(self) -> None:
-        """None running yet."""
+        """Start without processes."""
         self.running: dict[Path, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> NodeProcesses:
-        """Itself."""
+        """Begin the block."""
         return self
 
     def __exit__(
@@ -39,7 +39,7 @@ class NodeProcesses:
         self.stop_all()
 
     def start(self, home: Path) -> subprocess.Popen[bytes]:
-        """Run the node of a home; it logs to HOME/node.log and ends with this process, whatever ends it."""
+        """Run the node of a home. It logs to HOME/node.log and ends when this process ends for any reason."""
         command = [sys.executable, "-m", "node.cli", "node", "run", str(home), "--with-parent"]
         with (home / "node.log").open("ab") as log:
             process = subprocess.Popen(  # noqa: S603  our own interpreter and module
@@ -52,7 +52,7 @@ class NodeProcesses:
         """Wait until a node has replayed the genesis entry.
 
         Raises:
-            ServiceUnavailableError: it ended, or is not ready in time.
+            ServiceUnavailableError: it has ended, or is not ready in time.
         """
         home = client.configuration.home.root
         deadline = time.monotonic() + seconds
@@ -60,7 +60,7 @@ class NodeProcesses:
             process = self.running[home]
             if process.poll() is not None:
                 raise ServiceUnavailableError(
-                    f"node {client.member} ended at its start: see {home / 'node.log'}"
+                    f"node {client.member} ended while it started: see {home / 'node.log'}"
                 )
             try:
                 if client.status()["replayed"] > 0:
@@ -77,13 +77,13 @@ class NodeProcesses:
             time.sleep(POLL_SECONDS)
 
     def kill(self, home: Path) -> None:
-        """End one process at once, as a crash would."""
+        """Kill one process, as a crash would."""
         process = self.running.pop(home)
         process.kill()
         _reap(process)
 
     def stop_all(self) -> None:
-        """Ask every process to end, then make it."""
+        """Ask every process to end, and kill those that do not."""
         for process in self.running.values():
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
@@ -98,30 +98,32 @@ class NodeProcesses:
 
 
 def wait_sent(client: OperatorClient, seconds: float) -> None:
-    """Wait until a running node's outbox is empty: everything it recorded is on the ledger, or refused there.
+    """Wait until a running node's outbox is empty: every entry was recorded on the ledger, or refused.
 
     Raises:
-        ServiceUnavailableError: something waits still.
+        ServiceUnavailableError: the outbox is not empty in time.
     """
     deadline = time.monotonic() + seconds
     while client.status()["waiting"]:
         if time.monotonic() > deadline:
-            raise ServiceUnavailableError(f"entries of {client.member} wait for the ledger: see its node.log")
+            raise ServiceUnavailableError(
+                f"entries of {client.member} are still waiting for the ledger: see its node.log"
+            )
         time.sleep(POLL_SECONDS)
 
 
 def _reap(process: subprocess.Popen[bytes]) -> None:
-    """Wait for a process that ends, and let go of the pipe that kept it alive."""
+    """Wait for a process to end, and close the pipe that kept it alive."""
     process.wait()
     if process.stdin is not None:
         process.stdin.close()
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of the loopback that nobody listens on now, all different.
+    """Choose different loopback ports that are free now.
 
-    They lie below those that systems give to outgoing connections, so that none is taken by one before its
-    process listens, or while that process is started again.
+    They are below the range that operating systems use for outgoing connections, so that no connection takes
+    one before its process listens, or while that process is restarted.
     """
     with ExitStack() as held:
         found: list[int] = []

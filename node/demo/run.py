@@ -1,12 +1,11 @@
-"""The whole main job on one machine: a scenario folder to verified reports, each member in its own process.
+"""Demonstration on one machine: from a scenario folder to verified reports, each member in its own process.
 
     generate or read the scenario → homes, keys, genesis → ceremony → nodes → publications → verification
     → rules → consents → grants → cases → reports, all verified again offline → table, summary.json
 
-Everything goes through the calls an operator would use. Ctrl-C and failures end every process that was
-started. A folder that holds an earlier run is left as it is.
-
-What a demo starts from: a scenario read or generated, a new folder for the result, the ledger's engine.
+``prepare`` reads or generates the scenario, chooses the ledger's engines and creates the folder of the
+results, which must be new: an earlier run is never changed. ``Demo.run`` does the rest through the calls that
+an operator would use. Ctrl-C and failures end every process that was started.
 """
 
 from __future__ import annotations
@@ -42,7 +41,8 @@ from node.home import Home, write_file
 from node.membership import sum_key_ceremony
 from node.membership.home_setup import init_home
 from node.membership.network import join, propose, read_card, seal, sign_proposal
-from node.messages import Reporter
+from node.messages.progress import Reporter
+from node.messages.words import word_text
 from node.report.verify import verify_report
 from node.rules.ruleset import RuleSet
 from node.times import CHINA, system_clock
@@ -56,7 +56,7 @@ SENT_SECONDS = 30.0
 
 @dataclass
 class SummaryRow:
-    """One case's line of the closing table and of ``summary.json``."""
+    """Result of one case: its line of the final table and of ``summary.json``."""
 
     case: str
     persons: int
@@ -86,11 +86,11 @@ class Demo:
     """One run of a scenario.
 
     Attributes:
-        out: the result's folder.
-        scenario: what is run.
-        reporter: shows progress.
-        slot_factor: slots of a grant for each one its cases need.
-        ledger: engine URIs, given to the members in turn.
+        out: folder of the results.
+        scenario: the scenario to run.
+        reporter: prints progress.
+        slot_factor: number of slots in a grant for each slot that its cases need.
+        ledger: engine URIs, assigned to the members in turn.
         clients: operators' clients by member.
     """
 
@@ -106,10 +106,11 @@ class Demo:
         return self.out / "members" / member
 
     def run(self) -> list[SummaryRow]:
-        """Run everything; returns the cases' rows, their reports verified.
+        """Run the scenario; returns one row a case, whose reports have been verified.
 
         Raises:
-            NodeError and the packages' errors: whatever stops the run; every process started is ended.
+            NodeError, LedgerError, ProtocolError, AdapterError, KeysError: the cause that ended the run; all
+                processes have been ended.
         """
         with self.running():
             rows = [self.check(case, number) for number, case in enumerate(self.scenario.cases, 1)]
@@ -123,7 +124,7 @@ class Demo:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[NodeProcesses]:
-        """The network founded, published, verified and granted, for the time of the block."""
+        """Run a network for the block: founded, with publications, rules, consents and grants."""
         with contextlib.ExitStack() as stack:
             pool = stack.enter_context(ThreadPoolExecutor(1))
             self._found()
@@ -140,16 +141,16 @@ class Demo:
             yield processes
 
     def _found(self) -> None:
-        """Homes, keys, genesis, invitation."""
+        """Create homes, keys, the genesis entry and the invitation."""
         scenario = self.scenario
-        self.reporter.stage("demo.keys", count=len(scenario.members))
+        self.reporter.stage("Creating the keys of {count} members", count=len(scenario.members))
         ports = free_ports(len(scenario.members))
         keys = {}
         uris = cycle(self.ledger)
         for member, port, uri in zip(scenario.members, ports, uris, strict=False):
             listen = f"127.0.0.1:{port}"
             init_home(self.home(member.id), member.id, member.name, member.roles, listen, ledger=uri)
-        self.reporter.stage("demo.genesis")
+        self.reporter.stage("Signing the first entry of the network")
         cards = [read_card(Home(self.home(member.id)).card) for member in scenario.members]
         suite = scenario.suite or PAILLIER_3072.name
         proposal = propose(scenario.network, scenario.epoch, suite, cards, pilot=scenario.pilot)
@@ -164,17 +165,17 @@ class Demo:
             join(Home(self.home(member.id)), network, leaf if member.id == sequencer else None)
 
     def _deal(self) -> dict[str, Any]:
-        """The dealer ceremony, while the nodes start."""
+        """Hold the dealer ceremony, while the nodes start."""
         scenario = self.scenario
         suite = scenario.suite or PAILLIER_3072.name
-        self.reporter.stage("demo.ceremony", suite=suite)
+        self.reporter.stage("Making the shared sum key ({suite})", suite=suite)
         office = read_card(Home(self.home(scenario.with_role("office")[0].id)).card)
         trustees = [read_card(Home(self.home(member.id)).card) for member in scenario.with_role("trustee")]
         return sum_key_ceremony.run(scenario.network, suite, office, trustees)
 
     def _start(self, processes: NodeProcesses) -> None:
-        """Every node as a process of its own; ready means it has replayed the genesis entry."""
-        self.reporter.stage("demo.nodes", count=len(self.scenario.members))
+        """Start every node in its own process, and wait until each has replayed the genesis entry."""
+        self.reporter.stage("Starting {count} nodes", count=len(self.scenario.members))
         for member in self.scenario.members:
             processes.start(self.home(member.id))
         for member in self.scenario.members:
@@ -185,7 +186,7 @@ class Demo:
             client.close()
 
     def _install(self, dealt: dict[str, Any]) -> None:
-        """Holders take their shares; trustees sign; the office puts the key on the ledger."""
+        """Install the shares with their holders, let the trustees sign, and record the key on the ledger."""
         for holder in dealt["shares"]:
             sum_key_ceremony.install(dealt, holder, self.clients[holder].keys.vault)
         draft = EntryDraft("sumkey.publish", dealt["record"]["salt"][:32], dealt["body"])
@@ -193,39 +194,42 @@ class Demo:
         self.clients[dealt["body"]["office"]].submit(draft, signatures)
 
     def _publish(self) -> None:
-        """Every department publishes its datasets, several departments at a time."""
+        """Publish the datasets of every department, several departments at a time."""
 
         def publish(member: ScenarioMember) -> None:
             for dataset in member.datasets:
-                self.reporter.stage("demo.publish", dataset=dataset.id)
+                self.reporter.stage("Publishing {dataset}", dataset=dataset.id)
                 result = self.clients[member.id].publish(
                     dataset, self.scenario.folder, self.scenario.epoch, self.reporter.progress
                 )
                 refused = sum(item["count"] for item in result["quality"]["refused"].values())
                 self.reporter.stage(
-                    "demo.published", dataset=dataset.id, count=result["count"], refused=refused
+                    "Published {dataset}: {count} rows with padding, {refused} source rows refused",
+                    dataset=dataset.id,
+                    count=result["count"],
+                    refused=refused,
                 )
 
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(publish, [member for member in self.scenario.members if member.datasets]))
 
     def _verify_publications(self) -> None:
-        """Offices and auditors rebuild every publication."""
+        """Let offices and auditors download and verify every publication."""
         members = [*self.scenario.with_role("office"), *self.scenario.with_role("auditor")]
 
         def verify(member: ScenarioMember) -> None:
-            self.reporter.stage("demo.verify_by", member=member.name)
+            self.reporter.stage("{member} fetches and verifies the publications", member=member.name)
             self.clients[member.id].verify(self.reporter.progress)
 
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(verify, members))
 
     def _rules(self) -> None:
-        """The office publishes, the auditor and each owner of an amount dataset approve."""
+        """Let the office publish each rule set, and auditor and owners of amount datasets approve it."""
         members = {member.id: member for member in self.scenario.members}
         auditors = [member.id for member in self.scenario.with_role("auditor")]
         for rules in self.scenario.rules.values():
-            self.reporter.stage("demo.rules", rules=rules.key)
+            self.reporter.stage("Publishing and approving the rules {rules}", rules=rules.key)
             self.clients[self._office].rules(rules.source, "publish")
             owners = {dataset.partition(".")[0] for dataset in rules.amounts}
             approvers = sorted({owner for owner in owners if owner in members} | {auditors[0]})
@@ -234,7 +238,7 @@ class Demo:
                 list(pool.map(approve, approvers))
 
     def _approve(self, rules: RuleSet, member: str) -> None:
-        """One approver compares the text with the ledger and approves."""
+        """Let one approver compare a rule set with the ledger and approve it."""
         self.clients[member].rules(rules.source, "approve")
 
     @property
@@ -242,13 +246,13 @@ class Demo:
         return self.scenario.with_role("office")[0].id
 
     def _consents(self) -> None:
-        """The desk takes the consents of its applications."""
+        """Load the consents of the applications at the registrar."""
         desk = self.scenario.with_role("registrar")[0].id
         result = self.clients[desk].load_consents(self.scenario.folder / "cases")
-        self.reporter.stage("demo.consents", count=result["committed"])
+        self.reporter.stage("Recording consents: {count}", count=result["committed"])
 
     def _grants(self) -> None:
-        """One grant a rule set and owner, twice the slots its cases need; two people of the owner approve."""
+        """Request a grant for each rule set and owner, ``slot_factor`` times the slots its cases need."""
         wanted: list[GrantRequest] = []
         published = self.scenario.datasets
         for rules in self.scenario.rules.values():
@@ -266,7 +270,7 @@ class Demo:
             for owner, datasets in owners.items():
                 if slots:
                     wanted.append(_grant(owner, datasets, rules, protocol, slots))
-        self.reporter.stage("demo.grants", count=len(wanted))
+        self.reporter.stage("Requesting and approving grants: {count}", count=len(wanted))
 
         def request(asked: GrantRequest) -> None:
             grant = self.clients[self._office].request_grant(asked)
@@ -276,13 +280,17 @@ class Demo:
             list(pool.map(request, wanted))
 
     def check(self, case: Case, number: int) -> SummaryRow:
-        """One check, from the application to its report."""
-        self.reporter.stage("demo.case", case=case.case, number=number, count=len(self.scenario.cases))
+        """Run one check, from the application to its report."""
+        self.reporter.stage(
+            "Case {case} ({number} of {count})", case=case.case, number=number, count=len(self.scenario.cases)
+        )
         began = time.perf_counter()
         application = self._application(case)
         result = self.clients[self._office].check(application, self.out / "reports", self.reporter.progress)
         ms = round((time.perf_counter() - began) * 1000)
-        self.reporter.stage("demo.case_done", case=case.case, outcome=result["outcome"], ms=ms)
+        self.reporter.stage(
+            "Case {case}: {outcome}, {ms} ms", case=case.case, outcome=self._outcome(result["outcome"]), ms=ms
+        )
         return SummaryRow(
             case.case,
             len(case.household),
@@ -294,8 +302,13 @@ class Demo:
             result["times"],
         )
 
+    def _outcome(self, code: str) -> str:
+        """An outcome in the user's language."""
+        text = word_text("outcome", code)
+        return code if text is None else self.reporter.messages.translate(text)
+
     def _application(self, case: Case) -> bytes:
-        """The case file as it lies in the scenario."""
+        """Contents of a case's file in the scenario."""
         for path in sorted((self.scenario.folder / "cases").glob("*.json")):
             data = path.read_bytes()
             if json.loads(data.decode("utf-8-sig")).get("case") == case.case:
@@ -303,13 +316,13 @@ class Demo:
         raise ConfigurationError(f"the scenario has no file of case {case.case}")
 
     def _verify_everything(self, rows: list[SummaryRow]) -> None:
-        """Every report and the public log, offline, as a stranger would.
+        """Verify every report and the public log offline, as an outsider would.
 
         Raises:
             ReportError: a report does not verify.
             LedgerError: the log does not verify.
         """
-        self.reporter.stage("demo.verify_reports", count=len(rows))
+        self.reporter.stage("Verifying {count} reports and the public log offline", count=len(rows))
         sequencer = self.scenario.with_role("sequencer")[0].id
         ledger = self.out / "ledger"
         policy = update_mirror(FolderSource(Home(self.home(sequencer)).public_log), ledger).policy
@@ -324,12 +337,12 @@ class Demo:
 
 
 def _slots(case: Case) -> int:
-    """Slots one case takes of each grant."""
+    """Number of slots that a case uses of each grant."""
     return math.ceil(padded_elements(len(case.household)) / ELEMENTS_A_SLOT)
 
 
 def _grant(owner: str, datasets: list[str], rules: RuleSet, protocol: str, slots: int) -> GrantRequest:
-    """What an office asks an owner for, for one rule set."""
+    """Options of the grant that an office requests from an owner for one rule set."""
     today = datetime.now(CHINA).date()
     return GrantRequest(
         owner=owner,
@@ -348,13 +361,14 @@ def _grant(owner: str, datasets: list[str], rules: RuleSet, protocol: str, slots
 
 
 def engines(uri: str) -> tuple[str, ...]:
-    """Engine URIs of a demo's members: the embedded log, or one Fabric profile an organisation.
+    """Engine URIs for the members of a demo: the embedded log, or the Fabric profiles of a folder.
 
     Args:
-        uri: ``embedded:`` or ``fabric:FOLDER``; every ``*.toml`` in the folder is a connection profile.
+        uri: ``embedded:`` or ``fabric:FOLDER``, a folder with a connection profile (``*.toml``) for each
+            organisation.
 
     Raises:
-        ConfigurationError: another scheme, or a folder without profiles.
+        ConfigurationError: the URI has another scheme, or the folder has no profiles.
     """
     if uri == EMBEDDED:
         return (EMBEDDED,)
@@ -379,11 +393,18 @@ def prepare(
     *,
     ledger: str = EMBEDDED,
 ) -> Demo:
-    """A demo ready to run: the scenario generated or read, the result's folder new.
+    """Prepare a demo: generate or read the scenario, and create the folder of the results.
+
+    Args:
+        folder: scenario to read; None to generate one in ``out/scenario``.
+        out: folder of the results; absent or empty.
+        residents, cases, seed: of a generated scenario.
+        suite: suite for totals; by default that of the scenario.
+        reporter: prints progress.
+        ledger: engine URI, see ``engines``.
 
     Raises:
-        ConfigurationError: the result's folder is not empty, the scenario is not well formed, or there is no
-        such ledger.
+        ConfigurationError: ``out`` is not empty, the scenario is malformed, or the engine URI is not valid.
     """
     uris = engines(ledger)
     if out.exists() and not out.is_dir():
@@ -394,10 +415,12 @@ def prepare(
         )
     out.mkdir(parents=True, exist_ok=True)
     if folder is None:
-        reporter.stage("demo.generate", residents=residents, cases=cases)
+        reporter.stage(
+            "Generating a scenario: {residents} residents, {cases} cases", residents=residents, cases=cases
+        )
         folder = generate(out / "scenario", residents=residents, cases=cases, seed=seed, suite=suite)
     else:
-        reporter.stage("demo.load", folder=str(folder))
+        reporter.stage("Reading the scenario {folder}", folder=str(folder))
     scenario = load(folder)
     if suite is not None:
         scenario = replace(scenario, suite=suite)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from keys.errors import SecretMissingError
 from ledger.entries import bodies
-from ledger.entries.times import parse_time
+from node.department.last_intents import last_intent, update_last_intents
 from node.errors import RefusalError
 from node.services import Services
 from node.store import tables
@@ -143,10 +143,10 @@ def retire_unused_publications(services: Services) -> list[str]:
 
 
 def _free_from(services: Services, dataset: str, publication: str) -> int:
-    """Second from which no intent under the publication can be answered any more."""
-    last = 0
-    for _, entry in services.ledger.replica.of_type("query.intent"):
-        for item in entry.body["certificate"]["datasets"]:
-            if (item["dataset"], item["publication"]) == (dataset, publication):
-                last = max(last, parse_time(entry.time))
-    return last + RENEWAL_LIMIT_SECONDS + CLOCK_TOLERANCE_SECONDS if last else 0
+    """Second from which no intent under the publication can be answered; 0 where there is none.
+
+    Called after the publication was found superseded, when the contract accepts no further intent under it.
+    """
+    update_last_intents(services)
+    last = last_intent(services, dataset, publication)
+    return 0 if last is None else last + RENEWAL_LIMIT_SECONDS + CLOCK_TOLERANCE_SECONDS

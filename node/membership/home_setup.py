@@ -1,4 +1,4 @@
-"""Making a member's home: keys, configuration, card."""
+"""Creation of a member's home: keys, configuration and card."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ def init_home(  # noqa: PLR0913  one argument an option of `hedui node init`
     """Create a home.
 
     Args:
-        root: folder; must hold no node yet.
+        root: the home's folder, which holds no node yet.
         member: id, lower-case letters, digits and dashes.
-        name: name for people.
+        name: the member's name for people.
         roles: roles of the member.
-        listen: ``host:port`` the port is opened on.
-        endpoint: what other members are told; the same when absent.
-        passphrase_file: where the passphrase is; one is drawn into HOME/keys when absent.
-        store: database URL; SQLite in the home when absent.
-        ledger: engine URI of the ledger; the embedded log when absent.
+        listen: ``host:port`` to listen on.
+        endpoint: ``host:port`` that other members use; by default the same.
+        passphrase_file: file with the passphrase; by default one is generated and kept in HOME/keys.
+        store: database URL; by default SQLite in the home.
+        ledger: engine URI of the ledger; by default the embedded log.
 
     Raises:
-        ConfigurationError: the folder holds a node already, or an argument cannot be used: nothing is
+        ConfigurationError: the folder holds a node already, or an argument cannot be used; nothing is
             written.
         KeysError: the passphrase is empty; nothing is left behind.
     """
@@ -65,7 +65,7 @@ def init_home(  # noqa: PLR0913  one argument an option of `hedui node init`
         raise ConfigurationError(f"{root} holds a node already: choose another folder")
     if home.keys.exists():
         raise ConfigurationError(
-            f"{home.keys} is there without a node: move it away, or choose another folder"
+            f"{home.keys} exists, but without a node: move it away, or choose another folder"
         )
     endpoint = listen if endpoint is None else endpoint
     document = _document(member, name, roles, listen, endpoint, passphrase_file, store)
@@ -86,10 +86,11 @@ def init_home(  # noqa: PLR0913  one argument an option of `hedui node init`
 
 @contextmanager
 def _making(root: Path) -> Iterator[Home]:
-    """A folder in which a home is made; at the end of the block it becomes ``root``, or is removed.
+    """A temporary folder in which a home is made; after the block it becomes ``root``, or is removed.
 
-    It lies beside ``root``. Where that folder holds other files, or is a mount, it lies within, and its parts
-    are moved out of it, node.toml last: without that file there is no node.
+    The folder is created beside ``root`` and renamed. If ``root`` holds other files or is a mount point, it
+    is created inside, and its contents are moved out of it, node.toml last: without that file there is no
+    node.
     """
     root.parent.mkdir(parents=True, exist_ok=True)
     within = root.is_dir() and (any(root.iterdir()) or root.is_mount() or not os.access(root.parent, os.W_OK))
@@ -109,10 +110,10 @@ def _making(root: Path) -> Iterator[Home]:
 
 
 def _check(configuration: Configuration) -> None:
-    """What other members and the ledger will ask of a new home, before anything is written.
+    """Check a new home's settings as other members and the ledger will, before anything is written.
 
     Raises:
-        ConfigurationError: an id, name, address, endpoint or database URL that cannot be used.
+        ConfigurationError: an id, name, address, endpoint or database URL cannot be used.
     """
     _split(configuration.listen, "--listen")
     try:
@@ -139,10 +140,10 @@ def _check(configuration: Configuration) -> None:
 
 
 def check_store(url: str) -> None:
-    """What ``--store`` names is a database of a kind that a node can use.
+    """Check that ``--store`` names a kind of database that a node can use.
 
     Raises:
-        ConfigurationError: no URL, or one of another kind of database.
+        ConfigurationError: it is not a URL, or names another kind of database.
     """
     try:
         driver = make_url(url).drivername
@@ -169,7 +170,7 @@ def _document(
     passphrase_file: Path | None,
     store: str | None,
 ) -> str:
-    """Text of node.toml; read back once so that what is written can be read."""
+    """Text of node.toml; parsed once, so that only readable text is written."""
     lines = [
         "[member]",
         f"id = {_quoted(member)}",
@@ -194,5 +195,5 @@ def _document(
 
 
 def _quoted(text: str) -> str:
-    """A TOML basic string: JSON's quoting is within TOML's."""
+    """A TOML basic string; a JSON string is a valid one."""
     return json.dumps(text, ensure_ascii=False)

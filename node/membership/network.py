@@ -1,16 +1,17 @@
-"""Founding and joining a network: cards, the genesis entry, the invitation.
+"""Founding and joining a network: cards, the genesis entry and the invitation.
 
     each founder    node init → card.json
-    one of them     network create: a proposal from all cards; nobody's signature yet
+    one of them     network create: a proposal from all cards, without signatures
     each founder    network sign: checks its own card in the proposal, signs the body
-    the sequencer   network seal: all signatures there → genesis leaf, network.json
+    the sequencer   network seal: once all have signed → genesis leaf, network.json
     each founder    network join: pins genesis digest and trust policy in its home
 
-``network.json`` is what an invitation carries: genesis digest, trust policy, first address. A member that
-comes later is admitted by an entry that a majority of founders signs, and joins with the same file.
+``network.json`` is the invitation: genesis digest, trust policy, first address. A later member is admitted by
+an entry that a majority of the founders signs, and joins with the same file.
 
-Foreign witnesses, run by nobody of this network, are named in the genesis entry's parameters, so that every
-founder signs them: ``witness_<i>`` is a vkey, ``witness_<i>_url`` its submission prefix, i from 1. The trust
+Foreign witnesses, which no member of this network runs, are named in the genesis entry's parameters, so that
+every founder signs them: ``witness_<i>`` is a vkey, ``witness_<i>_url`` its submission prefix, i from 1. The
+    trust
 policy lists them outside its quorum group (``ledger.formats.policy``).
 """
 
@@ -46,13 +47,13 @@ PARAMETER_CHARACTERS = 128
 
 @dataclass(frozen=True)
 class NetworkFile:
-    """What ``network.json`` says.
+    """Contents of ``network.json``.
 
     Attributes:
-        network: its name.
+        network: the network's name.
         genesis: SHA-256 of the genesis leaf, 32 bytes.
         policy: the trust policy.
-        first: the first address: the sequencer's contact.
+        first: the contact of the sequencer, the first address that a new member calls.
     """
 
     network: str
@@ -99,10 +100,10 @@ class NetworkFile:
 
 
 def read_card(path: Path) -> dict[str, Any]:
-    """A member's card.
+    """Read a member's card.
 
     Raises:
-        ConfigurationError: missing or malformed, or without an authority of its member.
+        ConfigurationError: it is missing, malformed, or without a certificate authority of its member.
     """
     card = read_document(path, "id", "is no member card: `hedui node init` writes one")
     check_card(card)
@@ -110,16 +111,16 @@ def read_card(path: Path) -> dict[str, Any]:
 
 
 def check_card(card: dict[str, Any]) -> None:
-    """Check what the contract takes as it is: the certificate authority others are to trust.
+    """Check the certificate authority on a card, which the contract accepts without a check.
 
     Raises:
-        ConfigurationError: it is none of this member.
+        ConfigurationError: it is not an authority of this member.
     """
     try:
         check_profile(bytes.fromhex(card["tls"]), member=str(card["id"]))
     except (KeyError, TypeError, ValueError, KeysError) as error:
         raise ConfigurationError(
-            f"the card of {card.get('id')} brings no certificate authority of its own: ask for the card.json "
+            f"the card of {card.get('id')} has no certificate authority of its own: ask for the card.json "
             "that `hedui node init` wrote"
         ) from error
 
@@ -136,9 +137,12 @@ def propose(
     """A genesis proposal that every founder must sign.
 
     Args:
-        network: its name. epoch: label of the first epoch. suite: of totals. cards: of all founders.
-        pilot: whether roles may be together that production keeps apart.
-        foreign: witnesses of others, each ``VKEY@URL``.
+        network: the network's name.
+        epoch: label of the first epoch.
+        suite: name of the suite for totals.
+        cards: the cards of all founders.
+        pilot: whether one member may have roles that are separate in production.
+        foreign: foreign witnesses, each ``VKEY@URL``.
 
     Raises:
         ConfigurationError: fewer than three members, not exactly one sequencer, a foreign witness that cannot
@@ -162,15 +166,15 @@ def propose(
 
 
 def sign_proposal(proposal: dict[str, Any], card: dict[str, Any], key: SigningKey) -> None:
-    """Add a founder's signature, after it has found its own card in the proposal as it is.
+    """Add a founder's signature to a proposal that holds its own card unchanged.
 
     Raises:
-        ConfigurationError: the proposal holds another card under this member's id, or one without authority.
+        ConfigurationError: the proposal does not hold this card, or a card has no valid authority.
     """
     for each in proposal["body"]["members"]:
         check_card(each)
     if card not in proposal["body"]["members"]:
-        raise ConfigurationError("the proposal does not hold this member's card as it is: do not sign it")
+        raise ConfigurationError("the proposal does not hold this member's card unchanged: do not sign it")
     message = entries.body_message(proposal["network"], "network.genesis", GENESIS, proposal["body"])
     signed = entries.sign_message(key, message).to_json()
     if signed not in proposal["sigs"]:
@@ -178,7 +182,7 @@ def sign_proposal(proposal: dict[str, Any], card: dict[str, Any], key: SigningKe
 
 
 def seal(proposal: dict[str, Any], key: SigningKey, time: str) -> tuple[bytes, NetworkFile]:
-    """The genesis leaf, signed by the sequencer's node and every founder, and the network file.
+    """Make the genesis leaf, signed by the sequencer's node and every founder, and the network file.
 
     Raises:
         ConfigurationError: a founder has not signed yet.
@@ -201,10 +205,10 @@ def seal(proposal: dict[str, Any], key: SigningKey, time: str) -> tuple[bytes, N
 
 
 def policy_of(cards: list[dict[str, Any]], params: Mapping[str, Any]) -> Policy:
-    """The trust policy of a founding: the sequencer's log key, every other member a witness that counts.
+    """The trust policy of a new network: the sequencer's log key, and every other member as a witness.
 
     Raises:
-        LedgerError: two keys or names that are the same, or a foreign witness that cannot be used.
+        LedgerError: two keys or names are the same, or a foreign witness that cannot be used.
     """
     logs = [_verifier(_use(card, "log"), TYPE_ED25519) for card in cards if "sequencer" in card["roles"]]
     witnesses = [
@@ -250,7 +254,7 @@ def _foreign_witnesses(params: Mapping[str, Any]) -> list[WitnessKey]:
 
 
 def join(home: Home, network: NetworkFile, genesis: bytes | None = None) -> None:
-    """Pin a network in a home; the sequencer's home also gets the genesis leaf.
+    """Write a network's file into a home; the sequencer's home also gets the genesis leaf.
 
     Raises:
         ConfigurationError: the home belongs to another network already.
@@ -263,7 +267,7 @@ def join(home: Home, network: NetworkFile, genesis: bytes | None = None) -> None
 
 
 def genesis_contacts(leaf: bytes) -> list[Contact]:
-    """Members of a genesis leaf, for the sequencer's first calls."""
+    """Contacts of the members in a genesis leaf, for the sequencer's first calls."""
     value = canonical.decode(leaf)
     assert isinstance(value, dict)
     body = value["body"]
@@ -278,11 +282,11 @@ def witness_names(cards: list[dict[str, Any]]) -> dict[str, str]:
 
 
 def _use(card: dict[str, Any], use: str) -> dict[str, str]:
-    """The key of one use on a card."""
+    """The key on a card that has this use."""
     found: dict[str, str] = next(key for key in card["keys"] if key["use"] == use)
     return found
 
 
 def _verifier(key: dict[str, str], kind: int) -> VerifierKey:
-    """A card's log or witness key as the policy names it."""
+    """A card's log or witness key in the form of the trust policy."""
     return VerifierKey(key["name"], kind, PublicKey(key["alg"], bytes.fromhex(key["public"])))

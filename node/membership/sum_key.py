@@ -22,7 +22,7 @@ def sum_key(view: View) -> SumKey:
 
     Raises:
         ServiceUnavailableError: none is on the ledger yet.
-        SumKeyError, ProofError: it is malformed.
+        SumKeyError, ProofError: the key is malformed.
     """
     found = view.sumkey()
     if found is None:
@@ -45,14 +45,14 @@ def sum_key(view: View) -> SumKey:
 
 @lru_cache(maxsize=4)
 def checked_sum_key(body: bytes) -> SumKey:
-    """A sum key from the canonical bytes of its ledger body; each key is checked once a process."""
+    """Read and check a sum key from the canonical bytes of its ledger body; cached."""
     value = canonical.decode(body)
     assert isinstance(value, dict)
     return SumKey.from_body(value, PAILLIER_PROFILES[str(value["suite"])])
 
 
 def paillier_key(view: View) -> PaillierPublicKey:
-    """The key amounts are encrypted under."""
+    """The public key that amounts are encrypted under."""
     return sum_key(view).public
 
 

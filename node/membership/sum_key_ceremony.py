@@ -1,15 +1,16 @@
-"""The sum key's dealer ceremony: offline, witnessed, and nothing of it survives but what is sealed or public.
+"""The ceremony that creates the sum key: a dealer makes the key and its shares, offline and before witnesses.
 
-    deal      two safe primes (searched in two spawned processes) → public key, one share a holder, each
-              sealed to its holder's seal key (HPKE); one joint test opening shows that the shares open
-              what the key encrypts
-    install   a holder opens its share, checks it against the public key, keeps it in its vault; a share of
-              another ceremony never takes the place of one that is held, nor goes beside another key on
-              the ledger
+    deal      two safe primes (searched in two spawned processes) → public key and a share for each holder,
+              sealed to the holder's seal key (HPKE); a joint test opening shows that the shares decrypt what
+              the key encrypts
+    install   a holder decrypts its share, checks it against the public key and keeps it in its vault; a share
+              of another ceremony never replaces one that is held, and is refused if the ledger has another
+              key
     sign      every trustee signs the body of ``sumkey.publish``; the office submits it
 
-Everybody compares the fingerprint of n: the first 16 bytes of SHA-256 over the modulus, big-endian, in hex.
-Whoever deals could open everything: hence offline, on a machine that is wiped, in front of witnesses.
+All participants compare the fingerprint of n: the first 16 bytes of SHA-256 over the modulus, big-endian, in
+hex. Only the public key and the sealed shares are kept. The dealer could decrypt everything, so the ceremony
+is held offline, in front of witnesses, on a machine that is wiped afterwards.
 """
 
 from __future__ import annotations
@@ -53,13 +54,13 @@ def run(network: str, suite: str, office: dict[str, Any], trustees: list[dict[st
         network: the network's name.
         suite: name of a Paillier profile.
         office: the office's card.
-        trustees: cards of the trustees.
+        trustees: the cards of the trustees.
 
     Returns:
         The ceremony's file: public body, sealed shares by holder, no signatures yet.
 
     Raises:
-        ConfigurationError: an unknown suite, or a card whose member does not hold the role it is given for.
+        ConfigurationError: an unknown suite, or a card of a member that does not have the role.
     """
     profile = PAILLIER_PROFILES.get(suite)
     if profile is None:
@@ -92,7 +93,7 @@ def _primes(profile: PaillierProfile) -> tuple[int, int]:
 
 
 def _test_opening(dealt: Dealt) -> None:
-    """The shares together open what the key encrypts."""
+    """Check that the shares together decrypt what the key encrypts."""
     key = dealt.key
     ciphertext = key.public.encrypt_row(secrets.token_bytes(64), b"ceremony", TEST_AMOUNT_FEN, b"test")
     partials = {share.holder: partial(key, share, ciphertext) for share in dealt.shares}
@@ -101,7 +102,7 @@ def _test_opening(dealt: Dealt) -> None:
 
 
 def _require_role(card: dict[str, Any], role: str) -> None:
-    """The card's member holds the role; nobody holds a share by mistake."""
+    """Check that a card's member has a role, so that no share is dealt to the wrong member."""
     if role not in card.get("roles", ()):
         raise ConfigurationError(
             f"{card['id']} does not hold the role {role}: give the card of a member that does"
@@ -109,21 +110,21 @@ def _require_role(card: dict[str, Any], role: str) -> None:
 
 
 def install(ceremony: dict[str, Any], member: str, vault: Vault, recorded: str | None = None) -> str:
-    """Open and check a holder's share, and keep it. The same file again changes nothing.
+    """Decrypt, check and store a holder's share. Installing the same file again changes nothing.
 
     Args:
         ceremony: the ceremony's file.
         member: the holder.
-        vault: of the holder.
-        recorded: modulus of the sum key on the ledger, hex; None: none, or not known here.
+        vault: the holder's vault.
+        recorded: modulus of the sum key on the ledger in hex; None if there is none, or it is not known.
 
     Returns:
         The fingerprint of the key's modulus.
 
     Raises:
-        ConfigurationError: the member is no holder, holds a share of another ceremony, or the ledger's sum
-            key is another.
-        KeysError, SumKeyError, ProofError: the share is not this holder's, or not of this key.
+        ConfigurationError: the member is not a holder, has a share of another ceremony, or the ledger has
+            another sum key.
+        KeysError, SumKeyError, ProofError: the share is not this holder's, or does not fit the key.
     """
     body = ceremony["body"]
     if member not in ceremony["shares"]:
@@ -145,7 +146,7 @@ def install(ceremony: dict[str, Any], member: str, vault: Vault, recorded: str |
 
 
 def _keep(vault: Vault, data: bytes) -> None:
-    """Put a checked share into the vault, never in the place of one that totals may need."""
+    """Store a checked share in the vault; never replace one, which totals may need."""
     try:
         held = vault.get(SHARE_NAME)
     except SecretMissingError:
@@ -154,17 +155,17 @@ def _keep(vault: Vault, data: bytes) -> None:
         return
     if held is not None:
         raise ConfigurationError(
-            "this home holds a share of another ceremony already, and totals may need it: keep it. Only if "
+            "this home already holds a share of another ceremony, and totals may need it: keep it. Only if "
             f"that key was never published, move {SHARE_NAME}.secret out of HOME/keys and try again"
         )
     vault.put(SHARE_NAME, data)
 
 
 def require_trustee(ceremony: dict[str, Any], member: str) -> None:
-    """Only trustees of a ceremony sign its key.
+    """Check that a member is a trustee of the ceremony, since only trustees sign its key.
 
     Raises:
-        ConfigurationError: the member is none.
+        ConfigurationError: it is not.
     """
     trustees = ceremony["body"]["trustees"]
     if member not in trustees:
@@ -174,12 +175,12 @@ def require_trustee(ceremony: dict[str, Any], member: str) -> None:
 
 
 def fingerprint(modulus: str) -> str:
-    """What people compare of a modulus n, given in hex: 32 hex characters."""
+    """Fingerprint of a modulus n, given in hex, that people compare: 32 hex characters."""
     return hashlib.sha256(bytes.fromhex(modulus)).hexdigest()[:32]
 
 
 def read_file(path: Path) -> dict[str, Any]:
-    """A ceremony's file.
+    """Read a ceremony's file.
 
     Raises:
         ConfigurationError: missing or malformed.
@@ -197,15 +198,15 @@ def _seal_key(card: dict[str, Any]) -> bytes:
 
 
 def _info(network: str, ceremony: bytes, holder: str) -> bytes:
-    """HPKE info: what the sealed share is and for whom."""
+    """HPKE info, which binds the sealed share to its network, ceremony and holder."""
     return SHARE_INFO + fields(network.encode(), ceremony, holder.encode())
 
 
 def recorded_modulus(store_url: str) -> str | None:
-    """Modulus, in hex, of the sum key that a home's own replica holds, its node running or not.
+    """Modulus, in hex, of the sum key in a home's replica of the ledger; its node may be running or not.
 
-    None: the ledger holds no sum key as far as it was replayed here, or the database is not there yet, or
-    cannot be reached (a ceremony may come before the first start of a node and its database).
+    None if the replica holds no sum key yet, or if the database does not exist or cannot be reached: a
+    ceremony may take place before a node and its database are first started.
     """
     url = make_url(store_url)
     if url.drivername.startswith("sqlite") and not Path(url.database or "").is_file():

@@ -319,6 +319,11 @@ class Registrar:
                     query=terms.query, request=request, document=json.dumps(document)
                 )
             )
+            links = [
+                {"consent": consent, "query": terms.query}
+                for consent in sorted({person.consent for person in persons})
+            ]
+            connection.execute(insert(tables.certificate_consent), links)
             if terms.protocol == "sum" and terms.datasets:
                 self.subjects.remember(connection, terms, persons, allowances)
 

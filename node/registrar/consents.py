@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import insert, update
+from sqlalchemy import Connection, insert, select, update
 
 from ledger.contract.view import View
 from ledger.entries import bodies
@@ -162,7 +162,7 @@ def withdraw(services: Services, case: str, identifier: str) -> None:
         connection.execute(
             update(tables.consent).where(tables.consent.c.id == row["id"]).values(kind=NO_CONSENT)
         )
-        digests = _certificates_on(services, row["id"])
+        digests = _certificates_on(connection, row["id"])
         body = bodies.consent_revoke(row["commitment"])
         services.outbox.add(connection, f"withdrawal/{row['id']}", "consent.revoke", body, now)
         for digest in digests:
@@ -182,11 +182,9 @@ def withdraw(services: Services, case: str, identifier: str) -> None:
         )
 
 
-def _certificates_on(services: Services, consent: str) -> list[str]:
-    """Digests of this registrar's certificates that rest on a consent."""
-    documents = [json.loads(found["document"]) for found in services.store.all(tables.certificate)]
-    return [
-        certificate_digest(document["certificate"])
-        for document in documents
-        if consent in document["openings"]["consents"]
-    ]
+def _certificates_on(connection: Connection, consent: str) -> list[str]:
+    """Digests of this registrar's certificates that rest on a consent, in the caller's transaction."""
+    link, certificate = tables.certificate_consent, tables.certificate
+    query = select(certificate.c.document).join(link, link.c.query == certificate.c.query)
+    documents = connection.execute(query.where(link.c.consent == consent)).scalars()
+    return [certificate_digest(json.loads(document)["certificate"]) for document in documents]

@@ -1,9 +1,9 @@
-"""Copying a database while its node runs: a SQLite file as it is, any database table by table.
+"""Copies of a database while its node runs: a SQLite file as a whole, any database table by table.
 
 - ``copy_sqlite`` uses SQLite's online backup in one step: the copy is the database at one moment. Writers
-  wait for it as for any reader.
+  wait for it as they do for any reader.
 - ``dump`` reads every table in one transaction (repeatable read on PostgreSQL) as JSON lines, and ``load``
-  writes them into an empty database of either kind, so a copy may move from one kind to the other::
+  writes them into an empty database of either kind, so that a copy can be loaded into the other kind::
 
       {"revision": "0001", "format": 1}
       {"table": "outbox", "columns": ["id", "leaf", …], "binary": ["leaf"]}
@@ -11,8 +11,8 @@
       {"end": "outbox", "rows": 1}
       {"end": null}
 
-Tables are those of the revision the database is at, by reflection: a dump made by an older program is loaded
-at its revision and upgraded then.
+The tables are those of the database's revision, by reflection: a dump made by an older program is loaded at
+its revision and then upgraded.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def is_sqlite(path: Path) -> bool:
 
 
 def copy_sqlite(source: Path, target: Path) -> None:
-    """Copy a SQLite database as it is at one moment, whoever writes it meanwhile.
+    """Copy a SQLite database as it is at one moment, even while it is written to.
 
     Raises:
         StoreError: it cannot be read, or is damaged.
@@ -58,14 +58,15 @@ def copy_sqlite(source: Path, target: Path) -> None:
             (found,) = new.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:
         raise StoreError(
-            f"{source} cannot be copied ({error}): see that it may be read and that the home's disk has room"
+            f"{source} cannot be copied ({error}): check that it can be read and that "
+            "the home's disk has space"
         ) from error
     if found != "ok":
         raise StoreError(f"{source} is damaged ({found}): restore the newest backup that is whole")
 
 
 def dump(connection: Connection) -> Iterator[bytes]:
-    """Every table of a database as lines, in the transaction of ``connection``; bounded memory."""
+    """Dump every table of a database as lines, in the transaction of ``connection``, in bounded memory."""
     yield _line({"format": FORMAT, "revision": current_revision(connection)})
     for table in _tables(connection):
         binary = [column.name for column in table.c if isinstance(column.type, LargeBinary)]
@@ -83,7 +84,7 @@ def load(connection: Connection, lines: Iterable[bytes]) -> None:
     """Write a dump into an empty database, at the dump's revision, inside the caller's transaction.
 
     Raises:
-        StoreError: the database is not empty, or the dump is not whole or of a newer program.
+        StoreError: the database is not empty, or the dump is incomplete or made by a newer program.
     """
     stream = iter(lines)
     head = _read(next(stream, b""))
@@ -97,16 +98,16 @@ def load(connection: Connection, lines: Iterable[bytes]) -> None:
 
 
 def _require_empty(connection: Connection) -> None:
-    """A database holds no row of anything."""
+    """Check that no table of the database has rows."""
     full = [table.name for table in _tables(connection) if _holds_rows(connection, table)]
     if full:
-        raise StoreError(f"the database holds rows already ({full[0]}): give an empty one with --store")
+        raise StoreError(f"the database already holds rows (table {full[0]}): give an empty one with --store")
 
 
 def _load_table(
     connection: Connection, known: dict[str, Table], opening: dict[str, Any], stream: Iterator[bytes]
 ) -> None:
-    """Rows of one table up to its end line."""
+    """Load the rows of one table up to its end line."""
     table = known.get(str(opening.get("table")))
     if table is None:
         raise StoreError(f"the copy holds a table this version does not know: {opening.get('table')}")
@@ -136,7 +137,7 @@ def _row(columns: list[str], binary: set[str], values: list[Any]) -> dict[str, A
 
 
 def _set_sequence(connection: Connection, table: Table) -> None:
-    """PostgreSQL counts on from the highest number that was loaded."""
+    """Let PostgreSQL's sequences continue after the highest number that was loaded."""
     if connection.dialect.name != "postgresql":
         return
     for column in table.primary_key:
@@ -168,10 +169,10 @@ def _line(value: Any) -> bytes:
 
 
 def _read(line: bytes) -> dict[str, Any]:
-    """A line that is no row.
+    """Parse a line that is not a row.
 
     Raises:
-        StoreError: it is none.
+        StoreError: it is something else.
     """
     try:
         value = json.loads(line)

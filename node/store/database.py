@@ -1,4 +1,4 @@
-"""Opening a node's database and the small typed access that several roles share.
+"""A node's own tables: transactions, and reads and writes that several roles share.
 
 SQLite runs with a rollback journal (its WAL is unsafe before 3.51.3), ``synchronous=FULL`` and one writer;
 PostgreSQL is chosen by URL. Both are reached through SQLAlchemy Core.
@@ -19,7 +19,7 @@ from node.store import tables
 
 
 def check_database(database: Engine) -> None:
-    """Read a database through before anything is built upon it.
+    """Read a database completely, before anything else uses it.
 
     Raises:
         StoreError: it is damaged.
@@ -28,7 +28,7 @@ def check_database(database: Engine) -> None:
     if problem is not None:
         raise StoreError(
             f"this node's database is damaged ({problem}): stop, keep a copy of it, and restore its newest "
-            "backup; the copy of the ledger in it is fetched again by itself"
+            "backup; the copy of the ledger in it is then fetched again automatically"
         )
 
 
@@ -36,19 +36,19 @@ class Store:
     """A node's own tables over one database, with one writer at a time."""
 
     def __init__(self, database: Engine) -> None:
-        """Args: ``database`` is the member's, its tables already there."""
+        """Args: ``database`` of the member, whose tables exist already."""
         self.database = database
         self._writer = threading.RLock()
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """One transaction that writes."""
+        """A transaction that writes; only one at a time."""
         with self._writer, writing(self.database) as connection:
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """One connection that reads."""
+        """A connection for reading."""
         with self.database.connect() as connection:
             yield connection
 
@@ -86,12 +86,12 @@ def note(
     reported: bool,
     record: str = "",
 ) -> None:
-    """Write a department's line of the journal inside the caller's transaction.
+    """Write a line of a department's journal inside the caller's transaction.
 
     Args:
-        connection: the caller's.
-        at, peer, query, dataset, result: what was asked when and by whom, and what was said.
-        reported: an entry of its own stands for the line; False: the next ``incident`` will count it.
+        connection: of the caller's transaction.
+        at, peer, query, dataset, result: when and by whom the dataset was queried, and the result.
+        reported: whether the line has a ledger entry of its own; if not, the next ``incident`` counts it.
         record: hex digest in that entry, see ``tables.journal``.
     """
     values = {"at": at, "peer": peer, "query": query, "dataset": dataset, "result": result}
@@ -101,7 +101,7 @@ def note(
 
 
 def note_release(connection: Connection, at: int, peer: str, query: str, case: int, record: str) -> None:
-    """Write a trustee's line inside the caller's transaction; ``record`` is the list's recorded digest."""
+    """Write a line of a trustee's journal in the caller's transaction; ``record`` is the list's digest."""
     values = {"at": at, "peer": peer, "query": query, "dataset": "", "result": "released", "reported": 1}
     row = insert(tables.journal).values(**values, kind="release", case_index=case, record=record)
     connection.execute(row)

@@ -1,8 +1,8 @@
-"""Bringing a node's database to this version with alembic; safe to run at every start.
+"""Schema migrations of a node's database with alembic; run at every start.
 
-One transaction for all revisions, on both kinds of database: killed half way, it is at its old revision with
-its old tables, and the next start begins again. A database that a newer program has upgraded is refused: what
-it holds cannot be understood here.
+All revisions run in one transaction, on both kinds of database: after a kill, the database is at its old
+revision with its old tables, and the next start runs them again. A database that a newer program has upgraded
+is refused, since this version does not know its schema.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ HEAD = "head"
 
 
 def migrate(database: Engine, revision: str = HEAD, *, scripts: Path = MIGRATIONS) -> None:
-    """Upgrade the database to a revision, the newest unless said otherwise, in one transaction.
+    """Upgrade the database to a revision, by default the newest, in one transaction.
 
     Raises:
         StoreError: the database is newer than this program.
@@ -37,7 +37,7 @@ def upgrade(connection: Connection, revision: str = HEAD, *, scripts: Path = MIG
 
     Args:
         connection: of a transaction that writes.
-        revision: where to stop: another than the newest only while an older backup is restored.
+        revision: the last one to apply; not the newest only while an older backup is restored.
         scripts: folder of the revisions.
 
     Raises:
@@ -56,10 +56,10 @@ def current_revision(connection: Connection) -> str | None:
 
 
 def require_known(revision: str | None, *, scripts: Path = MIGRATIONS) -> None:
-    """A revision is one of this program's.
+    """Check that a revision is known to this program.
 
     Raises:
-        StoreError: it is not: a newer program has upgraded the database.
+        StoreError: it is not, since a newer program has upgraded the database.
     """
     config = Config()
     config.set_main_option("script_location", str(scripts))

@@ -1,12 +1,14 @@
-"""A database that is gone, or empty, in a home whose node has run: taken for one restored from the beginning.
+"""Opening of a node's database, with detection of a database that was lost after the node had run.
 
-    HOME/store.json   {"v": 1, "begun": RFC 3339 of the first start, "lost": id of a loss not noted yet, null}
+    HOME/store.json   {"v": 1, "begun": time of the first start, "lost": id of a loss not recorded yet, or
+    null}
 
-An empty database looks like that of a node that never ran. Taken for that, the node would answer questions
-again, release shares again and cosign from nothing. So the first start leaves a file in the home. Where it is
-there and the database has no tables, a row goes into ``restored`` like after ``hedui node restore``, with
-moment and size 0, and the node comes back behind a fence (``node.tlog.restore_fence``). The loss is in the
-file before the tables are made: a kill in between forgets nothing.
+An empty database looks like that of a node that has never run. If it were taken for one, the node would
+answer questions again, release shares again and cosign without a record. So the first start writes a file
+into the home. If that file exists and the database has no tables, the database counts as restored from a
+backup of the very beginning: a row with moment and size 0 is written into ``restored``, as after ``hedui node
+restore``, and the node starts behind a fence (``node.tlog.restore_fence``). The loss is written to the file
+before the tables are created, so that a kill in between does not hide it.
 """
 
 from __future__ import annotations
@@ -29,13 +31,19 @@ log = logging.getLogger("hedui.store")
 
 
 def open_store(home: Home, database: Engine, now: int) -> bool:
-    """Bring the database to the newest revision; whether its loss was noted now.
+    """Upgrade the database to the newest revision, and record its loss if it was lost.
 
     Args:
-        home: of the node. database: its database. now: POSIX seconds.
+        home: the node's home.
+        database: its database.
+        now: POSIX seconds.
+
+    Returns:
+        Whether a loss was recorded now.
 
     Raises:
-        StoreError: the database is of a newer program. ConfigurationError: store.json is damaged.
+        StoreError: the database was upgraded by a newer program.
+        ConfigurationError: store.json is damaged.
     """
     known = _read(home)
     is_empty = not inspect(database).has_table(tables.outbox.name)
@@ -53,18 +61,18 @@ def open_store(home: Home, database: Engine, now: int) -> bool:
     _note(database, str(known["lost"]), now)
     _write(home, {**known, "lost": None})
     log.error(
-        "this node's database was empty, though the node has run before: it comes back as one restored from "
-        "the beginning. Where there is a backup, stop it and restore that: it has forgotten less"
+        "this node's database is empty, although the node has run before: it starts as if restored from a "
+        "backup of its beginning. If there is a backup, stop the node and restore it: less is lost"
     )
     return True
 
 
 def _note(database: Engine, loss: str, now: int) -> None:
-    """The marker that ``node.tlog.restore_fence`` reads; once a loss."""
+    """Write the row that ``node.tlog.restore_fence`` reads, once for each loss."""
     row = {"id": loss, "backup": "lost", "moment": 0, "size": 0, "at": now, "witness": 0}
     with writing(database) as connection:
-        noted = select(tables.restored.c.id).where(tables.restored.c.id == loss)
-        if connection.execute(noted).first() is None:
+        recorded = select(tables.restored.c.id).where(tables.restored.c.id == loss)
+        if connection.execute(recorded).first() is None:
             connection.execute(insert(tables.restored).values(**row))
 
 

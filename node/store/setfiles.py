@@ -1,12 +1,12 @@
-"""A published set on disk: tags, ciphertexts and the Merkle tree, memory-mapped.
+"""Files of a published set: tags, ciphertexts and the Merkle tree, read through memory maps.
 
-    tags.bin          one 8-byte big-endian tag a leaf, ascending, sentinels included
-    ciphertexts.bin   amount sets: one fixed-width ciphertext a leaf, same order
+    tags.bin          an 8-byte big-endian tag for each leaf, ascending, sentinels included
+    ciphertexts.bin   amount sets: a ciphertext of fixed width for each leaf, in the same order
     tree.bin          hashes of complete subtrees: all of level 0 (leaves), then level 1, …; 32 bytes each
     set.json          dataset, publication, kind, widths, count, root
 
-Written in one pass over the leaves with bounded memory; looked up by bisection; a proof reads O(log n)
-hashes.
+A set is written in one pass over the leaves with bounded memory. A tag is found by bisection; a proof reads
+O(log n) hashes.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from protocols.psi.publication import AbsenceProof, MatchProof
 
 HASH = 32
 SET_FILE = "set.json"
-"""Written last: where it is, the set is whole."""
+"""Written last: a folder that holds it holds a whole set."""
 
 
 @dataclass(frozen=True)
 class SetFacts:
-    """What ``set.json`` says.
+    """Contents of ``set.json``.
 
     Attributes:
         dataset, publication, kind: as on the ledger.
@@ -52,7 +52,8 @@ def write_set(folder: Path, dataset: str, publication: str, kind: str, leaves: I
     """Write a set from its leaves in order.
 
     Args:
-        folder: target folder; created.
+        folder: the set's folder; created if it is missing.
+        dataset, publication, kind: as on the ledger.
         leaves: tag, or tag ‖ ciphertext; all of one width.
 
     Returns:
@@ -90,7 +91,7 @@ def write_set(folder: Path, dataset: str, publication: str, kind: str, leaves: I
 
 
 def _write_upper_levels(path: Path, count: int) -> None:
-    """Append every level above the leaves' to the tree file, reading the level before it."""
+    """Append each level above the leaves to the tree file, computed from the level below."""
     offset, size = 0, count
     with path.open("r+b") as file:
         while size > 1:
@@ -115,10 +116,10 @@ def _append_level(file: BinaryIO, offset: int, size: int) -> None:
 
 
 class TreeFile:
-    """Hashes of complete subtrees in a mapped ``tree.bin``."""
+    """Hashes of complete subtrees, read from a mapped ``tree.bin``."""
 
     def __init__(self, view: mmap.mmap, count: int) -> None:
-        """Args: ``view`` the mapped file; ``count`` leaves."""
+        """Args: ``view``, the mapped file, and ``count``, the number of leaves."""
         self._view = view
         self._offsets = [0]
         size = count
@@ -133,7 +134,7 @@ class TreeFile:
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether a folder holds a set whose files have the sizes they must have; their bytes are not read."""
+    """Whether a folder holds a set with files of the right sizes; their contents are not read."""
     try:
         _whole(folder)
     except (OSError, ValueError, TypeError):
@@ -142,10 +143,10 @@ def is_whole(folder: Path) -> bool:
 
 
 def _whole(folder: Path) -> SetFacts:
-    """The facts of the set in a folder, whose files have the sizes that follow from them.
+    """Read the facts of the set in a folder, and check that its files have the sizes that follow from them.
 
     Raises:
-        OSError, ValueError, TypeError: it is not whole.
+        OSError, ValueError, TypeError: the set is not whole.
     """
     facts = SetFacts(**json.loads((folder / SET_FILE).read_text()))
     hashes, size = 0, facts.count
@@ -162,7 +163,7 @@ def _whole(folder: Path) -> SetFacts:
 
 
 class PublishedSet:
-    """A set on disk, open for look-ups and proofs. Safe for several threads; close when done."""
+    """A set on disk, open for look-ups and proofs. Safe for several threads; close it after use."""
 
     def __init__(self, folder: Path) -> None:
         """Open the set in ``folder``.
@@ -209,7 +210,7 @@ class PublishedSet:
         return low
 
     def look_up(self, tag: int) -> MatchProof | AbsenceProof:
-        """Proof that a tag is in the set, or that two neighbours surround its place."""
+        """Prove that a tag is in the set, or that two neighbouring leaves exclude it."""
         at = self.position(tag)
         if at < self.facts.count and self.tag(at) == tag:
             return self._inclusion(at)

@@ -118,6 +118,27 @@ certificate = Table(
 )
 """Registrar: certificates it has signed, by query id."""
 
+certificate_consent = Table(
+    "certificate_consent",
+    metadata,
+    Column("consent", String(64), nullable=False),
+    Column("query", String(64), nullable=False),
+    PrimaryKeyConstraint("consent", "query"),
+)
+"""Registrar: the consents that each certificate rests on, found by consent when it is withdrawn."""
+
+last_intent = Table(
+    "last_intent",
+    metadata,
+    Column("dataset", String(128), nullable=False),
+    Column("publication", String(64), nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("asked", BigInteger, nullable=False),
+    PrimaryKeyConstraint("dataset", "publication"),
+)
+"""Department: position and time of the last intent under each publication, read from the replica
+(``node.department.last_intents``)."""
+
 release = Table(
     "release",
     metadata,
@@ -177,7 +198,7 @@ restored = Table(
     Column("fence", BigInteger, nullable=True),
     Column("fence_time", BigInteger, nullable=True),
 )
-"""Each time this home was put back from a backup: which one, its moment and ledger size, when; whether its
+"""Each restore of this home from a backup: which one, its moment and ledger size, when; whether its
 witness may cosign again (0, 1); index and time of the entry that says so, once final
 (``node.tlog.restore_fence``)."""
 
@@ -188,5 +209,4 @@ rejoined_log = Table(
     Column("origin", Text, nullable=False),
     PrimaryKeyConstraint("restore", "origin"),
 )
-"""Logs of others whose newest checkpoint the operator has taken up after a restore
-(``node.upkeep.rejoin``)."""
+"""Other logs whose newest checkpoint the operator has loaded after a restore (``node.upkeep.rejoin``)."""

@@ -1,12 +1,13 @@
-"""A backup file: a tar archive inside ``keys.sealedfile``; what it says of itself first, digests last.
+"""Format of a backup file: a tar archive in a sealed file, with a header first and digests last.
 
     backup.json               format, id, member, roles, network, genesis, moment, ledger size, revision
     database/store.jsonl      the member's database, unless it is a SQLite file of the home
     home/…                    files of the home
     manifest.json             size and SHA-256 of every member before it
 
-Names, order and kinds are exact: anything else is refused. Written and read as a stream in bounded memory.
-What was read counts only after ``read_archive`` has returned: the end of the file is verified last.
+Names, order and kinds of members are fixed; anything else is refused. The file is written and read as a
+stream in bounded memory. Its contents must not be used before ``read_archive`` has returned, since the end of
+the file is verified last. Encryption: ``keys.sealedfile``.
 """
 
 from __future__ import annotations
@@ -30,23 +31,23 @@ FORMAT = 1
 HEAD, MANIFEST, STORE = "backup.json", "manifest.json", "database/store.jsonl"
 HOME_PREFIX = "home/"
 COPY_BYTES = 1 << 20
-NO_BACKUP = "the file is no backup as this version writes it: look for the right file"
+NO_BACKUP = "the file is not a backup in the format of this version: look for the right file"
 
 
 @dataclass(frozen=True)
 class ArchiveHeader:
-    """What a backup says of itself.
+    """Header of a backup.
 
     Attributes:
         id: random, 32 hex characters.
-        member, roles: whose node.
+        member, roles: the member whose node it is, and its roles.
         network, genesis: the network's name and the digest of its first entry; empty before joining.
         moment: seconds since 1970 when the databases were copied, by the node's clock.
-        size: entries of the ledger the node had replayed.
-        revision: of the member's database.
+        size: number of ledger entries that the node had replayed.
+        revision: schema revision of the member's database.
         store: whether the database is in ``database/store.jsonl``.
         program: version of hedui.
-        format: of the archive.
+        format: version of the archive's format.
     """
 
     id: str
@@ -82,26 +83,26 @@ class ArchiveHeader:
 
 
 class _Onward:
-    """Hands bytes on to a sealed file until it is told to drop them."""
+    """Writes bytes to a sealed file until it is told to drop them."""
 
     def __init__(self, sealed: SealedWriter) -> None:
         self._sealed = sealed
         self.is_dropping = False
 
     def write(self, data: bytes) -> int:
-        """Hand on, or drop."""
+        """Write, or drop."""
         return len(data) if self.is_dropping else self._sealed.write(data)
 
 
 class ArchiveWriter:
     """Writes one backup; ``finish`` adds the manifest and the end, without which it does not open.
 
-    A context manager: tar writes what it still holds when it is closed, even into a file that is full. So at
-    the end of the block that is dropped, unless ``finish`` has written it.
+    A context manager. When a tar file is closed it writes its buffer, even if the disk is full. So the buffer
+    is dropped at the end of the block, unless ``finish`` has written it.
     """
 
     def __init__(self, sealed: SealedWriter, head: ArchiveHeader) -> None:
-        """Begin with ``backup.json``."""
+        """Write ``backup.json``."""
         self._onward = _Onward(sealed)
         self._tar = tarfile.open(  # type: ignore[call-overload]  # noqa: SIM115  write() is all it calls; __exit__ closes
             mode="w|", fileobj=self._onward, format=tarfile.PAX_FORMAT
@@ -111,22 +112,22 @@ class ArchiveWriter:
         self.add_bytes(HEAD, as_json(asdict(head)))
 
     def __enter__(self) -> ArchiveWriter:
-        """Itself."""
+        """Begin a block in which members are added."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close; nothing is written any more."""
+        """Close without writing anything more."""
         self._onward.is_dropping = True
         self._tar.close()
 
     def add_bytes(self, name: str, data: bytes) -> None:
-        """A member from memory."""
+        """Add a member with these bytes."""
         self._add(name, io.BytesIO(data), len(data))
 
     def add_file(self, name: str, path: Path) -> None:
-        """A file as it is when opened; one that is gone by then was of no use any more."""
+        """Add a file as it is when it is opened; one that is deleted before that is left out."""
         try:
             file = path.open("rb")
         except FileNotFoundError:
@@ -142,7 +143,7 @@ class ArchiveWriter:
         self._tar.close()
 
     def _add(self, name: str, file: BinaryIO, size: int) -> None:
-        """A member with its digest; owner and times stay behind."""
+        """Add a member and record its digest; owner and times are not kept."""
         info = tarfile.TarInfo(name)
         info.size, info.mode, info.mtime = size, 0o600, self._moment
         digested = _Digested(file)
@@ -151,7 +152,7 @@ class ArchiveWriter:
 
 
 class Readable(Protocol):
-    """What is read from a member."""
+    """A stream that a member is read from."""
 
     def read(self, size: int = -1, /) -> bytes:
         """The next bytes, all for -1; empty at the end."""
@@ -159,7 +160,7 @@ class Readable(Protocol):
 
 
 class _Digested:
-    """A file being read, with the SHA-256 of what was read."""
+    """A stream that computes the SHA-256 of what is read from it."""
 
     def __init__(self, file: Readable) -> None:
         self._file = file
@@ -172,19 +173,19 @@ class _Digested:
         return data
 
     def hexdigest(self) -> str:
-        """Digest of all that was read so far."""
+        """Digest of everything read so far."""
         return self._digest.hexdigest()
 
 
 OnMember = Callable[[ArchiveHeader, str, Readable], None]
-"""Given the head, a member's name and its bytes to be read to their end."""
+"""Called with the header, a member's name, and a stream that it must read to its end."""
 
 
-def read_archive(file: BinaryIO, passphrase: bytes, take: OnMember) -> tuple[ArchiveHeader, int]:
-    """Read a whole backup and hand each of its members on; nothing of it counts before this returns.
+def read_archive(file: BinaryIO, passphrase: bytes, on_member: OnMember) -> tuple[ArchiveHeader, int]:
+    """Read a whole backup and pass each of its members on; none may be used before this returns.
 
     Returns:
-        The head, and the number of members with head and manifest.
+        The header, and the number of members including header and manifest.
 
     Raises:
         SealedFileDamagedError, WrongPassphraseError: the file is not whole, or sealed under another
@@ -209,7 +210,7 @@ def read_archive(file: BinaryIO, passphrase: bytes, take: OnMember) -> tuple[Arc
                 if head is None:
                     raise BackupError(NO_BACKUP)
                 if info.name not in {HEAD, MANIFEST}:
-                    take(head, checked_name(info.name), digested)
+                    on_member(head, checked_name(info.name), digested)
                 seen[info.name] = {"size": info.size, "sha256": digested.hexdigest()}
     except tarfile.TarError as error:
         raise BackupError(NO_BACKUP) from error
@@ -221,10 +222,10 @@ def read_archive(file: BinaryIO, passphrase: bytes, take: OnMember) -> tuple[Arc
 
 
 def checked_name(name: str) -> str:
-    """A member's name that stays inside the folder it is put into.
+    """Check that a member's name stays inside the folder that it is extracted to.
 
     Raises:
-        BackupError: any other.
+        BackupError: it does not.
     """
     parts = name.split("/")
     inside = name == STORE or (name.startswith(HOME_PREFIX) and len(parts) > 1)
@@ -234,14 +235,14 @@ def checked_name(name: str) -> str:
 
 
 def _check_manifest(seen: dict[str, dict[str, int | str]], data: bytes) -> None:
-    """The manifest names exactly what was read."""
+    """Check that the manifest lists exactly the members that were read."""
     if not seen or next(reversed(seen)) != MANIFEST:
         raise BackupError(NO_BACKUP)
     found: Any = json.loads(data)
     if found != {"members": {name: value for name, value in seen.items() if name != MANIFEST}}:
-        raise BackupError("the backup's manifest does not fit what is in it: take another copy")
+        raise BackupError("the backup's manifest does not match its contents: take another copy")
 
 
 def as_json(value: object) -> bytes:
-    """A document of a backup."""
+    """JSON text of a document in a backup."""
     return json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True).encode() + b"\n"

@@ -1,14 +1,14 @@
 """Backup of a node: one file (``node.upkeep.archive``), sealed under a passphrase, made while the node runs.
 
-A wrong passphrase, a changed byte and a missing end are found before anything of it counts. Everything is
-streamed; only a copy of the databases is put down first, in HOME/.backup, and removed.
+A restore detects a wrong passphrase, a changed byte and a missing end before it uses anything. The backup is
+written as a stream; only copies of the databases are stored first, in HOME/.backup, and removed afterwards.
 
-Order: databases first, then secrets, then sets. Whatever the database names was there before the copy of it,
-so it is found after; what came later is in the backup and nobody asks for it.
+The order is: databases, then secrets, then sets. Everything that a database refers to existed before the
+database was copied, so it is found afterwards; what was added later is in the backup, but not referred to.
 
-Not in a backup: the passphrase file (keep it apart: who has both has everything), logs, the public log's
-folder (written anew from the database), sets that are being built, work files, hidden files. A folder of the
-home that is none of the node's is named and left out.
+Not in a backup: the passphrase file (keep it separately, since both together give access to everything),
+logs, the public log's folder (written again from the database), sets that are being built, work files and
+hidden files. Folders of the home that are not the node's are left out and reported.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ WORK_FILES = (".log", "-journal", "-wal", "-shm")
 
 @dataclass
 class BackupSummary:
-    """A backup that was made.
+    """Result of a backup.
 
     Attributes:
-        head: as in the file.
-        members: size and digest by name.
+        head: header of the file.
+        members: size and digest of each member, by name.
         left_out: folders of the home that are not in it.
-        missing_sets: ``<dataset>/<publication>`` of sets whose files were not all there.
+        missing_sets: ``<dataset>/<publication>`` of sets that are not complete in the home.
     """
 
     head: ArchiveHeader
@@ -67,16 +67,16 @@ def back_up(
     """Write a backup of the home ``root`` into the new file ``target``.
 
     Args:
-        root: the home; its node may run.
+        root: the home; its node may be running.
         member, roles: as configured.
-        target: must not exist, nor lie in the home.
-        passphrase: seals the file.
+        target: the new file, outside the home.
+        passphrase: encrypts the file.
         now: seconds since 1970.
 
     Raises:
-        UsageError: the target is there already.
+        UsageError: the target exists already.
         ConfigurationError: the target cannot be used, or the home holds a symbolic link.
-        StoreError: a database cannot be copied, or another backup of this home runs.
+        StoreError: a database cannot be copied, or another backup of this home is running.
     """
     home = Home(root.resolve()).require()
     _check_target(home, target)
@@ -108,13 +108,13 @@ def back_up(
 
 @dataclass(frozen=True)
 class _Databases:
-    """Copies of the databases, put down.
+    """Copies of the databases, in files.
 
     Attributes:
-        files: copy by path in the home.
-        store: dump of the member's database where that is no file of the home.
-        revision, size: of the member's database, and the ledger entries it holds.
-        sets: (dataset, publication) the database names.
+        files: the copy of each SQLite file, by its path in the home.
+        store: dump of the member's database if that is not a file of the home.
+        revision, size: the database's revision, and the number of ledger entries it holds.
+        sets: (dataset, publication) of the sets that the database refers to.
     """
 
     files: dict[str, Path]
@@ -126,7 +126,7 @@ class _Databases:
 
 @dataclass(frozen=True)
 class _Plan:
-    """What a home holds: plain files and databases by path in it, sets apart, folders left out."""
+    """Contents of a home: paths of plain files and of databases, and the folders that are left out."""
 
     files: list[str]
     databases: list[str]
@@ -136,14 +136,14 @@ class _Plan:
 def _check_target(home: Home, target: Path) -> None:
     require_absent(target, "a backup never replaces another; name a new file")
     if not target.resolve().parent.is_dir():
-        raise ConfigurationError(f"{target.parent} is no folder: create it, or choose another")
+        raise ConfigurationError(f"{target.parent} is not a folder: create it, or choose another")
     if target.resolve().is_relative_to(home.root):
-        raise ConfigurationError("a backup does not lie in the home it is of: choose another folder")
+        raise ConfigurationError("a backup cannot be inside the home that it saves: choose another folder")
 
 
 @contextmanager
 def _spool(home: Home) -> Iterator[Path]:
-    """HOME/.backup, empty, for one backup at a time; what a killed one left is removed."""
+    """Give HOME/.backup, emptied, to one backup at a time; it is emptied again afterwards."""
     folder = home.root / ".backup"
     folder.mkdir(mode=0o700, exist_ok=True)
     lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -151,7 +151,7 @@ def _spool(home: Home) -> Iterator[Path]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise StoreError("another backup of this home runs: wait for its end") from error
+            raise StoreError("another backup of this home is running: wait until it has ended") from error
         _empty(folder)
         try:
             yield folder
@@ -167,10 +167,10 @@ def _empty(folder: Path) -> None:
 
 
 def _plan(home: Home) -> _Plan:
-    """Every file of the home that belongs into a backup.
+    """Find every file of the home that belongs in a backup.
 
     Raises:
-        ConfigurationError: a symbolic link, which a copy would miss.
+        ConfigurationError: there is a symbolic link, which a backup does not follow.
     """
     passphrase = passphrase_path(home).resolve()
     files: list[str] = []
@@ -192,10 +192,10 @@ def _plan(home: Home) -> _Plan:
 
 
 def _files_under(path: Path) -> Iterator[Path]:
-    """Regular files at or under a path, but hidden ones and work files; sorted."""
+    """Regular files at or under a path, except hidden ones and work files; sorted."""
     if path.is_symlink():
         raise ConfigurationError(
-            f"{path} is a symbolic link, which a backup would miss: put the file itself there"
+            f"{path} is a symbolic link, which a backup does not follow: replace it by the file itself"
         )
     if path.is_dir():
         for each in sorted(path.iterdir()):
@@ -206,7 +206,7 @@ def _files_under(path: Path) -> Iterator[Path]:
 
 
 def _copy_databases(home: Home, names: list[str], spool: Path) -> _Databases:
-    """Copy every SQLite file of the home, and the member's database wherever it is."""
+    """Copy every SQLite file of the home, and the member's database wherever it is stored."""
     files: dict[str, Path] = {}
     for number, name in enumerate(names):
         files[name] = spool / f"{number}.db"
@@ -215,7 +215,7 @@ def _copy_databases(home: Home, names: list[str], spool: Path) -> _Databases:
     if url.startswith("sqlite") and is_store_absolute(home):
         raise ConfigurationError(
             "node.toml names the database by an absolute path in the home: write sqlite:///NAME, so that the "
-            "home can be put back elsewhere"
+            "home can be restored elsewhere"
         )
     inside = next((name for name in names if url == f"sqlite:///{home.root / name}"), None)
     if inside is not None:
@@ -232,7 +232,7 @@ def _copy_databases(home: Home, names: list[str], spool: Path) -> _Databases:
 
 
 def _read_store(database: Engine, dump: Path | None, files: dict[str, Path]) -> _Databases:
-    """Facts and, where wanted, the dump of the member's database, all of one moment."""
+    """Read the facts of the member's database and write its dump if one is asked for, in one transaction."""
     with database.connect() as connection:
         revision = current_revision(connection)
         require_known(revision)
@@ -247,7 +247,7 @@ def _read_store(database: Engine, dump: Path | None, files: dict[str, Path]) -> 
 
 
 def _named_sets(connection: Connection) -> frozenset[tuple[str, str]]:
-    """Sets the database names: own ones that were recorded, and those taken over and verified."""
+    """Sets that the database refers to: own published ones, and downloaded ones that were verified."""
     own, verified = tables.own_publication, tables.verified_publication
     rows = [
         *connection.execute(select(own.c.dataset, own.c.publication).where(own.c.state == "published")),
@@ -257,7 +257,7 @@ def _named_sets(connection: Connection) -> frozenset[tuple[str, str]]:
 
 
 def _missing_sets(home: Home, sets: frozenset[tuple[str, str]]) -> list[str]:
-    """Sets the database names and the home does not hold whole."""
+    """Sets that the database refers to and that are not complete in the home."""
     root = home.root / "publications"
     return sorted(
         f"{dataset}/{publication}"
@@ -291,7 +291,7 @@ def _program() -> str:
 
 
 def _write(archive: ArchiveWriter, home: Home, plan: _Plan, databases: _Databases) -> None:
-    """Everything after the head."""
+    """Write everything after the header."""
     if databases.store is not None:
         archive.add_file(STORE, databases.store)
     for name, copy in databases.files.items():
@@ -303,7 +303,7 @@ def _write(archive: ArchiveWriter, home: Home, plan: _Plan, databases: _Database
 
 
 def _wanted(name: str, sets: frozenset[tuple[str, str]]) -> bool:
-    """Whether a file is no set's, or one of a set the database names; never what only a build needs."""
+    """Whether a file belongs in the backup; of sets, only finished files of those the database names."""
     parts = name.split("/")
     if parts[0] != "publications":
         return True

@@ -1,22 +1,22 @@
-"""How a node that was put back from a backup comes back: what it takes up from the ledger, role by role.
+"""Rejoining after a restore: how a restored node catches up with the ledger, role by role.
 
-    start → fence into the outbox, gap into the journal → replay → fence final in the own replay
-          → witness: its record moved up to the quorum's checkpoint under which the fence was replayed
-          → department: keys of publications retired meanwhile destroyed; publications whose key is lost named
-          → registrar: consents revoked meanwhile withdrawn
+    start → fence into the outbox, gap into the journal → replay → fence final in the local replay
+          → witness: its record moves to the quorum's checkpoint under which the fence was replayed
+          → department: keys of publications retired meanwhile are destroyed; lost keys are reported
+          → registrar: consents revoked meanwhile are withdrawn
           → fence settled: the roles work again
 
-Everything before the last step may be done again after a kill. ``node.tlog.restore_fence`` says why this is
+Every step before the last may run again after a kill. ``node.tlog.restore_fence`` explains why this is
 enough.
 
-A witness whose record is larger than the checkpoint, or of another root, has seen another history: it stays
-silent, and the log line is evidence. Where so many witnesses were restored at once that no quorum is left to
-bring the fence onto the ledger, the operator takes up the newest checkpoint known anywhere
-(``load_position``, `hedui node rejoin`): with that, its witness cosigns again, and the fence can become
-final.
+A witness whose record is larger than the checkpoint, or has another root, has seen another history: it stays
+silent, and the error is logged as evidence. If so many witnesses were restored at once that no quorum is left
+to record the fence, the operator gives the newest checkpoint known anywhere (``load_position``, `hedui node
+rejoin`); from then on the node's witness cosigns again, and the fence can become final.
 
-Logs of others come back by hand, each by its newest checkpoint (``load_other_positions``): their operators
-have no ledger here that would tell what was cosigned after the backup.
+Other logs that the witness cosigns are resumed by hand, each from its newest checkpoint
+(``load_other_positions``): this node has no replica of them that would show what it cosigned after the
+backup.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from node.store.database import put
 from node.tlog.witness import own_cosigner
 from protocols.psi.voprf import public_key
 
-NOTHING_WAITS = "this home's witness waits for nothing: nothing was changed"
+NOTHING_WAITS = "this home's witness is not waiting to rejoin that log: nothing was changed"
 
 REJOIN_SECONDS = 0.25
 """Pause between two attempts to rejoin."""
@@ -56,11 +56,11 @@ log = logging.getLogger("hedui.rejoin")
 
 
 def rejoin(services: Services, witness: WitnessStore) -> bool:
-    """After a replay: take up what the ledger knows and this store does not, once the fence is final.
+    """After a replay, once the fence is final: update this store with what the ledger has recorded meanwhile.
 
     Args:
-        services: of the node.
-        witness: the records of its witness, unguarded.
+        services: the node's services.
+        witness: the records of its witness, without the guard of the fence.
 
     Returns:
         Whether the node has rejoined now.
@@ -79,11 +79,13 @@ def rejoin(services: Services, witness: WitnessStore) -> bool:
         _registrar(services)
     fence.settle(fences)
     log.warning(
-        "this node was put back from a backup and has rejoined at entry %d", services.ledger.replica.size
+        "this node was restored from a backup and has rejoined at entry %d", services.ledger.replica.size
     )
     web = services.configuration.web
     if web is not None and web.logs:
-        log.warning("logs of others are not cosigned before `hedui node rejoin` for each: see the guide")
+        log.warning(
+            "other logs are not cosigned until `hedui node rejoin` is run for each of them: see the guide"
+        )
     return True
 
 
@@ -112,7 +114,7 @@ class Rejoining:
 
 
 def _move_up(services: Services, store: WitnessStore) -> None:
-    """The witness's record becomes the checkpoint of the own replay."""
+    """Set the witness's record to the checkpoint of the local replay."""
     newest = services.ledger.replica.newest
     if newest is None or "sequencer" in services.configuration.roles:
         return
@@ -121,17 +123,17 @@ def _move_up(services: Services, store: WitnessStore) -> None:
     record = store.read(origin)
     if record is not None and not _extends(services, record, head):
         raise ForkError(
-            "this node's witness has cosigned what the ledger does not show: it stays silent; keep its home "
-            "as evidence and call the auditor"
+            "this node's witness has cosigned a tree that the ledger does not contain: it stays silent; keep "
+            "its home as evidence and call the auditor"
         )
     cosigner = own_cosigner(services.member, services.keys.signing("witness"), services.ledger.policy)
     new = _record(record, head, note, cosigner, services.ledger.policy.log)
     if record != new and not store.swap(origin, record, new):
-        raise StoreError("the witness's record changed meanwhile: this is tried again")
+        raise StoreError("the witness's record changed meanwhile: the node tries again")
 
 
 def _extends(services: Services, record: WitnessRecord, head: VerifiedCheckpoint) -> bool:
-    """Whether the replayed ledger holds what the witness cosigned."""
+    """Whether the replayed ledger contains the tree that the witness cosigned."""
     if record.size > head.checkpoint.size:
         return False
     return root_from(record.size, services.ledger.replica.source()) == record.root
@@ -144,7 +146,7 @@ def _record(
     cosigner: Cosigner,
     log_key: VerifierKey,
 ) -> WitnessRecord:
-    """The record of a checkpoint under the quorum, cosigned at the newest time known: none goes back."""
+    """The witness's record of a checkpoint with a quorum, cosigned at the newest known time."""
     time = max([*head.cosigned.values(), 0 if record is None else record.time])
     whole = Note.parse(note)
     kept = Note(whole.text, (*whole.only(log_key).signatures, cosigner.cosign(whole.text, time)))
@@ -152,7 +154,7 @@ def _record(
 
 
 def _department(services: Services) -> None:
-    """Keys that were destroyed since the backup are destroyed again; lost ones are named."""
+    """Destroy the keys that were destroyed since the backup; report those that are lost."""
     view, vault = services.view, services.keys.vault
     kept = set(vault.names())
     for dataset in view.datasets():
@@ -177,7 +179,7 @@ def _department(services: Services) -> None:
 
 
 def _has_key(services: Services, kept: set[str], published: Publication) -> bool:
-    """Whether the vault holds the very key that was published, not one of a build that was begun again."""
+    """Whether the vault holds the published key, and not that of a build that was started again."""
     dataset, label = published.dataset, published.label
     if secret_name(dataset, label) not in kept:
         return False
@@ -188,7 +190,7 @@ def _has_key(services: Services, kept: set[str], published: Publication) -> bool
 
 
 def _registrar(services: Services) -> None:
-    """Consents that were withdrawn since the backup, as far as the ledger shows."""
+    """Withdraw the consents that were revoked on the ledger since the backup."""
     consent = tables.consent
     for _, entry in services.ledger.replica.of_type("consent.revoke"):
         with services.store.writing() as connection:
@@ -197,22 +199,22 @@ def _registrar(services: Services) -> None:
 
 
 def load_position(database: Engine, policy: Policy, note: bytes, cosigner: Cosigner) -> VerifiedCheckpoint:
-    """By hand, where no quorum is left: let a restored witness go on from this checkpoint.
+    """Let a restored witness continue from a checkpoint; for use by hand if no quorum is left.
 
     Args:
         database: the node's database.
-        policy: the network's.
-        note: the newest checkpoint known anywhere: a mirror's, an auditor's, the public log's.
+        policy: the network's trust policy.
+        note: the newest checkpoint known anywhere, from a mirror, an auditor or the public log.
         cosigner: the witness's key.
 
     Raises:
-        NoteError, VerificationError: it does not verify under the policy.
-        RollbackError, ForkError: it is older than its witness's record, or contradicts it.
+        NoteError, VerificationError: the checkpoint does not verify under the policy.
+        RollbackError, ForkError: it is older than the witness's record, or contradicts it.
         ConfigurationError: the home was not restored.
     """
     try:
         verified = policy.verify_checkpoint(note)
-    except QuorumError as error:  # of the file given: nobody is out of reach
+    except QuorumError as error:  # of the given file, so not a matter of availability
         raise VerificationError("quorum", CHECKPOINT, str(error)) from error
     store = SqlWitnessStore(database)
     record = store.read(policy.origin)
@@ -223,7 +225,7 @@ def load_position(database: Engine, policy: Policy, note: bytes, cosigner: Cosig
     if not restores:
         raise ConfigurationError(NOTHING_WAITS)
     _replace(store, policy.origin, record, _record(record, verified, note, cosigner, policy.log))
-    with writing(database) as connection:  # after the record: a running node must not build on the old one
+    with writing(database) as connection:  # after the record, so that a running node does not use the old one
         connection.execute(
             update(tables.restored).where(tables.restored.c.id.in_(restores)).values(witness=1)
         )
@@ -233,19 +235,19 @@ def load_position(database: Engine, policy: Policy, note: bytes, cosigner: Cosig
 def load_other_positions(
     database: Engine, log_key: VerifierKey, note: bytes, cosigner: Cosigner, now: int
 ) -> Checkpoint:
-    """By hand, after every restore: let the witness go on cosigning a log of others from this checkpoint.
+    """Let the witness continue to cosign another log from a checkpoint; for use by hand after every restore.
 
     Args:
         database: the node's database.
-        log_key: of that log, as ``[[web.logs]]`` lists it.
-        note: its newest checkpoint known anywhere; the operator answers for that.
+        log_key: that log's key, as listed in ``[[web.logs]]``.
+        note: its newest checkpoint known anywhere; the operator is responsible for this.
         cosigner: the witness's key.
         now: POSIX seconds.
 
     Raises:
-        NoteError: it is not signed by that log.
+        NoteError: the checkpoint is not signed by that log.
         RollbackError, ForkError: it is older than the record, or contradicts it.
-        ConfigurationError: no restore waits for it.
+        ConfigurationError: no restore is waiting for this log.
     """
     whole = Note.parse(note)
     head = verify_signed(whole, log_key)
@@ -273,13 +275,13 @@ def _require_newer(record: WitnessRecord | None, head: Checkpoint) -> None:
         return
     if record.size > head.size:
         raise RollbackError(
-            "the checkpoint is older than what this witness has cosigned: look for a newer one at the "
-            "auditor's mirror, or where that log is served"
+            "the checkpoint is older than one that this witness has cosigned: look for a newer one in the "
+            "auditor's mirror, or where that log is published"
         )
     if record.size == head.size and record.root != head.root:
         raise ForkError(
-            "the checkpoint contradicts what this witness has cosigned: keep it and the home as evidence and "
-            "call the auditor"
+            "the checkpoint contradicts one that this witness has cosigned: keep both it and the home as "
+            "evidence, and call the auditor"
         )
 
 

@@ -1,13 +1,13 @@
-"""Putting a backup back: a whole home, or nothing.
+"""Restoring a backup: it creates a whole home, or nothing.
 
-    file verified to its end into .HOME.restoring, beside HOME
-    → database loaded where it is no file of the home → migrations → marker → all synced → renamed to HOME
+    extract the file into .HOME.restoring, beside HOME, and verify it to its end
+    → load the database, if it is not a file of the home → migrate it → mark it → sync → rename to HOME
 
-HOME must not exist, or be an empty folder. Killed half way, nothing of it is in place; the next restore into
-the same HOME begins again, and takes up a database that was loaded from the same backup for it. For another
-HOME that database is full: two nodes with one key are not safe. The database gets a row in ``restored``,
-which the roles consult until the node has rejoined (``node.upkeep.rejoin``); its id ends with 8 bytes of the
-SHA-256 of HOME's path. A SQLite file is made readable by its owner alone.
+HOME must be absent or an empty folder. After a kill, HOME is unchanged; the next restore into the same HOME
+starts again, and uses a database that was already loaded from the same backup for it. For another HOME that
+database counts as not empty, since two nodes with the same keys are not safe. The mark is a row in
+``restored``, which the roles read until the node has rejoined (``node.upkeep.rejoin``); its id ends with 8
+bytes of the SHA-256 of HOME's path. A SQLite file is created readable only by its owner.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ _STORE_SECTION = re.compile(r"(?ms)^\[store\][^\n]*\n(?P<lines>.*?)(?=^\[|\Z)")
 
 @dataclass(frozen=True)
 class VerifiedBackup:
-    """A backup that was read to its end.
+    """A backup that was read and verified to its end.
 
     Attributes:
-        head: what it says of itself.
+        head: its header.
         members: number of its members.
     """
 
@@ -60,11 +60,11 @@ class VerifiedBackup:
 
 
 def verify(file: Path, passphrase: bytes) -> VerifiedBackup:
-    """Read a backup to its end without putting anything down.
+    """Read and verify a backup to its end without writing anything.
 
     Raises:
-        ConfigurationError: there is no such file.
-        SealedFileDamagedError, WrongPassphraseError, StoreError: it cannot be restored as it is.
+        ConfigurationError: the file cannot be read.
+        SealedFileDamagedError, WrongPassphraseError, StoreError: the backup cannot be restored.
     """
 
     def skip(head: ArchiveHeader, _name: str, data: Readable) -> None:
@@ -77,14 +77,14 @@ def verify(file: Path, passphrase: bytes) -> VerifiedBackup:
 
 
 def restore(file: Path, root: Path, passphrase: bytes, now: int, store: str | None = None) -> ArchiveHeader:
-    """Put a backup back as the home ``root``.
+    """Restore a backup as the home ``root``.
 
     Args:
         file: the backup.
-        root: must not exist, or be an empty folder.
-        passphrase: what the backup was sealed under.
+        root: the home, which is absent or an empty folder.
+        passphrase: the passphrase of the backup.
         now: seconds since 1970.
-        store: URL of another, empty database; that of node.toml when absent.
+        store: URL of another, empty database; by default that of node.toml.
 
     Raises:
         ConfigurationError: the home is not empty, ``store`` cannot be used, or node.toml cannot be given it.
@@ -115,10 +115,10 @@ def _require_free(root: Path) -> None:
         raise ConfigurationError(f"{root} is a file: name a folder")
     if os.path.ismount(root):
         raise ConfigurationError(
-            f"{root} is the top of a mounted volume, which nothing can be renamed to: name a folder in it"
+            f"{root} is a mount point, which a folder cannot be renamed to: name a folder inside it"
         )
     if not root.parent.is_dir():
-        raise ConfigurationError(f"{root.parent} is no folder: create it, or choose another")
+        raise ConfigurationError(f"{root.parent} is not a folder: create it, or choose another")
 
 
 @contextmanager
@@ -133,7 +133,7 @@ def _open(file: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _staging(root: Path) -> Iterator[Path]:
-    """The folder beside HOME that becomes it; empty, for one restore at a time, removed unless renamed."""
+    """Give the folder beside HOME, emptied, to one restore at a time; it becomes HOME, or is removed."""
     staging = root.with_name(f".{root.name}.restoring")
     staging.mkdir(mode=0o700, exist_ok=True)
     lock = os.open(staging, os.O_RDONLY | os.O_DIRECTORY)
@@ -141,7 +141,7 @@ def _staging(root: Path) -> Iterator[Path]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise StoreError(f"another restore into {root} runs: wait for its end") from error
+            raise StoreError(f"another restore into {root} is running: wait until it has ended") from error
         _empty(staging)
         try:
             with naming(root):
@@ -154,7 +154,7 @@ def _staging(root: Path) -> Iterator[Path]:
 
 
 def _empty(folder: Path) -> None:
-    """What a killed restore left goes."""
+    """Remove what a killed restore left behind."""
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -163,7 +163,7 @@ def _empty(folder: Path) -> None:
 
 
 def _extract(file: Path, staging: Path, passphrase: bytes) -> ArchiveHeader:
-    """Every file of the backup into the staging folder; verified when this returns."""
+    """Extract every file of the backup into the staging folder; they are verified when this returns."""
 
     def put(head: ArchiveHeader, name: str, data: Readable) -> None:
         require_known(head.revision)
@@ -180,10 +180,10 @@ def _extract(file: Path, staging: Path, passphrase: bytes) -> ArchiveHeader:
 
 
 def _with_store(text: str, url: str) -> bytes:
-    """node.toml with another database, everything else as it is.
+    """Text of node.toml with another database URL and otherwise unchanged.
 
     Raises:
-        ConfigurationError: the text cannot be changed by this simple means.
+        ConfigurationError: the text has a form in which the URL cannot be replaced.
     """
     line = f'url = "{url}"'
     section = _STORE_SECTION.search(text)
@@ -208,12 +208,12 @@ def _with_store(text: str, url: str) -> bytes:
 
 
 def _ending(root: Path) -> str:
-    """How the id of this home's row in ``restored`` ends."""
+    """The end of the id of this home's row in ``restored``."""
     return hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
 
 
 def _restore_store(staging: Path, former: str, head: ArchiveHeader, now: int, ending: str) -> None:
-    """Bring the member's database to where node.toml says, upgrade and mark it: one transaction."""
+    """Load the member's database as node.toml says, migrate it and mark it, in one transaction."""
     url, spooled = store_url(staging), staging / SPOOLED
     _make_private(url)
     database = open_database(url)
@@ -239,7 +239,7 @@ def _restore_store(staging: Path, former: str, head: ArchiveHeader, now: int, en
 
 
 def _move(former: str, connection: Connection) -> None:
-    """From the SQLite file of the backup into another database."""
+    """Copy the backup's SQLite file into another database."""
     old = open_database(former)
     try:
         with old.connect() as source:
@@ -249,17 +249,17 @@ def _move(former: str, connection: Connection) -> None:
 
 
 def _make_private(url: str) -> None:
-    """An empty SQLite file for its owner alone, where there is none: SQLite's own would be for everybody."""
+    """Create an empty SQLite file that only its owner can read; SQLite would let every user read it."""
     if url.startswith(SQLITE):
         path = make_url(url).database or ""
         with contextlib.suppress(
             FileExistsError, FileNotFoundError
-        ):  # SQLite says what is wrong with a folder
+        ):  # SQLite reports what is wrong with the folder
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _is_loaded(connection: Connection, head: ArchiveHeader, ending: str) -> bool:
-    """Whether a killed restore has loaded this very backup for this home, which has not come back since."""
+    """Whether a killed restore has loaded this backup for this home, which has not been started since."""
     if not connection.dialect.has_table(connection, tables.restored.name):
         return False
     newest = connection.execute(select(tables.restored).order_by(tables.restored.c.at.desc())).first()
@@ -269,7 +269,7 @@ def _is_loaded(connection: Connection, head: ArchiveHeader, ending: str) -> bool
 
 
 def _mark(connection: Connection, head: ArchiveHeader, now: int, ending: str) -> None:
-    """The marker that ``node.tlog.restore_fence`` reads."""
+    """Write the row that ``node.tlog.restore_fence`` reads."""
     row = {"backup": head.id, "moment": head.moment, "size": head.size, "at": now, "witness": 0}
     connection.execute(insert(tables.restored).values(id=secrets.token_hex(8) + ending, **row))
 

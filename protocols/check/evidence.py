@@ -2,7 +2,7 @@
 
 For a real element e with R_e = r_e·G and a dataset d, the office removes its blind, N_{e,d} = r_e⁻¹·β_{e,d},
 and proves β_{e,d} = r_e·N_{e,d} for several d at once with the RFC 9497 batched DLEQ under "public key" R_e.
-Whoever holds α, R, β, N and the publication's root can then check
+A verifier with α, R, β, N and the publication's root can then check
 
     tag = first 8 bytes of SHA-512("hedui/tag/v1" ‖ dataset ‖ publication ‖ N)
     match      the leaf of that tag is in the set                      (one inclusion proof)

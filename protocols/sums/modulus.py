@@ -1,8 +1,8 @@
 """Checks of an untrusted Paillier modulus, and the proof that it is one.
 
 A malformed modulus lets its maker read what it should not (CVE-2023-33241: moduli with many small factors),
-or makes two amounts share a ciphertext. Without the factors anybody can check that n has exactly the agreed
-size, is odd, is not prime, has no prime factor up to alpha = 2^16, and is no perfect power.
+or makes two amounts share a ciphertext. Without the factors any verifier can check that n has exactly the
+agreed size, is odd, is not prime, has no prime factor up to alpha = 2^16, and is no perfect power.
 
 That gcd(n, φ(n)) = 1, without which x -> x^n is no permutation and decryption is not unique, takes a proof.
 It is the non-interactive one of Goldberg, Reyzin, Sagga and Baldimtsi (ePrint 2018/057), in the random
@@ -10,7 +10,7 @@ oracle model:
 
 - ρᵢ = SHAKE-256("hedui/modulus-proof/v1", n, i) modulo n, for i < m, m = ceil(128 / log2 alpha) = 8;
 - the maker publishes the n-th roots σᵢ = ρᵢ^(n⁻¹ mod φ(n)) mod n;
-- anybody checks gcd(ρᵢ, n) = 1, 0 < σᵢ < n and σᵢ^n = ρᵢ mod n.
+- a verifier checks gcd(ρᵢ, n) = 1, 0 < σᵢ < n and σᵢ^n = ρᵢ mod n.
 
 *Soundness.* If a prime r divides both n and φ(n), at most one in r elements has an n-th root; r > alpha by
 the small-factor check, so all m random elements have one with probability below alpha^-m = 2^-128.

@@ -4,7 +4,7 @@ Formulas (Paillier 1999; Damgård, Jurik and Nielsen 2010, short exponents; g = 
 
 - *base*: h = the first of SHAKE-256("hedui/sum-base/v1", n, 0), (…, 1), … modulo n with Jacobi symbol (h /
   n) = 1; h_s = h^n mod n². The paper takes h = -x² for a random x of the dealer: both are generators of
-  (nearly) all elements with Jacobi symbol 1, but a hashed h lets anybody recompute h_s, so that a base
+  (nearly) all elements with Jacobi symbol 1, but a hashed h lets every verifier recompute h_s, so that a base
   which is no n-th power, and would falsify every total, is refused without trusting the dealer.
 - *encrypt*: c = (1 + m·n) · h_s^r mod n², where m is the amount modulo n (so -5 is n - 5) and r is an integer
   of ``short_exponent_bits`` bits, half the modulus. h_s^r comes from a table of powers.

@@ -95,7 +95,7 @@ def public_from_jwk(data: Mapping[str, object], profile: PaillierProfile) -> Pai
 
 
 def private_to_jwk(key: PaillierPrivateKey, kid: str) -> dict[str, object]:
-    """Private key as ``pheutil`` reads it. Secret: whoever writes it seals it."""
+    """Private key as ``pheutil`` reads it. Secret: encrypt it before it is stored."""
     return {
         "kty": _KEY_TYPE,
         "key_ops": ["decrypt"],

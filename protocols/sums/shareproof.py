@@ -6,7 +6,7 @@ that is equality of two discrete logarithms in a group of unknown order (Chaum a
 Modulo n²:
 
 - holder: w random, a = (C⁴)^w, b = v^w, e = H(…, a, b), z = w + e·x over the integers; the proof is (e, z).
-- anybody: a' = (C⁴)^z · (cᵢ²)^-e, b' = v^z · vᵢ^-e, and accepts when e = H(…, a', b').
+- verifier: a' = (C⁴)^z · (cᵢ²)^-e, b' = v^z · vᵢ^-e, and accepts when e = H(…, a', b').
 - H = SHA-256 over fields("hedui/share-proof/v1", network, n, v, vᵢ, C, cᵢ, trustee, query id, list digest,
   a, b): a share of another list, query, network, trustee or C does not pass. e has all 256 bits.
 

@@ -21,7 +21,7 @@ a value at 0 that kills the squares modulo n. With Lagrange's λ_{x,i} = Δ · �
 first threshold holders S:  Π_S vᵢ^λ_{0,i} = v^(Δ² d) = 1 mod n, as d = 0 mod m; and v_j^Δ = Π_S vᵢ^λ_{j,i}
 mod n² for j not in S; and one holder of S fewer must not give 1.
 
-What it cannot see: whether somebody kept p and q (the ceremony's witnesses answer for that); whether d = 1
+What it cannot detect: whether someone kept p and q (the ceremony's witnesses vouch for that); whether d = 1
 mod n (one joint test opening shows it); and, when all holders are needed, a vᵢ multiplied by a power of
 1 + n (its holder's :meth:`SumKey.check_share` shows it).
 

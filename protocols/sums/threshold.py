@@ -3,7 +3,7 @@
 Formulas (Shoup 2000; Damgård and Jurik 2001; Damgård, Jurik and Nielsen 2010), all modulo n² unless said
 otherwise, with p = 2p' + 1 and q = 2q' + 1 safe primes, n = p·q, m = p'·q', Δ = l!:
 
-- *deal* (offline, witnessed; whoever deals can open everything, so nothing of it survives but the sealed
+- *deal* (offline, before witnesses; the dealer can open everything, so nothing is kept except the sealed
   shares): d = 0 mod m and d = 1 mod n. f is a random polynomial over Z_{n·m} of degree t - 1 with f(0) = d;
   sᵢ = f(i).
 - *partial*: cᵢ = C^(2Δ sᵢ), with the exponent kept secret in time and memory accesses.
@@ -11,11 +11,11 @@ otherwise, with p = 2p' + 1 and q = 2q' + 1 safe primes, n = p·q, m = p'·q', �
   Π cᵢ^(2λᵢ) = C^(4Δ² d) = (1 + n)^(4Δ² M) = 1 + 4Δ² M n, so M = ((Π - 1)/n) · (4Δ²)⁻¹ mod n.
   If the product is not 1 mod n, a share was not of this key and this C.
 - *decode*: M > n/2 stands for M - n. A sum of ``terms`` rows is within terms × 10^12 fen; anything else is an
-  incident (somebody published a row that no rule allows), never a verdict.
+  incident (a published row breaks the rules), never a verdict.
 
-Fewer than t holders learn nothing about M. The t-th share opens exactly C: who holds a share must compute C
-from the published leaves itself, never take it from somebody. A share comes with a proof that it is right
-(``shareproof``); verify that before combining.
+Fewer than t holders learn nothing about M. The t-th share opens exactly C: a holder of a share must compute C
+from the published leaves itself, never accept it from another party. A share comes with a proof that it is
+right (``shareproof``); verify that before combining.
 """
 
 from __future__ import annotations

@@ -169,7 +169,7 @@ def of_size(size: int, processes: int) -> dict[str, Any]:
 
 
 def restart() -> dict[str, float]:
-    """A sequencer that takes up a log of 10^5 entries: to ready, and to its first new final entry."""
+    """A sequencer that loads a log of 10^5 entries: to ready, and to its first new final entry."""
     folder = KEPT / public_folder(RESTART_SIZE, KEPT, 1).name
     with tempfile.TemporaryDirectory() as place:
         sequencer_folder(Path(place), folder, KEPT / f"{folder.name}.db")

@@ -70,8 +70,8 @@ class Place:
     Attributes:
         member: who it is.
         endpoint: where it listens.
-        identity: what it shows.
-        contacts: everybody.
+        identity: its certificate and key.
+        contacts: those of all members.
         folder: where its files go.
         witnesses: number of witnesses of the log.
         threads: of its gRPC server.
@@ -86,7 +86,7 @@ class Place:
     threads: int
 
     def directory(self) -> Directory:
-        """Everybody, for good."""
+        """All members; the list does not change."""
         return Directory(self.contacts, list)
 
     def engine(self) -> Engine:

@@ -6,7 +6,7 @@ Five members, four datasets, one rule set. Of each family F-nnn
     the second    is in custody, and has wages      → not counted; the row must never be added
     the third     stands in no set
 
-V-nn own a car, N-nn have somebody who refuses, M-nn join the first of F-001 … with a further earner, S-nn
+V-nn own a car, N-nn have a person who refuses, M-nn join the first of F-001 … with a further earner, S-nn
 live alone with wages only. The strangers have rows and no case.
 """
 

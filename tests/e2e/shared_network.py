@@ -30,7 +30,6 @@ from typing import Any, TypeVar
 
 import grpc
 import pytest
-from rich.console import Console
 
 from keys.tls import Identity
 from ledger.audit.reading import read_entries
@@ -47,7 +46,8 @@ from node.edges.operator_client import OperatorClient
 from node.errors import NodeError, ServiceUnavailableError
 from node.home import Home
 from node.membership.network import read_card
-from node.messages import Messages, Reporter
+from node.messages.catalogue import Messages
+from node.messages.progress import Reporter
 from node.rpc.channels import open_channel
 from tests.e2e import families_scenario
 
@@ -89,7 +89,7 @@ def wait_until(ready: Callable[[], bool], what: str, seconds: float = READY_SECO
 
 
 def patiently(attempt: Callable[[], Outcome], seconds: float = READY_SECONDS) -> Outcome:
-    """Try again while somebody is out of reach: a node that was started again is found within seconds."""
+    """Try again while a member is out of reach: a restarted node is found within seconds."""
     deadline = time.monotonic() + seconds
     pause = threading.Event()
     while True:
@@ -202,7 +202,7 @@ class County:
         return (self.scenario.folder / "cases" / f"{case.case}.json").read_bytes()
 
     def check(self, case: Case, out: Path) -> dict[str, Any]:
-        """The honest office's own check, begun again while somebody is out of reach."""
+        """The honest office's own check, started again while a member is out of reach."""
         return patiently(lambda: self.check_once(case, out))
 
     def check_once(self, case: Case, out: Path) -> dict[str, Any]:
@@ -363,7 +363,7 @@ def founded(root: Path, shared: Path) -> Iterator[None]:
 
 def quiet() -> Reporter:
     """A reporter that nobody reads."""
-    return Reporter(Console(file=io.StringIO()), Messages("en"))
+    return Reporter(io.StringIO(), Messages("en"))
 
 
 def twin_of(configuration: Configuration, scratch: Path) -> Node:

@@ -242,7 +242,7 @@ def test_an_entry_the_contract_refuses_is_void_whoever_ordered_it(
 def test_a_log_rewritten_from_a_backup_is_not_followed_until_recovered(
     own_county: County, bureau: Bureau
 ) -> None:
-    """The sequencer's database is put back to an earlier state: its witnesses have seen more."""
+    """The sequencer's database is set back to an earlier state: its witnesses have seen more."""
     home = own_county.home("court").root
     own_county.end("court")
     saved = {path.name: path.read_bytes() for path in home.glob("*.db*")}

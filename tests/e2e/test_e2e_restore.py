@@ -1,4 +1,4 @@
-"""A department's home is lost and put back from an older backup: it rejoins, answering no question twice."""
+"""A department's home is lost and restored from an older backup: it rejoins and answers no question twice."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def answers(county: County, query: str) -> int:
 
 @contextlib.contextmanager
 def lost_and_restored(county: County, backup: Path) -> Iterator[None]:
-    """Destroy revenue's home; the block runs before its backup is put back and the node started."""
+    """Destroy revenue's home; the block runs before its backup is restored and the node started."""
     root, passphrase = county.home("revenue").root, words(county)
     county.end("revenue")
     shutil.rmtree(root)

@@ -108,7 +108,7 @@ def test_an_intent_takes_exactly_its_slots(
 def test_an_intent_is_what_the_registrar_signed(
     lie: Callable[[Body], None], county: County, bureau: Bureau, certified: CheckState
 ) -> None:
-    """The digest fits, the signature does not; and what no grant allows is refused whoever signed."""
+    """The digest fits, the signature does not; and what no grant allows is refused under any signature."""
     body = bureau.intent_body(certified)
     lie(body)
     with refused("certificate_digest"):

@@ -58,7 +58,7 @@ def test_no_certificate_gets_no_connection(county: County) -> None:
 
 
 def test_a_member_cannot_call_under_another_members_name(county: County, bureau: Bureau) -> None:
-    """Welfare's own authority issues a certificate for the office: whoever shows it is taken for welfare."""
+    """Welfare's own authority issues a certificate for the office: its holder is identified as welfare."""
     forged = county.clients["welfare"].keys.authority.issue("bureau", ["127.0.0.1"], DAYS)
     channel = county.channel(forged, "revenue")
     request = bureau.question(bureau.logged(county.case()))
@@ -299,7 +299,7 @@ def test_logs_of_nodes_say_nothing_of_persons(county: County) -> None:
 
 
 def test_a_report_holds_no_query_salt_of_the_openings(county: County, tmp_path: Path) -> None:
-    """Whoever holds the report alone cannot test a guess: x, r and their salts are in the openings only."""
+    """A holder of the report alone cannot test a guess: x, r and their salts are in the openings only."""
     case = county.case()
     county.check(case, tmp_path)
     report = (tmp_path / f"{case.case}.json").read_text("utf-8")

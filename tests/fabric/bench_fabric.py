@@ -105,7 +105,7 @@ def finishing(network: FabricNetwork, folder: Path) -> Iterator[Append]:
         engine.members[number % len(engine.members)].append(leaf)
 
     for number in range(len(engine.members)):
-        final(number, fresh_leaf())  # each has taken up by then what was committed before
+        final(number, fresh_leaf())  # each has by then processed what was committed before
     yield final
     engine.close()
 

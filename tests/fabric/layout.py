@@ -62,7 +62,7 @@ class Layout:
         self.ports = _ports(orderers)
 
     def write(self, tuned: Tuned) -> None:
-        """Make keys, certificates, the channel's first block and everybody's settings."""
+        """Make keys, certificates, the channel's first block and all settings."""
         _write_json(self.folder / "crypto.yaml", crypto_config(self.orderers))
         self._run(
             "cryptogen", "generate", f"--config={self.folder / 'crypto.yaml'}", f"--output={self.crypto}"

@@ -33,7 +33,7 @@ def test_children_end_when_their_program_is_killed(tmp_path: Path) -> None:
         assert held.read(2) == b"up"
         program.kill()
         program.wait()
-        assert held.read() == b""  # whoever held the other end is gone
+        assert held.read() == b""  # the process with the other end is gone
 
 
 def test_children_end_with_their_keeper(tmp_path: Path) -> None:

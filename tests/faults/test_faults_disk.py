@@ -1,8 +1,8 @@
 """What a disk may do to a node: flipped bits, zeroed and missing pages, a full file system.
 
-The node goes on rightly, makes anew what follows from the rest, or refuses with an error. It never signs a
-root that is not that of the entries, never accepts an entry a second time, and never accuses the log of a
-fork that its own disk has made up.
+The node continues correctly, derives again what follows from the rest, or refuses with an error. It never
+signs a root that is not that of the entries, never accepts an entry a second time, and never accuses the log
+of a fork that its own disk has made up.
 """
 
 from __future__ import annotations

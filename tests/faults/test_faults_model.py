@@ -1,8 +1,8 @@
 """Record before answer, as a model beside the real code: random histories of questions, kills and outages.
 
 Whenever a response leaves the department, the final log holds the accepted intent for exactly that question.
-What has left is the same for ever, and comes onto the ledger. A kill is an exception that nothing catches:
-transactions roll back, memory is gone, and the department starts anew over its home.
+An answer that was sent never changes, and is recorded on the ledger. A kill is an exception that nothing
+catches: transactions roll back, memory is lost, and the department starts again over its home.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Killed(BaseException):
 
 
 class Hib:
-    """The department, with its home in the shared network; ``start`` begins it anew."""
+    """The department, with its home in the shared network; ``start`` starts it again."""
 
     def __init__(self, net: Network) -> None:
         self.net = net
@@ -111,7 +111,7 @@ class Question:
         self.leaf = bytes.fromhex(self.inquiry.intent)
 
     def with_slots_of(self, net: Network, other: Question) -> None:
-        """Compose the intent anew over slots that another question wants as well."""
+        """Compose the intent again over slots that another question wants as well."""
         body = entries.parse(self.leaf).body | {"slots": entries.parse(other.leaf).body["slots"]}
         self.leaf = net.services["office"].ledger.compose("query.intent", self.query, body)
 
@@ -135,7 +135,7 @@ class RecordBeforeAnswer(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.net = shared("a department that begins anew")
+        self.net = shared("a department that starts again")
         if RecordBeforeAnswer.hib is None:
             RecordBeforeAnswer.hib = Hib(self.net)
         self.questions: list[Question] = []

@@ -124,7 +124,7 @@ class County:
         return {"home": str(away.home), "bridge": str(self.bridge), "now": now, "point": point, "nth": nth}
 
     def on_ledger(self, kind: str, query: str) -> list[dict]:
-        """Bodies of the entries of a type about a query, as everybody reads them."""
+        """Bodies of the entries of a type about a query, as any member reads them."""
         ledger = self.net.services["audit"].ledger
         ledger.sync()
         found = (entry for _, entry in ledger.replica.of_type(kind))

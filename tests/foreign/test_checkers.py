@@ -112,7 +112,7 @@ def changed_size(folder: Path) -> None:
 
 
 def changed_size_signed(folder: Path) -> None:
-    """A smaller size under the same root, signed and cosigned by everybody."""
+    """A smaller size under the same root, signed and cosigned by all members."""
     head = Checkpoint.parse(note(folder).text)
     signed = sign_checkpoint(Checkpoint(head.origin, head.size - 1, head.root), LOG)
     lines = tuple(cosigner.cosign(signed.text, MOMENT) for cosigner in COSIGNERS)

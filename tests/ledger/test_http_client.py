@@ -32,7 +32,7 @@ CHUNKED = STAMP + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 class Hostile:
-    """Says ``first`` to whoever connects, then ``more`` again and again, with a pause or without."""
+    """Sends ``first`` on each connection, then ``more`` repeatedly, with or without a pause."""
 
     def __init__(
         self, first: bytes, more: bytes, pause: float = PAUSE, tls: ssl.SSLContext | None = None

@@ -4,7 +4,7 @@
 between
 them; its clock stands still until a test moves it. Nothing here is a mock: only wire and clock are ours.
 
-``shared()`` is built once a process; a test that breaks a network for good makes its own.
+``shared()`` is built once a process; a test that breaks a network permanently makes its own.
 """
 
 from __future__ import annotations

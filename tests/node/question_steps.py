@@ -126,7 +126,7 @@ def certificate_of(message: Any) -> dict[str, Any]:
 
 
 def signed_certificate(message: Any, key: SigningKey, **changes: Any) -> Any:
-    """A message whose certificate is changed and signed anew."""
+    """A message whose certificate is changed and signed again."""
     certificate = certificate_of(message) | changes
     value = signature(key, certificate_message(certificate))
     return copied(message, certificate=canonical.encode(certificate), signature=canonical.encode(dict(value)))

@@ -102,7 +102,7 @@ def test_the_outbox_outlives_a_failing_database(net: Network, monkeypatch: pytes
 
 
 def test_a_defect_tells_the_caller_nothing(net: Network, monkeypatch: pytest.MonkeyPatch) -> None:
-    """gRPC of itself sends the text of an unexpected exception to whoever called."""
+    """By default gRPC sends the text of an unexpected exception to the caller."""
     request = hold(net, net.case(stranger(900)), "tax", "Answer")
 
     def broken(*_: Any) -> None:

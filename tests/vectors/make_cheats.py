@@ -234,7 +234,7 @@ def line_cheats() -> Iterator[Vector]:
 
 
 def proof_cheats() -> Iterator[Vector]:
-    """Lines and proofs that belong to nobody certified, or to somebody else."""
+    """Lines and proofs of a person who is not certified, or of another one."""
     check, own = household(), published(INCOME)
     anna, bao = (check.positions[who] for who in (ANNA, BAO))
     moved = replace(check.lines[bao, INCOME], element=anna)

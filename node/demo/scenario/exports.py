@@ -1,7 +1,7 @@
-"""The departments' raw files of a generated scenario: which datasets, where, and rows as they write them.
+"""Raw files of the departments in a generated scenario: their datasets, formats and rows.
 
-One ``Export`` a dataset says what network.toml says and how a row looks; one ``Sink`` a file format writes
-rows as they come, so that a county of any size is written in bounded memory.
+An ``Export`` describes one dataset: its fields in network.toml and the form of its rows. A ``Sink`` writes
+one file format row by row, so that a scenario of any size is written in bounded memory.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _BATCH = 5_000
 
 @dataclass(frozen=True)
 class ExportRow:
-    """What one row is about: a messy identifier, a name, an amount in fen (0 for a member dataset)."""
+    """Content of one row: an identifier as written, a name, an amount in fen (0 for a member dataset)."""
 
     identity: str
     name: str
@@ -33,7 +33,7 @@ class ExportRow:
 
 
 class Sink(Protocol):
-    """Takes rows one by one; ``close`` makes the file complete."""
+    """Writer of one file, row by row; ``close`` completes the file."""
 
     def write(self, row: tuple[Cell, ...]) -> None:
         """Add one row."""
@@ -47,13 +47,13 @@ class Export:
     """One dataset.
 
     Attributes:
-        fields: its fields in network.toml, besides source.
+        fields: its fields in network.toml, except its source.
         scheme, path, options: the parts of its source.
         columns: the file's columns, in order.
-        row: one row from (serial number from 1, entry, rng).
-        share: share of the background residents that are in it.
-        rows_of_one: most rows one background resident has; a home owner has up to three.
-        quoted: whether every cell of a CSV stands in quotes.
+        row: makes a row from (serial number from 1, content, rng).
+        share: the share of the background residents that are in it.
+        rows_of_one: the largest number of rows of one background resident; a home owner has up to three.
+        quoted: whether every cell of a CSV file is quoted.
     """
 
     fields: dict[str, str | list[str]]
@@ -73,7 +73,7 @@ class Export:
 
     @property
     def is_amount(self) -> bool:
-        """Whether rows carry an amount."""
+        """Whether rows have an amount."""
         return self.fields["kind"] == "amount"
 
     @property
@@ -275,4 +275,4 @@ EXPORTS = (
         quoted=True,
     ),
 )
-"""Every dataset a generated county publishes, in the order of network.toml."""
+"""Every dataset of a generated scenario, in the order of network.toml."""

@@ -1,8 +1,8 @@
-"""Write a synthetic county: network.toml, one rule set, cases and nine messy exports.
+"""Generator of a synthetic scenario: network.toml, a rule set, cases, and nine exports with messy rows.
 
-Every cell follows from the arguments, through one ``random.Random``. Background residents come and go as a
-stream; only the households of the cases are held, and their rows stand scattered among the others'. What the
-county's answers are is written nowhere: whoever needs them reads the raw files.
+Every cell is determined by the arguments, through one ``random.Random``. Background residents are generated
+as a stream; only the households of the cases are kept in memory, and their rows are scattered among the
+others. The expected answers are not written: a test computes them from the raw files.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ code = "none"
 
 @dataclass(frozen=True)
 class _Resident:
-    """A person of a case with the amounts and hits the case gives."""
+    """A person of a case, with the amounts and member datasets that the plot assigns."""
 
     identity: str
     name: str
@@ -73,7 +73,7 @@ class _Resident:
 
 
 class _County:
-    """The open files; turns what is known of a person into messy rows."""
+    """The open files of all departments; writes a person's rows in the forms of real exports."""
 
     def __init__(self, folder: Path, rng: Random, stack: ExitStack) -> None:
         self._rng = rng
@@ -82,7 +82,7 @@ class _County:
         self._exports = {export.id: export for export in EXPORTS}
 
     def add(self, export: Export, identity: str, name: str, fen: int) -> None:
-        """One row; in tax a twin with the same serial number may follow, which must not count again."""
+        """Write a row; in tax a duplicate with the same serial number may follow, which must not count."""
         self._serials[export.id] += 1
         row = export.row(self._serials[export.id], ExportRow(identity, name, fen), self._rng)
         self._sinks[export.id].write(row)
@@ -90,7 +90,7 @@ class _County:
             self._sinks[export.id].write(row)
 
     def case_member(self, resident: _Resident) -> None:
-        """All rows of a person of a case, and some that must not count."""
+        """Write all rows of a person of a case, and some that must not count."""
         for dataset, fen in resident.amounts:
             export = self._exports[dataset]
             self.add(export, people.messy(resident.identity, self._rng), resident.name, fen)
@@ -103,7 +103,7 @@ class _County:
                 self.add(export, identity, resident.name, 0)
 
     def _uncounted(self, resident: _Resident) -> None:
-        """A royalty that the filter leaves out, one home, and a vehicle for the disabled."""
+        """Write rows that must not count: a royalty, a single home, and a vehicle for the disabled."""
         royalty = people.yuan_text(_ROYALTY_FEN, self._rng)
         self._serials["tax.income"] += 1
         number = f"T{self._serials['tax.income']:08d}"
@@ -115,7 +115,7 @@ class _County:
             self.add(self._exports["housing.two_or_more"], resident.identity, resident.name, 0)
 
     def background(self, identity: str, name: str) -> None:
-        """Rows of a resident of no case, a few of them bad."""
+        """Write the rows of a resident of no case, a few of them malformed."""
         rng = self._rng
         for export in EXPORTS:
             if rng.random() >= export.share:
@@ -133,9 +133,9 @@ def generate(
 
     Args:
         folder: a folder that does not exist yet or is empty.
-        residents: people of the county, those of the cases included; raised to them where fewer.
-        cases: number of cases, from 1; the plots are taken in turn.
-        seed: of the random choices.
+        residents: number of residents including the people of the cases, which is the minimum.
+        cases: number of cases, from 1; they use the plots in turn.
+        seed: seed of the random choices.
         suite: name of the sum's suite for network.toml, or None to leave it out.
 
     Returns:
@@ -232,7 +232,7 @@ def _person(plot: Plot, position: int, identity: str, name: str, rng: Random) ->
 
 
 def _network(suite: str | None) -> str:
-    """network.toml. JSON strings and lists of strings are TOML as they stand."""
+    """Text of network.toml; JSON strings and lists of strings are valid TOML."""
     lines = ['network = "s-county"', 'epoch = "2026-11"', "pilot = true"]
     if suite is not None:
         lines.append(f"suite = {_quoted(suite)}")

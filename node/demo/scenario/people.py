@@ -1,16 +1,17 @@
-"""Invented people: valid identifiers that no living person can have, and the forms exports give them.
+"""Invented residents and the plots of a generated scenario's cases.
 
-GB 11643-1999: six digits of address, eight of birth, three of sequence, one check character by ISO 7064
-MOD 11-2 with weights 2^(17−i) mod 11. The address code 331099 is not an allotted one, so every identifier
-here passes the check and belongs to nobody. Names are like 王某甲, as judgments write a party without a name.
+Identifiers follow GB 11643-1999: six digits of address, eight of birth, three of sequence, and a check
+character by ISO 7064 MOD 11-2 with weights 2^(17−i) mod 11. The address code 331099 has not been assigned, so
+every identifier here passes the check and belongs to no living person. Names are like 王某甲, as court
+decisions write an anonymous party.
 
-Resident number k of a pool (adults, children) has birth day k·7919 mod D of the pool's D days, which visits
-every day once before the sequence moves on: identifiers are distinct without a table, whatever the number.
+Resident number k of a pool (adults, children) has birth day k·7919 mod D, where D is the number of days of
+the pool. This visits every day once before the sequence number increases, so that any number of identifiers
+are distinct without a table.
 
-The stories a generated scenario tells, one a case, each for one rule of the verdict.
-
-A plot fixes the household, who hits which member dataset, and the net income in thousandths of the standard
-(per counted head and year). ``rows`` spreads that net over incomes and deductions, to the fen.
+A plot is the story of one case, and each plot exercises one rule of the verdict. It fixes the household, the
+member datasets that its people are in, and the net income in thousandths of the standard (per counted head
+and year). ``rows`` distributes that net over incomes and deductions, to the fen.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from decimal import Decimal
 from random import Random
 
 COUNTY = "331099"
-"""Inside region 3310, and not an allotted code."""
+"""An address code in region 3310 that has not been assigned."""
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECK = "10X98765432"
 _STEP = 7919
@@ -47,7 +48,7 @@ class Pool:
 
     @property
     def limit(self) -> int:
-        """Number of different identifiers in the county."""
+        """Number of different identifiers of the pool."""
         return self.days * _SEQUENCES
 
 
@@ -62,16 +63,16 @@ def check_digit(first17: str) -> str:
 
 def identifier(pool: Pool, number: int, seed: int) -> str:
     """Identifier of resident ``number`` (from 0, below ``pool.limit``) of a pool, 18 characters."""
-    turn, place = divmod(number, pool.days)
+    lap, place = divmod(number, pool.days)
     day = (place * _STEP + seed) % pool.days
     birth = pool.first + dt.timedelta(days=day)
-    sequence = 1 + (turn + day * 31 + seed) % _SEQUENCES
+    sequence = 1 + (lap + day * 31 + seed) % _SEQUENCES
     first17 = f"{COUNTY}{birth:%Y%m%d}{sequence:03d}"
     return first17 + check_digit(first17)
 
 
 class Supply:
-    """Hands out residents of each pool, each once, in a fixed order."""
+    """Draws residents from the pools, each once, in a fixed order."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -101,7 +102,7 @@ def full_width(identity: str) -> str:
 
 
 def messy(identity: str, rng: Random) -> str:
-    """The identifier as an export may carry it: mostly plain, else in one of seven other forms."""
+    """The identifier as an export may write it: mostly plain, otherwise in one of seven other forms."""
     if rng.random() < _PLAIN_SHARE:
         return identity
     forms = (
@@ -117,7 +118,7 @@ def messy(identity: str, rng: Random) -> str:
 
 
 def broken(identity: str, rng: Random) -> str:
-    """What a bad row holds in place of an identifier: never a valid one."""
+    """A malformed identifier for a bad row; never a valid one."""
     return rng.choice(
         (wrong_check(identity), "", identity[:14], "3.31099E+17", f"{COUNTY}19990231{identity[14:]}")
     )
@@ -129,7 +130,7 @@ def wrong_check(identity: str) -> str:
 
 
 def yuan_text(fen: int, rng: Random) -> str:
-    """An amount in yuan as exports write it: plain, with commas, or in 万 where that is exact."""
+    """An amount in yuan as exports write it: plain, with commas, or in 万 if that is exact."""
     form = rng.choice(("plain", "commas", "wan"))
     if form == "wan" and fen % 10_000 == 0:
         return f"{(Decimal(fen) / 1_000_000).normalize():f}万"
@@ -138,23 +139,24 @@ def yuan_text(fen: int, rng: Random) -> str:
 
 
 STANDARD_FEN = 110_000
-"""Per head and month, as in rules/dibao-2026.toml."""
+"""The standard per head and month, as in rules/dibao-2026.toml."""
 _EXCLUDE = ("justice.custody", "police.deceased")
 _NOISE_FEN = 9_000_000
 
 
 @dataclass(frozen=True)
 class Plot:
-    """One story.
+    """The story of one case.
 
     Attributes:
-        name: what it shows.
-        relations: household in order; a "child" consents through a guardian.
-        net: lowest and highest net, thousandths of the annual standard of the counted heads; None: no row.
+        name: what the case shows.
+        relations: the household in order; a "child" consents through a guardian.
+        net: lowest and highest net income in thousandths of the annual standard of the counted heads; None if
+            the household has no amount rows.
         extra_fen: added to the net.
-        hits: (position from 1, member dataset).
-        refuses: position of a member without consent, or 0.
-        invalid: position of a member whose identifier the case writes wrongly, or 0.
+        hits: (position from 1, member dataset) of the datasets that people are in.
+        refuses: position of a person without consent, or 0.
+        invalid: position of a person whose identifier in the case is wrong, or 0.
     """
 
     name: str
@@ -167,14 +169,14 @@ class Plot:
 
     @property
     def counted(self) -> tuple[int, ...]:
-        """Positions not in an exclude dataset."""
-        out = {position for position, dataset in self.hits if dataset in _EXCLUDE}
-        return tuple(place for place in range(1, len(self.relations) + 1) if place not in out)
+        """Positions of the people in no exclude dataset."""
+        excluded = {position for position, dataset in self.hits if dataset in _EXCLUDE}
+        return tuple(place for place in range(1, len(self.relations) + 1) if place not in excluded)
 
 
 @dataclass(frozen=True)
 class PlotRow:
-    """An amount in a dataset for the member at ``position``."""
+    """An amount in a dataset for the person at ``position``."""
 
     position: int
     dataset: str
@@ -204,7 +206,7 @@ PLOTS = (
 
 
 def rows(plot: Plot, rng: Random) -> Iterator[PlotRow]:
-    """Amounts of a household: those of counted members add to the plot's net, the others must not count."""
+    """Amounts of a household: those of counted people sum to the plot's net; the others must not count."""
     if plot.net is None:
         return
     counted = plot.counted

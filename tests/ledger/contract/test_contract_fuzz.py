@@ -1,6 +1,6 @@
 """Whatever an entry says, the contract takes it or refuses it: nothing else comes out, on no node.
 
-Another exception would end the replay of every honest node at an entry that somebody has ordered. Entries of
+Another exception would end the replay of every honest node at an entry that was ordered. Entries of
 every type are changed at random places, signed again by the same keys, and put before the contract at the
 place of the history where the unchanged one was accepted.
 """

@@ -1,4 +1,4 @@
-"""Which keys entries read and write: those of everyday work do not meet, whoever asks and answers at once.
+"""Which keys entries read and write: those of everyday work never conflict between members.
 
 On Fabric two transactions conflict when one writes a key the other reads. Here every entry of a network's
 life goes through the contract over a state that notes what is read and written.

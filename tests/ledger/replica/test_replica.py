@@ -148,7 +148,7 @@ def test_void_entries_keep_their_place_and_change_nothing(tmp_path):
 
 
 def test_wrong_entries_under_a_genuine_checkpoint_accuse_nobody(replica):
-    """Whoever hands out the entries could make evidence of two honest checkpoints otherwise."""
+    """Otherwise a server of the entries could make evidence out of two honest checkpoints."""
     replica.extend(LEAVES[:3], cosigned(LEAVES[:3]))
     with pytest.raises(ForkError) as caught:
         replica.extend([LEAVES[3], leaf()], cosigned(LEAVES[:5]))

@@ -103,7 +103,7 @@ def test_backup_restored_quarantine_recovery_and_the_log_goes_on(world: World) -
 
 
 class Swapping(FolderSource):
-    """Gives the checkpoint with a line of somebody else beside it once it has been verified."""
+    """Gives the checkpoint with another signer's line added once it has been verified."""
 
     asked = 0
 

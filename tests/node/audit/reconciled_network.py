@@ -138,7 +138,7 @@ class History:
 
 @cache
 def shared_history() -> History:
-    """The history of this process, closed when it ends; a test puts back what it takes."""
+    """The history of this process, closed when it ends; a test restores what it changes."""
     folder = Path(tempfile.mkdtemp(prefix="reconciled-"))
     made = History(folder)
 

@@ -34,7 +34,7 @@ def history() -> History:
 
 @pytest.fixture(autouse=True)
 def agrees_afterwards(history: History) -> Iterator[None]:
-    """Each test puts back what it took."""
+    """Each test restores what it removed."""
     yield
     assert codes(history.compare(days=2)) == []
 

@@ -41,7 +41,7 @@ def exported(history: History, member: str, path: Path, *, opened: bool = True, 
 
 
 def as_exported(journal: Journal, at: int) -> Journal:
-    """A journal as its file should give it back; household labels are drawn anew at each reading."""
+    """A journal as its file should return it; household labels are drawn again at each reading."""
     return replace(journal, taken=at, questions=tuple(replace(q, household="") for q in journal.questions))
 
 

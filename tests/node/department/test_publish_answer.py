@@ -31,7 +31,7 @@ def net() -> Iterator[Network]:
 
 
 def question(net: Network, number: int, member: str = "tax") -> Any:
-    """What the office sends a department about somebody new."""
+    """The office's message to a department about a new person."""
     return hold(net, net.case(stranger(number)), member, "Answer")
 
 
@@ -114,7 +114,7 @@ def test_another_office_or_member_may_not_ask(net: Network) -> None:
 
 
 def test_any_changed_field_of_the_certificate(net: Network) -> None:
-    """Changed alone, signed by the office, or signed anew by the registrar: the intent says otherwise."""
+    """Changed alone, signed by the office, or signed again by the registrar: the intent differs."""
     request = question(net, 106)
     certificate = certificate_of(request)
     for name, value in certificate.items():

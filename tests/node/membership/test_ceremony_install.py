@@ -50,7 +50,7 @@ def test_one_share_a_home(founded: dict[str, Any]) -> None:
     assert shown == sum_key_ceremony.fingerprint(first["body"]["modulus"])
     assert len(shown) == 32
     assert sum_key_ceremony.install(first, "audit", vault) == shown, "the same file again is fine"
-    with pytest.raises(ConfigurationError, match="share of another ceremony already"):
+    with pytest.raises(ConfigurationError, match="already holds a share of another ceremony"):
         sum_key_ceremony.install(second, "audit", vault)
     with pytest.raises(ConfigurationError, match="another sum key"):
         sum_key_ceremony.install(first, "audit", vault, "00ff")

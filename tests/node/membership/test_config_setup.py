@@ -285,7 +285,7 @@ def test_a_home_appears_whole_or_not_at_all(tmp_path: Path, other: str | None) -
     assert {path.name for path in root.iterdir()} == parts
     assert stat.S_IMODE((root / "keys").stat().st_mode) == 0o700
     (root / "node.toml").unlink()
-    with pytest.raises(ConfigurationError, match="is there without a node"):
+    with pytest.raises(ConfigurationError, match="exists, but without a node"):
         init_home(root, "tax", "t", ("department",), "127.0.0.1:1")
 
 

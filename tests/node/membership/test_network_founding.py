@@ -139,7 +139,7 @@ def test_who_cannot_found(founding: Founding) -> None:
 
 @pytest.mark.parametrize("name", ["S_County!", "", "-a", "a" * 65, "县"])
 def test_a_name_that_no_entry_can_have(founding: Founding, name: str) -> None:
-    """It is refused before anybody signs, not when all have."""
+    """It is refused before any founder signs, not when all have."""
     with pytest.raises(ConfigurationError, match=r"would refuse this network: network is malformed"):
         network.propose(name, "2026-11", "paillier-3072", founding.cards, pilot=False)
 

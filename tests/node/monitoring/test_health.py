@@ -35,7 +35,7 @@ def cosigned(*at: int) -> bytes:
 
 @dataclass
 class Log:
-    """What a log that runs here says of itself."""
+    """The state that a log on this machine reports."""
 
     head: bytes | None = None
     short: QuorumError | None = None

@@ -137,7 +137,7 @@ def test_a_silent_department_is_asked_again_under_the_same_intent(net: Network, 
     ids=["R of another", "a person missing", "elements of others"],
 )
 def test_a_registrar_that_certified_others(net: Network, change: Callable[[Openings], Openings]) -> None:
-    """The office finds its own persons by R and by α before it asks anybody."""
+    """The office finds its own persons by R and by α before it asks any member."""
     case = net.case(stranger(630), stranger(631))
     message = hold(net, case, "tax", "Answer")
     query = str(certificate_of(message)["query"])

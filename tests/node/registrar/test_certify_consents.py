@@ -1,10 +1,11 @@
-"""The registrar's consent store: taken once, committed without a trace of the person, withdrawn for good."""
+"""The registrar's store of consents: loaded once, committed without the person, withdrawn permanently."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from sqlalchemy import delete, insert
 
 from ledger.entries.certificate import certificate_digest
 from node.errors import RefusalError, ServiceUnavailableError
@@ -149,3 +150,30 @@ def test_a_malformed_allowance_is_refused(value: dict[str, Any]) -> None:
     with pytest.raises(RefusalError) as caught:
         QuestionAllowance.parse(value)
     assert caught.value.code == "malformed"
+
+
+def test_a_withdrawal_reads_only_the_certificates_on_its_consent(net: Network) -> None:
+    """Ten thousand other certificates: reading any of them would fail, since their documents are no JSON."""
+    desk, who = net.services["desk"], stranger(214)
+    case = net.case(who)
+    request = hold(net, case, "tax", "Answer")
+    others = [{"query": f"{number:032x}", "request": "", "document": "unread"} for number in range(10_000)]
+    links = [{"consent": row["query"], "query": row["query"]} for row in others]
+    with desk.store.writing() as connection:
+        connection.execute(insert(tables.certificate), others)
+        connection.execute(insert(tables.certificate_consent), links)
+    try:
+        consents.withdraw(desk, case.case, who)
+    finally:
+        with desk.store.writing() as connection:
+            connection.execute(delete(tables.certificate).where(tables.certificate.c.document == "unread"))
+            unread = tables.certificate_consent.c.consent == tables.certificate_consent.c.query
+            connection.execute(delete(tables.certificate_consent).where(unread))
+    assert desk.view.certificate_revoked(certificate_digest(certificate_of(request)))
+
+
+def test_every_consent_of_a_certificate_leads_to_it(net: Network) -> None:
+    case = net.case(stranger(215), stranger(216))
+    query = certificate_of(hold(net, case, "tax", "Answer"))["query"]
+    links = net.services["desk"].store.all(tables.certificate_consent, query=query)
+    assert {link["consent"] for link in links} == {row["id"] for row in rows(net, case.case)}

@@ -1,4 +1,4 @@
-"""Documents from somebody else: one canonical form, bounded, and of the kind asked for."""
+"""Documents from peers: one canonical form, bounded in size, and of the expected kind."""
 
 from __future__ import annotations
 

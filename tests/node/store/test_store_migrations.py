@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -105,6 +106,23 @@ def test_the_revisions_make_the_tables_the_program_uses(engine: Engine) -> None:
             table.to_metadata(both)
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), both) == []
+
+
+def test_certificates_of_an_older_version_are_found_by_their_consents(engine: Engine) -> None:
+    """More than the migration reads at once, and one that rests on no consent."""
+    consents = {f"{number:032x}": [f"c{number}", "shared"] for number in range(1100)} | {"none": []}
+    rows = [
+        {"query": query, "document": json.dumps({"certificate": {}, "openings": {"consents": found}})}
+        for query, found in consents.items()
+    ]
+    migrate(engine, "0004")
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO certificate VALUES (:query, '', :document)"), rows)
+    migrate(engine)
+    store = Store(engine)
+    found = {(row["consent"], row["query"]) for row in store.all(tables.certificate_consent)}
+    assert found == {(consent, query) for query, named in consents.items() for consent in named}
+    assert store.all(tables.last_intent) == []
 
 
 def test_a_newer_database_is_refused_with_a_remedy(engine: Engine, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def make_home(root: Path, store: str | None = None) -> Path:
         (folder / name).write_bytes(b"x" * 300_000)
     (root / "reports").mkdir()
     (root / "ledger").mkdir()
-    (root / "ledger" / "checkpoint").write_text("written anew")
+    (root / "ledger" / "checkpoint").write_text("written again")
     fill(read_configuration(root).store_url)
     return root
 

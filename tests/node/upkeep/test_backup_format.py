@@ -74,7 +74,7 @@ def test_a_cut_backup_leaves_no_home(home: Path, tmp_path: Path) -> None:
 
 
 def resealed(*members: tuple[str, bytes], manifest: bool = True, **changes: Any) -> bytes:
-    """An archive as somebody with the passphrase could make it."""
+    """An archive as a holder of the passphrase could make it."""
     file = io.BytesIO()
     head = ArchiveHeader("i" * 32, "tax", (), "n", "g", NOW, 1, "0001", store=False, program="9")
     with SealedWriter(file, WORDS, profile=FAST_TEST) as sealed:

@@ -53,11 +53,11 @@ def test_one_database_is_restored_for_one_home(backup: Path, tmp_path: Path) -> 
     killed("restore:_sync_tree", backup, tmp_path / "new", url)
     assert len(marker(url)) == 1
     before = rows_of(url)
-    with pytest.raises(StoreError, match="holds rows already"):
+    with pytest.raises(StoreError, match="already holds rows"):
         restore(backup, tmp_path / "other", WORDS, NOW, url)
     assert not (tmp_path / "other").exists()
     restore(backup, tmp_path / "new", WORDS, NOW, url)
-    with pytest.raises(StoreError, match="holds rows already"):
+    with pytest.raises(StoreError, match="already holds rows"):
         restore(backup, tmp_path / "other", WORDS, NOW, url)
     assert len(marker(url)) == 1
     assert rows_of(url) == before

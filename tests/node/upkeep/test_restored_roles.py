@@ -1,4 +1,4 @@
-"""A node that was put back from a backup: what its roles and its witness do until and after it has rejoined.
+"""A node restored from a backup: the behaviour of its roles and its witness before and after it has rejoined.
 
 One network in one process; a member's store and vault are set back by hand, as a restore sets them back.
 """
@@ -58,7 +58,7 @@ def net(network: Network) -> Iterator[Network]:
 
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[Network]:
-    """A network to break for good."""
+    """A network that a test may break permanently."""
     found = Network(tmp_path)
     yield found
     found.close()
@@ -148,7 +148,7 @@ def test_an_answer_the_store_still_has_is_repeated(net: Network) -> None:
 
 
 def test_a_copied_home_without_marker_repeats_no_answer_the_ledger_shows(net: Network) -> None:
-    """Somebody put the files back by hand: the ledger alone tells."""
+    """The files were copied by hand: only the ledger shows it."""
     tax, message = net.services["tax"], hold(net, net.case(stranger(14)), "tax", "Answer")
     send(net, "tax", "Answer", message)
     assert tax.ledger.wait_for(lambda _: tax.outbox.waiting() == 0, 10)
@@ -324,7 +324,7 @@ def test_without_a_quorum_an_operator_takes_up_the_newest_checkpoint(net: Networ
     policy, engine, note = tax.ledger.policy, tax.store.database, net.sequencer.head
     assert note is not None
     size = Checkpoint.parse(Note.parse(note).text).size
-    with pytest.raises(ConfigurationError, match="waits for nothing"):
+    with pytest.raises(ConfigurationError, match="is not waiting to rejoin"):
         load_position(engine, policy, note, own_cosigner("tax", tax.keys.signing("witness"), policy))
     set_back(tax)
     text = f"{policy.origin}\n".encode()
@@ -354,7 +354,7 @@ def test_a_log_of_others_waits_for_its_newest_checkpoint(net: Network) -> None:
     cosigner = own_cosigner("tax", tax.keys.signing("witness"), policy)
     store = SqlWitnessStore(engine)
     assert Witness(cosigner, [key], store).add_checkpoint(other.request(0, 4), net.now)[0] == 200
-    with pytest.raises(ConfigurationError, match="waits for nothing"):
+    with pytest.raises(ConfigurationError, match="is not waiting to rejoin"):
         load_other_positions(engine, key, other.note(9).encode(), cosigner, net.now)
     set_back(tax)
     come_back(tax)
@@ -364,7 +364,7 @@ def test_a_log_of_others_waits_for_its_newest_checkpoint(net: Network) -> None:
         with pytest.raises(ServiceUnavailableError, match="rejoin"):
             witness.add_checkpoint(ask, net.now)
     for wrong, error in ((fork.note(3), RollbackError), (other.forked().note(4), ForkError)):
-        with pytest.raises(error, match="what this witness has cosigned"):
+        with pytest.raises(error, match="one that this witness has cosigned"):
             load_other_positions(engine, key, wrong.encode(), cosigner, net.now)
     stranger_signed = PlainLog.of(other.origin, 3).note(9)
     with pytest.raises(NoteError):

@@ -1,4 +1,4 @@
-"""A log of somebody else's: C2SP bytes written from the specifications' text, with nothing of this project.
+"""A foreign log: C2SP bytes written from the specifications' text, with nothing of this project.
 
 Hashing and proofs follow the recursive definitions of RFC 6962; signing is plain Ed25519; requests are raw
 HTTP. What agrees with it agrees with the specifications, not with itself.

@@ -141,13 +141,13 @@ def test_blinding_never_changes_the_result(key: int, rows: list[tuple[bytes, int
 def test_one_blind_links_the_elements_of_several_datasets() -> None:
     """β_d = r·N_d for all datasets d under R = r·G: the office's proof, without giving r away."""
     blind, keys = group.random_scalar(), [11, 12, 13]
-    alpha = voprf.blind([b"somebody"], [blind])
+    alpha = voprf.blind([b"a person"], [blind])
     betas = [voprf.evaluate(key, alpha)[0] for key in keys]
     elements = voprf.unblind([blind] * 3, betas)
     public = voprf.public_key(blind)
     proof = voprf.prove(blind, G, public, elements, betas)
     voprf.verify(G, public, elements, betas, proof)
-    stranger = group.multiply(keys[1], voprf.hash_inputs([b"somebody else"]))[0]
+    stranger = group.multiply(keys[1], voprf.hash_inputs([b"another person"]))[0]
     with pytest.raises(ProofError):
         voprf.verify(G, public, [elements[0], stranger, elements[2]], betas, proof)
 

@@ -1,4 +1,4 @@
-"""The marker of a home that was put back from a backup, and what it must remember for good."""
+"""Tables of a restored home: the marker of each restore, and the records that it must keep permanently."""
 
 from __future__ import annotations
 
