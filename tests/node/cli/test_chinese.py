@@ -116,15 +116,15 @@ def test_reading_the_public_log(tmp_path: Path) -> None:
     log.add(*real_leaves(answered()), b"no entry")
     size = len(log.leaves)
     text = said("ledger", "verify", log.root)
-    assert f"第 {size - 1} 个条目无效：entry" in text
+    assert f"第 {size - 1} 条记录无效：entry" in text
     assert "未固定信任策略" in text
-    assert f"{size} 个条目，其中新增 {size} 条" in said("ledger", "mirror", log.root, tmp_path / "mirror")
-    assert f"共 {size} 个条目，符合条件的有 1 个" in said(
+    assert f"{size} 条记录，其中新增 {size} 条" in said("ledger", "mirror", log.root, tmp_path / "mirror")
+    assert f"共 {size} 条记录，符合条件的有 1 条" in said(
         "ledger", "search", log.root, "--type", "query.intent"
     )
     assert "无效：entry" in said("ledger", "search", log.root)
     rows = ("--format", "csv", "--output", tmp_path / "rows.csv")
-    assert f"共 {size} 个条目" in said("ledger", "export", log.root, *rows)
+    assert f"共 {size} 条记录" in said("ledger", "export", log.root, *rows)
     assert leftover(run("ledger", "show", log.root)) == []
 
 

@@ -82,9 +82,9 @@ def test_a_number_takes_the_form_of_the_language() -> None:
         "2 entries",
     ]
     assert [Messages("zh").counted(*forms, count) for count in (0, 1, 2)] == [
-        "0 个条目",
-        "1 个条目",
-        "2 个条目",
+        "0 条记录",
+        "1 条记录",
+        "2 条记录",
     ]
 
 
