@@ -91,7 +91,7 @@ def check_signature(view: View, member: str, value: SignatureValue, message: byt
 
     Args:
         view: of the ledger.
-        member: id of the member that is said to have signed.
+        member: id of the member whose signature it is to be.
         value: the signature.
         message: the signed bytes.
 
@@ -105,4 +105,4 @@ def check_signature(view: View, member: str, value: SignatureValue, message: byt
             raise RefusalError("bad_signature", f"the signature is not by {member}'s node key on the ledger")
         key.verifier().verify(message, value.raw)
     except (KeysError, EncodingError) as error:
-        raise RefusalError("bad_signature", f"the signature said to be {member}'s does not verify") from error
+        raise RefusalError("bad_signature", f"the signature given as {member}'s does not verify") from error
