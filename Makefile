@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input
 LOCKED := $(PIP) --require-hashes
 
 .PHONY: help install demo test test-fabric test-image test-long bench bench-check bench-fabric bench-ledger \
-	fabric-network format proto readme lock clean \
+	fabric-network format proto readme messages lock clean \
 	check check-format check-lint check-types check-imports check-generated
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -106,7 +106,10 @@ proto: $(VENV)/.dev ## gRPC stubs, beside each .proto
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/proto.sh $(BIN)/python
 
 readme: $(VENV)/.runtime ## every command's help, into docs/commands.md
-	$(BIN)/python scripts/commands.py
+	HEDUI_LANGUAGE=en $(BIN)/python scripts/commands.py
+
+messages: $(VENV)/.dev ## message catalogues: finds the texts, keeps their translations, compiles them
+	HEDUI_LANGUAGE=en $(BIN)/python scripts/messages.py
 
 lock: $(VENV)/.dev ## requirements/*.txt from pyproject.toml
 	scripts/lock.sh $(BIN)/uv $(if $(UPGRADE),--upgrade)

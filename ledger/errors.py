@@ -14,6 +14,7 @@
     ├── EntryError                    a leaf that is no well-formed, signed entry
     ├── EntryRefusedError             an entry that the contract refuses (with ``code`` and ``remedy``)
     ├── TimestampError                an RFC 3161 time-stamp that does not hold
+    ├── EvidenceError                 evidence of a split view that is malformed or shows nothing
     ├── HttpError                     an HTTP exchange without a usable answer
     │   ├── HttpUnreachableError      no whole answer came; a later attempt may succeed
     │   ├── HttpUrlError              an address that is no http(s) URL
@@ -141,6 +142,12 @@ class TimestampError(LedgerError):
     """A time-stamp, or an authority's certificates, that are malformed or do not hold."""
 
     code = "timestamp"
+
+
+class EvidenceError(LedgerError):
+    """Evidence of a split view that is malformed, or whose checkpoints do not contradict one another."""
+
+    code = "evidence"
 
 
 class HttpError(LedgerError):

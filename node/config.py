@@ -21,11 +21,12 @@ An unknown section or key is refused, since a misspelt setting would otherwise b
 fault of the file is named at once with its path: see ``node.validation``.
 
 This is the only module that reads the environment: HEDUI_PASSPHRASE, HEDUI_LANGUAGE, HEDUI_CONFIG (the folder
-where a user pins trust policies), LANG.
+where a user pins trust policies), LANG. It sets LANGUAGE, by which gettext chooses a catalogue.
 """
 
 from __future__ import annotations
 
+import gettext
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,7 @@ from typing import TYPE_CHECKING
 from keys.tls import GRPC_CIPHER_SUITES
 from node.errors import ConfigurationError
 from node.home import PRIVATE, Home, read_bounded
+from node.messages.catalogue import DOMAIN, FOLDER, LOCALES, language_of
 from node.validation.decode import decode_toml
 from node.validation.problems import InvalidDocumentError, Problem
 
@@ -110,8 +112,17 @@ def prepare_transport() -> None:
 
 def preferred_language() -> str:
     """``zh`` or ``en`` from HEDUI_LANGUAGE, else LANG."""
-    wanted = os.environ.get("HEDUI_LANGUAGE") or os.environ.get("LANG", "")
-    return "zh" if wanted.lower().startswith("zh") else "en"
+    return language_of(os.environ.get("HEDUI_LANGUAGE") or os.environ.get("LANG", ""))
+
+
+def prepare_language() -> None:
+    """Make gettext, which click asks for its own words, use our catalogue in the preferred language.
+
+    Call it before the commands are imported. The nodes that a demo starts inherit the choice.
+    """
+    os.environ["LANGUAGE"] = LOCALES.get(preferred_language(), "C")
+    gettext.bindtextdomain(DOMAIN, str(FOLDER))
+    gettext.textdomain(DOMAIN)
 
 
 def user_folder() -> Path:

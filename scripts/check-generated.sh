@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fails when a generated file is not what its source gives: gRPC stubs, and the commands' help.
+# Fails when a generated file is not what its source gives: gRPC stubs, the commands' help, message catalogues.
 # Usage: scripts/check-generated.sh BIN      BIN: the virtual environment's bin folder
 set -eu
 bin=$1
@@ -21,8 +21,12 @@ while read -r name; do
     fi
 done <"$tmp/names"
 
+HEDUI_LANGUAGE=en
+export HEDUI_LANGUAGE
 if ! "$bin/python" scripts/commands.py --check; then stale=1; fi
+if ! "$bin/python" scripts/messages.py --check; then stale=1; fi
 if [ $stale -ne 0 ]; then
-    echo "Generated files are not current: run 'make proto' (stubs) or 'make readme' (help texts), and commit." >&2
+    echo "Generated files are not current: run 'make proto' (stubs), 'make readme' (help texts) or" >&2
+    echo "'make messages' (catalogues; translate what is new in node/locale/*/LC_MESSAGES/hedui.po), and commit." >&2
     exit 1
 fi

@@ -37,6 +37,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import re
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -51,6 +52,7 @@ from ledger.audit.stamps import NOTE, TOKEN, stamped_head
 from ledger.audit.verify import OnEntries
 from ledger.audit.verify_files import check_checkpoint, check_policy, check_trace
 from ledger.entries.entry import parse
+from ledger.entries.times import format_time
 from ledger.errors import (
     EntryError,
     ForkError,
@@ -67,6 +69,7 @@ from ledger.formats.checkpoint import Checkpoint
 from ledger.formats.layout import CHECKPOINT, POLICY, TIMESTAMPS, TRACE
 from ledger.formats.note import Note
 from ledger.formats.policy import Policy, VerifiedCheckpoint
+from ledger.formats.split_view import ROLLBACK, SPLIT, SplitView
 from ledger.formats.tiles import TILE_WIDTH, Tile, TileSource, TileWriter, decode_bundle, encode_bundle
 from ledger.formats.timestamp import MAX_TOKEN_BYTES, parse_token
 from ledger.merkle import HASH_BYTES, leaf_hash, root_from
@@ -184,7 +187,7 @@ class _Run:
         for kept in seen:
             last = self._policy.verify_log(kept)[1]
             if checked.root(last.size) != last.root:
-                self._refuse("fork", kept, note)
+                self._refuse(SPLIT, kept, note)
         names = self._files.absent()
         if size > self._size:
             self._files.begin(note)
@@ -198,22 +201,37 @@ class _Run:
         last = self._policy.verify_log(kept)[1]
         if last.size > offered.size:
             is_prefix = offered.size > self._size or self._own_root(offered.size) == offered.root
-            self._refuse("rollback" if is_prefix else "fork", kept, note)
+            self._refuse(ROLLBACK if is_prefix else SPLIT, kept, note)
         if last.size == offered.size and last.root != offered.root:
-            self._refuse("fork", kept, note)
+            self._refuse(SPLIT, kept, note)
 
-    def _refuse(self, what: str, kept: bytes, offered: bytes) -> NoReturn:
+    def _refuse(self, kind: str, kept: bytes, offered: bytes) -> NoReturn:
         """Keep both notes and give up.
 
         Raises:
             RollbackError, ForkError: always one of them.
         """
-        sizes = [self._policy.verify_log(note)[1].size for note in (kept, offered)]
-        folder = self._files.keep_evidence(_WHAT[what], self._source.place, self._raw, kept, offered)
-        raise (RollbackError if what == "rollback" else ForkError)(
-            f"{what}: {self._source.place} offers a checkpoint of {sizes[1]} entries, {_SAID[what][0]} "
-            f"of {sizes[0]} seen before. The mirror stays as it is; both signed notes are in {folder}: "
-            f"{_SAID[what][1]}"
+        view = SplitView.of(
+            self._policy,
+            (kept, offered),
+            format_time(int(time.time())),
+            kind=kind,
+            sources=("the checkpoint that this mirror had", f"the checkpoint of {self._source.place}"),
+            policy=self._raw,
+        )
+        path = self._files.keep_evidence(view, self._policy)
+        before, after = (checkpoint.size for checkpoint in view.checkpoints)
+        place = self._source.place
+        if kind == ROLLBACK:
+            raise RollbackError(
+                f"rollback: {place} offers a checkpoint of {after} entries, fewer than the one of {before} "
+                f"seen before. The mirror stays as it is; both signed notes are in {path}: an old copy or a "
+                "replica that lags: ask the source itself first; if it persists, both notes are evidence"
+            )
+        raise ForkError(
+            f"fork: {place} offers a checkpoint of {after} entries, which does not extend the one of "
+            f"{before} seen before. The mirror stays as it is; both signed notes are in {path}: the log has "
+            "shown two histories, show both notes to the other members"
         )
 
     def _copy(self, checked: CheckedTiles, size: int) -> list[str]:
@@ -294,7 +312,7 @@ class _Run:
                 absent.append(stem)
             elif offered.size <= size:
                 if checked.root(offered.size) != offered.root:
-                    self._refuse("fork", offered.note, note)
+                    self._refuse(SPLIT, offered.note, note)
                 for name, data in offered.files():
                     self._files.put(name, data)
         return tuple(absent)
@@ -314,26 +332,6 @@ class _Run:
 
     def _own_root(self, size: int) -> bytes:
         return root_from(size, TileSource(self._own))
-
-
-_WHAT = {
-    "fork": "Two checkpoints of one log that do not extend one another: the log showed two histories.",
-    "rollback": "A checkpoint that is older than the one seen before: a copy out of date, or a log set back.",
-}
-_SAID = {
-    "fork": (
-        "which does not extend the one",
-        "the log has shown two histories, show both notes to the other members",
-    ),
-    "rollback": (
-        "fewer than the one",
-        (
-            "an old copy or a replica that lags: ask the source itself first; if it persists, both notes "
-            "are evidence"
-        ),
-    ),
-}
-"""How a refused checkpoint relates to the one seen before, and what to do about it."""
 
 
 def side_files(leaves: Sequence[bytes]) -> list[str]:

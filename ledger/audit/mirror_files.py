@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import os
 import shutil
 from collections import OrderedDict
@@ -25,17 +24,10 @@ from ledger.errors import LogError, MerkleError, MirrorMissingError, TileError, 
 from ledger.formats.checkpoint import Checkpoint
 from ledger.formats.layout import CHECKPOINT
 from ledger.formats.note import Note
+from ledger.formats.policy import Policy
+from ledger.formats.split_view import SplitView, holds_evidence
 from ledger.formats.tiles import BUNDLE_BYTES, TILE_HEIGHT, TILE_WIDTH, Tile, TileSource, fold, partial_tiles
 from ledger.merkle import HASH_BYTES, leaf_hash, root_from
-
-_EVIDENCE = """{what}
-
-kept.note      the checkpoint this mirror had
-offered.note   the checkpoint that {place} gave
-
-Both are signed by the log and cosigned by the quorum of the policy beside them. Keep this folder and show it
-to the other members.
-"""
 
 
 class MirrorFiles:
@@ -168,16 +160,13 @@ class MirrorFiles:
         """Drop what is pending."""
         shutil.rmtree(self._pending, ignore_errors=True)
 
-    def keep_evidence(self, what: str, place: str, policy: bytes, kept: bytes, offered: bytes) -> Path:
-        """Keep two signed checkpoints that do not fit; one folder a pair, whose path is returned."""
-        name = hashlib.sha256(kept + offered).hexdigest()[:16]
-        folder = self._beside / "evidence" / name
-        _write(folder / "kept.note", kept)
-        _write(folder / "offered.note", offered)
-        _write(folder / "policy", policy)
-        _write(folder / "README", _EVIDENCE.format(what=what, place=place).encode())
-        os.sync()
-        return folder
+    def keep_evidence(self, view: SplitView, trusted: Policy) -> Path:
+        """Keep two signed checkpoints that do not fit, each pair once; returns their file."""
+        path = self._beside / "evidence" / view.file_name
+        if not holds_evidence(path, trusted):
+            _write(path, view.to_json())
+            os.sync()
+        return path
 
     def _drop_superseded(self, before: bytes | None, note: bytes) -> None:
         if before is None:

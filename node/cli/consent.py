@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from ledger.entries.times import check_date
-from node.cli.output import print_message
+from node.cli.help import Group
+from node.cli.output import counted, print_message, translated
 from node.edges.operator_client import OperatorClient
 from node.errors import UsageError
 from node.registrar.consents import QuestionAllowance
@@ -15,34 +16,37 @@ from node.registrar.consents import QuestionAllowance
 EXISTING = click.Path(path_type=Path, exists=True)
 
 
-@click.group()
+@click.group(cls=Group)
 def consent() -> None:
-    """Consents in the registrar's own store."""
+    """Consents in the registrar's store."""
 
 
 @consent.command("load")
 @click.argument("home", type=EXISTING)
 @click.argument("folder", type=EXISTING)
 def load(home: Path, folder: Path) -> None:
-    """At the registrar: take the consents of the application files in FOLDER."""
+    """At the registrar: load the consents of the application files in FOLDER."""
     if not any(folder.glob("*.json")):
         raise UsageError(f"{folder} holds no application (*.json): give the folder of the application files")
     client = OperatorClient(home)
     result = client.load_consents(folder)
     client.close()
-    click.echo(f"{result['committed']} consents committed")
+    click.echo(counted("{count} consent recorded", "{count} consents recorded", result["committed"]))
 
 
 @consent.command("withdraw")
 @click.argument("home", type=EXISTING)
 @click.argument("case")
 def withdraw(home: Path, case: str) -> None:
-    """At the registrar: a person of CASE withdraws; the identifier is asked for, never an argument."""
-    identifier = click.prompt("Identifier", hide_input=True)
+    """At the registrar: withdraw the consent of a person of CASE.
+
+    The command asks for the identifier, so that it is never an argument.
+    """
+    identifier = click.prompt(translated("Identifier"), hide_input=True)
     client = OperatorClient(home)
     client.withdraw_consent(case, identifier)
     client.close()
-    print_message("done.consent_withdraw", case=case)
+    print_message("{case}: the consent is withdrawn, and the withdrawal is on the ledger", case=case)
 
 
 def real_month(context: click.Context, option: click.Parameter, value: str) -> str:
@@ -54,18 +58,25 @@ def real_month(context: click.Context, option: click.Parameter, value: str) -> s
     try:
         check_date(f"{value}-01")
     except ValueError as error:
-        raise click.BadParameter(f"{value} is no month: write YYYY-MM", context, option) from error
+        raise click.BadParameter(
+            translated("{value} is not a month: write YYYY-MM", value=value), context, option
+        ) from error
     return value
 
 
 @consent.command("allow")
 @click.argument("home", type=EXISTING)
 @click.argument("case")
-@click.option("--month", required=True, callback=real_month, metavar="YYYY-MM")
-@click.option("--reason", required=True, help="Why the persons of CASE are asked again in this month.")
+@click.option("--month", required=True, callback=real_month, metavar="YYYY-MM", help="The month.")
+@click.option("--reason", required=True, help="Why the persons of CASE are asked about again in this month.")
 def allow(home: Path, case: str, month: str, reason: str) -> None:
     """At the registrar: let CASE be asked again this month, with the signatures of two people."""
     client = OperatorClient(home)
     client.allow_question(QuestionAllowance(case, month, reason))
     client.close()
-    print_message("done.consent_allow", case=case, month=month, reason=reason)
+    print_message(
+        "{case}: may be asked again in {month}, reason {reason}, signed by two people",
+        case=case,
+        month=month,
+        reason=reason,
+    )

@@ -1,4 +1,4 @@
-"""``hedui dataset``: check a source, publish a dataset, take over and verify publications."""
+"""``hedui dataset``: check a source, publish a dataset, fetch and verify publications."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from adapters.dataset import DatasetSpec, check_dataset
-from node.cli.output import print_message
+from node.cli.help import Group
+from node.cli.output import counted, print_message, translated
 from node.config import preferred_language
 from node.department.declaration import read_dataset_file
 from node.edges.operator_client import OperatorClient
@@ -20,7 +19,7 @@ from node.errors import UsageError
 EXISTING = click.Path(path_type=Path, exists=True)
 
 
-@click.group()
+@click.group(cls=Group)
 def dataset() -> None:
     """A department's data."""
 
@@ -28,10 +27,12 @@ def dataset() -> None:
 @dataset.command("check")
 @click.argument("source")
 @click.option("--identifier", required=True, metavar="COL", help="Column of the resident identifier.")
-@click.option("--amount", metavar="COL", help="Column of an amount; without it a member dataset is checked.")
+@click.option("--amount", metavar="COL", help="Column of the amount; without it a member dataset is checked.")
 @click.option("--unit", type=click.Choice(["yuan", "fen", "wan"]), help="Unit of the amounts.")
 @click.option("--where", metavar="SQL", help="Condition over the source's columns.")
-@click.option("--row-key", multiple=True, metavar="COL", help="Rows with the same key count once; repeat.")
+@click.option(
+    "--row-key", multiple=True, metavar="COL", help="Rows with the same key count once; may be repeated."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(
     source: str,
@@ -49,6 +50,9 @@ def check(
     if as_json:
         click.echo(json.dumps(report.to_json(), ensure_ascii=False))
         return
+    from rich.console import Console  # noqa: PLC0415  only this command prints a table
+    from rich.table import Table  # noqa: PLC0415
+
     table = Table(show_header=False, box=None)
     for label, text in report.table("zh-CN" if preferred_language() == "zh" else "en"):
         table.add_row(label, text)
@@ -59,7 +63,7 @@ def check(
 @click.argument("home", type=EXISTING)
 @click.argument("datasets", type=EXISTING)
 @click.option("--epoch", required=True, help="Label of the epoch.")
-@click.option("--only", metavar="DATASET", help="One dataset of the file.")
+@click.option("--only", metavar="DATASET", help="Publish only this dataset of the file.")
 def publish(home: Path, datasets: Path, epoch: str, only: str | None) -> None:
     """Publish this department's datasets, described in the TOML file DATASETS ([[dataset]] tables)."""
     described = read_dataset_file(datasets.read_bytes(), datasets.name)
@@ -69,21 +73,29 @@ def publish(home: Path, datasets: Path, epoch: str, only: str | None) -> None:
     client = OperatorClient(home)
     for found in wanted:
         result = client.publish(found, datasets.parent, epoch, _show)
-        click.echo(f"{found.id} {result['publication']}: {result['count']} rows with padding")
+        click.echo(
+            counted(
+                "{dataset} {publication}: {count} row with padding",
+                "{dataset} {publication}: {count} rows with padding",
+                result["count"],
+                dataset=found.id,
+                publication=result["publication"],
+            )
+        )
     client.close()
 
 
 @dataset.command("verify")
 @click.argument("home", type=EXISTING)
 def verify(home: Path) -> None:
-    """At an office or auditor: take over every new publication, rebuild it, record that it is right."""
+    """At an office or auditor: fetch every new publication, rebuild it and record that it is correct."""
     client = OperatorClient(home)
     verified = client.verify(_show)["verified"]
     for name in verified:
-        click.echo(f"{name} verified")
+        print_message("{name} verified", name=name)
     client.close()
     if not verified:
-        print_message("done.verify_nothing")
+        print_message("No new publication to verify")
 
 
 @dataset.command("retire")
@@ -95,7 +107,11 @@ def retire(home: Path, name: str, publication: str) -> None:
     client = OperatorClient(home)
     client.retire(name, publication)
     client.close()
-    print_message("done.retire", dataset=name, publication=publication)
+    print_message(
+        "{dataset} {publication}: the key is destroyed, and this is on the ledger",
+        dataset=name,
+        publication=publication,
+    )
 
 
 def _nothing(file: Path, only: str | None, there: list[str]) -> str:
@@ -107,4 +123,5 @@ def _nothing(file: Path, only: str | None, there: list[str]) -> str:
 
 def _show(stage: str, values: dict[str, Any], done: int, total: int) -> None:
     """Progress on standard error."""
-    click.echo(f"{values.get('dataset', stage)}: {done} of {total}", err=True)
+    name = values.get("dataset", stage)
+    click.echo(translated("{name}: {done} of {total}", name=name, done=done, total=total), err=True)

@@ -11,28 +11,50 @@ from pathlib import Path
 from typing import NoReturn
 
 import click
-from rich.console import Console
-from rich.table import Table
 
-from node.config import EMBEDDED, preferred_language
+from node.cli.help import Command
+from node.cli.output import user_messages
+from node.config import EMBEDDED
 from node.demo.run import SummaryRow, prepare
-from node.messages import Messages, Reporter
+from node.messages.catalogue import Messages, mark
+from node.messages.progress import Reporter
+from node.messages.words import word_text
 from protocols.profiles import PAILLIER_PROFILES
 
 FEN_A_YUAN = 100
 PIPE_WIDTH = 160
+CASE, NET = mark("Case"), mark("Net income (yuan a year)")
+HEADINGS = {
+    CASE: False,
+    mark("Outcome"): False,
+    NET: True,
+    mark("Persons"): True,
+    mark("Counted members"): True,
+    mark("Time (ms)"): True,
+    mark("Receipts"): True,
+}
+"""Columns of the closing table, and whether each holds numbers."""
+NEVER_WRAPPED = (CASE, NET)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("folder", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--out", type=click.Path(path_type=Path), default=Path("hedui-demo"), show_default=True)
-@click.option("--residents", type=click.IntRange(1), default=2000, show_default=True)
-@click.option("--cases", type=click.IntRange(1), default=12, show_default=True)
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("hedui-demo"),
+    show_default=True,
+    help="Folder of the results.",
+)
+@click.option(
+    "--residents", type=click.IntRange(1), default=2000, show_default=True, help="Residents to generate."
+)
+@click.option("--cases", type=click.IntRange(1), default=12, show_default=True, help="Cases to generate.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the generator.")
 @click.option(
     "--suite",
     type=click.Choice(list(PAILLIER_PROFILES)),
-    help="Suite of totals; goes before the scenario's own.",
+    help="Suite of the totals, in place of the scenario's.",
 )
 @click.option(
     "--ledger",
@@ -51,19 +73,28 @@ def demo(
     *,
     ledger: str,
 ) -> int:
-    """Run the scenario FOLDER, or a generated one: every member its own process, every report verified."""
+    """Run the scenario in FOLDER, or a generated one, with a process for each member; verify every report."""
     signal.signal(signal.SIGTERM, _terminated)
-    console, messages = _console(), Messages(preferred_language())
-    reporter = Reporter(console, messages)
+    messages = user_messages()
+    reporter = Reporter(sys.stdout, messages)
     began = time.monotonic()
     run = prepare(folder, out, residents, cases, seed, suite, reporter, ledger=ledger)
     rows = run.run()
-    console.print(_table(rows, messages))
-    reporter.stage("demo.valid", count=len(rows), folder=str(out))
-    reporter.stage("demo.done", seconds=round(time.monotonic() - began), folder=str(out / "reports"))
+    _print_table(rows, messages)
+    reporter.stage_counted(
+        "{count} report and the public log verify. Results: {folder}",
+        "{count} reports and the public log verify. Results: {folder}",
+        len(rows),
+        folder=out,
+    )
+    reporter.stage(
+        "Done in {seconds} s. Reports: {folder}",
+        seconds=round(time.monotonic() - began),
+        folder=out / "reports",
+    )
     report, policy = out / "reports" / f"{rows[0].case}.json", out / "ledger" / "policy"
     words = ["report", "verify", str(report), "--policy", str(policy)]
-    reporter.stage("demo.next", command=shlex.join([*program(), *words]))
+    reporter.stage("Verify one yourself: {command}", command=shlex.join([*program(), *words]))
     return 0 if all(row.valid for row in rows) else 1
 
 
@@ -77,40 +108,36 @@ def program() -> list[str]:
     return [str(started)]
 
 
-def _console() -> Console:
-    """The terminal; where there is none, lines wide enough for the closing table."""
-    console = Console()
-    return console if console.is_terminal else Console(width=PIPE_WIDTH)
-
-
 def _terminated(*_: object) -> NoReturn:
     """SIGTERM ends the run as Ctrl-C does, so that no process stays behind."""
     raise KeyboardInterrupt
 
 
-def _table(rows: list[SummaryRow], messages: Messages) -> Table:
-    """The closing table: case, outcome, net where opened, persons, time, receipts."""
-    table = Table(title=messages.text("summary.title"))
-    for heading in ("case", "outcome", "net", "persons", "heads", "ms", "receipts"):
-        right = heading in ("net", "persons", "heads", "ms", "receipts")
+def _print_table(rows: list[SummaryRow], messages: Messages) -> None:
+    """Print the closing table, in lines wide enough for it where standard output is no terminal."""
+    from rich.console import Console  # noqa: PLC0415  only this command prints a table
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(title=messages.translate("Summary"))
+    for heading, is_number in HEADINGS.items():
         table.add_column(
-            messages.text(f"summary.{heading}"),
-            justify="right" if right else "left",
-            no_wrap=heading in ("case", "net"),
+            messages.translate(heading),
+            justify="right" if is_number else "left",
+            no_wrap=heading in NEVER_WRAPPED,
         )
     for row in rows:
-        identifier = f"outcome.{row.outcome}"
-        outcome = messages.text(identifier) if messages.has(identifier) else row.outcome
+        outcome = word_text("outcome", row.outcome)
         table.add_row(
             row.case,
-            outcome,
-            messages.text("summary.not_opened") if row.net_fen is None else yuan(row.net_fen),
+            row.outcome if outcome is None else messages.translate(outcome),
+            messages.translate("not opened") if row.net_fen is None else yuan(row.net_fen),
             str(row.persons),
-            messages.text("summary.unknown") if row.heads is None else str(row.heads),
+            messages.translate("unknown") if row.heads is None else str(row.heads),
             str(row.ms),
             str(row.receipts),
         )
-    return table
+    console = Console()
+    (console if console.is_terminal else Console(width=PIPE_WIDTH)).print(table)
 
 
 def yuan(fen: int) -> str:

@@ -1,4 +1,4 @@
-"""``hedui grant``: ask for a grant, decide it, take it back.
+"""``hedui grant``: request, decide and revoke a grant.
 
 ``hedui rules``: publish a rule set, approve one.
 """
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from node.cli.help import Group
 from node.cli.output import print_message
 from node.edges.operator_client import OperatorClient
 from node.governance.grants import REVEALED, Decision, GrantDecision, GrantRequest, GrantRevocation
@@ -16,25 +17,45 @@ from node.governance.grants import REVEALED, Decision, GrantDecision, GrantReque
 EXISTING = click.Path(path_type=Path, exists=True)
 
 
-@click.group()
+@click.group(cls=Group)
 def grant() -> None:
     """Grants: what an office may ask of an owner, how often and until when."""
 
 
 @grant.command("request")
 @click.argument("home", type=EXISTING)
-@click.option("--owner", required=True, help="Member whose data it is.")
-@click.option("--dataset", "datasets", required=True, multiple=True, help="A dataset of the owner; repeat.")
-@click.option("--protocol", type=click.Choice(["sum", "check"]), default="sum", show_default=True)
+@click.option("--owner", required=True, help="Member that owns the data.")
+@click.option(
+    "--dataset", "datasets", required=True, multiple=True, help="A dataset of the owner; may be repeated."
+)
+@click.option(
+    "--protocol",
+    type=click.Choice(["sum", "check"]),
+    default="sum",
+    show_default=True,
+    help="sum opens totals; check does not.",
+)
 @click.option("--purpose", required=True, help="Code of the purpose.")
 @click.option("--basis", required=True, help="Legal basis.")
-@click.option("--from", "first", required=True, metavar="DATE")
-@click.option("--until", "last", required=True, metavar="DATE")
-@click.option("--period", type=click.Choice(["month", "day"]), default="month", show_default=True)
-@click.option("--slots", type=click.IntRange(1), required=True, help="Questions a period.")
-@click.option("--elements", type=click.IntRange(4), default=8, show_default=True, help="Elements a slot.")
+@click.option("--from", "first", required=True, metavar="DATE", help="First day, YYYY-MM-DD.")
+@click.option("--until", "last", required=True, metavar="DATE", help="Last day, YYYY-MM-DD.")
 @click.option(
-    "--min-terms", type=click.IntRange(0), default=0, show_default=True, help="Fewest rows of a total."
+    "--period",
+    type=click.Choice(["month", "day"]),
+    default="month",
+    show_default=True,
+    help="What slots are counted by.",
+)
+@click.option("--slots", type=click.IntRange(1), required=True, help="Questions in each period.")
+@click.option(
+    "--elements", type=click.IntRange(4), default=8, show_default=True, help="Elements in each slot."
+)
+@click.option(
+    "--min-terms",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Smallest number of rows in a total.",
 )
 def request(  # noqa: PLR0913, PLR0917  one parameter an option
     home: Path,
@@ -50,7 +71,7 @@ def request(  # noqa: PLR0913, PLR0917  one parameter an option
     elements: int,
     min_terms: int,
 ) -> None:
-    """At the office: ask an owner for a grant; prints its id."""
+    """At the office: request a grant from an owner; prints its id."""
     client = OperatorClient(home)
     asked = GrantRequest(
         owner=owner,
@@ -73,13 +94,16 @@ def request(  # noqa: PLR0913, PLR0917  one parameter an option
 @grant.command("decide")
 @click.argument("home", type=EXISTING)
 @click.argument("grant_id", metavar="GRANT")
-@click.option("--reject", is_flag=True, help="Refuse instead of approving.")
+@click.option("--reject", is_flag=True, help="Reject instead of approving.")
 def decide(home: Path, grant_id: str, reject: bool) -> None:
-    """At the owner: approve GRANT with the signatures of two people."""
+    """At the owner: approve or reject GRANT with the signatures of two people."""
     client = OperatorClient(home)
     client.decide_grant(GrantDecision(grant_id, Decision.REJECT if reject else Decision.APPROVE))
     client.close()
-    print_message("done.grant_reject" if reject else "done.grant_approve", grant=grant_id)
+    if reject:
+        print_message("{grant}: rejected, with the signatures of two people", grant=grant_id)
+    else:
+        print_message("{grant}: approved, with the signatures of two people", grant=grant_id)
 
 
 @grant.command("revoke")
@@ -87,19 +111,19 @@ def decide(home: Path, grant_id: str, reject: bool) -> None:
 @click.argument("grant_id", metavar="GRANT")
 @click.option("--reason", required=True, help="Code of the reason.")
 def revoke(home: Path, grant_id: str, reason: str) -> None:
-    """At the owner: take GRANT back with the signatures of two people."""
+    """At the owner: revoke GRANT with the signatures of two people."""
     client = OperatorClient(home)
     client.revoke_grant(GrantRevocation(grant_id, reason))
     client.close()
-    print_message("done.grant_revoke", grant=grant_id)
+    print_message("{grant}: revoked, with the signatures of two people", grant=grant_id)
 
 
 EXISTING = click.Path(path_type=Path, exists=True)
 
 
-@click.group()
+@click.group(cls=Group)
 def rules() -> None:
-    """Rule sets: published by the office, approved by the auditor and the owners of amount datasets."""
+    """Rule sets: published by the office, approved by an auditor and the owners of amount datasets."""
 
 
 @rules.command("publish")

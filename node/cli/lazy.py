@@ -8,12 +8,14 @@ from typing import Any
 
 import click
 
+from node.cli.help import Group
 
-class LazyGroup(click.Group):
+
+class LazyGroup(Group):
     """Commands by name, each from a module that holds it under its own name."""
 
     def __init__(self, *args: Any, modules: Mapping[str, str], **kwargs: Any) -> None:
-        """Args: ``modules`` says where each command is; the rest is ``click.Group``'s."""
+        """Args: ``modules`` says where each command is; the rest is ``Group``'s."""
         super().__init__(*args, **kwargs)
         self._modules = modules
 

@@ -17,16 +17,20 @@ from ledger.fabric.chaincode import NAMES, Chaincode
 from ledger.fabric.package import Connection, Service, chaincode_package, package_id
 from ledger.fabric.profile import is_loopback
 from ledger.fabric.shim import WORKERS, ChaincodeServer, ServerCredentials, server_credentials
+from node.cli.help import Command
 from node.cli.logs import log_to_stderr
+from node.cli.output import print_message
 from node.errors import UsageError
 from node.home import require_absent, write_file
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
-@click.command("chaincode")
+@click.command("chaincode", cls=Command)
 @click.option("--listen", metavar="HOST:PORT", required=True, help="Where peers connect.")
-@click.option("--id", "package", metavar="PACKAGE-ID", required=True, help="Package id the peers installed.")
+@click.option(
+    "--id", "package", metavar="PACKAGE-ID", required=True, help="Id of the package that the peers installed."
+)
 @click.option(
     "--name",
     "names",
@@ -36,14 +40,17 @@ FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     help="Name of the committed chaincode definition; may be given several times.",
 )
 @click.option("--tls-cert", type=FILE, help="Certificate chain of this server, PEM.")
-@click.option("--tls-key", type=FILE, help="Its key, PEM.")
+@click.option("--tls-key", type=FILE, help="Key of that certificate, PEM.")
 @click.option(
     "--client-ca",
     type=FILE,
-    help="Only peers with a certificate of this authority, PEM; needed off the loopback address.",
+    help="Accept only peers with a certificate of this authority, PEM; required off the loopback address.",
 )
 @click.option(
-    "--workers", default=WORKERS, show_default=True, help="Transactions of one peer worked on at once."
+    "--workers",
+    default=WORKERS,
+    show_default=True,
+    help="Transactions of one peer that are worked on at once.",
 )
 def chaincode(
     listen: str,
@@ -62,13 +69,16 @@ def chaincode(
     port = server.start(listen, credentials)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.end())
-    click.echo(f"the chaincode listens on port {port}{'' if credentials else ' without TLS'}")
+    if credentials:
+        print_message("the chaincode listens on port {port}", port=port)
+    else:
+        print_message("the chaincode listens on port {port} without TLS", port=port)
     server.wait()
     server.stop()
 
 
 def _check_reach(listen: str, client_ca: Path | None) -> None:
-    """Refuse to answer strangers: whoever connects can take every stream."""
+    """Refuse to answer strangers: a client that connects can use every stream."""
     host = listen.rpartition(":")[0].removeprefix("[").removesuffix("]")
     if client_ca is None and not is_loopback(host):
         raise UsageError(
@@ -93,18 +103,18 @@ def _credentials(cert: Path | None, key: Path | None, ca: Path | None) -> Server
 PUBLIC = ("ca.pem", "server.pem")
 
 
-@click.command("package")
+@click.command("package", cls=Command)
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--label", required=True, help="Label of the package, such as hedui_1.")
 @click.option(
     "--address", required=True, metavar="HOST:PORT", help="Where the peer reaches the chaincode server."
 )
-@click.option("--no-tls", is_flag=True, help="For a server beside the peer, on its loopback address, only.")
+@click.option("--no-tls", is_flag=True, help="Only for a server beside the peer, on its loopback address.")
 def package(folder: Path, label: str, address: str, no_tls: bool) -> None:
     """Write a Fabric chaincode package into FOLDER, with the server's TLS files; print the package id.
 
-    The package holds the peer's key of that connection: only the own peer's administrator may have it. Files
-    that are there are kept: the package that is installed belongs to them.
+    The package holds the peer's key of that connection: only the administrator of the organisation's own peer
+    may have it. Existing files are kept: the package that is installed belongs to them.
     """
     try:
         files, content = _files(label, address, no_tls=no_tls)

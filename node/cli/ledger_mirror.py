@@ -19,42 +19,44 @@ from ledger.audit.stamps import post_to, stamp_folder
 from ledger.entries.times import format_time
 from ledger.formats.policy import Policy
 from node.audit.reconcile.ledger_side import read_policy
+from node.cli.help import Command
 from node.cli.ledger_options import (
     JSON,
     POLICY,
     SOURCE,
     opened,
+    print_unpinned,
     progress_of,
     reporter,
-    say_fingerprint,
     trusted_bytes,
 )
-from node.cli.output import entries, print_message
+from node.cli.output import entries, print_message, translated
 from node.config import read_configuration
 from node.errors import UsageError
 from node.home import naming
+from node.messages.catalogue import mark
 from node.times import system_clock
 from node.tlog.timestamps import read_authority
 from node.upkeep.recover_log import recover as recover_home
 
 
-@click.command()
+@click.command(cls=Command)
 @SOURCE
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 @POLICY
 @JSON
 def mirror(source: str, folder: Path, policy: Path | None, *, as_json: bool) -> None:
-    """Bring the mirror in DIR up to the log in a folder or under a URL; make it the first time.
+    """Update the mirror in DIR from the log in a folder or at a URL; create it the first time.
 
-    Only what is new is read, and checked before it is kept. A rollback or fork is refused; both signed
-    checkpoints are kept in DIR.mirror/evidence. The same command goes on where an earlier one was stopped.
-    A node's home stands for its replica. Time-stamps come along from a folder, not from a URL.
+    Only new entries are read, and they are verified before they are kept. A rollback or fork is refused; both
+    signed checkpoints are kept in DIR.mirror/evidence. The command resumes where an interrupted one stopped.
+    A node's home stands for its replica. Time-stamps are copied from a folder, not from a URL.
     """
     log, shown = opened(source), reporter()
     pinned = None if policy is None and (folder / "policy").exists() else trusted_bytes(policy, log)
-    found = update_mirror(log, folder, policy=pinned, progress=progress_of(shown, "ledger.mirroring"))
+    found = update_mirror(log, folder, policy=pinned, progress=progress_of(shown, mark("mirrored")))
     if not found.is_pinned:
-        say_fingerprint(shown, found.policy, str(folder / "policy"))
+        print_unpinned(shown, found.policy, str(folder / "policy"))
     head = found.head.checkpoint
     if as_json:
         value = {
@@ -67,30 +69,56 @@ def mirror(source: str, folder: Path, policy: Path | None, *, as_json: bool) -> 
         }
         click.echo(json.dumps(value))
         return
-    click.echo(f"{folder}: {entries(head.size)}, {head.size - found.before} new, root {head.root.hex()}")
+    print_message(
+        "{folder}: {entries}, {new} new, root {root}",
+        folder=folder,
+        entries=entries(head.size),
+        new=head.size - found.before,
+        root=head.root.hex(),
+    )
     for name in found.absent:
-        click.echo(f"{name} is not at the source, or not whole")
+        print_message("{name} is not at the source, or is incomplete there", name=name)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("home", type=click.Path(path_type=Path))
 @SOURCE
 def recover(home: Path, source: str) -> None:
-    """Put the log of HOME, a sequencer's, back from a mirror, its public folder or a URL.
+    """Restore the log of HOME, a sequencer, from a mirror, from its public folder or from a URL.
 
     The node must be stopped. The copy is verified from the first entry under the policy that HOME pins, and
-    must hold everything that was signed here. Entries that were never signed are listed and kept in
-    HOME/evidence/dropped. Start the node afterwards: its start gate asks the witnesses.
+    must contain everything that was signed here. Entries that were never signed are listed and kept in
+    HOME/evidence/dropped. Start the node afterwards: it asks the witnesses before it signs.
     """
-    progress = progress_of(reporter(), "ledger.recovering")
+    progress = progress_of(reporter(), mark("rebuilt"))
     done = recover_home(read_configuration(home), opened(source), progress)
-    print_message("ledger.recovered", size=done.log.size, before=done.log.before)
+    print_message(
+        "The log holds {size} entries again; it had {before} under a signed head. Start the node: it asks "
+        "the "
+        "witnesses before it signs",
+        size=done.log.size,
+        before=done.log.before,
+    )
     for entry, file in zip(done.log.dropped, done.dropped, strict=True):
-        print_message("ledger.dropped", type=entry.type or "?", id=entry.id or "?", file=file)
+        print_message(
+            "Lost, because it was never signed: {type} {id}, kept in {file}. Tell its submitter, who may "
+            "submit it "
+            "again",
+            type=entry.type or "?",
+            id=entry.id or "?",
+            file=file,
+        )
     if done.log.fork is not None:
-        print_message("ledger.replica_fork", place=done.log.fork)
+        print_message(
+            "The replica of this node belonged to another tree and has been emptied. Both signed "
+            "checkpoints are "
+            "in {place}: show them to the other members",
+            place=done.log.fork,
+        )
     if done.set_aside is not None:
-        print_message("ledger.set_aside", place=done.set_aside)
+        print_message(
+            "The public folder was damaged; it has been moved to {place} and rebuilt", place=done.set_aside
+        )
 
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -109,24 +137,26 @@ def real_url(context: click.Context, option: click.Parameter, value: str) -> str
         is_address = False
     if not is_address:
         raise click.BadParameter(
-            f"{value} is no address: write it as http://tsa.example/tsr", context, option
+            translated("{value} is no address: write it as http://tsa.example/tsr", value=value),
+            context,
+            option,
         )
     return value
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--url", required=True, callback=real_url, help="The authority's address, http or https.")
+@click.option("--ca", required=True, type=FILE, help="The authority's certificates, PEM, including its root.")
 @click.option(
-    "--ca", required=True, type=FILE, help="The authority's certificates, PEM, its root among them."
+    "--tsa-policy", metavar="OID", help="The policy of the authority that is required; any when absent."
 )
-@click.option("--tsa-policy", metavar="OID", help="The authority's policy wanted; any when absent.")
 @POLICY
 @JSON
 def timestamp(
     folder: Path, *, url: str, ca: Path, tsa_policy: str | None, policy: Path | None, as_json: bool
 ) -> None:
-    """Have the checkpoint of the public log or mirror in DIR stamped, and keep note and token beside it."""
+    """Have an authority time-stamp the checkpoint of the log or mirror in DIR; keep the token beside it."""
     if str(folder).lower().startswith(("http:/", "https:/")):
         raise UsageError("give the folder: a URL cannot be stamped in place; mirror it first")
     source = opened(str(folder))
@@ -144,7 +174,9 @@ def timestamp(
         is_new, is_old = done is not None and done.is_new, done is not None and not done.is_new
         click.echo(json.dumps({"stamped": is_new, "already": is_old, "time": time}))
     elif done is None:
-        click.echo("The log is empty: there is nothing to stamp")
+        print_message("The log is empty: there is nothing to stamp")
     else:
-        said = "is stamped" if done.is_new else "was stamped already"
-        click.echo(f"The checkpoint {said}: {time}, policy {done.token.policy}, number {done.token.serial}")
+        text = mark("The checkpoint was stamped already: {time}, policy {policy}, number {number}")
+        if done.is_new:
+            text = mark("The checkpoint is stamped: {time}, policy {policy}, number {number}")
+        print_message(text, time=time, policy=done.token.policy, number=done.token.serial)

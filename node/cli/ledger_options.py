@@ -9,18 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from ledger.audit.source import MAX_POLICY_BYTES, FolderSource, LogSource, is_url, open_source
 from ledger.audit.verify import OnEntries
 from ledger.errors import PolicyError, TileError, VerificationError
 from ledger.formats import layout
 from ledger.formats.policy import Policy
-from node.cli.output import POLICY_FORMS
-from node.config import preferred_language, read_configuration, user_folder
+from node.cli.output import POLICY_FORMS, user_messages
+from node.config import read_configuration, user_folder
 from node.errors import UsageError
 from node.membership.network import NetworkFile
-from node.messages import Messages, Reporter
+from node.messages.progress import Reporter
 from node.report.policies import PINNED, pinned_policies, trusted_policy
 
 SOURCE = click.argument("source", metavar="DIR-or-URL")
@@ -69,20 +68,20 @@ def _replica(home: Path) -> LogSource:
 
 def reporter() -> Reporter:
     """Messages in the user's language, on standard error."""
-    return Reporter(Console(stderr=True), Messages(preferred_language()))
+    return Reporter(sys.stderr, user_messages())
 
 
 def progress_of(shown: Reporter, stage: str) -> OnEntries:
-    """Progress of long work on a terminal; ``stage`` is a message id that names it."""
-    name = shown.messages.text(stage)
-    return lambda done, total: shown.progress(stage, {"dataset": name}, done, total, least=FEW)
+    """Progress of long work on a terminal; ``stage`` is the text that names it."""
+    name = shown.messages.translate(stage)
+    return lambda done, total: shown.progress(name, {}, done, total, at_least=FEW)
 
 
 def trusted_bytes(given: Path | None, source: LogSource) -> bytes | None:
     """The pinned policy's bytes: the file given, or of the folder given, or else of the user's, that named.
 
     The source's own policy only chooses among those the reader has put there. None where the user has pinned
-    none at all: who has pinned some is not to take another log's word because theirs is not among them.
+    none at all: a user who has pinned some must not rely on another log's own policy.
 
     Raises:
         UsageError: the file given is no policy, the folder given holds none, or a pinned one cannot be used.
@@ -117,7 +116,7 @@ def policy_place(source: str) -> str:
 
 @contextlib.contextmanager
 def quiet_pipe() -> Iterator[None]:
-    """End a command at once, with exit status 0, when whoever reads its output wants no more, as `head`."""
+    """End a command with exit status 0 when the reader of its output closes the pipe, as `head` does."""
     try:
         yield
         sys.stdout.flush()
@@ -126,7 +125,15 @@ def quiet_pipe() -> Iterator[None]:
         click.get_current_context().exit()
 
 
-def say_fingerprint(shown: Reporter, policy: Policy, copy: str) -> None:
-    """Say whose policy an unpinned run relied on, and how to pin it."""
+def print_unpinned(shown: Reporter, policy: Policy, copy: str) -> None:
+    """Print whose policy a run relied on that had none pinned, and how to pin one."""
     folder = user_folder() / PINNED
-    shown.stage("ledger.unpinned", fingerprint=policy.fingerprint, copy=copy, folder=folder)
+    shown.stage(
+        "No trust policy is pinned, so the log's own was used: fingerprint {fingerprint}. Compare it with "
+        "the one "
+        "that the network published on paper; then pin it: copy {copy} into {folder}, or give it with "
+        "--policy",
+        fingerprint=policy.fingerprint,
+        copy=copy,
+        folder=folder,
+    )

@@ -11,32 +11,36 @@ from ledger.audit.search import moment
 from ledger.entries.times import parse_time
 from node.audit.reconcile import compare
 from node.audit.reconcile.case_files import read_case_files
-from node.audit.reconcile.difference import Difference
+from node.audit.reconcile.difference import DIFFERENCE_TEXTS, SIDE_TEXTS, Difference
 from node.audit.reconcile.journal import read_home
 from node.audit.reconcile.journal_file import read_file
 from node.audit.reconcile.ledger_side import read_ledger
+from node.cli.help import Command
 from node.cli.ledger_options import JSON, SOURCE, opened
-from node.config import Configuration, preferred_language, read_configuration
+from node.cli.output import user_messages
+from node.config import Configuration, read_configuration
 from node.errors import EXIT_DIFFERENT, EXIT_OK, UsageError
-from node.messages import LANGUAGES, Messages
+from node.messages.catalogue import LANGUAGES, Messages
 from node.times import system_clock
 
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
-@click.command()
+@click.command(cls=Command)
 @SOURCE
 @click.option(
-    "--home", "homes", multiple=True, type=FOLDER, help="A node's home on this machine; repeatable."
+    "--home", "homes", multiple=True, type=FOLDER, help="A node's home on this machine; may be repeated."
 )
-@click.option("--journal", "files", multiple=True, type=FILE, help="A journal a member exported; repeatable.")
+@click.option(
+    "--journal", "files", multiple=True, type=FILE, help="A journal that a member exported; may be repeated."
+)
 @click.option("--reports", type=FOLDER, help="The office's reports.")
-@click.option("--openings", type=FOLDER, help="The office's openings; else those of a home given.")
+@click.option("--openings", type=FOLDER, help="The office's openings; else those of a home that is given.")
 @click.option(
     "--as-of",
     metavar="TIME",
-    help="Count ages then: YYYY-MM-DD (UTC+8), at its end, or RFC 3339 UTC; else now.",
+    help="When ages are counted: the end of YYYY-MM-DD (UTC+8), or RFC 3339 UTC; else now.",
 )
 @JSON
 @click.option("--language", type=click.Choice(LANGUAGES), help="Language; else the environment's.")
@@ -51,10 +55,10 @@ def reconcile(
     as_json: bool,
     language: str | None,
 ) -> int:
-    """Compare the public log in a folder or under a URL with journals and case files; name every difference.
+    """Compare the public log in a folder or at a URL with journals and case files; name every difference.
 
-    Verify the log first with `hedui ledger verify`. Exit status: 0 nothing differs, 4 something does, else an
-    error.
+    Verify the log first with `hedui ledger verify`. Exit status: 0 if nothing differs, 4 if something
+    does, any other value for an error.
     """
     if not (homes or files) and reports is None:
         raise UsageError("give at least one --home, --journal or --reports to compare the log with")
@@ -69,7 +73,7 @@ def reconcile(
     if as_json:
         click.echo(json.dumps(found.to_json(), ensure_ascii=False))
     else:
-        for line in shown(found, Messages(preferred_language() if language is None else language)):
+        for line in shown(found, user_messages(language)):
             click.echo(line)
     return EXIT_DIFFERENT if found.differences else EXIT_OK
 
@@ -77,23 +81,37 @@ def reconcile(
 def shown(found: compare.Reconciliation, messages: Messages) -> list[str]:
     """Lines for people."""
     lines = [
-        messages.text(
-            "reconcile.compared",
+        messages.translate(
+            "Compared: {entries} entries, journals of {journals}, {reports} reports",
             entries=found.entries,
             journals=", ".join(found.members) or "-",
             reports=found.reports,
         )
     ]
     if found.missing:
-        lines.append(messages.text("reconcile.not_compared", members=", ".join(found.missing)))
+        lines.append(
+            messages.translate(
+                "Not compared, for no journal of them was given: {members}", members=", ".join(found.missing)
+            )
+        )
     if found.closes:
-        lines.append(messages.text("reconcile.closes_not_compared", count=found.closes))
+        lines.append(
+            messages.counted(
+                "Not compared: query.close of {count} report, because no closings were given (`hedui node "
+                "journal "
+                "--closings` at the office)",
+                "Not compared: query.close of {count} reports, because no closings were given (`hedui node "
+                "journal "
+                "--closings` at the office)",
+                found.closes,
+            )
+        )
     for one in found.differences:
         lines += _difference(one, messages)
     for slot in found.slots:
         lines.append(
-            messages.text(
-                "reconcile.slots",
+            messages.translate(
+                "Slots of {owner}'s grant {grant} in {period}: {taken} taken, {used} used",
                 grant=slot.grant,
                 owner=slot.owner,
                 period=slot.period,
@@ -102,21 +120,29 @@ def shown(found: compare.Reconciliation, messages: Messages) -> list[str]:
             )
         )
     if found.pending:
-        lines.append(messages.text("reconcile.pending", count=found.pending))
+        lines.append(
+            messages.counted(
+                "{count} record is too young to be judged: run the command again tomorrow",
+                "{count} records are too young to be judged: run the command again tomorrow",
+                found.pending,
+            )
+        )
     count = len(found.differences)
-    if count > 1:
-        return [*lines, messages.text("reconcile.differs", count=count)]
     if count:
-        return [*lines, messages.text("reconcile.differs_once")]
-    is_whole = not found.missing and not found.closes
-    return [*lines, messages.text("reconcile.agrees" if is_whole else "reconcile.agrees_partly")]
+        closing = messages.counted(
+            "{count} difference: ask the member named", "{count} differences: ask the members named", count
+        )
+        return [*lines, closing]
+    if found.missing or found.closes:
+        return [*lines, messages.translate("Nothing differs in what was compared")]
+    return [*lines, messages.translate("Nothing differs")]
 
 
 def _difference(one: Difference, messages: Messages) -> list[str]:
     """A difference and each side's word."""
     place = " ".join(part for part in (one.who, one.query, one.about) if part)
-    words = "; ".join(f"{messages.text(f'side.{side}')}: {word}" for side, word in one.sides)
-    return [f"{one.code} [{place}]", f"  {messages.text(f'difference.{one.code}')}", f"  {words}"]
+    words = "; ".join(f"{messages.translate(SIDE_TEXTS[side])}: {word}" for side, word in one.sides)
+    return [f"{one.code} [{place}]", f"  {messages.translate(DIFFERENCE_TEXTS[one.code])}", f"  {words}"]
 
 
 def _openings(given: Path | None, configurations: list[Configuration]) -> Path | None:

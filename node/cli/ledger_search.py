@@ -1,14 +1,11 @@
 """``hedui ledger search``: entries by time, member, grant, purpose, type or receipt.
 
-``hedui ledger show``: the entries as they stand, without replay.
+``hedui ledger show``: the entries as they are, without replay.
 
 ``hedui ledger export``: entries as CSV or JSON Lines.
 
-The conditions that ``hedui ledger search`` and ``export`` share; those given must all hold.
-
-The entries that `hedui ledger search` and ``export`` found, counted: no search ends in silence.
-
-The count goes to standard error. A condition that cannot hold in this log, whatever the others, is an error:
+``search`` and ``export`` share their conditions, which must all hold, and print on standard error how many
+entries matched. A condition that cannot hold in this log, whatever the others, is an error:
 an index beyond its end, an id that no entry has, a member, grant or purpose that stands in no entry.
 """
 
@@ -33,9 +30,12 @@ from ledger.errors import ReceiptError
 from ledger.formats.note import MAX_NOTE_BYTES
 from ledger.formats.receipt import Receipt
 from ledger.formats.tiles import TILE_WIDTH
+from node.cli.help import Command
 from node.cli.ledger_options import SOURCE, opened, progress_of, quiet_pipe, reporter
+from node.cli.output import translated
 from node.errors import ConfigurationError, UsageError
 from node.home import require_absent
+from node.messages.catalogue import mark
 
 TYPES = frozenset(SCHEMAS) | {kind.partition(".")[0] for kind in SCHEMAS}
 """What ``--type`` may say."""
@@ -167,14 +167,14 @@ def matching(place: str, wanted: SearchFilter) -> Iterator[SearchHit]:
     log, shown = opened(place), reporter()
     _check_index(log, wanted)
     tally, matched = _Tally(wanted), 0
-    progress = progress_of(shown, "ledger.reading")
+    progress = progress_of(shown, mark("read"))
     for found in search_log(log, wanted, progress, seen=tally.see):
         matched += 1
         yield found
     if tally.entries % TILE_WIDTH:
         progress(tally.entries, tally.entries)
     tally.check()
-    shown.stage("ledger.matched", matched=matched, entries=tally.entries)
+    shown.stage("{matched} of {entries} entries match", matched=matched, entries=tally.entries)
 
 
 def _check_index(log: LogSource, wanted: SearchFilter) -> None:
@@ -185,15 +185,15 @@ def _check_index(log: LogSource, wanted: SearchFilter) -> None:
         raise UsageError(f"--receipt {wanted.index}: the log has {size} entries, 0 to {size - 1}")
 
 
-@click.command()
+@click.command(cls=Command)
 @SOURCE
 @filters
 @click.option("--json", "as_json", is_flag=True, help="Print whole entries, a line each.")
 def search(source: str, wanted: SearchFilter, *, as_json: bool) -> None:
-    """Search the public log in a folder or under a URL; every condition given must hold.
+    """Search the public log in a folder or at a URL; every condition given must hold.
 
-    Entries are replayed from the first, so that void ones are marked and keys known by their members. Verify
-    the log first: a search does not. How many match is said on standard error.
+    Entries are replayed from the first, so that void ones are marked and each key is known as its member's.
+    Verify the log first: a search does not. The number of matches is printed on standard error.
     """
     with quiet_pipe():
         if as_json:
@@ -208,17 +208,22 @@ def _found_line(found: SearchHit) -> str:
     """An entry for people."""
     entry = found.entry
     head = f"{found.index:6} " + (
-        "no entry" if entry is None else f"{entry.time} {entry.type:20} {found.by or '?':12} {entry.id}"
+        translated("no entry")
+        if entry is None
+        else f"{entry.time} {entry.type:20} {found.by or '?':12} {entry.id}"
     )
-    return head if found.void is None else f"{head}  void: {found.void}"
+    if found.void is None:
+        return head
+    void = translated("void: {code}", code=found.void)
+    return f"{head}  {void}"
 
 
-@click.command()
+@click.command(cls=Command)
 @SOURCE
 @click.option("--type", "kind", callback=known_type, help="Of this type; query means every query.… type.")
 @click.option("--json", "as_json", is_flag=True, help="Print whole entries, a line each.")
 def show(source: str, kind: str | None, *, as_json: bool) -> None:
-    """List the entries of the public log in a folder or under a URL."""
+    """List the entries of the public log in a folder or at a URL."""
     with quiet_pipe():
         for index, entry in read_entries(opened(source)):
             if kind in (None, entry.type, entry.type.partition(".")[0]):
@@ -234,23 +239,27 @@ def _whole(index: int, entry: Entry) -> str:
 def _line(index: int, entry: Entry) -> str:
     """An entry for people; of a grant's entries the grant's own id too, which commands ask for."""
     grant = entry.body.get("grant")
-    told = f"  grant {grant}" if isinstance(grant, str) and grant.isascii() and grant.isprintable() else ""
-    return f"{index:6} {entry.time} {entry.type:20} {entry.id}{told}"
+    line = f"{index:6} {entry.time} {entry.type:20} {entry.id}"
+    if not isinstance(grant, str) or not grant.isascii() or not grant.isprintable():
+        return line
+    named = translated("grant {grant}", grant=grant)
+    return f"{line}  {named}"
 
 
-@click.command()
+@click.command(cls=Command)
 @SOURCE
-@click.option("--format", "form", required=True, type=click.Choice(sorted(FORMATS)), help="What to write.")
+@click.option(
+    "--format", "form", required=True, type=click.Choice(sorted(FORMATS)), help="Format of the rows."
+)
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="File; else standard output.")
-@click.option("--force", is_flag=True, help="Replace the file where there is one.")
+@click.option("--force", is_flag=True, help="Replace the file if there is one.")
 @filters
 def export(source: str, form: str, output: Path | None, wanted: SearchFilter, *, force: bool) -> None:
-    """Write the entries of the public log in a folder or under a URL as rows.
+    """Write the entries of the public log in a folder or at a URL as rows.
 
     The conditions are those of `hedui ledger search`. The columns are listed in ledger/audit/export.py. CSV
-    is
-    UTF-8; a cell that a spreadsheet would compute gets an apostrophe before it. How many rows were written is
-    said on standard error.
+    is UTF-8; a cell that a spreadsheet would compute gets an apostrophe before it. The number of rows written
+    is printed on standard error.
     """
     if output is not None:
         _check(output, replace=force)

@@ -18,44 +18,47 @@ from ledger.audit.stamps import Stamp
 from ledger.audit.verify import OnEntries, Verification, failure, verify_source
 from ledger.entries.times import format_time
 from ledger.errors import LedgerError, LogUnavailableError, TileError, VerificationError
+from node.cli.help import Command
 from node.cli.ledger_options import (
     JSON,
     POLICY,
     SOURCE,
     opened,
     policy_place,
+    print_unpinned,
     progress_of,
     reporter,
-    say_fingerprint,
     trusted_bytes,
 )
-from node.cli.output import entries
+from node.cli.output import entries, translated
 from node.cli.root import plain
 from node.errors import EXIT_INVALID
+from node.messages.catalogue import mark
 from node.tlog.timestamps import read_authority
 from node.workers import worker_pool
 
-TSA_HELP = "Certificates of the time-stamp authority, PEM: its tokens are verified to the root."
+TSA_HELP = "Certificates of the time-stamp authority, PEM; its tokens are verified up to the root."
 
 
-@click.command()
+@click.command(cls=Command)
 @SOURCE
 @POLICY
 @click.option("--tsa-ca", type=click.Path(path_type=Path, exists=True, dir_okay=False), help=TSA_HELP)
 @JSON
 def verify(source: str, policy: Path | None, *, tsa_ca: Path | None, as_json: bool) -> None:
-    """Verify the public log in a folder or under a URL.
+    """Verify the public log in a folder or at a URL.
 
-    Roots, tiles, signatures, cosignatures, and every entry replayed from the first. Without --policy, and
-    with none pinned, only that the log agrees with itself: anybody can make such a log. The first check that
-    fails ends it; where that is one of the files, all files that are damaged, missing or foreign are named.
+    Roots, tiles, signatures and cosignatures are checked, and every entry is replayed from the first. Without
+    --policy, and with none pinned, this shows only that the log agrees with itself: anyone can make such a
+    log. The first check that fails ends the command; where it concerns a file, all files that are damaged,
+    missing or foreign are named.
     """
     log, shown = opened(source), reporter()
     try:
         pinned = trusted_bytes(policy, log)
-        found = _verified(log, pinned, tsa_ca, progress_of(shown, "ledger.verifying"))
+        found = _verified(log, pinned, tsa_ca, progress_of(shown, mark("verified")))
     except (VerificationError, TileError) as error:
-        further = _surveyed(log, error, progress_of(shown, "ledger.surveying"))
+        further = _surveyed(log, error, progress_of(shown, mark("searched for damage")))
         if not as_json:
             for damage in further:
                 click.echo(plain(f"{damage.path} {damage.what}"))
@@ -66,7 +69,7 @@ def verify(source: str, policy: Path | None, *, tsa_ca: Path | None, as_json: bo
         click.echo(json.dumps({"valid": False, "failures": listed}))
         click.get_current_context().exit(EXIT_INVALID)
     if pinned is None:
-        say_fingerprint(shown, found.policy, policy_place(source))
+        print_unpinned(shown, found.policy, policy_place(source))
     if as_json:
         click.echo(json.dumps(_whole(found, "own" if pinned is None else "pinned")))
         return
@@ -87,24 +90,30 @@ def _surveyed(log: LogSource, error: LedgerError, shown: OnEntries) -> list[Dama
 
 def _lines(found: Verification, *, wants_stamps: bool) -> Iterator[str]:
     """What was found, for people."""
-    yield f"{entries(found.size)}, root {found.root.hex()}: valid"
+    yield translated("{entries}, root {root}: valid", entries=entries(found.size), root=found.root.hex())
     for index, code in found.voids:
-        yield f"entry {index} is void: {code}"
+        yield translated("entry {index} is void: {code}", index=index, code=code)
     for name in found.absent:
-        yield f"{name} is not there: the tags of one large question"
+        yield translated("{name} is not there: the tags of one large question", name=name)
     if wants_stamps and not found.stamps:
-        yield "0 time-stamps here: nothing was checked with --tsa-ca"
+        yield translated("0 time-stamps here: nothing was checked with --tsa-ca")
     for stamp in found.stamps:
         item = _stamp(stamp)
-        told = "verified" if item["verified"] else "its authority not verified: give --tsa-ca"
+        size = entries(item["size"])
         if item["time"] is None:
-            yield f"{entries(item['size'])} not stamped: the note is there without a token"
+            yield translated("{entries} not stamped: the note is there without a token", entries=size)
+        elif item["verified"]:
+            yield translated("{entries} stamped {time} (verified)", entries=size, time=item["time"])
         else:
-            yield f"{entries(item['size'])} stamped {item['time']} ({told})"
+            yield translated(
+                "{entries} stamped {time} (its authority not verified: give --tsa-ca)",
+                entries=size,
+                time=item["time"],
+            )
 
 
 def _verified(log: LogSource, pinned: bytes | None, tsa_ca: Path | None, shown: OnEntries) -> Verification:
-    """Verify with a worker a core."""
+    """Verify with one worker for each core."""
     authority = None if tsa_ca is None else read_authority(tsa_ca)
     with worker_pool(os.cpu_count() or 1) as workers:
         return verify_source(log, shown, policy=pinned, authority=authority, workers=workers)

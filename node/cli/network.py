@@ -1,4 +1,4 @@
-"""``hedui network``: found a network, invite into it, join it."""
+"""``hedui network``: found a network, invite members, join it, admit members."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import click
 from ledger.entries import entry as entries
 from ledger.entries.entry import parse_signature
 from ledger.entries.times import format_time
-from node.cli.output import print_message
+from node.cli.help import Group
+from node.cli.output import print_message, user_messages
 from node.config import read_configuration
 from node.edges.operator_client import OperatorClient
 from node.errors import ConfigurationError
@@ -33,7 +34,7 @@ FILE = click.Path(path_type=Path)
 EXISTING = click.Path(path_type=Path, exists=True)
 
 
-@click.group()
+@click.group(cls=Group)
 def network() -> None:
     """A network of members around one ledger."""
 
@@ -43,19 +44,30 @@ def network() -> None:
 @click.option("--network", "name", required=True, help="Name of the network.")
 @click.option("--epoch", required=True, help="Label of the first epoch, such as 2026-11.")
 @click.option(
-    "--card", "cards", required=True, multiple=True, type=EXISTING, help="A founder's card.json; repeat."
+    "--card",
+    "cards",
+    required=True,
+    multiple=True,
+    type=EXISTING,
+    help="A founder's card.json; may be repeated.",
 )
 @click.option(
-    "--suite", type=click.Choice(list(PAILLIER_PROFILES)), default=PAILLIER_3072.name, show_default=True
+    "--suite",
+    type=click.Choice(list(PAILLIER_PROFILES)),
+    default=PAILLIER_3072.name,
+    show_default=True,
+    help="Suite of totals.",
 )
 @click.option(
     "--foreign-witness",
     "foreign",
     multiple=True,
     metavar="VKEY@URL",
-    help="A C2SP witness that no member runs; outside the quorum; repeat.",
+    help="A C2SP witness that no member runs, outside the quorum; may be repeated.",
 )
-@click.option("--pilot", is_flag=True, help="Allow roles on one member that production keeps apart.")
+@click.option(
+    "--pilot", is_flag=True, help="Allow one member to have roles that are kept apart in production."
+)
 def create(
     proposal: Path,
     name: str,
@@ -70,20 +82,20 @@ def create(
     read = [read_card(card) for card in cards]
     found = propose(name, epoch, suite, read, pilot=pilot, foreign=foreign)
     _write(proposal, found)
-    click.echo(f"{proposal}: every founder signs it with `hedui network sign HOME {proposal}`")
+    print_message("{file}: every founder signs it with `hedui network sign HOME {file}`", file=proposal)
 
 
 @network.command("sign")
 @click.argument("home", type=EXISTING)
 @click.argument("proposal", type=EXISTING)
 def sign(home: Path, proposal: Path) -> None:
-    """Show PROPOSAL and sign it as a founder, after comparing one's own card in it."""
+    """Show PROPOSAL and sign it as a founder, after comparing the card of HOME with the one in it."""
     configuration = read_configuration(home)
     found = _read(proposal)
-    _show(proposal_lines(found))
+    _show(proposal_lines(found, user_messages()))
     sign_proposal(found, read_card(configuration.home.card), open_keys(configuration).node)
     _write(proposal, found)
-    click.echo(proposal_signed(found))
+    click.echo(proposal_signed(found, user_messages()))
 
 
 @network.command("seal")
@@ -98,17 +110,17 @@ def seal_network(home: Path, proposal: Path, out: Path) -> None:
     leaf, found = seal(_read(proposal), open_keys(configuration).node, moment)
     join(configuration.home, found, leaf)
     write_file(out, found.format())
-    click.echo(f"{out}: every member joins with `hedui network join HOME {out}`")
+    print_message("{file}: every member joins with `hedui network join HOME {file}`", file=out)
 
 
 @network.command("invite")
 @click.argument("home", type=EXISTING)
 @click.argument("out", type=FILE)
 def invite(home: Path, out: Path) -> None:
-    """Write the invitation OUT for a further member: genesis digest, trust policy, first address."""
+    """Write the invitation OUT for a new member: genesis digest, trust policy, first address."""
     require_absent(out)
     write_file(out, NetworkFile.read(Home(home.resolve()).require().network).format())
-    print_message("done.invite", file=out)
+    print_message("{file}: the new member joins with `hedui network join HOME {file}`", file=out)
 
 
 @network.command("join")
@@ -117,7 +129,7 @@ def invite(home: Path, out: Path) -> None:
 def join_network(home: Path, invitation: Path) -> None:
     """Pin the network of INVITATION in HOME."""
     join(Home(home.resolve()).require(), NetworkFile.read(invitation))
-    click.echo(f"Joined. Run the node with `hedui node run {home}`")
+    print_message("Joined. Run the node with `hedui node run {home}`", home=home)
 
 
 @network.command("admit-draft")
@@ -131,7 +143,7 @@ def admit_draft(home: Path, card: Path, draft: Path, version: int) -> None:
     name = NetworkFile.read(Home(home.resolve()).require().network).network
     body = {"member": read_card(card), "version": version}
     _write(draft, {"network": name, "id": secrets.token_hex(16), "body": body, "sigs": []})
-    print_message("done.admit_draft", file=draft)
+    print_message("{file}: founders sign it with `hedui network admit-sign HOME {file}`", file=draft)
 
 
 @network.command("admit-sign")
@@ -142,14 +154,14 @@ def admit_sign(home: Path, draft: Path) -> None:
     found = _read(draft)
     check_card(found["body"]["member"])
     network_file = NetworkFile.read(Home(home.resolve()).require().network)
-    _show(admission_lines(found))
+    _show(admission_lines(found, user_messages()))
     keys = open_keys(read_configuration(home))
     message = entries.body_message(found["network"], "member.admit", found["id"], found["body"])
     signed = entries.sign_message(keys.node, message).to_json()
     if signed not in found["sigs"]:
         found["sigs"].append(signed)
     _write(draft, found)
-    click.echo(admission_signed(found, network_file))
+    click.echo(admission_signed(found, network_file, user_messages()))
 
 
 @network.command("admit")
@@ -162,7 +174,7 @@ def admit(home: Path, draft: Path) -> None:
     entry = EntryDraft("member.admit", found["id"], found["body"])
     client.submit(entry, [parse_signature(item) for item in found["sigs"]])
     client.close()
-    click.echo(f"{found['body']['member']['id']} is a member")
+    print_message("{member} is a member now", member=found["body"]["member"]["id"])
 
 
 def _show(lines: list[str]) -> None:

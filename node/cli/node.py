@@ -1,4 +1,4 @@
-"""``hedui node``: make a member's home, run its node, ask how it is."""
+"""``hedui node``: create a member's home, run its node, show its status."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from typing import Any
 import click
 
 from node.cli import node_backup
+from node.cli.help import Group, columns
 from node.cli.logs import log_to_stderr
+from node.cli.output import print_message, translated
 from node.config import ROLES, exposed_passphrase, read_configuration
 from node.edges.operator_client import OperatorClient
 from node.errors import EXIT_INVALID
@@ -24,8 +26,30 @@ from node.home import Home
 from node.membership.home_setup import init_home
 from node.membership.network import read_card
 from node.membership.signing_preview import card_digest
+from node.messages.catalogue import mark
 
 HOME = click.argument("home", type=click.Path(path_type=Path))
+LABEL_COLUMNS = 13
+LABELS = {
+    "member": mark("member"),
+    "roles": mark("roles"),
+    "network": mark("network"),
+    "replayed": mark("replayed"),
+    "ledger": mark("ledger"),
+    "final_age": mark("final_age"),
+    "healthy": mark("healthy"),
+    "cosigned": mark("cosigned"),
+    "quorum": mark("quorum"),
+    "waiting": mark("waiting"),
+    "evidence": mark("evidence"),
+    "restored": mark("restored"),
+    "spent": mark("spent"),
+    "published": mark("published"),
+    "missing_sets": mark("missing_sets"),
+    "sumkey": mark("sumkey"),
+    "datasets": mark("datasets"),
+}
+"""Label of each field of a node's status; in English they are the names of the JSON form."""
 FILES = 8192
 """Open files a node asks the system for; its connections are bounded below that."""
 
@@ -34,7 +58,7 @@ LATER = ("backup", "rejoin", "restore")
 """Commands in ``node.cli.node_backup``, imported when they are used."""
 
 
-class NodeCommands(click.Group):
+class NodeCommands(Group):
     """The group's commands, the rarer ones from a module of their own."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -57,13 +81,22 @@ def node() -> None:
 @node.command("init")
 @HOME
 @click.option("--id", "member", required=True, help="Member id: lower-case letters, digits, dashes.")
-@click.option("--name", required=True, help="Name for people.")
+@click.option("--name", required=True, help="Name of the member, as people read it.")
 @click.option(
-    "--role", "roles", required=True, multiple=True, type=click.Choice(ROLES), help="May be repeated."
+    "--role",
+    "roles",
+    required=True,
+    multiple=True,
+    type=click.Choice(ROLES),
+    help="Role of the member; may be repeated.",
 )
-@click.option("--listen", required=True, metavar="HOST:PORT", help="Where the node's one port is opened.")
-@click.option("--endpoint", metavar="HOST:PORT", help="What other members are told; --listen when absent.")
-@click.option("--passphrase-file", type=click.Path(path_type=Path, exists=True), help="Opens the secrets.")
+@click.option("--listen", required=True, metavar="HOST:PORT", help="Where the node opens its one port.")
+@click.option("--endpoint", metavar="HOST:PORT", help="Address that other members use; --listen when absent.")
+@click.option(
+    "--passphrase-file",
+    type=click.Path(path_type=Path, exists=True),
+    help="Holds the passphrase of the secrets.",
+)
 @click.option("--store", metavar="URL", help="postgresql+psycopg://…; SQLite in the home when absent.")
 @click.option("--ledger", metavar="URI", help="fabric:PROFILE.toml; the embedded log when absent.")
 def init(  # noqa: PLR0913  one argument an option
@@ -80,17 +113,23 @@ def init(  # noqa: PLR0913  one argument an option
 ) -> None:
     """Create HOME with its keys, its configuration and its public card."""
     made = init_home(home, member, name, roles, listen, endpoint, passphrase_file, store, ledger=ledger)
-    click.echo(f"{home}: give {home / 'card.json'} to whoever founds or extends the network")
-    click.echo(f"Tell them its digest by telephone: {card_digest(read_card(made.home.card))}")
+    print_message(
+        "{home}: give {card} to the members who found or extend the network",
+        home=home,
+        card=home / "card.json",
+    )
+    digest = card_digest(read_card(made.home.card))
+    print_message("Tell them its digest by telephone: {digest}", digest=digest)
     if passphrase_file is None:
-        click.echo(f"The passphrase is in {home / 'keys' / 'passphrase'}: keep a copy elsewhere")
+        place = home / "keys" / "passphrase"
+        print_message("The passphrase is in {file}: keep a copy elsewhere", file=place)
 
 
 @node.command("run")
 @HOME
-@click.option("--with-parent", is_flag=True, help="End when standard input is closed.")
+@click.option("--with-parent", is_flag=True, help="Stop when standard input is closed.")
 def run(home: Path, with_parent: bool) -> None:
-    """Run the node of HOME until it is told to end."""
+    """Run the node of HOME until it is stopped."""
     from node.app import Node  # noqa: PLC0415  only this command needs a whole node
 
     log_to_stderr()
@@ -124,11 +163,11 @@ def _raise_file_limit() -> None:
 @HOME
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(home: Path, as_json: bool) -> None:
-    """Say what the running node of HOME is, how far it has replayed the ledger, and how the ledger stands.
+    """Show the state of the running node of HOME, how far it has replayed the ledger, and the ledger's state.
 
     Exit status 1: the log is in quarantine, there is evidence of two histories, or files of a published set
-    are missing: put the set back from a backup, or retire it and publish again. A ledger that is out of reach
-    for a while is none of these.
+    are missing: restore the set from a backup, or retire it and publish again. The exit status is 0 while the
+    ledger is only out of reach for a time.
     """
     client = OperatorClient(home)
     found = client.status()
@@ -138,18 +177,20 @@ def status(home: Path, as_json: bool) -> None:
         click.echo(json.dumps(found, ensure_ascii=False))
     else:
         for name, value in found.items():
-            click.echo(f"{name:12} {_shown(value)}")
+            label = translated(LABELS[name]) if name in LABELS else name
+            click.echo(f"{label}{' ' * max(1, LABEL_COLUMNS - columns(label))}{_shown(value)}")
     if not found.get("healthy", True):
         sys.exit(EXIT_INVALID)
 
 
 def _warn(home: Home) -> None:
-    """Say on standard error that others may read the passphrase."""
+    """Warn on standard error that other users may read the passphrase."""
     exposed = exposed_passphrase(home)
     if exposed is not None:
-        click.echo(
-            f"hedui: {exposed} can be read by other users of this machine: chmod 600 {exposed}", err=True
+        warning = translated(
+            "{file} can be read by other users of this machine: chmod 600 {file}", file=exposed
         )
+        click.echo(f"hedui: {warning}", err=True)
 
 
 def _shown(value: Any) -> str:

@@ -1,21 +1,36 @@
-"""What a command says when it is done: one line of the catalogue, in the user's language."""
+"""Texts of the commands in the user's language, from the message catalogue."""
 
 from __future__ import annotations
 
 import click
 
 from node.config import preferred_language
-from node.messages import Messages
+from node.messages.catalogue import Messages
 
 POLICY_FORMS = "Trust policy, a home's network.json, or a folder of them"
 """What ``--policy`` takes, whatever the command."""
 
 
+def user_messages(language: str | None = None) -> Messages:
+    """Texts in the language given with ``--language``, else in the user's."""
+    return Messages(preferred_language() if language is None else language)
+
+
+def translated(message: str, /, **values: object) -> str:
+    """A text in the user's language: see ``Messages.translate``."""
+    return user_messages().translate(message, **values)
+
+
+def counted(one: str, many: str, count: int, /, **values: object) -> str:
+    """A text for a number of things in the user's language: see ``Messages.counted``."""
+    return user_messages().counted(one, many, count, **values)
+
+
 def entries(count: int) -> str:
-    """A number of entries, for a line in English."""
-    return "1 entry" if count == 1 else f"{count} entries"
+    """A number of entries of the ledger."""
+    return counted("{count} entry", "{count} entries", count)
 
 
 def print_message(message: str, /, **values: object) -> None:
-    """Print a text of ``node/messages`` with its values."""
-    click.echo(Messages(preferred_language()).text(message, **values))
+    """Print a text in the user's language."""
+    click.echo(translated(message, **values))

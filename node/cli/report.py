@@ -11,12 +11,13 @@ from pathlib import Path
 
 import click
 
-from node.cli.output import POLICY_FORMS, print_message
-from node.config import preferred_language, user_folder
+from node.cli.help import Group
+from node.cli.output import POLICY_FORMS, print_message, user_messages
+from node.config import user_folder
 from node.errors import EXIT_INVALID, EXIT_OK
 from node.home import read_bounded, require_absent, write_file
-from node.messages import LANGUAGES, Messages
-from node.report.findings import CheckFailedError, Failure, Findings, require
+from node.messages.catalogue import LANGUAGES, Messages
+from node.report.findings import CHECK_TEXTS, CheckFailedError, Failure, Findings, require
 from node.report.form import MAX_REPORT_BYTES, decode_report
 from node.report.html import people_of_openings, render
 from node.report.policies import trusted_policy
@@ -27,7 +28,7 @@ READABLE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path
 THERE = click.Path(exists=True, readable=True, path_type=Path)
 
 
-@click.group()
+@click.group(cls=Group)
 def report() -> None:
     """Verify evidence reports offline, and print them."""
 
@@ -67,7 +68,7 @@ def verify(
         found = [failure.to_json() for failure in failures]
         click.echo(json.dumps({"valid": not failures, "failures": found}, ensure_ascii=False))
     else:
-        for line in shown(failures, Messages(preferred_language() if language is None else language)):
+        for line in shown(failures, user_messages(language)):
             click.echo(line)
     context.exit(EXIT_INVALID if failures else EXIT_OK)
 
@@ -89,7 +90,9 @@ def html(file: Path, out: Path, openings: Path | None) -> None:
     if found.failures:
         raise CheckFailedError(found.failures[0].reason)
     write_file(out, page.encode())
-    print_message("done.html", file=out)
+    print_message(
+        "{file}: the page is written; it is not verified: `hedui report verify` does that", file=out
+    )
 
 
 def _openings(file: Path) -> bytes:
@@ -105,18 +108,17 @@ def named_policy(data: bytes) -> str:
 def shown(failures: list[Failure], messages: Messages) -> list[str]:
     """Lines for people: every failing check in the language, with the detail; or that the report is valid."""
     if not failures:
-        return [messages.text("report.valid")]
+        return [messages.translate("valid")]
     count = len(failures)
-    head = (
-        messages.text("report.invalid_once") if count == 1 else messages.text("report.invalid", count=count)
-    )
-    lines = [head]
+    lines = [messages.counted("invalid: {count} check fails", "invalid: {count} checks fail", count)]
     for failure in failures:
-        reason = f"{messages.text(f'check.{failure.check}')} ({failure.reason})"
+        reason = f"{messages.translate(CHECK_TEXTS[failure.check])} ({failure.reason})"
         if failure.line:
             lines.append(
-                messages.text("report.failure", check=failure.check, line=failure.line, reason=reason)
+                messages.translate(
+                    "{check}, line {line}: {reason}", check=failure.check, line=failure.line, reason=reason
+                )
             )
         else:
-            lines.append(messages.text("report.failure_whole", check=failure.check, reason=reason))
+            lines.append(messages.translate("{check}: {reason}", check=failure.check, reason=reason))
     return lines

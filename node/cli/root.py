@@ -1,4 +1,4 @@
-"""The root of the command line: its groups, and the one place where an error becomes an exit status.
+"""The root of the command line: its groups, and the one place where an error becomes a message and a status.
 
 A command's module is imported when the command is used, so that a node starts without what only the demo
 needs.
@@ -12,7 +12,9 @@ import sys
 import click
 
 from node.cli.lazy import LazyGroup
+from node.cli.output import translated, user_messages
 from node.errors import EXIT_UNAVAILABLE, EXIT_USAGE, KNOWN_ERRORS, error_code, exit_code
+from node.messages.error_texts import sentence_of
 
 INTERRUPTED = 130
 COMMANDS = {
@@ -43,7 +45,7 @@ def cli() -> None:
 
 
 def plain(text: str) -> str:
-    """A message as a terminal may show it: a file's name or a server's words in it control nothing."""
+    """A message in which nothing controls the terminal, neither a file's name nor a server's words."""
     shown = (one if one.isprintable() or one == "\n" else ascii(one)[1:-1] for one in text)
     return "".join(shown)
 
@@ -52,15 +54,25 @@ def _file_line(error: OSError) -> str:
     """What is wrong with a file, or with standard output, and what to do about it."""
     where = f"{error.filename}: " if error.filename is not None else ""
     if not where and not _is_output_sound():
-        where = "standard output: "
+        where = translated("standard output") + ": "
     reason = f"{where}{error.strerror or error}"
     if isinstance(error, PermissionError):
-        return f"{reason}: run the command as the user the file belongs to, such as the node's"
-    return f"{reason}: see that it is there, may be written and that its disk is not full"
+        return translated(
+            "{reason}: run the command as the user who owns the file, such as the node's", reason=reason
+        )
+    return translated(
+        "{reason}: check that it exists, that it may be written and that its disk is not full", reason=reason
+    )
+
+
+def error_line(error: Exception) -> str:
+    """What an error of ours says for people: its own text; in Chinese first a sentence for its code."""
+    sentence = sentence_of(error_code(error), user_messages())
+    return str(error) if sentence is None else f"{sentence}（{error}）"
 
 
 def _is_output_sound() -> bool:
-    """Whether standard output takes what it holds; else it is dropped, which the exit would write."""
+    """Whether standard output takes what is buffered for it; if not, the buffer is dropped."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -81,7 +93,7 @@ def run() -> None:
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except KNOWN_ERRORS as error:
-        click.echo(f"hedui: {plain(str(error))} [{error_code(error)}]", err=True)
+        click.echo(f"hedui: {plain(error_line(error))} [{error_code(error)}]", err=True)
         sys.exit(exit_code(error))
     except OSError as error:
         click.echo(f"hedui: {plain(_file_line(error))} [file]", err=True)

@@ -41,7 +41,8 @@ from node.home import Home, write_file
 from node.membership import sum_key_ceremony
 from node.membership.home_setup import init_home
 from node.membership.network import join, propose, read_card, seal, sign_proposal
-from node.messages import Reporter
+from node.messages.progress import Reporter
+from node.messages.words import word_text
 from node.report.verify import verify_report
 from node.rules.ruleset import RuleSet
 from node.times import CHINA, system_clock
@@ -142,14 +143,14 @@ class Demo:
     def _found(self) -> None:
         """Create homes, keys, the genesis entry and the invitation."""
         scenario = self.scenario
-        self.reporter.stage("demo.keys", count=len(scenario.members))
+        self.reporter.stage("Creating the keys of {count} members", count=len(scenario.members))
         ports = free_ports(len(scenario.members))
         keys = {}
         uris = cycle(self.ledger)
         for member, port, uri in zip(scenario.members, ports, uris, strict=False):
             listen = f"127.0.0.1:{port}"
             init_home(self.home(member.id), member.id, member.name, member.roles, listen, ledger=uri)
-        self.reporter.stage("demo.genesis")
+        self.reporter.stage("Signing the first entry of the network")
         cards = [read_card(Home(self.home(member.id)).card) for member in scenario.members]
         suite = scenario.suite or PAILLIER_3072.name
         proposal = propose(scenario.network, scenario.epoch, suite, cards, pilot=scenario.pilot)
@@ -167,14 +168,14 @@ class Demo:
         """Hold the dealer ceremony, while the nodes start."""
         scenario = self.scenario
         suite = scenario.suite or PAILLIER_3072.name
-        self.reporter.stage("demo.ceremony", suite=suite)
+        self.reporter.stage("Making the shared sum key ({suite})", suite=suite)
         office = read_card(Home(self.home(scenario.with_role("office")[0].id)).card)
         trustees = [read_card(Home(self.home(member.id)).card) for member in scenario.with_role("trustee")]
         return sum_key_ceremony.run(scenario.network, suite, office, trustees)
 
     def _start(self, processes: NodeProcesses) -> None:
         """Start every node in its own process, and wait until each has replayed the genesis entry."""
-        self.reporter.stage("demo.nodes", count=len(self.scenario.members))
+        self.reporter.stage("Starting {count} nodes", count=len(self.scenario.members))
         for member in self.scenario.members:
             processes.start(self.home(member.id))
         for member in self.scenario.members:
@@ -197,13 +198,16 @@ class Demo:
 
         def publish(member: ScenarioMember) -> None:
             for dataset in member.datasets:
-                self.reporter.stage("demo.publish", dataset=dataset.id)
+                self.reporter.stage("Publishing {dataset}", dataset=dataset.id)
                 result = self.clients[member.id].publish(
                     dataset, self.scenario.folder, self.scenario.epoch, self.reporter.progress
                 )
                 refused = sum(item["count"] for item in result["quality"]["refused"].values())
                 self.reporter.stage(
-                    "demo.published", dataset=dataset.id, count=result["count"], refused=refused
+                    "Published {dataset}: {count} rows with padding, {refused} source rows refused",
+                    dataset=dataset.id,
+                    count=result["count"],
+                    refused=refused,
                 )
 
         with ThreadPoolExecutor(4) as pool:
@@ -214,7 +218,7 @@ class Demo:
         members = [*self.scenario.with_role("office"), *self.scenario.with_role("auditor")]
 
         def verify(member: ScenarioMember) -> None:
-            self.reporter.stage("demo.verify_by", member=member.name)
+            self.reporter.stage("{member} fetches and verifies the publications", member=member.name)
             self.clients[member.id].verify(self.reporter.progress)
 
         with ThreadPoolExecutor(2) as pool:
@@ -225,7 +229,7 @@ class Demo:
         members = {member.id: member for member in self.scenario.members}
         auditors = [member.id for member in self.scenario.with_role("auditor")]
         for rules in self.scenario.rules.values():
-            self.reporter.stage("demo.rules", rules=rules.key)
+            self.reporter.stage("Publishing and approving the rules {rules}", rules=rules.key)
             self.clients[self._office].rules(rules.source, "publish")
             owners = {dataset.partition(".")[0] for dataset in rules.amounts}
             approvers = sorted({owner for owner in owners if owner in members} | {auditors[0]})
@@ -245,7 +249,7 @@ class Demo:
         """Load the consents of the applications at the registrar."""
         desk = self.scenario.with_role("registrar")[0].id
         result = self.clients[desk].load_consents(self.scenario.folder / "cases")
-        self.reporter.stage("demo.consents", count=result["committed"])
+        self.reporter.stage("Recording consents: {count}", count=result["committed"])
 
     def _grants(self) -> None:
         """Request a grant for each rule set and owner, ``slot_factor`` times the slots its cases need."""
@@ -266,7 +270,7 @@ class Demo:
             for owner, datasets in owners.items():
                 if slots:
                     wanted.append(_grant(owner, datasets, rules, protocol, slots))
-        self.reporter.stage("demo.grants", count=len(wanted))
+        self.reporter.stage("Requesting and approving grants: {count}", count=len(wanted))
 
         def request(asked: GrantRequest) -> None:
             grant = self.clients[self._office].request_grant(asked)
@@ -277,12 +281,16 @@ class Demo:
 
     def check(self, case: Case, number: int) -> SummaryRow:
         """Run one check, from the application to its report."""
-        self.reporter.stage("demo.case", case=case.case, number=number, count=len(self.scenario.cases))
+        self.reporter.stage(
+            "Case {case} ({number} of {count})", case=case.case, number=number, count=len(self.scenario.cases)
+        )
         began = time.perf_counter()
         application = self._application(case)
         result = self.clients[self._office].check(application, self.out / "reports", self.reporter.progress)
         ms = round((time.perf_counter() - began) * 1000)
-        self.reporter.stage("demo.case_done", case=case.case, outcome=result["outcome"], ms=ms)
+        self.reporter.stage(
+            "Case {case}: {outcome}, {ms} ms", case=case.case, outcome=self._outcome(result["outcome"]), ms=ms
+        )
         return SummaryRow(
             case.case,
             len(case.household),
@@ -293,6 +301,11 @@ class Demo:
             ms,
             result["times"],
         )
+
+    def _outcome(self, code: str) -> str:
+        """An outcome in the user's language."""
+        text = word_text("outcome", code)
+        return code if text is None else self.reporter.messages.translate(text)
 
     def _application(self, case: Case) -> bytes:
         """Contents of a case's file in the scenario."""
@@ -309,7 +322,7 @@ class Demo:
             ReportError: a report does not verify.
             LedgerError: the log does not verify.
         """
-        self.reporter.stage("demo.verify_reports", count=len(rows))
+        self.reporter.stage("Verifying {count} reports and the public log offline", count=len(rows))
         sequencer = self.scenario.with_role("sequencer")[0].id
         ledger = self.out / "ledger"
         policy = update_mirror(FolderSource(Home(self.home(sequencer)).public_log), ledger).policy
@@ -402,10 +415,12 @@ def prepare(
         )
     out.mkdir(parents=True, exist_ok=True)
     if folder is None:
-        reporter.stage("demo.generate", residents=residents, cases=cases)
+        reporter.stage(
+            "Generating a scenario: {residents} residents, {cases} cases", residents=residents, cases=cases
+        )
         folder = generate(out / "scenario", residents=residents, cases=cases, seed=seed, suite=suite)
     else:
-        reporter.stage("demo.load", folder=str(folder))
+        reporter.stage("Reading the scenario {folder}", folder=str(folder))
     scenario = load(folder)
     if suite is not None:
         scenario = replace(scenario, suite=suite)

@@ -21,6 +21,7 @@ from ledger.entries import entry as entries
 from ledger.errors import LedgerError
 from node.errors import ConfigurationError
 from node.membership.network import GENESIS, NetworkFile, policy_of
+from node.messages.catalogue import Messages, mark
 
 DIGEST_BYTES = 16
 
@@ -31,7 +32,7 @@ def card_digest(card: dict[str, Any]) -> str:
     return " ".join(text[start : start + 4] for start in range(0, len(text), 4))
 
 
-def proposal_lines(proposal: dict[str, Any]) -> list[str]:
+def proposal_lines(proposal: dict[str, Any], messages: Messages) -> list[str]:
     """Lines that describe what a founder signs with a proposal.
 
     Raises:
@@ -43,15 +44,21 @@ def proposal_lines(proposal: dict[str, Any]) -> list[str]:
         policy = policy_of(body["members"], body["params"])
     except (LedgerError, StopIteration, IndexError) as error:
         raise ConfigurationError("no trust policy can be made of these members: do not sign it") from error
-    lines = [
-        f"network {proposal['network']!r}, epoch {body['epoch']}, pilot: {'yes' if body['pilot'] else 'no'}"
-    ]
-    lines += [line for card in body["members"] for line in _member_lines(card)]
-    lines += [f"{name}: {value}" for name, value in sorted(body["params"].items())]
-    return [*lines, f"quorum: {policy.quorum} of {len(policy.witnesses)} witnesses"]
+    pilot = mark("yes") if body["pilot"] else mark("no")
+    head = messages.translate(
+        "network {network}, epoch {epoch}, pilot: {pilot}",
+        network=repr(proposal["network"]),
+        epoch=body["epoch"],
+        pilot=messages.translate(pilot),
+    )
+    quorum = messages.translate(
+        "quorum: {quorum} of {count} witnesses", quorum=policy.quorum, count=len(policy.witnesses)
+    )
+    cards = [line for card in body["members"] for line in _member_lines(card, messages)]
+    return [head, *cards, *(f"{name}: {value}" for name, value in sorted(body["params"].items())), quorum]
 
 
-def admission_lines(draft: dict[str, Any]) -> list[str]:
+def admission_lines(draft: dict[str, Any], messages: Messages) -> list[str]:
     """Lines that describe what a founder signs with the draft of an admission.
 
     Raises:
@@ -59,25 +66,33 @@ def admission_lines(draft: dict[str, Any]) -> list[str]:
     """
     _require_form("member.admit", draft["body"])
     return [
-        f"network {draft['network']!r} admits, version {draft['body']['version']}:",
-        *_member_lines(draft["body"]["member"]),
+        messages.translate(
+            "network {network} admits, version {version}:",
+            network=repr(draft["network"]),
+            version=draft["body"]["version"],
+        ),
+        *_member_lines(draft["body"]["member"], messages),
     ]
 
 
-def proposal_signed(proposal: dict[str, Any]) -> str:
+def proposal_signed(proposal: dict[str, Any], messages: Messages) -> str:
     """How many founders have signed a proposal; only valid signatures are counted."""
     message = entries.body_message(proposal["network"], "network.genesis", GENESIS, proposal["body"])
     cards = proposal["body"]["members"]
     done = sum(any(_holds(card, item, message) for item in proposal["sigs"]) for card in cards)
-    what = "the sequencer seals it" if done == len(cards) else "pass it on"
-    return f"signed by {done} of {len(cards)}: {what}"
+    text = mark("signed by {done} of {count}: pass it on")
+    if done == len(cards):
+        text = mark("signed by {done} of {count}: the sequencer seals it")
+    return messages.translate(text, done=done, count=len(cards))
 
 
-def admission_signed(draft: dict[str, Any], network: NetworkFile) -> str:
+def admission_signed(draft: dict[str, Any], network: NetworkFile, messages: Messages) -> str:
     """How many founders have signed an admission: the policy's witnesses and the sequencer are founders."""
     founders, done = len(network.policy.witnesses) + 1, len({item["key"] for item in draft["sigs"]})
-    what = "one of them admits it" if 2 * done > founders else "pass it on"
-    return f"signed by {done} of {founders}, more than half are needed: {what}"
+    text = mark("signed by {done} of {count}, more than half are needed: pass it on")
+    if 2 * done > founders:
+        text = mark("signed by {done} of {count}, more than half are needed: one of them admits it")
+    return messages.translate(text, done=done, count=founders)
 
 
 def _require_form(kind: str, body: Any) -> None:
@@ -87,10 +102,11 @@ def _require_form(kind: str, body: Any) -> None:
         raise ConfigurationError(f"the ledger would refuse it ({error}): do not sign it") from error
 
 
-def _member_lines(card: dict[str, Any]) -> list[str]:
+def _member_lines(card: dict[str, Any], messages: Messages) -> list[str]:
+    digest = messages.translate("card {digest}", digest=card_digest(card))
     return [
         f"{card['id']}  {card['name']}  {', '.join(card['roles'])}  {card['endpoint']}",
-        f"    card {card_digest(card)}",
+        f"    {digest}",
     ]
 
 

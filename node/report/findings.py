@@ -1,6 +1,6 @@
 """What a verification found: every check that fails, each with its name, its line and why.
 
-The names are stable; the catalogue has a text for each under ``check.<name>``:
+The names are stable; ``CHECK_TEXTS`` says for people what each failure means:
 
     form, policy, checkpoint, receipt, replay, seal            the whole report
     rules, certificate, openings, answer, refusal              the question
@@ -15,34 +15,46 @@ the next one runs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 from node.errors import KNOWN_ERRORS, ReportError
+from node.messages.catalogue import mark
 
-CHECKS = (
-    "form",
-    "policy",
-    "checkpoint",
-    "receipt",
-    "replay",
-    "seal",
-    "rules",
-    "certificate",
-    "openings",
-    "answer",
-    "refusal",
-    "lines",
-    "evidence",
-    "element_proof",
-    "coverage",
-    "terms",
-    "release",
-    "shares",
-    "total",
-    "verdict",
-    "identity",
+CHECK_TEXTS: Mapping[str, str] = MappingProxyType(
+    {
+        "form": mark("the report does not have the fixed form: fetch it from the office again"),
+        "policy": mark("the report was not made under the policy that you trust"),
+        "checkpoint": mark(
+            "the ledger's checkpoint is not signed by the log, or too few witnesses cosigned it"
+        ),
+        "receipt": mark("an entry is not proven to be on the ledger"),
+        "replay": mark("an entry breaks the ledger's contract"),
+        "seal": mark("the office's signature over the report does not verify"),
+        "rules": mark("the text of the rules is not the one that was recorded and approved on the ledger"),
+        "certificate": mark(
+            "the registrar's certificate does not match the question, or its signature does not verify"
+        ),
+        "openings": mark("the elements, or the places of the household among them, are not those certified"),
+        "answer": mark("the department's answer is not proven, or is not the one that it recorded"),
+        "refusal": mark("the registrar's signed refusal does not match the case"),
+        "lines": mark("lines are missing, appear twice or are not asked for by the rules"),
+        "evidence": mark("the evidence does not show what the line states"),
+        "element_proof": mark("the proof that the line belongs to the certified person does not verify"),
+        "coverage": mark("a line that is not covered gives no reason, or a reason that does not hold"),
+        "terms": mark("the total's terms are not exactly the counted members' rows with the rules' signs"),
+        "release": mark("the trustee's release of this list is not on the ledger"),
+        "shares": mark("a share of the total does not verify"),
+        "total": mark("the shares do not open to the stated total"),
+        "verdict": mark(
+            "the outcome, net income or number of members does not follow from the lines and the rules"
+        ),
+        "identity": mark("the openings do not belong to this report"),
+    }
 )
+"""What it means that a check fails, by the check's name, in the order of the checks."""
+CHECKS = tuple(CHECK_TEXTS)
 
 MALFORMED: tuple[type[Exception], ...] = (
     KeyError,

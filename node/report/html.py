@@ -23,7 +23,8 @@ from ledger import canonical
 from ledger.formats.checkpoint import Checkpoint
 from ledger.formats.note import Note
 from node.case import Case
-from node.messages import LANGUAGES, Messages, catalogue, placeholders
+from node.messages.catalogue import Messages, mark, placeholders
+from node.messages.words import word_text
 from node.report.findings import CheckFailedError
 from node.report.form import MAX_REPORT_BYTES, MAX_REPORT_DEPTH
 from node.rules.ruleset import RuleSet, parse
@@ -31,7 +32,14 @@ from node.rules.ruleset import RuleSet, parse
 TEMPLATE = "page.html.j2"
 DIGEST_CHARACTERS = 16
 LISTS = ("income", "deduct", "veto", "exclude")
-STAGES = ("accepted", "obtained", "checked", "issued", "reviewed")
+STAGES = (
+    mark("Application accepted"),
+    mark("Information obtained"),
+    mark("Information checked"),
+    mark("Report issued"),
+    mark("Result reviewed"),
+)
+"""The stages of MZ/T 072-2024, in the order of the page."""
 
 
 @dataclass(frozen=True)
@@ -121,26 +129,23 @@ def render(report: bytes, people: Sequence[PersonView] | None = None) -> str:
 
 def both(message: str, **values: object) -> Markup:
     """A text of the catalogue in both languages, escaped."""
-    zh, en = (escape(Messages(language).text(message, **values)) for language in ("zh", "en"))
+    zh, en = (escape(Messages(language).translate(message, **values)) for language in ("zh", "en"))
     return Markup('<span lang="zh">{}</span> <span lang="en">{}</span>').format(zh, en)
 
 
 def word(kind: str, code: str) -> Markup:
-    """A code in both languages, or the code itself where the catalogue (a region's own rules) has none."""
-    message = f"{kind}.{code}"
-    if message not in catalogue():
-        return escape(code)
-    return both(message)
+    """A code in both languages, or the code itself where it has no text, as in a region's own rules."""
+    text = word_text(kind, code)
+    return escape(code) if text is None else both(text)
 
 
 def reason_text(reason: Mapping[str, Any]) -> Markup:
-    """A ground of the verdict in both languages."""
-    message = f"reason.{reason['code']}"
-    texts = catalogue().get(message)
-    wanted = set() if texts is None else placeholders(texts[LANGUAGES[0]])
-    if texts is None or any(reason[name] is None for name in wanted):
+    """A reason of the verdict in both languages."""
+    text = word_text("reason", reason["code"])
+    wanted = frozenset() if text is None else placeholders(text)
+    if text is None or any(reason[name] is None for name in wanted):
         return escape(reason["code"])
-    return both(message, **{name: reason[name] for name in wanted})
+    return both(text, **{name: reason[name] for name in wanted})
 
 
 def gap_text(reason: str | None) -> Markup:
@@ -148,8 +153,8 @@ def gap_text(reason: str | None) -> Markup:
     if reason is None:
         return Markup("")
     if reason.startswith("refused_"):
-        return both("report.gap.refused", code=reason.removeprefix("refused_"))
-    return word("report.gap", reason)
+        return both("The department refused ({code}).", code=reason.removeprefix("refused_"))
+    return word("gap", reason)
 
 
 def yuan(fen: int) -> str:

@@ -1,25 +1,23 @@
-"""Evidence of two histories under one log key: kept as files, shown to the operator, and a stop for answers.
+"""Evidence of split views in a node's home: kept as files, reported to the operator, and a stop for answers.
 
-    HOME/evidence/split-<digest>.json   {"v": 1, "seen": RFC 3339, "notes": [note, note]}
+    HOME/evidence/split-<digest>.json   two signed checkpoints (``ledger.formats.split_view``)
 
-Both notes carry the log's own signature and cannot belong to one history: the same size with another root,
-or roots that this node's own entries show not to extend one another. Nobody but the holder of the log key
-can make such a pair, so a file is proof against it, and nobody else can fill the folder; it holds 64 files
-all the same. While there is one, this node answers no question: an auditor decides, and the files are moved
-away.
+The checkpoints have the same size and different roots, or this node's own entries show that they do not
+belong to one history. Nobody but the holder of the log's key can make such a pair, so nobody else can fill
+the folder; it holds ``MOST_FILES`` files all the same. While there is a file, this node answers no
+question. An auditor decides, and the operator then moves the files away.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
 
 from ledger.entries.times import format_time
-from ledger.errors import ForkError, NoteError
+from ledger.errors import EvidenceError, ForkError, NoteError
 from ledger.formats.policy import Policy
+from ledger.formats.split_view import SplitView, holds_evidence
 from node.home import write_file
 
 log = logging.getLogger("hedui.gossip")
@@ -27,48 +25,43 @@ MOST_FILES = 64
 
 
 class SplitViewEvidence:
-    """The evidence in one node's home."""
+    """The files of evidence in one node's home."""
 
     def __init__(self, folder: Path, policy: Policy, clock: Callable[[], int]) -> None:
-        """Args: ``folder`` is made with the first file; ``policy`` names the log's key."""
+        """Args: ``folder`` is created with the first file; ``policy`` names the log's key."""
         self._folder = folder
         self._policy = policy
         self._clock = clock
 
     def keep(self, first: bytes, second: bytes) -> Path | None:
-        """Keep two notes, once however often they are seen.
+        """Keep two notes; a pair that is seen again is kept once.
 
         Returns:
-            Their file; None where a note is not signed by the log, both say the same, or the folder is full.
+            Their file; None where a note is not signed by the log, both have one checkpoint, or the folder
+            is full.
         """
         try:
-            heads = [self._policy.verify_log(note)[1] for note in (first, second)]
-        except NoteError:
+            view = SplitView.of(self._policy, (first, second), format_time(self._clock()))
+        except (NoteError, EvidenceError):
             return None
-        if heads[0] == heads[1]:
-            return None
-        name = hashlib.sha256(b"\0".join(sorted(head.text().encode() for head in heads))).hexdigest()[:32]
-        path = self._folder / f"split-{name}.json"
-        if path.exists():
+        path = self._folder / view.file_name
+        if holds_evidence(path, self._policy):
             return path
         if len(self.files()) >= MOST_FILES:
-            log.error("the log has shown two histories once more: %s is full", self._folder)
+            log.error("the log has shown two histories again, and %s is full", self._folder)
             return None
-        notes = [note.decode("utf-8") for note in (first, second)]
-        seen = format_time(self._clock())
-        document = {"v": 1, "seen": seen, "notes": notes}
-        write_file(path, json.dumps(document, indent=1, ensure_ascii=False).encode())
+        write_file(path, view.to_json())
         log.error(
             "the log has signed two histories, of %d and of %d entries: nothing is answered. Both notes are "
             "in %s: show them to the auditor",
-            heads[0].size,
-            heads[1].size,
+            view.checkpoints[0].size,
+            view.checkpoints[1].size,
             path,
         )
         return path
 
     def take(self, error: ForkError) -> None:
-        """Keep what an error shows."""
+        """Keep the notes that an error carries, if it has two."""
         if len(error.notes) == 2:
             self.keep(*error.notes)
 
@@ -80,10 +73,10 @@ class SplitViewEvidence:
             return []
 
     def require_none(self) -> None:
-        """Nothing is answered while there is evidence.
+        """Refuse to answer while there is evidence.
 
         Raises:
-            ForkError: there is.
+            ForkError: there is some.
         """
         files = self.files()
         if files:

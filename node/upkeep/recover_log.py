@@ -3,8 +3,8 @@
     node stopped? → copy verified under the home's pinned policy and genesis → nothing signed here is lost
                   → log's tables rebuilt → public folder brought up to the copy → start the node again
 
-    HOME/evidence/<digest>/      two signed checkpoints that do not fit one another
-    HOME/evidence/dropped/       staged entries that were never signed and that the copy has not
+    HOME/evidence/recovery/split-<digest>.json   two signed checkpoints that do not fit one another
+    HOME/evidence/dropped/                       staged entries that were never signed and that the copy lacks
 
 ``ledger.sequencer.recovery`` has the rules. The start gate of the next start judges the result.
 """
@@ -20,9 +20,11 @@ from pathlib import Path
 from ledger.audit.mirror import update_mirror
 from ledger.audit.source import NOTE_LIMIT, FolderSource, LogSource
 from ledger.audit.verify import OnEntries
+from ledger.entries.times import format_time
 from ledger.errors import LogError, NoteError, TileError
 from ledger.formats.layout import CHECKPOINT
 from ledger.formats.policy import Policy
+from ledger.formats.split_view import SplitView, holds_evidence
 from ledger.sequencer.recovery import Recovered, recover_log
 from ledger.storage.database import open_database
 from node.config import Configuration
@@ -53,11 +55,12 @@ class Recovery:
 
 
 def recover(configuration: Configuration, source: LogSource, progress: OnEntries | None = None) -> Recovery:
-    """Put the log of a stopped sequencer's home back from a copy.
+    """Restore the log of a stopped sequencer's home from a copy.
 
     Args:
-        configuration: of the home. source: a mirror, or the public folder of this home itself. progress: told
-        how far it is.
+        configuration: of the home.
+        source: a mirror, or the public folder of this home itself.
+        progress: told how far it is.
 
     Raises:
         ConfigurationError: the node runs, or has not the role of sequencer.
@@ -80,7 +83,7 @@ def recover(configuration: Configuration, source: LogSource, progress: OnEntries
             database,
             source,
             network.policy,
-            lambda what, kept, offered: _keep(evidence, what, kept, offered),
+            lambda what, kept, offered: _keep(evidence / "recovery", network.policy, what, (kept, offered)),
             genesis_digest=network.genesis,
             published=_published(home.public_log, network.policy),
             progress=progress,
@@ -136,10 +139,11 @@ def _restore_public(public: Path, source: LogSource, policy: Policy, evidence: P
     return None
 
 
-def _keep(evidence: Path, what: str, kept: bytes, offered: bytes) -> str:
-    """Keep two notes; the same pair once."""
-    folder = evidence / hashlib.sha256(kept + offered).hexdigest()[:16]
-    write_file(folder / "kept.note", kept)
-    write_file(folder / "offered.note", offered)
-    write_file(folder / "README", f"kept.note: {what}. offered.note: the copy's checkpoint.\n".encode())
-    return str(folder)
+def _keep(folder: Path, policy: Policy, what: str, notes: tuple[bytes, bytes]) -> str:
+    """Keep two notes as evidence, each pair once; returns their file."""
+    sources = (what, "the copy's checkpoint")
+    view = SplitView.of(policy, notes, format_time(system_clock()), sources=sources)
+    path = folder / view.file_name
+    if not holds_evidence(path, policy):
+        write_file(path, view.to_json())
+    return str(path)

@@ -12,17 +12,17 @@ import argparse
 import json
 import platform
 import statistics
+import sys
 import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from node.case import Case, Person
 from node.demo.run import Demo, prepare
-from node.messages import Messages, Reporter
+from node.messages.catalogue import Messages
+from node.messages.progress import Reporter
 
 GOAL_P50_MS = 900
 GOAL_LEDGER_MS = 250
@@ -77,7 +77,7 @@ def spent(demo: Demo) -> dict[str, dict[str, float]]:
 def measure(rounds: int, residents: int, suite: str) -> dict[str, Any]:
     """Run the benchmark; returns the figures."""
     with tempfile.TemporaryDirectory() as folder:
-        reporter = Reporter(Console(stderr=True), Messages("en"))
+        reporter = Reporter(sys.stderr, Messages("en"))
         demo = prepare(None, Path(folder) / "run", residents, 12, 7, suite, reporter)
         case = household_of_four(demo)
         write_case(demo, case)

@@ -30,7 +30,6 @@ from typing import Any, TypeVar
 
 import grpc
 import pytest
-from rich.console import Console
 
 from keys.tls import Identity
 from ledger.audit.reading import read_entries
@@ -47,7 +46,8 @@ from node.edges.operator_client import OperatorClient
 from node.errors import NodeError, ServiceUnavailableError
 from node.home import Home
 from node.membership.network import read_card
-from node.messages import Messages, Reporter
+from node.messages.catalogue import Messages
+from node.messages.progress import Reporter
 from node.rpc.channels import open_channel
 from tests.e2e import families_scenario
 
@@ -363,7 +363,7 @@ def founded(root: Path, shared: Path) -> Iterator[None]:
 
 def quiet() -> Reporter:
     """A reporter that writes to memory."""
-    return Reporter(Console(file=io.StringIO()), Messages("en"))
+    return Reporter(io.StringIO(), Messages("en"))
 
 
 def twin_of(configuration: Configuration, scratch: Path) -> Node:

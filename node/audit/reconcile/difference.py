@@ -1,53 +1,96 @@
 """What a difference is: a stable code, the question and member it is about, and what each side says.
 
-A side's word is a code, a digest or ``absent``, never an identifier. The catalogue has a text for each code
-under ``difference.<code>`` and for each side under ``side.<name>``.
+A side's word is a code, a digest or ``absent``, never an identifier. ``DIFFERENCE_TEXTS`` and ``SIDE_TEXTS``
+have the text of each code and side.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
-from node.messages import LANGUAGES, Messages
+from node.messages.catalogue import LANGUAGES, Messages, mark
 
 ABSENT = "absent"
 
-CODES = (
-    "answer_not_on_ledger",
-    "refusal_not_on_ledger",
-    "answer_not_in_journal",
-    "answer_result",
-    "answer_digest",
-    "answer_without_intent",
-    "incident_not_on_ledger",
-    "incident_not_in_journal",
-    "incident_count",
-    "incident_peer",
-    "incident_uncounted",
-    "question_hidden",
-    "intent_not_on_ledger",
-    "intent_void",
-    "certificate_differs",
-    "certificate_not_in_journal",
-    "case_file_missing",
-    "report_other_log",
-    "answer_not_in_report",
-    "close_missing",
-    "close_unknown",
-    "close_report",
-    "close_total",
-    "release_not_on_ledger",
-    "release_not_in_journal",
-    "release_digest",
-    "slots_unused",
-    "journal_old",
+DIFFERENCE_TEXTS: Mapping[str, str] = MappingProxyType(
+    {
+        "answer_not_on_ledger": mark("an answer was given, and the ledger has no query.answer for it"),
+        "refusal_not_on_ledger": mark(
+            "the journal has a refusal that must be on the ledger, and the ledger does not have it"
+        ),
+        "answer_not_in_journal": mark(
+            "the ledger has a query.answer that the department's journal does not have"
+        ),
+        "answer_result": mark(
+            "one side has an answer and another a refusal, or the reasons of the refusal differ"
+        ),
+        "answer_digest": mark(
+            "the digest of the response on the ledger is not that of the other side's response"
+        ),
+        "answer_without_intent": mark(
+            "the journal has an answer to a question whose intent is not on the ledger"
+        ),
+        "incident_not_on_ledger": mark(
+            "the journal counted refusals, and the ledger has no incident for them"
+        ),
+        "incident_not_in_journal": mark("the ledger has an incident of which the journal has no line"),
+        "incident_count": mark("the journal's number of refusals is not the one in the incident"),
+        "incident_peer": mark("the incident's commitment does not open to the peer in the journal's lines"),
+        "incident_uncounted": mark(
+            "refusals without a valid intent are older than a day and are not counted yet"
+        ),
+        "question_hidden": mark(
+            "an intent is on the ledger, and the office's journal has no record of the question"
+        ),
+        "intent_not_on_ledger": mark("the office has a question whose intent is not on the ledger"),
+        "intent_void": mark("the office has a question whose intent the ledger's contract refused"),
+        "certificate_differs": mark("the certificate is not the one that the intent names"),
+        "certificate_not_in_journal": mark(
+            "the registrar's journal does not have the certificate that the intent names"
+        ),
+        "case_file_missing": mark(
+            "the office finished a check, and the folder does not have its report or openings"
+        ),
+        "report_other_log": mark("the report's receipts are from another log or another history"),
+        "answer_not_in_report": mark(
+            "the department answered, and the report of the closed question does not have the answer"
+        ),
+        "close_missing": mark("the question is older than a day and has no query.close"),
+        "close_unknown": mark(
+            "the question is closed on the ledger; the office's record is not closed, or cannot open the "
+            "close"
+        ),
+        "close_report": mark("query.close does not open to the report in the case file"),
+        "close_total": mark("query.close does not open to the total in the case file"),
+        "release_not_on_ledger": mark("a share was released, and the ledger has no share.release for it"),
+        "release_not_in_journal": mark(
+            "the ledger has a share.release that the trustee's journal does not have"
+        ),
+        "release_digest": mark("the digest of the list on the ledger is not that of the other side's list"),
+        "slots_unused": mark("slots were taken, and no dataset of the grant was ever answered or refused"),
+        "journal_old": mark(
+            "the journal was exported before entries that are now a day old: ask for a new export"
+        ),
+    }
 )
-"""Every code, in the order they are shown."""
+"""What each difference means, by its code, in the order in which they are shown."""
+CODES = tuple(DIFFERENCE_TEXTS)
 
-SIDES = ("ledger", "journal", "store", "case_file", "report")
-"""Whose word it is: the public log, a member's journal, the answer or share it keeps, the office's own record
-of a question, a report."""
+SIDE_TEXTS: Mapping[str, str] = MappingProxyType(
+    {
+        "ledger": mark("ledger"),
+        "journal": mark("journal"),
+        "store": mark("kept record"),
+        "case_file": mark("case file"),
+        "report": mark("report"),
+    }
+)
+"""Each side: the public log, a member's journal, the answer or share it keeps, the office's own record of a
+question, a report."""
+SIDES = tuple(SIDE_TEXTS)
 
 
 @dataclass(frozen=True)
@@ -76,7 +119,7 @@ class Difference:
             "who": self.who,
             "about": self.about,
             "sides": dict(self.sides),
-            "text": {tag: Messages(tag).text(f"difference.{self.code}") for tag in LANGUAGES},
+            "text": {tag: Messages(tag).translate(DIFFERENCE_TEXTS[self.code]) for tag in LANGUAGES},
         }
 
 

@@ -23,6 +23,7 @@ from ledger.errors import (
 from ledger.formats.checkpoint import Checkpoint, sign_checkpoint
 from ledger.formats.note import Note
 from ledger.formats.policy import Policy
+from ledger.formats.split_view import SplitView
 from ledger.formats.tiles import Tile
 from tests.ledger.audit.growing_folder import Growing
 from tests.ledger.sequencer.log_cases import COSIGNERS, LOG, MOMENT, POLICY, cheap, cosigned, leaf
@@ -211,8 +212,11 @@ def test_a_kill_while_files_are_put_in_place_is_made_up_for_without_the_source(
     is_whole(copy, 600)
 
 
-def evidence(copy: Path) -> list[dict[str, bytes]]:
-    return [contents(folder) for folder in sorted(copy.with_name("copy.mirror").glob("evidence/*"))]
+def evidence(copy: Path) -> list[SplitView]:
+    files = sorted(copy.with_name("copy.mirror").glob("evidence/*"))
+    views = [SplitView.parse(file.read_bytes(), POLICY) for file in files]
+    assert [file.name for file in files] == [view.file_name for view in views]
+    return views
 
 
 def test_a_rollback_is_refused_and_both_notes_are_kept(log: Growing, copy: Path, tmp_path: Path) -> None:
@@ -228,8 +232,8 @@ def test_a_rollback_is_refused_and_both_notes_are_kept(log: Growing, copy: Path,
             run(FolderSource(old), copy)
     assert contents(copy) == kept
     [found] = evidence(copy)
-    assert found["kept.note"] == (copy / "checkpoint").read_bytes()
-    assert found["offered.note"] == (old / "checkpoint").read_bytes()
+    assert found.kind == "rollback"
+    assert found.notes == ((copy / "checkpoint").read_bytes(), (old / "checkpoint").read_bytes())
     log.add(*some(1))
     run(log, copy)
     is_whole(copy, 311)
@@ -249,9 +253,9 @@ def test_a_fork_is_refused_and_both_notes_are_kept(
         run(other, copy)
     assert contents(copy) == kept
     [found] = evidence(copy)
-    notes = [POLICY.verify_checkpoint(found[name]) for name in ("kept.note", "offered.note")]
+    notes = [POLICY.verify_checkpoint(note) for note in found.notes]
     assert [note.checkpoint.size for note in notes] == [300, count]
-    assert found["policy"] == PINNED
+    assert (found.kind, found.policy) == ("split", PINNED)
 
 
 def test_a_fork_of_what_was_only_pending_is_refused_too(log: Growing, copy: Path, tmp_path: Path) -> None:

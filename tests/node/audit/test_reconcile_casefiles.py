@@ -15,10 +15,10 @@ from ledger.audit.source import FolderSource
 from ledger.entries.entry import parse
 from node.audit.reconcile.case_files import CaseFiles, read_case_files
 from node.audit.reconcile.compare import reconcile
-from node.audit.reconcile.difference import ABSENT, CODES, SIDES
+from node.audit.reconcile.difference import ABSENT, CODES, DIFFERENCE_TEXTS, SIDE_TEXTS, SIDES
 from node.audit.reconcile.ledger_side import read_policy, replayed
 from node.errors import ReportError, UsageError
-from node.messages import Messages, catalogue
+from node.messages.catalogue import Messages
 from node.office.inquiry import Inquiry
 from node.store import tables
 from tests.node.audit.reconciled_network import (
@@ -266,6 +266,6 @@ def test_files_that_are_none(history: History, tmp_path: Path) -> None:
 
 
 def test_every_code_and_side_has_a_text() -> None:
-    wanted = [f"difference.{code}" for code in CODES] + [f"side.{side}" for side in SIDES]
-    assert [message for message in wanted if message not in catalogue()] == []
-    assert all(Messages(tag).text(message) for tag in ("en", "zh") for message in wanted)
+    wanted = [DIFFERENCE_TEXTS[code] for code in CODES] + [SIDE_TEXTS[side] for side in SIDES]
+    assert all(Messages(tag).translate(text) for tag in ("en", "zh") for text in wanted)
+    assert [text for text in wanted if Messages("zh").translate(text) == text] == []

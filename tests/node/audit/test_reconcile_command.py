@@ -15,7 +15,7 @@ from node.audit.reconcile.journal_file import export
 from node.cli.ledger_reconcile import reconcile as command
 from node.cli.ledger_reconcile import shown
 from node.errors import UsageError
-from node.messages import Messages
+from node.messages.catalogue import Messages
 from tests.node.audit.reconciled_network import History, shared_history
 from tests.node.network_in_memory import ROLES
 
@@ -69,7 +69,7 @@ def test_closes_that_nothing_opens_are_named(history: History, tmp_path: Path) -
     for more in (("--journal", path), ("--journal", journal(history, "tax", tmp_path))):
         done = run(history, "--reports", history.reports, *more)
         assert done.exit_code == 0, done.output
-        assert f"Not compared: query.close of {count} report(s), for no closings were given" in done.stdout
+        assert f"Not compared: query.close of {count} reports, because no closings were given" in done.stdout
         assert done.stdout.endswith("Nothing differs in what was compared\n")
         done = run(history, "--reports", history.reports, *more, "--json")
         assert json.loads(done.stdout)["compared"]["closes_not_compared"] == count

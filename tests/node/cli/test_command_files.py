@@ -58,7 +58,7 @@ def test_an_output_that_is_full_is_not_a_report_that_is_invalid() -> None:
             [*COMMAND, "--help"], check=False, stdout=full, stderr=subprocess.PIPE, text=True, env=buffered
         )
     assert (done.returncode, done.stderr.count("\n")) == (3, 1), done.stderr
-    assert done.stderr.startswith("hedui: standard output: No space left on device: see")
+    assert done.stderr.startswith("hedui: standard output: No space left on device: check")
 
 
 def test_a_file_of_another_user() -> None:

@@ -58,7 +58,7 @@ def test_a_folder_without_applications(tmp_path: Path) -> None:
 def test_a_month_of_no_calendar(tmp_path: Path, month: str) -> None:
     done = run(consent, "allow", tmp_path, "2026-000123", "--month", month, "--reason", "appeal")
     assert done.exit_code == EXIT_USAGE
-    assert f"'--month': {month} is no month: write YYYY-MM" in done.output
+    assert f"'--month': {month} is not a month: write YYYY-MM" in done.output
 
 
 @pytest.mark.parametrize("digest", ["abc", "AB" * 32, "ab" * 31, ""])

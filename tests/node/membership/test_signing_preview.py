@@ -14,6 +14,7 @@ from node.errors import ConfigurationError, UsageError
 from node.home import Home
 from node.membership.network import read_card
 from node.membership.signing_preview import card_digest, proposal_lines
+from node.messages.catalogue import Messages
 
 ROLES = {"log": "sequencer", "office": "office", "desk": "registrar", "tax": "department"}
 
@@ -90,7 +91,7 @@ def test_every_founder_sees_what_it_signs(tmp_path: Path) -> None:
 def test_what_the_ledger_would_refuse_is_neither_shown_nor_signed(tmp_path: Path) -> None:
     proposal = {"network": "net", "sigs": [], "body": {"pilot": False, "members": [], "name": "\x1b[2J"}}
     with pytest.raises(ConfigurationError, match="do not sign it"):
-        proposal_lines(proposal)
+        proposal_lines(proposal, Messages("en"))
     file = tmp_path / "proposal.json"
     file.write_text(json.dumps(proposal))
     run("init", tmp_path / "h", "--id", "a", "--name", "a", "--role", "office", "--listen", "h:1", group=node)
