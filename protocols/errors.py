@@ -5,7 +5,7 @@
     ├── GroupError           a point or scalar that is not a valid group member
     ├── ProofError           a zero-knowledge proof that does not verify
     ├── PublicationError     a published set that breaks its own rules
-    ├── TlsCertificateError  a certificate or an opening that does not match
+    ├── CertificateError     a certificate or an opening that does not match
     ├── EvidenceError        evidence of a line that does not hold
     ├── TermListError        a list of terms that is not exactly the certified one
     ├── CiphertextError      a ciphertext outside its valid range

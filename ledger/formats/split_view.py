@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ledger.errors import SplitViewError, LedgerError
+from ledger.errors import LedgerError, SplitViewError
 from ledger.formats.checkpoint import Checkpoint
 from ledger.formats.policy import Policy
 

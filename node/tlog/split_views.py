@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ledger.entries.times import format_time
-from ledger.errors import SplitViewError, ForkError, NoteError
+from ledger.errors import ForkError, NoteError, SplitViewError
 from ledger.formats.policy import Policy
 from ledger.formats.split_view import SplitView, holds_evidence
 from node.home import write_file

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ledger.errors import SplitViewError, LedgerError, NoteError
+from ledger.errors import LedgerError, NoteError, SplitViewError
 from ledger.formats.checkpoint import Checkpoint, sign_checkpoint
 from ledger.formats.note import NoteSigner
 from ledger.formats.split_view import ROLLBACK, SplitView, holds_evidence
