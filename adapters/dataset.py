@@ -29,8 +29,8 @@ from pathlib import Path
 
 from adapters.amounts import UNITS
 from adapters.columns import column_name
-from adapters.errors import DatasetError, IdentifierError
-from adapters.identifiers import DOMAIN, canonical_bytes
+from adapters.errors import DatasetError
+from adapters.identifiers import DOMAIN
 from adapters.loading import Loader, Mapping
 from adapters.opening import open_source
 from adapters.report import QualityReport
@@ -100,30 +100,18 @@ class PreparedDataset:
         """All rows from the first; may be started more than once."""
         return self.items()
 
-    def items(self, after: bytes | None = None) -> Iterator[tuple[bytes, int | None]]:
+    def items(self, start: int = 0) -> Iterator[tuple[bytes, int | None]]:
         """(canonical identifier bytes, fen; None for kind "member"), ascending, one a person.
 
         Args:
-            after: go on behind this identifier, as a killed job does.
-
-        Raises:
-            IdentifierError: ``after`` is not in canonical form.
+            start: persons to skip, as a killed job does that has handled so many; the order never changes.
         """
-        start = ""
-        if after is not None:
-            start = after.removeprefix(DOMAIN).decode("ascii", "replace")
-            if canonical_bytes(start) != after:
-                raise IdentifierError("identifier")
         for identifier, total in self._work.totals(start):
             yield DOMAIN + identifier.encode("ascii"), total
 
     def __len__(self) -> int:
         """Persons to be published."""
         return self.report.persons
-
-    def discard(self) -> None:
-        """Close and remove the work file, kept or not: the dataset is published."""
-        self._work.close(remove=True)
 
     def close(self) -> None:
         """Close the work file; it stays for a resumed job only if ``keep`` was asked for."""

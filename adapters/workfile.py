@@ -54,6 +54,7 @@ CREATE TABLE report (json TEXT);
 """
 _ADD = "INSERT INTO rows VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET copies = copies + 1"
 _LINES = "SELECT id, amount, copies FROM rows WHERE id > ? ORDER BY id, mark"
+_PERSON = "SELECT DISTINCT id FROM rows ORDER BY id LIMIT 1 OFFSET ?"
 _PARTIAL = "SELECT COUNT(*) FROM partial WHERE EXISTS (SELECT 1 FROM rows WHERE rows.id = partial.id)"
 _PRAGMAS = """
 PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY;
@@ -155,8 +156,14 @@ class WorkFile:
         (partial,) = self._connection.execute(_PARTIAL).fetchone()
         return Settled(persons, int(partial), repeats, excess)
 
-    def totals(self, after: str = "") -> Iterator[tuple[str, int | None]]:
-        """(identifier, total fen or None) for each person behind ``after``, in order of identifier."""
+    def totals(self, start: int = 0) -> Iterator[tuple[str, int | None]]:
+        """(identifier, total fen or None) for each person but the first ``start``, in order of identifier."""
+        after = ""
+        if start:
+            row = self._connection.execute(_PERSON, (start - 1,)).fetchone()
+            if row is None:
+                return iter(())
+            (after,) = row
         return ((identifier, total) for identifier, total, _, _ in self._sums(after))
 
     def _sums(self, after: str) -> Iterator[tuple[str, int | None, int, int]]:

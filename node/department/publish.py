@@ -238,7 +238,7 @@ class Publisher:
         else:
             secret = open_secret(services, dataset.id, publication)
         with _encryptor(sum_key, secret.seed, services.configuration.processes, total) as encrypt:
-            rows = islice(prepared.items(), done, None)
+            rows = prepared.items(done)
             while chunk := list(islice(rows, CHUNK)):
                 tags = tag_rows(secret.key, dataset.id, publication, [row[0] for row in chunk])
                 done += len(chunk)

@@ -52,5 +52,6 @@ def read_texts(data: bytes) -> dict[str, str]:
 def _decode(data: bytes) -> Any:
     try:
         return canonical.decode(bytes(data), max_bytes=MAX_BYTES, max_depth=MAX_DEPTH)
-    except CanonicalError as error:
-        raise RefusalError("malformed", "a document is not canonical JSON") from error
+    except CanonicalError:
+        pass
+    raise RefusalError("malformed", "a document is not canonical JSON")
