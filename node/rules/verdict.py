@@ -9,8 +9,8 @@ Precedence, the first that holds:
 4. The thresholds, in the order of the rules: net ≤ (or <) limit × standard × 12 × heads, in integers; else
    the rules' ``otherwise``.
 
-A member is counted who has no hit in any exclude dataset; heads is their number, None where no question left
-or an exclude dataset is not covered. Net income = Σ income − Σ deduct over the counted members, in fen; it is
+A member is counted if no exclude dataset has a match for it. Heads is the number of counted members, None where
+no question left or an exclude dataset is not covered. Net income = Σ income − Σ deduct over the counted members, in fen; it is
 None where no total was opened. Where no counted member has a row the total is 0, proved by neighbours, and
 counts as opened.
 
