@@ -84,8 +84,8 @@ class MemoryWitnessStore:
     """Records in memory, for one process and no longer than it lives."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()  # guards `_records`
         self._records: dict[str, WitnessRecord] = {}
-        self._lock = threading.Lock()
 
     def read(self, origin: str) -> WitnessRecord | None:
         """See ``WitnessStore``."""
@@ -162,6 +162,8 @@ class Witness:
         self._cosigner = cosigner
         self._logs = {log.name: log for log in logs}
         self._store = store
+        # The record that was checked last, so that it is checked once: replaced by any thread, and compared
+        # by identity, so that a thread that misses the newest only checks once more.
         self._whole: WitnessRecord | None = None
 
     @property

@@ -21,17 +21,16 @@ Rules
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
+from typing_extensions import override
 
 from ledger import contract
 from ledger.contract.replay import Apply
 from ledger.contract.state import State
-from ledger.errors import ForkError, LedgerError, LogError, LogUnavailableError, NoteError
+from ledger.errors import ForkError, LogError, LogUnavailableError, NoteError, QuorumError
 from ledger.fabric.backend import FabricBackend
 from ledger.fabric.derived import SIGNED, DerivedLog
 from ledger.fabric.profile import ConnectionProfile
@@ -41,11 +40,9 @@ from ledger.formats.note import NoteSigner
 from ledger.formats.policy import Policy
 from ledger.formats.receipt import Receipt
 from ledger.formats.tiles import Tile
-from ledger.sequencer.final_log import FinalLog
-from ledger.sequencer.finalizer import Finalizer, FinalizerSettings
+from ledger.sequencer.final_log import FinalLog, LocalLog, LogParts, OrderedTree
 from ledger.sequencer.public_folder import PublicFolder
 from ledger.sequencer.submissions import Submissions
-from ledger.sequencer.witness_rounds import WitnessClient
 from ledger.storage.database import writing
 from ledger.storage.tables import LOG
 from ledger.storage.tree_store import EMPTY_TREE_HEAD, TreeHead, TreeStore
@@ -56,7 +53,7 @@ REMEDY = (
 )
 
 
-class SignedLog:
+class SignedLog(OrderedTree):
     """The derived log under the log key; one thread signs, any number read."""
 
     def __init__(self, database: Engine, derived: DerivedLog, signer: NoteSigner) -> None:
@@ -64,17 +61,18 @@ class SignedLog:
         self._derived = derived
         self._signer = signer
         self._store = TreeStore(LOG)
+        # Replaced as a whole by the signing thread, after the commit; any thread reads it once a call.
         with database.connect() as connection:
             self._kept = self._store.head(connection, SIGNED)
 
     @property
+    @override
     def head(self) -> TreeHead:
-        """The last signed head; size 0 and no note before the first."""
         return EMPTY_TREE_HEAD if self._kept is None else self._kept
 
     @property
+    @override
     def state(self) -> State:
-        """The contract's state after the last derived leaf."""
         return self._derived.state
 
     def sign(self) -> bool:
@@ -106,24 +104,25 @@ class SignedLog:
         """Wait until that many leaves are derived, or the time is over."""
         self._derived.wait_for_size(size, seconds)
 
+    @override
     def leaves(self, begin: int, end: int) -> list[bytes]:
-        """Derived leaves begin … end − 1."""
         return self._derived.leaves(begin, end)
 
+    @override
     def content(self, tile: Tile) -> bytes:
-        """See ``ledger.sequencer.finalizer.SignedTree``."""
         return self._derived.content(tile)
 
+    @override
     def inclusion_paths(self, positions: Sequence[int], size: int) -> list[tuple[bytes, ...]]:
-        """See ``ledger.sequencer.finalizer.SignedTree``."""
         return self._derived.inclusion_paths(positions, size)
 
+    @override
     def consistency_path(self, old: int, new: int) -> tuple[bytes, ...]:
-        """See ``ledger.sequencer.finalizer.SignedTree``."""
         return self._derived.consistency_path(old, new)
 
+    @override
     def judge(self, policy: Policy, note: bytes) -> None:
-        """See ``ledger.sequencer.finalizer.SignedTree``.
+        """Compare a witness's checkpoint with the derived log.
 
         Raises:
             NoteError: not signed by the log, or more than is derived here yet: nothing to judge by.
@@ -139,66 +138,51 @@ class SignedLog:
             raise ForkError(text, (self.head.note, note))
 
 
-class Assembler(FinalLog[SignedLog]):
-    """The log of a network on Fabric, at the member with its key; of the shape of ``embedded.Sequencer``."""
+class Assembler(LocalLog):
+    """The log of a network on Fabric, at the member with its key; used like an embedded ``Sequencer``."""
 
-    def __init__(  # noqa: PLR0913  those of embedded.Sequencer, and the profile
+    def __init__(
         self,
         profile: ConnectionProfile,
         database: Engine,
-        signer: NoteSigner,
-        policy: Policy,
-        witnesses: Mapping[str, WitnessClient],
-        public: Path,
+        parts: LogParts,
         now: Callable[[], int],
         *,
         admit: Apply = contract.apply,
-        settings: FinalizerSettings | None = None,
     ) -> None:
         """Prepare the log; nothing is signed or sent before ``start``.
 
         Args:
             profile: the own peer and identity.
-            database, signer, policy, witnesses, public, now, settings: as ``embedded.Sequencer`` takes them.
+            database, parts, now: as ``Sequencer`` takes them.
             admit: the contract, for the replay.
 
         Raises:
-            LogError: the signer's key is not the policy's log key.
             WitnessError: a client for a witness the policy does not list.
         """
-        if signer.verifier != policy.log:
-            raise LogError("the log key is not the one the policy names: give the key of this network's log")
-        chosen = FinalizerSettings() if settings is None else settings
-        self.backend = FabricBackend(profile, database, policy, lambda: self.head, now, apply=admit)
-        log = SignedLog(database, self.backend.derived, signer)
-        finisher = Finalizer(log, policy, witnesses, public, Submissions(), chosen)
-        super().__init__(log, finisher, chosen, REMEDY)
-        self._policy = policy
-        self._public = PublicFolder(public)
-        self._threads = [
-            threading.Thread(
-                target=self._guarded, args=(self._finish,), name="assembler-finish", daemon=True
-            ),
-            threading.Thread(target=self._guarded, args=(self._sign,), name="assembler-sign", daemon=True),
-        ]
+        self.backend = FabricBackend(profile, database, parts.policy, lambda: self.head, now, apply=admit)
+        self._settings = parts.settings
+        self._policy = parts.policy
+        # Written by the signing thread alone; the finalizing thread and those of readers read it.
+        self._log = SignedLog(database, self.backend.derived, parts.signer)
+        # Nobody waits in the finalizer: `submit` waits for a checkpoint in its own thread.
+        self._final = FinalLog(self._log, parts, Submissions(), remedy=REMEDY, on_quarantine=lambda _: None)
+        self._finalizer = self._final.finalizer
+        # Read by the finalizing thread before the start gate; the finalizer has a writer of its own.
+        self._public = PublicFolder(parts.public)
 
+    @override
     def start(self) -> None:
-        """Follow the own peer, and start the threads; the start gate comes first."""
         self.backend.start()
-        self._finisher.start()
-        for thread in self._threads:
-            thread.start()
+        self._final.start({"assembler-finalize": self._finalize, "assembler-sign": self._sign})
 
+    @override
     def stop(self) -> None:
-        """Let the threads end what they are at, and wait for them."""
-        self._stopping.set()
-        self._finisher.stop()
+        self._final.end()
         self.backend.stop()
-        for thread in self._threads:
-            if thread.ident is not None:
-                thread.join()
-        self._finisher.close()
+        self._final.join()
 
+    @override
     def wait_ready(self, seconds: float) -> None:
         """Wait until the start gate is passed.
 
@@ -207,36 +191,69 @@ class Assembler(FinalLog[SignedLog]):
             LogError: the own peer is not followed any more.
             LogUnavailableError: too few witnesses have answered, or the own peer lags behind what they saw.
         """
-        self._ready.wait(seconds)
-        if self._fatal is not None:
-            raise self._fatal
+        ready = self._final.wait_ready(seconds)
         if self.backend.fault is not None:
             raise self.backend.fault
-        if not self._ready.is_set():
+        if not ready:
             raise LogUnavailableError(
                 "too few witnesses have answered after the start, or the own peer has not caught up "
                 "with what they saw or this node has published: start their nodes and the peer"
             )
 
+    @property
+    @override
+    def head(self) -> bytes | None:
+        return self._final.head
+
+    @property
+    @override
+    def size(self) -> int:
+        return self._final.size
+
+    @property
+    @override
+    def ordered(self) -> int:
+        return self._final.ordered
+
+    @property
+    @override
+    def state(self) -> State:
+        return self._final.state
+
+    @property
+    @override
+    def short(self) -> QuorumError | None:
+        return self._final.short
+
+    @property
+    @override
+    def quarantined(self) -> LogError | None:
+        return self._final.quarantined
+
+    @override
+    def read(self, begin: int, end: int) -> list[bytes]:
+        return self._final.read(begin, end)
+
+    @override
+    def receipt(self, index: int) -> Receipt:
+        return self._final.receipt(index)
+
+    @override
     def submit(self, leaf: bytes) -> Receipt:
-        """Append an entry and wait until it is final; see ``FabricBackend.append``."""
-        if self._fatal is not None:
-            raise self._fatal
-        if self._finisher.short is not None:
-            raise self._finisher.short
+        if self._final.quarantined is not None:
+            raise self._final.quarantined
+        if self._finalizer.short is not None:
+            raise self._finalizer.short
         return self.backend.append(leaf)
 
-    def _finish(self) -> None:
-        """Wait until the published log is derived here too, pass the gate, then work."""
+    def _finalize(self) -> None:
+        """The finalizing thread: wait until the published log is derived here too, then finalize."""
         published = self._published_size()
         while self._log.derived_size < published:
-            if self._stopping.is_set():
+            if self._final.stopping.is_set():
                 return
             self._log.wait_for(published, 0.5)
-        if self._finisher.gate():
-            self._ready.set()
-        while self._is_running():
-            self._finisher.work()
+        self._final.finalize()
 
     def _published_size(self) -> int:
         """Size of the checkpoint in the public folder; 0 where there is none signed by this log."""
@@ -247,27 +264,16 @@ class Assembler(FinalLog[SignedLog]):
             return 0
 
     def _sign(self) -> None:
-        while not self._ready.wait(0.1):
-            if self._stopping.is_set():
-                return
-        while self._is_running():
+        """The signing thread: sign the derived log whenever it has grown."""
+        if not self._final.wait_gate():
+            return
+        while self._final.is_running:
             if self.backend.fault is not None:
                 raise self.backend.fault
             try:
                 if self._log.sign():
                     self._settings.observe(Point.SIGNED)
-                    self._finisher.wake()
+                    self._finalizer.wake()
             except (SQLAlchemyError, OSError):
-                self._stopping.wait(self._settings.retry)
+                self._final.stopping.wait(self._settings.retry)
             self._log.wait_for(self._log.head.size + 1, 0.5)
-
-    def _guarded(self, work: Callable[[], None]) -> None:
-        """Run a thread's work; one that ends without being told to leaves the log in quarantine."""
-        error: LedgerError = LogError("a thread of the log has failed; its trace is in this node's output")
-        try:
-            work()
-        except LedgerError as fault:
-            error = fault
-        finally:
-            if self._is_running():
-                self._quarantine(error)

@@ -142,11 +142,15 @@ class FabricBackend:
         self.derived = DerivedLog(database, apply)
         stream = BlockStream(profile, identity, self._channel)
         self._follower = Follower(self.derived, stream, profile.channel, profile.chaincode)
+        # Set once by `stop`; ends every wait of any thread.
         self._stopping = threading.Event()
         self._heads = Heads(head, policy, self.derived, self._stopping)
-        self._under_way: dict[bytes, Future[int]] = {}
-        self._pending: dict[bytes, _Pending] = {}
+        # Guards both dicts below, by leaf hash; any thread that appends uses them.
         self._lock = threading.Lock()
+        # Leaves that one thread orders while the others wait for its future.
+        self._under_way: dict[bytes, Future[int]] = {}
+        # The last transaction of a leaf whose outcome is not known; written by the thread that orders it.
+        self._pending: dict[bytes, _Pending] = {}
 
     def start(self) -> None:
         """Start following the own peer."""

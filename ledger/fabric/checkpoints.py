@@ -53,6 +53,8 @@ class Heads:
         self._policy = policy
         self._derived = derived
         self._stopping = stopping
+        # Held by the one thread that asks and compares; guards all fields below. `final` alone is read
+        # without it: it only grows.
         self._lock = threading.Lock()
         self._note: bytes | None = None
         self._asked = float("-inf")

@@ -75,9 +75,13 @@ class DerivedLog(OrderedLog):
         Raises:
             LogError: the database holds an embedded log.
         """
+        # The follower's thread alone: the stored position in the chain of blocks.
         self._block: TreeHead | None = None
-        self._recent: OrderedDict[bytes, int] = OrderedDict()
+        # Notified by the follower's thread after each commit; guards `_released` and writes of `_recent`.
+        # The size that waiters compare is that of the last head, which is replaced before the notification.
         self._grown = threading.Condition()
+        # Position by leaf hash, of leaves derived lately; a look-up of one key needs no lock.
+        self._recent: OrderedDict[bytes, int] = OrderedDict()
         self._released = False
         try:
             super().__init__(database, None, apply, observe)

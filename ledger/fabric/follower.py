@@ -36,11 +36,15 @@ class Follower:
         self._log = derived
         self._stream = stream
         self._names = (channel, chaincode)
-        self._call: Any = None
+        # Guards `_call`, the stream that is read, together with `_stopping`: no stream is opened once `stop`
+        # has cancelled the last one.
         self._lock = threading.Lock()
+        self._call: Any = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="fabric-follower", daemon=True)
-        self._said = ""
+        # The follower's thread alone: the last reason that was logged.
+        self._logged = ""
+        # Set once by the follower's thread, read by any.
         self.fault: LedgerError | None = None
 
     def start(self) -> None:
@@ -79,9 +83,9 @@ class Follower:
         except (ForkError, QuarantineError):
             raise
         except (LedgerError, SQLAlchemyError, OSError) as error:
-            if self._stopping.is_set() or str(error) == self._said:
+            if self._stopping.is_set() or str(error) == self._logged:
                 return
-            self._said = str(error)
+            self._logged = str(error)
             set_up = isinstance(error, LogError) and not isinstance(error, LogUnavailableError)
             level = logging.WARNING if set_up else logging.INFO
             log.log(level, "the own peer is followed again soon: %s", error)
@@ -121,16 +125,20 @@ class Follower:
         finally:
             if good:
                 self._log.take(good)
-                self._said = ""
+                self._logged = ""
 
 
 class _Ahead:
     """An iterator read ahead by a thread of its own, up to ``AHEAD`` items."""
 
     def __init__(self, items: Iterator[Any]) -> None:
+        # The reading thread's alone.
         self._items = items
+        # Safe for both threads; None is the end.
         self._queue: queue.Queue[Any] = queue.Queue(AHEAD)
+        # Set by the thread that takes, read by the one that reads.
         self._open = True
+        # Set by the reading thread before it puts None, read by the other one after it has got that.
         self._end: LedgerError = LogError(
             "a block of the own peer could not be read: its trace is in this node's output"
         )

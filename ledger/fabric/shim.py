@@ -192,9 +192,12 @@ class Stream:
     def __init__(self, package: str, handler: Handler, pool: futures.Executor) -> None:
         self._handler = handler
         self._pool = pool
+        # Safe for any thread: workers and the reading thread put, gRPC's own thread takes.
         self._outgoing: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._running: dict[_Key, Stub] = {}
+        # Guards `_running`, the transactions under way: the reading thread adds, whoever ends one removes it.
         self._lock = threading.Lock()
+        self._running: dict[_Key, Stub] = {}
+        # Replaced by the reading thread when the peer says that it is ready; read by workers.
         self.batches = Batches()
         identity = chaincode_pb2.ChaincodeID(name=package)
         self.send(_Kind.REGISTER, identity.SerializeToString(), ("", ""))

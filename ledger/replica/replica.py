@@ -24,6 +24,7 @@ import itertools
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 
@@ -59,6 +60,14 @@ _SINGLE = 1_000
 """Leaves kept in memory, the first asked for one by one: a network's founding entries among them."""
 
 
+@dataclass(frozen=True)
+class _Newest:
+    """The stored head and what was verified of its note; None where the policy does not accept it."""
+
+    head: TreeHead
+    verified: VerifiedCheckpoint | None
+
+
 class Replica:
     """The verified log of one network in one database."""
 
@@ -89,28 +98,35 @@ class Replica:
         self._genesis = genesis_digest
         self._policy = policy
         self._store = TreeStore(REPLICA)
-        self._tiles = TileCache(database, self._store)
-        self._values = CachedState(database, self._store)
-        self._lock = threading.Lock()
         self.network = network
         self._observe = observe
+        # Safe for any thread: it has a lock of its own.
+        self._tiles = TileCache(database, self._store)
+        # Held by the one thread that extends the replica. It guards what only extending uses: `_values`,
+        # `_replay`, `_is_new` and `_before`; and it makes the one writer of `_newest` and `_shared`.
+        self._lock = threading.Lock()
+        self._values = CachedState(database, self._store)
         kept, self._before = load_replica(database, self._store, policy)
         with database.connect() as connection:
             first = self._store.leaves(connection, 0, 1)
         self._is_new = kept is None
-        self._head = EMPTY_TREE_HEAD if kept is None else kept
-        self._replay = Replay(self._values, apply, self._head.time)
+        head = EMPTY_TREE_HEAD if kept is None else kept
+        self._replay = Replay(self._values, apply, head.time)
+        # Each replaced as a whole after the commit, first `_shared`, then `_newest`; any thread reads them.
+        # So a head and its checkpoint belong together, and the state is never behind the size.
         self._shared = SharedState(database, self._store)
+        self._newest = _Newest(head, self._verify_kept(head))
+        # Filled by any thread that looks an entry up; what is there never changes, so two threads at once
+        # write the same. Each operation is one of a dict, which is atomic.
         self._places: dict[str, int] = {}
         self._single: dict[int, bytes] = {}
-        self._verified = self._verify_kept()
         for position, leaf, _ in first:
             self._check_genesis(position, leaf)
 
     @property
     def size(self) -> int:
         """Number of verified entries."""
-        return self._head.size
+        return self._newest.head.size
 
     @property
     def policy(self) -> Policy:
@@ -120,17 +136,24 @@ class Replica:
     @property
     def time(self) -> str:
         """The contract's time; empty before the first entry."""
-        return self._head.time
+        return self._newest.head.time
 
     @property
     def checkpoint(self) -> VerifiedCheckpoint | None:
         """The last verified checkpoint; None before the first."""
-        return self._verified
+        return self._newest.verified
 
     @property
     def checkpoint_note(self) -> bytes | None:
         """Its note with cosignatures."""
-        return self._head.note if self._verified is not None else None
+        newest = self.newest
+        return None if newest is None else newest[1]
+
+    @property
+    def newest(self) -> tuple[VerifiedCheckpoint, bytes] | None:
+        """The last verified checkpoint and its note, of one moment; None before the first."""
+        newest = self._newest
+        return None if newest.verified is None else (newest.verified, newest.head.note)
 
     @property
     def state(self) -> State:
@@ -159,14 +182,13 @@ class Replica:
         verified = self._policy.verify_checkpoint(checkpoint_note)
         head = verified.checkpoint
         with self._lock:
-            if head.size < self._head.size:
+            if head.size < self._newest.head.size:
                 self._check_older(head, checkpoint_note)
                 return verified
-            if head.size == self._head.size and not self._is_fresher(verified):
+            if head.size == self._newest.head.size and not self._is_fresher(verified):
                 self._check_older(head, checkpoint_note)
                 return verified
-            self._head = self._extend(iter(leaves), head, checkpoint_note)
-            self._verified = verified
+            self._newest = _Newest(self._extend(iter(leaves), head, checkpoint_note), verified)
         return verified
 
     def leaf(self, index: int) -> bytes:
@@ -259,18 +281,18 @@ class Replica:
             raise MerkleError(f"the checkpoint has {head.size} entries, this replica {self.size}: catch up")
         return Receipt(index, tuple(inclusion_path(index, head.size, self.source())), note)
 
-    def _verify_kept(self) -> VerifiedCheckpoint | None:
+    def _verify_kept(self, head: TreeHead) -> VerifiedCheckpoint | None:
         """The stored checkpoint, unless the policy has changed since and no longer accepts it."""
-        if not self._head.note:
+        if not head.note:
             return None
         try:
-            return self._policy.verify_checkpoint(self._head.note)
+            return self._policy.verify_checkpoint(head.note)
         except (NoteError, QuorumError):
             return None
 
     def _is_fresher(self, other: VerifiedCheckpoint) -> bool:
-        quorum = self._policy.quorum
-        return self._verified is None or other.quorum_time(quorum) >= self._verified.quorum_time(quorum)
+        quorum, verified = self._policy.quorum, self._newest.verified
+        return verified is None or other.quorum_time(quorum) >= verified.quorum_time(quorum)
 
     def compare(self, note: bytes) -> bool:
         """Compare a checkpoint that the log has signed, wherever it comes from, with this replica.
@@ -289,11 +311,12 @@ class Replica:
         return True
 
     def _check_older(self, head: Checkpoint, note: bytes) -> None:
-        if root_at(head.size, self._head, self.source()) != head.root:
+        own = self._newest.head
+        if root_at(head.size, own, self.source()) != head.root:
             raise ForkError(
                 f"a signed checkpoint of size {head.size} has another root than this replica: "
                 "the log has shown two histories; call the auditor",
-                (self._head.note, note),
+                (own.note, note),
             )
 
     def _check_before(self, connection: Connection, head: Checkpoint, note: bytes) -> None:
@@ -317,7 +340,7 @@ class Replica:
 
     def _extend(self, leaves: Iterator[bytes], head: Checkpoint, note: bytes) -> TreeHead:
         """Store the leaves and the checkpoint in one transaction; return the new head."""
-        writer = TileWriter(self._head.size, self._tiles)
+        writer = TileWriter(self._newest.head.size, self._tiles)
         changed: set[str] = set()
         try:
             with writing(self._database) as connection:
@@ -329,13 +352,13 @@ class Replica:
                     self._check_before(connection, head, note)
                 new = TreeHead(head.size, head.root, note, self._replay.time)
                 self._values.seal(connection, new.size, new.time)
-                self._store.swap_head(connection, VERIFIED, None if self._is_new else self._head, new)
+                self._store.swap_head(connection, VERIFIED, None if self._is_new else self._newest.head, new)
                 self._store.put_head(connection, BEFORE, new)
                 self._observe(Point.REPLICA_STORING)
             self._observe(Point.REPLICA_STORED)
         except BaseException:
             self._values.forget()
-            self._replay.time = self._head.time
+            self._replay.time = self._newest.head.time
             raise
         finally:
             self._values.use(None)
@@ -371,7 +394,7 @@ class Replica:
                 f"the checkpoint has {head.size} entries, {writer.size} are here: ask for the rest"
             )
         if root_from(head.size, TileSource(writer)) != head.root:
-            own = self._head
+            own = self._newest.head
             root_at(own.size, own, TileSource(TileCache(self._database, self._store)))
             # Wrong entries under a genuine checkpoint look the same: the two notes alone accuse nobody.
             raise ForkError(

@@ -102,7 +102,7 @@ class SignedTree(Protocol):
 
 
 class Finalizer:
-    """The finishing half of a sequencer; ``gate`` and ``work`` belong to one thread, the rest to any."""
+    """Makes signed heads final. ``gate`` and ``work`` belong to the finalizing thread, the rest to any."""
 
     def __init__(
         self,
@@ -115,19 +115,26 @@ class Finalizer:
     ) -> None:
         self._log = log
         self._policy = policy
-        self._wake = threading.Event()
-        self._cosigners = Cosigners(policy, clients, self._judge, self._wake.set)
-        self._public = PublicFolder(public)
         self._submissions = submissions
         self._settings = settings
+        # Events, safe for any thread. `_wake` is set for a new head, evidence of a fork or a stop, and
+        # cleared by the finalizing thread, which then looks at all three again. `_stopping` is never cleared.
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        # The finalizing thread begins rounds; the witnesses' threads answer them and set its `fork`.
+        self._cosigners = Cosigners(policy, clients, self._judge, self._wake.set)
+        # The finalizing thread's alone; `close` comes after that thread has ended.
+        self._public = PublicFolder(public)
+        # Cosignatures under `final` by witness name, the last round, and when it was asked (monotonic):
+        # the finalizing thread's alone.
         self._lines: dict[str, NoteSignature] = {}
         self._last: Round | None = None
         self._asked = 0.0
-        self._stopping = threading.Event()
+        # Each replaced as a whole by the finalizing thread; read by any thread.
         self.final = EMPTY_TREE_HEAD
         self.short: QuorumError | None = None
         self.awaited: QuorumError | None = None
-        """Whom the start gate waits for, while it is shut."""
+        """The witnesses that the start gate waits for, while it is shut."""
 
     @property
     def idle(self) -> bool:

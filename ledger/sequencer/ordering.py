@@ -132,10 +132,15 @@ class OrderedLog:
         self._apply = apply
         self._observe = observe
         self._store = TreeStore(LOG)
+        # Safe for any thread: it has a lock of its own.
         self._tiles = TileCache(database, self._store)
+        # Replaced by the writing thread alone (the sequencer's ordering thread, on Fabric the follower),
+        # after the commit and as a whole; any thread reads it once a call. It never gets smaller.
+        self._ordered = EMPTY_TREE_HEAD
+        # The writing thread's alone: no lock, no other reader.
         self._values = CachedState(database, self._store)
         self._replay = Replay(self._values, apply)
-        self._staged = self._ordered = EMPTY_TREE_HEAD
+        self._staged = EMPTY_TREE_HEAD
         self._heads: dict[str, TreeHead | None] = {}
         self._is_current = False
         self.load()

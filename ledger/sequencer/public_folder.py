@@ -51,6 +51,9 @@ class PublicFolder:
         self._part = root.with_name(f".{root.name}.part")
         self._grace = grace
         self._clock = clock
+        # All of one thread at a time: the finalizing thread's until it ends, then that of who closes.
+        # Size of the tree whose tiles are written; tiles of the next one written so far; the partial tiles
+        # of that tree; those to be superseded by the next checkpoint; those superseded, with their due time.
         self._written = 0
         self._begun: set[Tile] = set()
         self._partial: set[Tile] = set()

@@ -22,28 +22,24 @@ Never two texts for a size: a head is kept before anybody sees it. Never a cosig
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import TimeoutError as FutureTimeout
-from pathlib import Path
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
+from typing_extensions import override
 
 from ledger import contract
 from ledger.contract.replay import Apply
+from ledger.contract.state import State
 from ledger.entries.times import parse_time
-from ledger.errors import EntryRefusedError, LedgerError, LogError, LogUnavailableError
+from ledger.errors import EntryRefusedError, LogError, LogUnavailableError, QuorumError
 from ledger.fault_points import Point
-from ledger.formats.note import NoteSigner
-from ledger.formats.policy import Policy
 from ledger.formats.receipt import Receipt
-from ledger.sequencer.final_log import FinalLog
-from ledger.sequencer.finalizer import Finalizer, FinalizerSettings
+from ledger.sequencer.final_log import FinalLog, LocalLog, LogParts
 from ledger.sequencer.ordering import Candidate, OrderedLog, RefusedCandidate
 from ledger.sequencer.submissions import Submission, Submissions
-from ledger.sequencer.witness_rounds import WitnessClient
 
 REMEDY = (
     "The log is in quarantine and signs nothing. Another sequencer may be running with this key, or this "
@@ -51,93 +47,94 @@ REMEDY = (
 )
 
 
-class Sequencer(FinalLog[OrderedLog]):
+class Sequencer(LocalLog):
     """The one writer of an embedded log. ``start`` it, ``submit`` from any number of threads, ``stop`` it."""
 
     def __init__(
-        self,
-        database: Engine,
-        signer: NoteSigner,
-        policy: Policy,
-        witnesses: Mapping[str, WitnessClient],
-        public: Path,
-        now: Callable[[], int],
-        *,
-        admit: Apply = contract.apply,
-        settings: FinalizerSettings | None = None,
+        self, database: Engine, parts: LogParts, now: Callable[[], int], *, admit: Apply = contract.apply
     ) -> None:
         """Prepare a log; nothing is signed or sent before ``start``.
 
         Args:
             database: with the tables of ``ledger.storage.tables``.
-            signer: the log key; its name is the policy's origin.
-            policy: log key, witnesses and quorum.
-            witnesses: clients by the policy's witness names.
-            public: the public folder.
+            parts: log key, policy, witnesses, public folder and settings.
             now: POSIX seconds.
             admit: the contract, which says what may be ordered.
-            settings: times and hooks; the defaults when not given.
 
         Raises:
-            LogError: the signer's key is not the policy's log key.
             WitnessError: a client for a witness the policy does not list.
             QuarantineError: the database is damaged beyond what can be rebuilt from it.
         """
-        if signer.verifier != policy.log:
-            raise LogError("the log key is not the one the policy names: give the key of this network's log")
         self._now = now
-        chosen = FinalizerSettings() if settings is None else settings
-        log = OrderedLog(database, signer, admit, chosen.observe)
+        self._settings = parts.settings
+        # Written by the ordering thread alone; the finalizing thread and those of readers read it.
+        self._log = OrderedLog(database, parts.signer, admit, parts.settings.observe)
+        # Safe for any thread; see `Submissions`.
         self._submissions = Submissions()
-        finisher = Finalizer(log, policy, witnesses, public, self._submissions, chosen)
-        super().__init__(log, finisher, chosen, REMEDY)
+        self._final = FinalLog(
+            self._log, parts, self._submissions, remedy=REMEDY, on_quarantine=self._submissions.close
+        )
+        self._finalizer = self._final.finalizer
+        # Monotonic time of the last record of a refusal; the ordering thread's alone.
         self._last_refusal = float("-inf")
-        self._threads = [
-            threading.Thread(target=self._order_loop, name="sequencer-order", daemon=True),
-            threading.Thread(target=self._finish_loop, name="sequencer-finish", daemon=True),
-        ]
 
+    @override
     def start(self) -> None:
-        """Start the threads; the start gate comes first."""
-        self._finisher.start()
-        for thread in self._threads:
-            thread.start()
+        self._final.start({"sequencer-order": self._order_loop, "sequencer-finalize": self._final.finalize})
 
+    @override
     def stop(self) -> None:
-        """Refuse new entries, let the threads end what they are at, and wait for them."""
         self._submissions.close(
             LogUnavailableError("the log is stopping: submit the same bytes again after its start")
         )
-        self._stopping.set()
-        self._finisher.stop()
-        for thread in self._threads:
-            if thread.ident is not None:
-                thread.join()
-        self._finisher.close()
+        self._final.end()
+        self._final.join()
 
+    @override
     def wait_ready(self, seconds: float) -> None:
-        """Wait until the start gate is passed.
-
-        Raises:
-            QuarantineError: it showed another tree.
-            LogUnavailableError: too few witnesses have answered.
-        """
-        self._ready.wait(seconds)
-        if self._fatal is not None:
-            raise self._fatal
-        if not self._ready.is_set():
+        if not self._final.wait_ready(seconds):
             raise LogUnavailableError("too few witnesses have answered after the start: start their nodes")
 
-    def submit(self, leaf: bytes) -> Receipt:
-        """Append an entry and wait until it is final.
+    @property
+    @override
+    def head(self) -> bytes | None:
+        return self._final.head
 
-        Raises:
-            EntryError: the leaf is no entry.
-            EntryRefusedError: the contract, or this log's clock, does not allow it; it is not ordered.
-            QuorumError: too few witnesses; the entry may become final later. The same bytes again are safe.
-            LogUnavailableError: not final in time, or the log is stopping. The same bytes again are safe.
-            QuarantineError: the log may not sign.
-        """
+    @property
+    @override
+    def size(self) -> int:
+        return self._final.size
+
+    @property
+    @override
+    def ordered(self) -> int:
+        return self._final.ordered
+
+    @property
+    @override
+    def state(self) -> State:
+        return self._final.state
+
+    @property
+    @override
+    def short(self) -> QuorumError | None:
+        return self._final.short
+
+    @property
+    @override
+    def quarantined(self) -> LogError | None:
+        return self._final.quarantined
+
+    @override
+    def read(self, begin: int, end: int) -> list[bytes]:
+        return self._final.read(begin, end)
+
+    @override
+    def receipt(self, index: int) -> Receipt:
+        return self._final.receipt(index)
+
+    @override
+    def submit(self, leaf: bytes) -> Receipt:
         future = self._submissions.add(Candidate.parse(leaf))
         try:
             return future.result(self._settings.submit)
@@ -146,39 +143,19 @@ class Sequencer(FinalLog[OrderedLog]):
                 "the entry is not final yet: submit the same bytes again later"
             ) from None
 
-    # Finishing thread.
-
-    def _finish_loop(self) -> None:
-        try:
-            if self._finisher.gate():
-                self._ready.set()
-            while self._is_running():
-                self._finisher.work()
-        except LedgerError as error:
-            self._quarantine(error)
-        finally:
-            self._close_after_a_crash()
-
-    # Ordering thread.
+    # Everything below runs in the ordering thread.
 
     def _order_loop(self) -> None:
-        while not self._ready.wait(0.1):
-            if self._stopping.is_set():
-                return
-        try:
+        if self._final.wait_gate():
             self._order_batches()
-        finally:
-            self._close_after_a_crash()
 
     def _order_batches(self) -> None:
-        while self._is_running():
-            batch = [] if self._log.pending else self._submissions.take(lambda: self._finisher.idle, 0.5)
+        while self._final.is_running:
+            batch = [] if self._log.pending else self._submissions.take(lambda: self._finalizer.idle, 0.5)
             try:
                 self._order(batch)
             except (SQLAlchemyError, OSError) as error:
-                self._lost(batch, error)
-            except LedgerError as error:
-                self._quarantine(error)
+                self._load_again(batch, error)
 
     def _order(self, batch: Sequence[Submission]) -> None:
         """Stage a batch and bring whatever is staged under a signed head."""
@@ -189,9 +166,9 @@ class Sequencer(FinalLog[OrderedLog]):
         if self._log.pending:
             self._log.order()
             self._settings.observe(Point.ORDERED)
-            self._finisher.wake()
+            self._finalizer.wake()
         if batch:
-            self._finisher.settle()
+            self._finalizer.settle()
 
     def _stage(self, batch: Sequence[Submission]) -> None:
         new = self._timely(self._unknown(batch))
@@ -205,7 +182,7 @@ class Sequencer(FinalLog[OrderedLog]):
     def _unknown(self, batch: Sequence[Submission]) -> list[Submission]:
         """Those never stored before; the others get their position. Nobody waits for a missing quorum."""
         known = self._log.known([one.candidate.hashed for one in batch])
-        short = self._finisher.short
+        short = self._finalizer.short
         new: list[Submission] = []
         for submission in batch:
             submission.position = known.get(submission.candidate.hashed)
@@ -238,20 +215,12 @@ class Sequencer(FinalLog[OrderedLog]):
         self._last_refusal = moment
         return make(refusal.digest, refusal.code)
 
-    def _lost(self, batch: Sequence[Submission], error: Exception) -> None:
-        """The database failed: nobody knows what was kept, so take up what is there."""
+    def _load_again(self, batch: Sequence[Submission], error: Exception) -> None:
+        """The database failed, and it is not known what was stored: load what is there."""
         remedy = f"the log's database failed ({type(error).__name__}): submit the same bytes again later"
         self._submissions.fail(batch, LogUnavailableError(remedy))
-        self._stopping.wait(self._settings.retry)
+        self._final.stopping.wait(self._settings.retry)
         try:
             self._log.load()
         except SQLAlchemyError:
             return
-
-    def _close_after_a_crash(self) -> None:
-        """A thread that ends without being told to has met a fault of the program: let nobody wait."""
-        if self._is_running():
-            self._quarantine(LogError("a thread of the log has failed; its trace is in this node's output"))
-
-    def _release(self, fatal: LogError) -> None:
-        self._submissions.close(fatal)

@@ -29,7 +29,8 @@ class Submission:
         candidate: the parsed leaf.
         arrived: monotonic time of the first submission.
         future: the receipt, or why there is none.
-        position: its index once it is ordered.
+        position: its index once it is ordered; written by the ordering thread alone. A finalizing thread that
+            does not see it yet leaves the submission to ``Finalizer.settle`` in the ordering thread.
     """
 
     candidate: Candidate
@@ -42,9 +43,14 @@ class Submissions:
     """The queue before ordering and the waiting list behind it; safe for threads."""
 
     def __init__(self) -> None:
-        self._by_hash: dict[bytes, Submission] = {}
-        self._queue: deque[Submission] = deque()
+        # Guards all fields below. Futures are resolved outside of it: their callbacks are not ours.
         self._changed = threading.Condition()
+        # Every submission that nobody has answered yet. Who removes one from here answers it, so that a
+        # future is resolved once although several threads may try.
+        self._by_hash: dict[bytes, Submission] = {}
+        # Those of them that the ordering thread has not taken.
+        self._queue: deque[Submission] = deque()
+        # What new submissions are refused with; None while the log is open.
         self._refusal: LedgerError | None = None
 
     def add(self, candidate: Candidate) -> Future[Receipt]:

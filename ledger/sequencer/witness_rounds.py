@@ -30,7 +30,7 @@ from ledger.errors import ForkError, LedgerError, NoteError, WitnessError
 from ledger.formats.checkpoint import Checkpoint, verify_cosignature
 from ledger.formats.note import NoteSignature, VerifierKey, decimal
 from ledger.formats.policy import Policy
-from ledger.periodic import Surviving
+from ledger.periodic import FailureLog
 from ledger.witness import AddCheckpoint
 
 log = logging.getLogger("hedui.log")
@@ -64,16 +64,18 @@ class Round:
         self, checkpoint: Checkpoint, note: bytes, path: ConsistencyPath, names: tuple[str, ...]
     ) -> None:
         """A request just made; ``names`` are the witnesses that count."""
+        # Never changed.
         self.checkpoint = checkpoint
         self.text = checkpoint.text()
         self.note = note
-        self.lines: dict[str, NoteSignature] = {}
-        self.failed: dict[str, str] = {}
-        self.fork: ForkError | None = None
         self._names = names
         self._path = path
-        self._paths: dict[int, tuple[bytes, ...]] = {}
+        # Guards all fields below: the witnesses' threads write them, the finalizing thread waits for them.
         self._changed = threading.Condition()
+        self._lines: dict[str, NoteSignature] = {}
+        self._failed: dict[str, str] = {}
+        self._fork: ForkError | None = None
+        self._paths: dict[int, tuple[bytes, ...]] = {}
 
     def path(self, old: int) -> tuple[bytes, ...]:
         """The consistency proof from ``old``, computed once for all witnesses."""
@@ -85,41 +87,41 @@ class Round:
     def accept(self, name: str, line: NoteSignature) -> None:
         """Take a verified cosignature."""
         with self._changed:
-            self.lines[name] = line
+            self._lines[name] = line
             self._changed.notify_all()
 
     def fail(self, name: str, reason: str) -> None:
         """Note that a witness did not cosign."""
         with self._changed:
-            self.failed[name] = reason
+            self._failed[name] = reason
             self._changed.notify_all()
 
     def stop(self, fork: ForkError) -> None:
         """End the round: a witness holds evidence of another tree."""
         with self._changed:
-            self.fork = fork
+            self._fork = fork
             self._changed.notify_all()
 
     def wait(self, quorum: int, seconds: float) -> dict[str, NoteSignature]:
         """Cosignatures by the time a quorum, every answer that counts, a fork or the time-out is there."""
         with self._changed:
             self._changed.wait_for(lambda: self._over(quorum), seconds)
-            return dict(self.lines)
+            return dict(self._lines)
 
     def so_far(self) -> dict[str, NoteSignature]:
         """Every cosignature until now, those that came after the end of the round with them."""
         with self._changed:
-            return dict(self.lines)
+            return dict(self._lines)
 
     def missing(self) -> list[str]:
         """Names of the witnesses that count and have not cosigned."""
         with self._changed:
-            return [name for name in self._names if name not in self.lines]
+            return [name for name in self._names if name not in self._lines]
 
     def _over(self, quorum: int) -> bool:
-        cosigned = sum(name in self.lines for name in self._names)
-        failed = sum(name in self.failed for name in self._names)
-        return cosigned >= quorum or cosigned + failed >= len(self._names) or self.fork is not None
+        cosigned = sum(name in self._lines for name in self._names)
+        failed = sum(name in self._failed for name in self._names)
+        return cosigned >= quorum or cosigned + failed >= len(self._names) or self._fork is not None
 
 
 class Cosigners:
@@ -148,8 +150,10 @@ class Cosigners:
             raise WitnessError(f"the policy lists no witness {', '.join(unknown)}: use the names it has")
         self._names = tuple(witness.name for witness in policy.witnesses)
         self._alarm = alarm
+        # Set once, under `_lock`, by the first witness's thread that has evidence; read by any thread.
+        self._lock = threading.Lock()
         self.fork: ForkError | None = None
-        """The first evidence of another tree that any witness has shown, in whatever round."""
+        """The first evidence of another tree that a witness has shown, in any round."""
         self._workers = [
             _Worker(name, client, keys[name], judge, self._caught) for name, client in clients.items()
         ]
@@ -176,14 +180,15 @@ class Cosigners:
         return started
 
     def _caught(self, fork: ForkError) -> None:
-        if self.fork is None:
-            self.fork = fork
+        with self._lock:
+            if self.fork is None:
+                self.fork = fork
         self._alarm()
 
     def survey(self, needed: int, seconds: float) -> Mapping[str, bytes | None]:
         """The last checkpoint of each witness that counts, once ``needed`` have answered or time is over."""
         answers: dict[str, bytes | None] = {}
-        changed = threading.Condition()
+        changed = threading.Condition()  # guards `answers`
 
         def answer(name: str, note: bytes | None) -> None:
             with changed:
@@ -215,11 +220,14 @@ class _Worker(threading.Thread):
         self._client = client
         self._key = key
         self._judge = judge
+        # This thread's alone: the size that the witness has last named, the time of its last cosignature.
         self._size = 0
         self._time = 0
+        # Guards `_job`, the newest request that is not begun, and `_open`; the finalizing thread sets both.
+        self._wake = threading.Condition()
         self._job: Callable[[], None] | None = None
         self._open = True
-        self._wake = threading.Condition()
+        self._failures = FailureLog(log, f"asking the witness {name}")
 
     def post(self, job: Callable[[], None]) -> None:
         """Give the thread a job in place of one it has not begun."""
@@ -242,11 +250,8 @@ class _Worker(threading.Thread):
                     return
                 job, self._job = self._job, None
             if job is not None:
-                with self._surviving():
+                with self._failures:
                     job()
-
-    def _surviving(self) -> Surviving:
-        return Surviving(log, f"asking the witness {self.name}")
 
     def latest(self, answer: Callable[[str, bytes | None], None]) -> None:
         """Ask for the last checkpoint; a witness that does not answer gives none."""
@@ -258,7 +263,7 @@ class _Worker(threading.Thread):
 
     def cosign(self, target: Round) -> None:
         """Ask for a cosignature and tell the round, whatever comes of it."""
-        with self._surviving():
+        with self._failures:
             self._tell(target)
             return
         target.fail(self.name, "the request failed")

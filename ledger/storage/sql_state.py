@@ -31,6 +31,9 @@ class CachedState:
     def __init__(self, database: Engine, store: TreeStore) -> None:
         self._database = database
         self._store = store
+        # No lock: all of it belongs to the one thread that writes the tree at that time. Values and keys
+        # without one that were read or written; the changes held back, with the values before them; the
+        # digest after the last `write`; the connection to read through.
         self._kept: OrderedDict[str, Any] = OrderedDict()
         self._absent: set[str] = set()
         self._before: dict[str, Any] = {}
@@ -156,6 +159,8 @@ class SharedState(ReadState):
 
     def __init__(self, database: Engine, store: TreeStore, kept: Mapping[str, Any] | None = None) -> None:
         super().__init__(database, store)
+        # Filled by any thread that reads; single operations of a dict, which are atomic. A value of the next
+        # head may get in while that one is committed: `after` drops every key that it has changed.
         self._kept: dict[str, Any] = {} if kept is None else dict(kept)
 
     def get(self, key: str) -> Any:
@@ -170,7 +175,7 @@ class SharedState(ReadState):
     def after(self, changed: Collection[str]) -> SharedState:
         """The state of the next head, in which only ``changed`` keys have other values."""
         kept = {} if len(self._kept) >= _VALUES else self._kept
-        unchanged = {key: value for key, value in list(kept.items()) if key not in changed}
+        unchanged = {key: value for key, value in kept.copy().items() if key not in changed}
         return SharedState(self._database, self._store, unchanged)
 
 

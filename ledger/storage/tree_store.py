@@ -338,8 +338,9 @@ class TileCache:
     def __init__(self, database: Engine, store: TreeStore) -> None:
         self._database = database
         self._store = store
-        self._kept: OrderedDict[tuple[int, int], bytes] = OrderedDict()
+        # Guards `_kept`. Not held while the database is read: two threads may read the same tile.
         self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[int, int], bytes] = OrderedDict()
 
     def tile(self, level: int, index: int, width: int) -> bytes:
         """See ``TileReader``."""

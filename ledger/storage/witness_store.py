@@ -29,9 +29,12 @@ class SqlWitnessStore:
     def __init__(self, database: Engine, table: Table = WITNESS) -> None:
         self._database = database
         self._table = table
-        self._kept: dict[str, WitnessRecord] = {}
-        self._newest: dict[str, WitnessRecord] = {}
+        # Makes one `swap` at a time and guards writes of both dicts; one key is read without it.
         self._swapping = threading.Lock()
+        # Records that this process has written last: without one the database is read.
+        self._kept: dict[str, WitnessRecord] = {}
+        # The newest record that this process has seen; it outlives a `swap` that failed.
+        self._newest: dict[str, WitnessRecord] = {}
 
     def read(self, origin: str) -> WitnessRecord | None:
         """See ``WitnessStore``."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 import logging
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from keys.tls import Identity
+from ledger.periodic import PeriodicTask
 from node.errors import KNOWN_ERRORS, ConfigurationError, RefusalError
 from node.rpc.directory import Directory
 from node.rpc.limits import SEND_TIMEOUT_SECONDS, ConcurrencyLimit
@@ -248,14 +248,21 @@ def start_server(
     except RuntimeError as error:
         raise ConfigurationError(f"{address} cannot be opened: is another node running there?") from error
     server.start()
-    threading.Thread(target=_watch, args=(server, limit), name="rpc-timeouts", daemon=True).start()
+    _cancel_late_calls(server, limit)
     return server
 
 
-def _watch(server: grpc.Server, limit: ConcurrencyLimit) -> None:
-    """Cancel late calls until the server ends."""
-    while server.wait_for_termination(WATCH_SECONDS):
-        limit.cancel_late()
+def _cancel_late_calls(server: grpc.Server, limit: ConcurrencyLimit) -> None:
+    """Start the task that cancels late calls until the server ends."""
+
+    def look() -> None:
+        if server.wait_for_termination(WATCH_SECONDS):
+            limit.cancel_late()
+        else:
+            task.stop()
+
+    task = PeriodicTask("rpc-timeouts", 0.0, look, log)
+    task.start()
 
 
 def require_free(address: str) -> None:

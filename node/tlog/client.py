@@ -78,6 +78,8 @@ class LedgerClient:
         self._key = key
         self._cosigned = cosigned
         self._clock = clock
+        # Held by the one thread that fetches and replays what is new; the others then find it there. The
+        # replica guards itself; no other field here ever changes.
         self._extending = threading.Lock()
 
     @property

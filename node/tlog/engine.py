@@ -13,17 +13,18 @@ database is closed.
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Engine as Database
 
 from ledger import canonical
-from ledger.errors import LedgerError, LogError
+from ledger.errors import LedgerError, LogError, LogUnavailableError, OutcomeUnknownError
 from ledger.formats.note import NoteSigner
 from ledger.formats.policy import WitnessKey
+from ledger.sequencer.final_log import LocalLog
 from ledger.sequencer.finalizer import FinalizerSettings
 from ledger.sequencer.http_witness import HttpWitness
 from ledger.sequencer.witness_rounds import WitnessClient
@@ -32,74 +33,108 @@ from node.config import Configuration
 from node.member_keys import MemberKeys
 from node.membership.network import NetworkFile, witness_names
 from node.rpc.channels import Channels
-from node.tlog.transport import LocalLog, RemoteTransport, Transport
+from node.tlog.transport import LocalTransport, RemoteTransport, Transport
 from node.tlog.witness import WitnessOverWire
 
 START_SECONDS = 60.0
+"""How long witnesses may be missing at a start before that is logged."""
+GATE_SECONDS = 1.0
+"""How long one attempt to found the log waits for the start gate; bounds the time that a stop takes."""
 RETRY_SECONDS = 0.25
+NOT_YET = "the ledger does not start yet: %s"
 log = logging.getLogger("hedui.engine")
 
 
+class RunningPart(Protocol):
+    """What an engine runs at this node: the log itself, or the node's own reading of it."""
+
+    def start(self) -> None:
+        """Start its threads."""
+        ...
+
+    def stop(self) -> None:
+        """End them."""
+        ...
+
+
+@dataclass(frozen=True)
 class Engine:
-    """An engine opened at one node."""
+    """An engine opened at one node. ``start`` it after the port is open, ``stop`` it before the database.
 
+    Attributes:
+        transport: the ledger as the roles see it.
+        own: the log that runs here; None at a member without the log key.
+        part: what is started and stopped with the engine; None where nothing runs here.
+        genesis: leaf with which ``own`` is founded where it is empty.
+        witnesses: clients of the witnesses that ``own`` asks; those over HTTP are closed with the engine.
+        fault: why this node's ledger may not go on without its operator, or None.
+        witness_type: makes this node's witness, with the arguments of ``Witness``.
+    """
+
+    transport: Transport
+    own: LocalLog | None = None
+    part: RunningPart | None = None
+    genesis: bytes | None = None
+    witnesses: Sequence[WitnessClient] = ()
+    fault: Callable[[], LedgerError | None] = lambda: None
     witness_type: Callable[..., Witness] = Witness
-    """Makes this node's witness, with the arguments of ``Witness``."""
 
-    def __init__(
-        self,
-        transport: Transport,
-        own: LocalLog | None = None,
-        genesis: bytes | None = None,
-        witnesses: Iterable[WitnessClient] = (),
-    ) -> None:
-        """An engine.
-
-        Args:
-            transport: what the roles see.
-            own: the log that runs here.
-            genesis: what it is founded with where it is empty.
-            witnesses: those it asks.
-        """
-        self.transport = transport
-        self._foreign = [witness for witness in witnesses if isinstance(witness, HttpWitness)]
-        self.own = own
-        self._genesis = genesis
-        self._stopping = threading.Event()
+    @classmethod
+    def of_log(cls, own: LocalLog, genesis: bytes | None, witnesses: Iterable[WitnessClient]) -> Engine:
+        """The engine of the member with the log key, whose log runs here."""
+        return cls(LocalTransport(own), own, own, genesis, tuple(witnesses), lambda: own.quarantined)
 
     @property
     def quarantined(self) -> LedgerError | None:
-        """Why this node's ledger may not go on without a person, or None."""
-        return None if self.own is None else self.own.quarantined
+        """Why this node's ledger may not go on without its operator, or None."""
+        return self.fault()
 
     def start(self) -> None:
-        """Start what runs here; after the port, so that the witnesses find each other."""
-        if self.own is not None:
-            self.own.start()
-            threading.Thread(target=self._found, name="founding", daemon=True).start()
+        """Start what runs here."""
+        if self.part is not None:
+            self.part.start()
 
     def stop(self) -> None:
         """End what runs here."""
-        self._stopping.set()
-        if self.own is not None:
-            self.own.stop()
-        for witness in self._foreign:
-            witness.close()
+        if self.part is not None:
+            self.part.stop()
+        for witness in self.witnesses:
+            if isinstance(witness, HttpWitness):
+                witness.close()
 
-    def _found(self) -> None:
-        """Append the genesis entry to an empty log, as soon as the witnesses answer."""
-        assert self.own is not None
-        assert self._genesis is not None
-        while not self._stopping.is_set():
-            try:
-                self.own.wait_ready(START_SECONDS)
-                if self.own.size == 0:
-                    self.own.submit(self._genesis)
-            except LedgerError as error:
-                log.warning("the ledger does not start yet: %s", error)
-                self._stopping.wait(RETRY_SECONDS)
-            else:
-                return
+
+class Founding:
+    """Appends the genesis entry to this member's empty log, as soon as the witnesses answer.
+
+    ``attempt`` is the work of a ``PeriodicTask`` and ``pause`` its period; both belong to the task's thread.
+    """
+
+    def __init__(self, own: LocalLog, genesis: bytes, clock: Callable[[], float] = time.monotonic) -> None:
+        """Args: ``own`` is the log, ``genesis`` its first leaf, ``clock`` seconds that never go back."""
+        self._own = own
+        self._genesis = genesis
+        self._clock = clock
+        # The task's thread alone.
+        self._begun = clock()
+        self._is_done = False
+
+    def attempt(self) -> None:
+        """Wait a little for the start gate, and found the log where it is empty."""
+        try:
+            self._own.wait_ready(GATE_SECONDS)
+            if self._own.size == 0:
+                self._own.submit(self._genesis)
+        except LogUnavailableError as error:
+            if isinstance(error, OutcomeUnknownError) or self._clock() - self._begun >= START_SECONDS:
+                log.warning(NOT_YET, error)
+        except LedgerError as error:
+            log.warning(NOT_YET, error)
+        else:
+            self._is_done = True
+
+    def pause(self) -> float | None:
+        """Seconds to the next attempt; None once the log is founded."""
+        return None if self._is_done else RETRY_SECONDS
 
 
 @dataclass(frozen=True)

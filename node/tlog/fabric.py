@@ -23,10 +23,11 @@ from ledger.fabric.assembler import Assembler
 from ledger.fabric.backend import FabricBackend
 from ledger.fabric.checkpoints import DerivedWitness
 from ledger.fabric.profile import ConnectionProfile
+from ledger.sequencer.final_log import LogParts
 from node.config import FABRIC
 from node.errors import NodeError, RefusalError, ServiceUnavailableError
 from node.tlog.engine import Engine, EngineParts
-from node.tlog.transport import LocalTransport, Transport
+from node.tlog.transport import Transport
 
 READ_AT_ONCE = 1024
 
@@ -71,34 +72,6 @@ class FabricTransport:
             yield from leaves
 
 
-class FabricEngine(Engine):
-    """The engine of a member without the log key: its own peer, its own log, a witness that compares."""
-
-    def __init__(self, backend: FabricBackend, parts: EngineParts) -> None:
-        """Args: ``backend`` is started and stopped with the engine."""
-        super().__init__(FabricTransport(backend))
-        self._backend = backend
-        self.witness_type = partial(
-            DerivedWitness,
-            own=parts.network.policy.log,
-            derived=backend.derived,
-            fault=lambda: backend.fault,
-        )
-
-    @property
-    def quarantined(self) -> LedgerError | None:
-        """See ``Engine``: the own peer shows what cannot be followed."""
-        return self._backend.fault
-
-    def start(self) -> None:
-        """See ``Engine``."""
-        self._backend.start()
-
-    def stop(self) -> None:
-        """See ``Engine``."""
-        self._backend.stop()
-
-
 def open_fabric(parts: EngineParts) -> Engine:
     """The engine of a node whose ``[ledger] uri`` names a connection profile.
 
@@ -110,14 +83,23 @@ def open_fabric(parts: EngineParts) -> Engine:
     policy = parts.network.policy
     if not parts.holds_key:
         head = head_of(parts.remote())
-        return FabricEngine(FabricBackend(profile, parts.database, policy, head, parts.clock), parts)
+        return _own_reading(FabricBackend(profile, parts.database, policy, head, parts.clock), parts)
     signer = parts.signer()
     clients = parts.witnesses(signer, lambda: assembler.ordered)
     public = parts.configuration.home.public_log
-    assembler: Assembler = Assembler(
-        profile, parts.database, signer, policy, clients, public, parts.clock, settings=parts.settings
-    )
-    return Engine(LocalTransport(assembler), assembler, parts.genesis, clients.values())
+    log_parts = LogParts(signer, policy, clients, public, parts.settings)
+    assembler: Assembler = Assembler(profile, parts.database, log_parts, parts.clock)
+    return Engine.of_log(assembler, parts.genesis, clients.values())
+
+
+def _own_reading(backend: FabricBackend, parts: EngineParts) -> Engine:
+    """The engine of a member without the log key: its own peer, its own log, a witness that compares."""
+
+    def fault() -> LedgerError | None:
+        return backend.fault
+
+    witness_type = partial(DerivedWitness, own=parts.network.policy.log, derived=backend.derived, fault=fault)
+    return Engine(FabricTransport(backend), part=backend, fault=fault, witness_type=witness_type)
 
 
 def head_of(transport: Transport) -> Callable[[], bytes | None]:

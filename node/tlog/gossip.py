@@ -31,6 +31,7 @@ class Gossip:
         self._apart = (member, sequencer)
         self._channels = channels
         self._ledger = ledger
+        # The number of comparisons so far; of the one thread that compares.
         self._turn = 0
 
     def compare_next(self) -> str | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -19,7 +18,7 @@ from sqlalchemy import Connection, insert, select, update
 from ledger.entries import entry as entries
 from ledger.errors import LedgerError
 from ledger.fault_points import Observe, Point, unobserved
-from ledger.periodic import Surviving
+from ledger.periodic import PeriodicTask
 from node.errors import NodeError, RefusalError
 from node.store import tables
 from node.store.database import Store
@@ -41,21 +40,18 @@ class Outbox:
         self._observe = observe
         self._store = store
         self._ledger = ledger
-        self._wake = threading.Event()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
+        # Used by the task's thread; `close` shuts it down from another one after that thread was told to end.
+        self._pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="outbox")
+        self.task = PeriodicTask("outbox", RETRY_SECONDS, self.send_waiting, log)
 
     def start(self) -> None:
         """Begin to send; also what an earlier run left behind."""
-        self._wake.set()
-        self._thread.start()
+        self.task.start()
 
     def close(self) -> None:
-        """Stop sending; what waits is sent by the next run."""
-        self._stop.set()
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=5)
+        """Stop sending; what waits is sent by the next run of the node."""
+        self.task.stop()
+        self._pool.shutdown(wait=False)
 
     def add(self, connection: Connection, name: str, kind: str, body: dict[str, Any], at: int) -> bool:
         """Put an entry into the outbox inside the caller's transaction.
@@ -76,22 +72,16 @@ class Outbox:
 
     def wake(self) -> None:
         """Send now; call after the transaction has committed."""
-        self._wake.set()
+        self.task.wake()
 
     def waiting(self) -> int:
         """Number of entries not yet final."""
         return len(self._store.all(tables.outbox, state="waiting"))
 
-    def _run(self) -> None:
-        with ThreadPoolExecutor(PARALLEL, thread_name_prefix="outbox") as pool:
-            while not self._stop.is_set():
-                self._wake.wait(timeout=RETRY_SECONDS)
-                self._wake.clear()
-                if self._stop.is_set():
-                    return
-                with Surviving(log, "the outbox"):
-                    rows = self._store.all(tables.outbox, state="waiting")
-                    list(pool.map(self._send, rows))
+    def send_waiting(self) -> None:
+        """Append every waiting entry once, ``PARALLEL`` at a time; called in the task's thread."""
+        rows = self._store.all(tables.outbox, state="waiting")
+        list(self._pool.map(self._send, rows))
 
     def _send(self, row: dict[str, Any]) -> None:
         """Append one waiting leaf and note what became of it."""
@@ -138,7 +128,7 @@ class Outbox:
         leaf = self._ledger.compose(old.type, old.id, old.body)
         with self._store.writing() as connection:
             connection.execute(update(tables.outbox).where(tables.outbox.c.id == row["id"]).values(leaf=leaf))
-        self._wake.set()
+        self.task.wake()
 
 
 def _what(name: str) -> str:

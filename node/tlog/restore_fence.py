@@ -69,6 +69,7 @@ class RestoreFence:
         self._store = store
         self._ledger = ledger
         self._outbox = outbox
+        # Set once, by whichever thread first finds every restore settled; then all of them read it.
         self._settled: list[dict[str, Any]] | None = None
 
     def begin(self, now: int) -> bool:

@@ -8,7 +8,6 @@ at the next time.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from ledger.audit.stamps import post_to, stamp_folder
 from ledger.errors import LedgerError, TimestampError
 from ledger.formats.policy import Policy
 from ledger.formats.timestamp import Post, TimestampAuthority
-from ledger.periodic import Surviving
+from ledger.periodic import PeriodicTask
 from node.config import Timestamps
 from node.errors import ConfigurationError
 
@@ -49,20 +48,17 @@ class Stamper:
         """
         self._root = root
         self._policy = policy
-        self._settings = settings
         self._clock = clock
+        self._every = settings.every
         self._post = post_to(settings.url) if post is None else post
         self._authority = read_authority(settings.ca, settings.policy)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="timestamps", daemon=True)
 
-    def start(self) -> None:
-        """Begin to stamp, the first time at once."""
-        self._thread.start()
+    def task(self) -> PeriodicTask:
+        """The task that stamps as often as configured, the first time at its start.
 
-    def close(self) -> None:
-        """Stop; an authority that is being asked is not waited for."""
-        self._stop.set()
+        Stop it with ``stop(seconds=0)``: an authority that is being asked is not waited for.
+        """
+        return PeriodicTask("timestamps", self._every, self.stamp_now, log)
 
     def stamp_now(self) -> bool:
         """Stamp the present checkpoint; whether there is a new stamp. What fails is logged."""
@@ -72,12 +68,6 @@ class Stamper:
             log.warning("the checkpoint is not time-stamped: %s", error)
             return False
         return done is not None and done.is_new
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            with Surviving(log, "time-stamps"):
-                self.stamp_now()
-            self._stop.wait(self._settings.every)
 
 
 def read_authority(ca: Path, policy: str | None = None) -> TimestampAuthority:

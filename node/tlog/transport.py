@@ -2,54 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar
 
 import grpc
 
-from ledger.errors import EntryRefusedError, LogError, QuorumError
-from ledger.formats.receipt import Receipt
+from ledger.errors import EntryRefusedError
+from ledger.sequencer.final_log import LocalLog
 from ledger.wire import log_pb2, log_pb2_grpc
 from node.errors import RefusalError, ServiceUnavailableError
 from node.rpc.channels import Channels
 from node.rpc.status import is_lost, raise_from_wire
 
 READ_AT_ONCE = 1024
-
-
-class LocalLog(Protocol):
-    """The log at the member with the log key: the ``Sequencer``, or the assembler on Fabric."""
-
-    def start(self) -> None:
-        """Start its threads."""
-
-    def stop(self) -> None:
-        """End them."""
-
-    def wait_ready(self, seconds: float) -> None:
-        """Wait for the start gate."""
-
-    def submit(self, leaf: bytes) -> Receipt:
-        """Append an entry; its receipt once it is final."""
-
-    @property
-    def head(self) -> bytes | None:
-        """The last final checkpoint."""
-
-    @property
-    def size(self) -> int:
-        """Number of final entries."""
-
-    @property
-    def short(self) -> QuorumError | None:
-        """Why nothing becomes final now, or None."""
-
-    @property
-    def quarantined(self) -> LogError | None:
-        """Why the log signs nothing, or None."""
-
-    def read(self, begin: int, end: int) -> Sequence[bytes]:
-        """Final leaves of a range."""
 
 
 class LocalTransport:

@@ -38,8 +38,9 @@ class CosignedNotes:
 
     def __init__(self) -> None:
         """Empty; filled from the witness's store and by every cosignature."""
-        self._notes: OrderedDict[int, bytes] = OrderedDict()
+        # Guards `_notes`: the edges' threads add, any thread reads a copy.
         self._lock = threading.Lock()
+        self._notes: OrderedDict[int, bytes] = OrderedDict()
 
     def add(self, note: bytes) -> None:
         """Remember one cosigned checkpoint, its note signed by the log."""

@@ -29,7 +29,7 @@ from sqlalchemy import Engine, insert, select, update
 from keys.errors import SecretMissingError
 from ledger.contract.records import Publication
 from ledger.contract.view import dataset_owner
-from ledger.errors import ForkError, QuorumError, RollbackError, VerificationError
+from ledger.errors import ForkError, LedgerError, QuorumError, RollbackError, VerificationError
 from ledger.formats.checkpoint import Checkpoint, Cosigner, cosigned_at, verify_signed
 from ledger.formats.layout import CHECKPOINT
 from ledger.formats.note import Note, VerifierKey
@@ -39,7 +39,7 @@ from ledger.storage.database import writing
 from ledger.storage.witness_store import SqlWitnessStore
 from ledger.witness import WitnessRecord, WitnessStore
 from node.department.publication_keys import LOST, open_secret, secret_name
-from node.errors import ConfigurationError, StoreError
+from node.errors import ConfigurationError, NodeError, StoreError
 from node.registrar.certify import NO_CONSENT
 from node.services import Services
 from node.store import tables
@@ -48,6 +48,9 @@ from node.tlog.witness import own_cosigner
 from protocols.psi.voprf import public_key
 
 NOTHING_WAITS = "this home's witness is not waiting to rejoin that log: nothing was changed"
+
+REJOIN_SECONDS = 0.25
+"""Pause between two attempts to rejoin."""
 
 log = logging.getLogger("hedui.rejoin")
 
@@ -86,12 +89,36 @@ def rejoin(services: Services, witness: WitnessStore) -> bool:
     return True
 
 
+class Rejoining:
+    """Tries to rejoin after a restore; ``attempt`` and ``pause`` make a ``PeriodicTask``."""
+
+    def __init__(self, services: Services, witness: WitnessStore) -> None:
+        """Args: ``witness`` holds the records of the node's witness, unguarded."""
+        self._services = services
+        self._witness = witness
+
+    def attempt(self) -> None:
+        """Rejoin where the fence is final; what is in the way is logged."""
+        if self._services.restore_fence.state() != "rejoining":
+            return
+        try:
+            rejoin(self._services, self._witness)
+        except ForkError as error:
+            log.error("this node cannot rejoin: %s", error)  # noqa: TRY400  expected: no trace
+        except (NodeError, LedgerError) as error:
+            log.info("this node cannot rejoin yet: %s", error)
+
+    def pause(self) -> float | None:
+        """Seconds to the next attempt; None once the node has rejoined, or where it never was restored."""
+        return REJOIN_SECONDS if self._services.restore_fence.state() == "rejoining" else None
+
+
 def _move_up(services: Services, store: WitnessStore) -> None:
     """Set the witness's record to the checkpoint of the local replay."""
-    replica = services.ledger.replica
-    head, note = replica.checkpoint, replica.checkpoint_note
-    if head is None or note is None or "sequencer" in services.configuration.roles:
+    newest = services.ledger.replica.newest
+    if newest is None or "sequencer" in services.configuration.roles:
         return
+    head, note = newest
     origin = services.ledger.policy.origin
     record = store.read(origin)
     if record is not None and not _extends(services, record, head):

@@ -23,6 +23,7 @@ from sqlalchemy import Engine
 
 from keys.tls import Authority, Identity
 from ledger.formats.policy import Policy, WitnessKey, quorum_size
+from ledger.sequencer.final_log import LogParts
 from ledger.sequencer.finalizer import FinalizerSettings
 from ledger.sequencer.sequencer import Sequencer
 from ledger.sequencer.witness_rounds import WitnessClient
@@ -148,12 +149,14 @@ def run_sequencer(place: Place, connection: Connection) -> None:
     }
     sequencer = Sequencer(
         place.engine(),
-        LOG,
-        policy_of(place.witnesses),
-        clients,
-        place.folder / "public",
+        LogParts(
+            LOG,
+            policy_of(place.witnesses),
+            clients,
+            place.folder / "public",
+            FinalizerSettings(clock=ANY_CLOCK),
+        ),
         system_clock,
-        settings=FinalizerSettings(clock=ANY_CLOCK),
     )
     sequencer.start()
     sequencer.wait_ready(START_SECONDS)

@@ -58,8 +58,8 @@ class Bureau:
 
     def close(self) -> None:
         """Close channels and database."""
-        self.member._channels.close()
-        self.member._database.dispose()
+        self.member.ledger_side.channels.close()
+        self.member.database.dispose()
 
     def begin(self, case: Case) -> CheckState:
         """A new question about a case; nothing has left yet."""

@@ -83,7 +83,10 @@ def test_a_founded_network_has_its_ledger_cosigned_by_the_foreign_witness(
             running.append(Node(read_configuration(tmp_path / member)))
             running[-1].start()
         court = running[0]
-        wait_until(lambda: court._engine.own is not None and court._engine.own.size > 0, "genesis is final")
+        wait_until(
+            lambda: court.ledger_side.engine.own is not None and court.ledger_side.engine.own.size > 0,
+            "genesis is final",
+        )
         origin = file.policy.origin
         wait_until(lambda: outsider.witness.latest(origin) is not None, "the foreign witness has cosigned")
     finally:

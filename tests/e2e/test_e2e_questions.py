@@ -128,8 +128,8 @@ def test_refusals_without_an_intent_become_an_incident(county: County, bureau: B
         assert refusal_counts.RefusalCounter(node.services).count_now() >= 1
         assert refusal_counts.RefusalCounter(node.services).count_now() == 0, "counted once"
     finally:
-        node._channels.close()
-        node._database.dispose()
+        node.ledger_side.channels.close()
+        node.database.dispose()
     wait_until(lambda: len(county.entries("incident")) > before, "the running node sends the incident")
     found = county.entries("incident")[-1]
     assert found["code"] == "refused_without_intent"

@@ -29,8 +29,8 @@ def opened(configuration: Configuration) -> Node:
 @contextlib.contextmanager
 def calling(node: Node) -> Iterator[Caller]:
     """Raw requests to a running node's edge."""
-    assert node._web is not None
-    caller = Caller(node._web.port)
+    assert node.web is not None
+    caller = Caller(node.web.port)
     try:
         yield caller
     finally:
@@ -51,7 +51,7 @@ def test_a_nodes_witness_answers_strangers_and_the_node_remembers(own_county: Co
         assert again.status == 200
         own = next(w for w in policy.witnesses if f"— {w.name} " in again.body.decode())
         assert cosigned_at(note.text, again.body, own.key.format()) > 0
-        assert size in node._cosigned.notes()
+        assert size in node.ledger_side.cosigned.notes()
         assert caller.post(PlainLog.of("unknown.example/log", 1).request(0, 1)).status == 404
         assert caller.get("/checkpoint").status == 404
     assert own_county.clients["welfare"].status()["replayed"] > 0

@@ -202,7 +202,7 @@ def test_a_restored_backup_signs_nothing(memory, fault_seed, staged):
 
 def calls_ended(log: Sequencer) -> None:
     """Wait for what a log that has stopped is asking still: it waits for a quorum, not for every witness."""
-    for worker in log._finisher._cosigners._workers:
+    for worker in log._finalizer._cosigners._workers:
         worker.join(20)
 
 

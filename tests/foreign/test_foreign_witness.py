@@ -14,6 +14,7 @@ from ledger.formats.checkpoint import Checkpoint
 from ledger.formats.note import Note, VerifierKey
 from ledger.formats.policy import Policy, WitnessKey
 from ledger.merkle import consistency_path
+from ledger.sequencer.final_log import LogParts
 from ledger.sequencer.finalizer import FinalizerSettings
 from ledger.sequencer.http_witness import HttpWitness
 from ledger.sequencer.sequencer import Sequencer
@@ -61,13 +62,9 @@ class Running:
         clients: dict[str, WitnessClient] = {**world.clients, self.name: self.client}
         self.log = Sequencer(
             world.engine("log"),
-            LOG,
-            self.policy,
-            clients,
-            world.public,
+            LogParts(LOG, self.policy, clients, world.public, FinalizerSettings(refresh=0.2, retry=0.05)),
             lambda: world.now,
             admit=world.admit,
-            settings=FinalizerSettings(refresh=0.2, retry=0.05),
         )
         self.public = world.public
         self.log.start()

@@ -29,6 +29,7 @@ from ledger.entries.times import format_time
 from ledger.formats.checkpoint import Cosigner
 from ledger.formats.note import NoteSigner
 from ledger.replica.replica import Replica
+from ledger.sequencer.final_log import LogParts
 from ledger.sequencer.finalizer import FinalizerSettings
 from ledger.sequencer.sequencer import Sequencer
 from ledger.storage.database import open_database
@@ -190,7 +191,7 @@ class Network:
         settings = FinalizerSettings(round=5, retry=0.05, submit=30, refusals=0, refusal_entry=refused)
         engine = self._engine(f"sqlite:///{self.folder / 'log.db'}")
         public = self.folder / "public"
-        return Sequencer(engine, signer, policy, clients, public, self._clock("log"), settings=settings)
+        return Sequencer(engine, LogParts(signer, policy, clients, public, settings), self._clock("log"))
 
     def _member(
         self, member: str, home: Configuration, keys: MemberKeys, contacts: list[Contact]

@@ -24,6 +24,7 @@ from ledger.fabric.checkpoints import DerivedWitness
 from ledger.fabric.profile import ConnectionProfile
 from ledger.formats.checkpoint import Cosigner
 from ledger.formats.receipt import Receipt
+from ledger.sequencer.final_log import LogParts
 from ledger.sequencer.finalizer import FinalizerSettings
 from ledger.storage.database import open_database
 from ledger.storage.tables import create_tables
@@ -107,13 +108,9 @@ class FabricEngine:
         return Assembler(
             self._profiles[0],
             self._database(database),
-            LOG,
-            POLICY,
-            self.witnesses,
-            self.public,
+            LogParts(LOG, POLICY, self.witnesses, self.public, FinalizerSettings(round=3.0, retry=0.05)),
             self._clock,
             admit=self._apply,
-            settings=FinalizerSettings(round=3.0, retry=0.05),
         )
 
     def now(self) -> str:

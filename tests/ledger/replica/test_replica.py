@@ -231,3 +231,29 @@ def test_a_replica_in_postgresql(postgres_url):
     assert Replica(engine, NETWORK, None, POLICY, apply=cheap).size == 300
     replica.receipt(3).verify(POLICY, LEAVES[3])
     engine.dispose()
+
+
+def test_a_checkpoint_and_its_note_are_of_one_moment(replica):
+    """Whatever thread extends the replica meanwhile."""
+    notes = [cosigned(LEAVES[:size]) for size in range(1, 41)]
+    wanted = {note: POLICY.verify_checkpoint(note) for note in notes}
+    torn, ended = [], threading.Event()
+
+    def read():
+        while not ended.is_set():
+            newest = replica.newest
+            if newest is not None and newest[0] != wanted[newest[1]]:
+                torn.append(newest)
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    try:
+        for size, note in enumerate(notes):
+            replica.extend(LEAVES[size : size + 1], note)
+    finally:
+        ended.set()
+        for reader in readers:
+            reader.join()
+    assert torn == []
+    assert replica.newest == (replica.checkpoint, notes[-1])

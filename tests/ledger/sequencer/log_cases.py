@@ -22,6 +22,7 @@ from ledger.formats.checkpoint import Checkpoint, Cosigner, sign_checkpoint
 from ledger.formats.note import Note, NoteSigner
 from ledger.formats.policy import Policy
 from ledger.merkle import MemoryTree, leaf_hash
+from ledger.sequencer.final_log import LogParts
 from ledger.sequencer.finalizer import FinalizerSettings
 from ledger.sequencer.sequencer import Sequencer
 from ledger.storage.database import open_database
@@ -83,13 +84,9 @@ class World:
         settings = FinalizerSettings(**{**fields, **changes})  # type: ignore[arg-type]
         made = Sequencer(
             self.engine(name),
-            LOG,
-            POLICY,
-            self.clients,
-            self.public,
+            LogParts(LOG, POLICY, self.clients, self.public, settings),
             lambda: self.now,
             admit=self.admit,
-            settings=settings,
         )
         self._running.append(made)
         return made

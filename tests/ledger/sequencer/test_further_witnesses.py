@@ -14,6 +14,7 @@ from ledger.errors import NoteError, PolicyError, QuarantineError, QuorumError, 
 from ledger.formats.checkpoint import Checkpoint, Cosigner
 from ledger.formats.note import Note
 from ledger.formats.policy import Policy, WitnessKey
+from ledger.sequencer.final_log import LogParts
 from ledger.sequencer.finalizer import FinalizerSettings
 from ledger.sequencer.sequencer import Sequencer
 from ledger.sequencer.witness_rounds import Cosigners, gate
@@ -46,13 +47,15 @@ class Listed(World):
         fields = {"round": 0.5, "retry": 0.05, "submit": 20.0, "refresh": 0.05, **changes}
         made = Sequencer(
             self.engine("log"),
-            LOG,
-            WIDER,
-            {**self.clients, NAME: client},  # type: ignore[dict-item]  # each test's own client
-            self.public,
+            LogParts(
+                LOG,
+                WIDER,
+                {**self.clients, NAME: client},  # type: ignore[dict-item]  # each test's own client
+                self.public,
+                FinalizerSettings(**fields),  # type: ignore[arg-type]
+            ),
             lambda: self.now,
             admit=self.admit,
-            settings=FinalizerSettings(**fields),  # type: ignore[arg-type]
         )
         self._running.append(made)
         made.start()

@@ -27,6 +27,7 @@ from ledger.errors import (
 from ledger.formats.note import Note, NoteSigner
 from ledger.merkle import leaf_hash
 from ledger.replica.replica import Replica
+from ledger.sequencer.final_log import LogParts
 from ledger.sequencer.ordering import Candidate, OrderedLog
 from ledger.sequencer.sequencer import Sequencer
 from ledger.storage.database import open_database, writing
@@ -275,10 +276,7 @@ def test_wrong_keys_and_unknown_witnesses_are_refused(world):
     with pytest.raises(LogError):
         Sequencer(
             world.engine("log"),
-            NoteSigner("x", signer("x")),
-            POLICY,
-            world.clients,
-            world.public,
+            LogParts(NoteSigner("x", signer("x")), POLICY, world.clients, world.public),
             lambda: MOMENT,
         )
     world.clients["stranger"] = world.clients[COSIGNERS[0].verifier.name]

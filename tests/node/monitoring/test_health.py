@@ -44,7 +44,7 @@ class Log:
 
 def engine(log: Log | None) -> Engine:
     own: Any = log
-    return Engine(own, own)
+    return Engine(own) if own is None else Engine(own, own, fault=lambda: own.quarantined)
 
 
 @pytest.mark.parametrize(

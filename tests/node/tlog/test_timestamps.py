@@ -84,7 +84,7 @@ def test_the_log_does_not_wait_for_a_silent_authority(growing: Growing, authorit
     assert asked.wait(60)
     growing.add(leaf())
     assert verify_folder(growing.root, apply=cheap).size == 4
-    stamper.close()
+    stamper.task().stop(seconds=0)
     assert not done.is_set()
     speak.set()
     thread.join(60)
@@ -99,9 +99,10 @@ def test_it_stamps_from_its_start_until_it_is_closed(growing: Growing, authority
         return authority.post(request)
 
     stamper = Stamper(growing.root, TRUST, settings(authority, "http://nowhere"), now, post)
-    stamper.start()
+    task = stamper.task()
+    task.start()
     assert asked.wait(60)
-    stamper.close()
+    task.stop(seconds=0)
     for thread in threading.enumerate():
         if thread.name == "timestamps":
             thread.join(60)

@@ -19,6 +19,7 @@ from ledger.errors import LogError, QuarantineError, TileMissingError
 from ledger.formats.checkpoint import Cosigner
 from ledger.formats.note import NoteSigner
 from ledger.replica.replica import Replica
+from ledger.sequencer.final_log import LogParts
 from ledger.sequencer.finalizer import FinalizerSettings
 from ledger.sequencer.sequencer import Sequencer
 from ledger.storage.database import open_database
@@ -96,12 +97,8 @@ class County:
         settings = FinalizerSettings(round=2.0, retry=0.05)
         made = Sequencer(
             engine,
-            signer,
-            self.file.policy,
-            self.witnesses,
-            self.public,
+            LogParts(signer, self.file.policy, self.witnesses, self.public, settings),
             lambda: MOMENT,
-            settings=settings,
         )
         made.start()
         return made

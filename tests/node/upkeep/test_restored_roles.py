@@ -262,6 +262,7 @@ def test_an_outbox_entry_signed_again_by_the_lost_node_counts_as_final(net: Netw
     row = tax.store.one(tables.outbox, id="incident/x")
     assert row is not None
     assert tax.ledger.wait_for(lambda _: tax.outbox.waiting() == 0, 10)
+    tax.ledger.sync()
     net.now += 3
     entry = tax.ledger.replica.entry(tax.ledger.replica.size - 1)
     older = tax.ledger.compose(entry.type, entry.id, entry.body)
