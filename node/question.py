@@ -68,7 +68,7 @@ def verify_question(services: Services, peer: str, question: Question) -> Verifi
     _verify_intent(services, question)
     accepted = services.view.intent(entry.id)
     if accepted is None or accepted.certificate != entry.body["certificate"]:
-        raise RefusalError("void_entry", "this node's own replay does not know the intent as accepted")
+        raise RefusalError("void_entry", "this node's local replay does not know the intent as accepted")
     intended = entry.body["certificate"]
     if intended["office"] != peer:
         raise RefusalError(
@@ -79,7 +79,7 @@ def verify_question(services: Services, peer: str, question: Question) -> Verifi
 
 
 def _verify_intent(services: Services, question: Question) -> None:
-    """Receipt, fresh head, own replay: the intent is accepted, and is exactly the entry shown."""
+    """Receipt, fresh head, local replay: the intent is accepted, and is exactly the entry shown."""
     ledger = services.ledger
     try:
         receipt = Receipt.parse(question.receipt)

@@ -166,7 +166,7 @@ class _Run:
         return b"".join(leaf_hash(leaf) for leaf in leaves) == self._own.tile(0, index, width)
 
     def run(self) -> Mirrored:
-        """Take up the source's checkpoint, or the newer one where its tiles had gone."""
+        """Mirror the source's checkpoint, or a newer one if its tiles were removed meanwhile."""
         attempts = ATTEMPTS
         while True:
             note = self._source.fetch(CHECKPOINT, NOTE_LIMIT)

@@ -87,7 +87,7 @@ class MirrorFiles:
         return self._read(self._pending / CHECKPOINT, NOTE_LIMIT)
 
     def begin(self, note: bytes) -> None:
-        """Take up a checkpoint; the partial tiles of an earlier one that never got into place go."""
+        """Begin with a checkpoint; remove unfinished partial tiles of an earlier one."""
         for file in list(self._pending.rglob("*.p/*")):
             file.unlink()
         self.put(CHECKPOINT, note)

@@ -1,7 +1,7 @@
 """Reading a public log that may be growing meanwhile; ``ledger.audit.verify`` says whether it is genuine.
 
-A log removes a partial tile once a larger one has taken its place. Whoever has just read the checkpoint
-before then asks for it in vain, and falls back: to the full tile, cut to the width wanted, where the log has
+A log removes a partial tile once a larger one has replaced it. A reader that has just read the earlier
+checkpoint then does not find it, and falls back: to the full tile, cut to the width wanted, where the log has
 it by now; else to the newer checkpoint, from the entry where reading stopped, a bounded number of times.
 """
 
@@ -22,7 +22,7 @@ from ledger.merkle import HASH_BYTES
 
 CHECKPOINT = "checkpoint"
 ATTEMPTS = 8
-"""Checkpoints a reader takes up one after the other because the tiles of the last one had gone."""
+"""Checkpoints that a reader tries in turn because the tiles of the previous one were removed."""
 
 
 def read_checkpoint(source: LogSource) -> Checkpoint:

@@ -212,7 +212,7 @@ def _kept(root: Path, stem: str, policy: Policy, authority: TimestampAuthority |
     except LedgerError as error:
         raise TimestampError(
             f"{stem}{TOKEN} is there already and does not hold: {error}. Move {stem}.* away to stamp this "
-            "checkpoint anew"
+            "checkpoint again"
         ) from error
 
 

@@ -5,7 +5,8 @@ r"""Checkpoints: the signed head of a log, exactly as c2sp.org/tlog-checkpoint s
     <base64 of the RFC 6962 root>
     <extension lines, none in this ledger's own checkpoints>
 
-The text is a signed note's. That a tree of size 0 has the root SHA-256("") is for whoever judges consistency.
+The text is a signed note's. That a tree of size 0 has the root SHA-256("") is for the caller that checks
+consistency.
 
 Cosignatures: a witness's timed statement about a checkpoint, as c2sp.org/tlog-cosignature says (Ed25519).
 

@@ -9,11 +9,11 @@ CHECKPOINT = "checkpoint"
 TRACE = "trace"
 TIMESTAMPS = "timestamps"
 FOLDER_MODE, FILE_MODE = 0o755, 0o644
-"""Everybody may read a public folder, whatever else its process keeps to itself."""
+"""A public folder is readable by every user, unlike the process's other files."""
 
 
 def make_public_folder(path: Path) -> None:
-    """Make a folder that everybody may read, and those above it that are missing."""
+    """Make a folder that every user may read, and the missing ones above it."""
     if not path.is_dir():
         make_public_folder(path.parent)
         path.mkdir(exist_ok=True)

@@ -41,7 +41,7 @@ OnLeaves = Callable[[int, int], None]
 def verify_publications(services: Services, progress: Callable[[str, int, int], None]) -> list[str]:
     """Take over and verify every current publication this member has not verified; record each.
 
-    For offices and auditors; anybody else is refused before anything is asked for.
+    For offices and auditors; any other member is refused before anything is requested.
 
     Args:
         progress: called with dataset, leaves done and leaves in all.

@@ -1,10 +1,10 @@
 """The answerer's side of a check, top to bottom: what a department verifies before it touches its key.
 
-    peer → signature → receipt (quorum) → own replay up to a head fetched now → own clock against grant and
+    peer → signature → receipt (quorum) → local replay up to a head fetched now → own clock against grant and
     certificate → certificate field by field → elements → β = k·α with one DLEQ → receipt, journal, outbox
 
-Nothing is computed for a question whose intent this node has not verified on the ledger by its own replay; a
-node that was put back from a backup answers nothing that it may have answered before
+Nothing is computed for a question whose intent this node has not verified on the ledger by its local replay;
+a node that was restored from a backup answers nothing that it may have answered before
 (``node.tlog.restore_fence``). A
 refusal leaves a record too: ``query.answer`` with ``refused:<code>`` where the intent is valid and names
 the dataset, else a line in the journal that the hourly incident counts. ``verify_question`` is the trustee's

@@ -280,7 +280,7 @@ class Office:
                 finished.lines.append(VerdictLine(member, dataset, word))
 
     def _total(self, finished: CheckState, silent: dict[str, str]) -> None:
-        """Open the total where the rules need one; otherwise close the case index for good."""
+        """Open the total where the rules need one; otherwise close the case index permanently."""
         certificate = finished.inquiry.certificate
         if certificate["protocol"] != "sum" or not certificate["datasets"] or silent:
             return
@@ -295,7 +295,7 @@ class Office:
 def stays_open(reason: str) -> bool:
     """Whether a gap is asked again later under the same intent: a source was silent, or refused for now.
 
-    A department put back from a backup never answers an old question: that needs a new intent.
+    A department restored from a backup never answers an old question: that needs a new intent.
     """
     return reason == "silent" or (reason.startswith("refused_") and reason != f"refused_{RESTORED}")
 

@@ -70,7 +70,7 @@ def resume_or_begin(services: Services, case: Case) -> Inquiry:
     """The unfinished inquiry of this very application, or a new one.
 
     An application that has changed since, and a certificate that ran out before its intent was logged, are
-    abandoned and asked anew.
+    abandoned and asked again.
     """
     for row in services.store.all(tables.office_check, case_number=case.case):
         if row["state"] in ENDED:
@@ -110,7 +110,7 @@ def _ran_out(current: Inquiry, now: int) -> bool:
 
 
 def _is_forgotten(services: Services, current: Inquiry) -> bool:
-    """Whether the ledger holds its intent and this store does not: put back from a backup made before."""
+    """Whether the ledger holds its intent and this store does not: restored from a backup made before."""
     return not current.intent and services.view.intent(current.query) is not None
 
 

@@ -1,8 +1,8 @@
 """Logging the intent of a check: nothing is asked before it is final.
 
 The leaf is kept before it is sent, and sent again as the same bytes: a kill or a lost answer never takes a
-second slot. Only where the ledger has surely not taken it (its clock was refused, or somebody else took a
-slot) is it composed anew.
+second slot. Only where the ledger has surely not taken it (its clock was refused, or another question took
+a slot) is it composed again.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ def certified_grants(view: View, certificate: dict[str, Any]) -> dict[str, Grant
         grant = view.grant(item["grant"])
         if grant is None:
             raise RefusalError(
-                "grant", "a grant of this question is no longer on the ledger: begin the check anew"
+                "grant", "a grant of this question is no longer on the ledger: start the check again"
             )
         found[grant.grant] = grant
     return found

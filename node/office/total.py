@@ -37,7 +37,7 @@ SHARE_FIELDS = {"holder", "list", "proof", "salt", "value"}
 
 
 def close_without_total(services: Services, finished: CheckState) -> None:
-    """Ask every trustee, without a list, to close the case index for good."""
+    """Ask every trustee, without a list, to close the case index permanently."""
     for trustee in calls.trustees_of(services.view):
         calls.open_total(services, finished.inquiry, trustee, None)
 

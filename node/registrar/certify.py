@@ -186,7 +186,7 @@ class Registrar:
         )
 
     def _fit(self, peer: str, terms: dict[str, Any], cases: int) -> Terms:
-        """The terms as proposed, compared with the ledger by this node's own replay."""
+        """The terms as proposed, compared with the ledger by this node's local replay."""
         services = self._services
         parsed = _read_terms(terms, cases)
         with services.timings.part("ledger"):
@@ -265,7 +265,7 @@ class Registrar:
                 raise RefusalError("no_consent", "a member has not consented: no question may leave")
 
     def _check_whole(self, cases: list[str], asked: list[CertificationRequest]) -> None:
-        """A household is asked whole: everybody who stands in the consent store for its case.
+        """A household is asked whole: every person in the consent store for its case.
 
         Leaving a member out would make another household's total and hide that member's vetoes.
         """

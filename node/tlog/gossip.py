@@ -2,9 +2,9 @@
 
 Every round of the follower looks at what this node's own witness has cosigned last, and asks one other
 member, in turn, for the same. Both must be part of this node's own replica; a pair that cannot belong to one
-history is kept as evidence by whoever compares (``node.tlog.split_views``). As both sides ask, both find
-out. A
-question brings the asker's checkpoint along as well, with the receipt of its intent (``node.question``).
+history is kept as evidence by the node that compares (``node.tlog.split_views``). As both sides ask, both
+find out. A question brings the asker's checkpoint along as well, with the receipt of its intent
+(``node.question``).
 """
 
 from __future__ import annotations

@@ -6,11 +6,11 @@
          → rows released before only in the same term set → share stored → share.release final → share and
          proof
 
-The ledger shows releases that a trustee put back from an old backup has forgotten. Their case indices are
+The ledger shows releases that a trustee restored from an old backup does not know. Their case indices are
 closed; which rows they opened nobody can tell, so a row of a publication they could draw on opens only after
-an exception by two people of the trustee, and freely again once it is published anew.
+an exception by two people of the trustee, and freely again once it is published again.
 
-Asked without a list it closes the case index for good and gives no share. It stores its share before it
+Asked without a list it closes the case index permanently and gives no share. It stores its share before it
 records it and returns the same bytes on a repeat. It takes no ciphertext from anyone: C comes from the proven
 leaves.
 """
@@ -168,7 +168,7 @@ class Trustee:
         query, salt = str(certificate["query"]), secrets.token_bytes(32)
         if self._services.view.release(query, case, self._services.member) is not None:
             raise RefusalError(
-                "already_released", "this case was released before a restore: it is closed for good"
+                "already_released", "this case was released before a restore: it is closed permanently"
             )
         self._check_rows(query, case, prepared)
         value = b""

@@ -5,10 +5,10 @@
     Question      an office's: a check it has begun, and how far it came
     Certified     a registrar's: a certificate it has signed
 
-No identifier, key, case number or secret is in it. ``stored`` is the digest worked out anew from the
+No identifier, key, case number or secret is in it. ``stored`` is the digest computed again from the
 answer or share that the node keeps, so that a journal line and the thing it stands for are compared too;
 where a case was closed without a total it equals the record, so that nobody can tell the two apart. The
-salts that open ``query.close`` are left out unless asked for: with them whoever has a report can open it,
+salts that open ``query.close`` are left out unless asked for: with them a holder of a report can open it,
 and a guess of the list of terms can be tested.
 """
 
@@ -86,7 +86,7 @@ class JournalQuestion:
 
     Attributes:
         query: query id.
-        household: label that the checks of one case share; drawn anew each time a journal is read.
+        household: label that the checks of one case share; drawn again each time a journal is read.
         state: ``begun``, ``certified``, ``logged``, ``done`` or ``abandoned``.
         asks: the certificate names at least one dataset, so that an intent belongs to it.
         certificate: its digest; empty before there is one.

@@ -10,7 +10,7 @@ Canonical JSON, one object a line::
 Signed is "hedui/journal/v1" ‖ 0x00 ‖ SHA-256 of all bytes before the last line. The file holds what the
 reconciliation needs and no more: query ids, datasets, codes, digests, the peers of refused questions. It
 names no person, no case number and no amount, and opens nothing but the peers of incidents; with the
-closing salts (``opened``) also ``query.close``, for whoever has the reports.
+closing salts (``opened``) also ``query.close``, for a holder of the reports.
 """
 
 from __future__ import annotations
