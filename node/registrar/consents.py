@@ -20,9 +20,9 @@ from sqlalchemy import Connection, insert, select, update
 from ledger.contract.view import View
 from ledger.entries import bodies
 from ledger.entries.certificate import certificate_digest
-from node.case import Case
+from node.case import NO_CONSENT, Case
 from node.errors import RefusalError, ServiceUnavailableError
-from node.registrar.certify import NO_CONSENT, stored_identifier
+from node.registrar.certify import stored_identifier
 from node.registrar.recent_subjects import SubjectIndex, allowance_message
 from node.services import Services
 from node.store import tables

@@ -104,7 +104,7 @@ def _report(data: bytes, value: dict[str, Any]) -> Report:
         str(value["office"]),
         certificate is not None and bool(certificate["datasets"]),
         "" if certificate is None else certificate_digest(certificate),
-        {name: Answer.from_json(name, item).response.hex() for name, item in value["answers"].items()},
+        {name: Answer.parse(name, item).response.hex() for name, item in value["answers"].items()},
         None if total is None else list_digest(total["list"]),
         {share["holder"]: bytes.fromhex(share["salt"]) for share in shares if "salt" in share},
         str(value["policy"]),

@@ -27,7 +27,7 @@ from ledger.contract.view import View
 from ledger.errors import CanonicalError
 from node.audit.reconcile.journal import Journal, JournalCertificate, JournalLine, JournalQuestion, Opening
 from node.errors import JournalError
-from node.member_keys import signature
+from node.member_keys import sign
 
 DOMAIN = b"hedui/journal/v1\x00"
 HEAD = {"v", "network", "member", "roles", "at", "opened"}
@@ -65,7 +65,7 @@ def export(journal: Journal, key: SigningKey, now: int, *, opened: bool) -> byte
     ]
     rows += [{name: asdict(one)} for name, (place, _) in PARTS.items() for one in getattr(kept, place)]
     body = b"".join(canonical.encode(row) + b"\n" for row in rows)
-    return body + canonical.encode({"signature": dict(signature(key, _message(body)))}) + b"\n"
+    return body + canonical.encode({"signature": sign(key, _message(body)).to_json()}) + b"\n"
 
 
 def read_file(path: Path, view: View) -> Journal:
