@@ -9,10 +9,10 @@ Precedence, the first that holds:
 4. The thresholds, in the order of the rules: net ≤ (or <) limit × standard × 12 × heads, in integers; else
    the rules' ``otherwise``.
 
-A member is counted who has no hit in any exclude dataset; heads is their number, None where no question left
-or an exclude dataset is not covered. Net income = Σ income − Σ deduct over the counted members, in fen; it is
-None where no total was opened. Where no counted member has a row the total is 0, proved by neighbours, and
-counts as opened.
+A member is counted if no exclude dataset matches it. Heads is the number of counted members, None where
+no question left or an exclude dataset is not covered. Net income is Σ income − Σ deduct over the counted
+members, in fen; None where no total was opened. Where no counted member has a row the total is 0, proved by
+neighbours, and counts as opened.
 
 Lines must be complete: one for each member and each dataset of the rules, no other. A report with a line left
 out must not become a milder report.

@@ -290,7 +290,7 @@ def test_a_row_opens_again_only_after_two_people_of_the_trustee_agree(
     assert refusal is not None
     assert refusal.code == "already_asked"
     running_network.clients["window"].allow_question(
-        QuestionAllowance(overlapping.case, dishonest_office.services.month(), "appeal")
+        QuestionAllowance(case=overlapping.case, month=dishonest_office.services.month(), reason="appeal")
     )
     asked = dishonest_office.answered(overlapping)
     with pytest.raises(RefusalError) as caught:
@@ -311,7 +311,7 @@ def test_an_exception_opens_the_list_it_names_and_no_other(
     assert running_network.check(running_network.named("F-002"), tmp_path)["outcome"] == "dibao"
     overlapping = running_network.named("M-02")
     running_network.clients["window"].allow_question(
-        QuestionAllowance(overlapping.case, dishonest_office.services.month(), "appeal")
+        QuestionAllowance(case=overlapping.case, month=dishonest_office.services.month(), reason="appeal")
     )
     asked = dishonest_office.answered(overlapping)
     trustee, query = running_network.home("court").root, asked.inquiry.query

@@ -1,7 +1,7 @@
-"""The office's case files: reports and openings, as they lie in their folders.
+"""The office's case files: reports and openings in their folders.
 
-Of a report only what other sides speak of too is read; whether it verifies is `hedui report verify`'s work.
-Of an openings file only the query id is read: its persons are nobody's business here.
+Only those parts of a report are read that other sides have too; ``hedui report verify`` verifies a report.
+Of an openings file only the query id is read: reconciliation does not need the persons in it.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
 """What one member's own store says, in the one form that reconciliation compares.
 
-    Line          a department's answer or refusal, a trustee's release
-    Opening       a department's: which peer an incident on the ledger counted
-    Question      an office's: a check it has begun, and how far it came
-    Certified     a registrar's: a certificate it has signed
+    JournalLine           a department's answer or refusal, a trustee's release
+    Opening               a department's: which peer an incident on the ledger counted
+    JournalQuestion       an office's: a check it has begun, and its state
+    JournalCertificate    a registrar's: a certificate it has signed
 
-No identifier, key, case number or secret is in it. ``stored`` is the digest worked out anew from the
-answer or share that the node keeps, so that a journal line and the thing it stands for are compared too;
-where a case was closed without a total it equals the record, so that nobody can tell the two apart. The
-salts that open ``query.close`` are left out unless asked for: with them whoever has a report can open it,
-and a guess of the list of terms can be tested.
+It holds no identifier, key, case number or secret. ``stored`` is the digest computed again from the answer
+or share that the node keeps, so that a journal line and the stored data are compared too. Where a case was
+closed without a total it equals the record, so that the two cases cannot be distinguished. The salts that
+open ``query.close`` are left out unless they are requested: with them a reader who has a report can open
+it, and a guess of the list of terms can be tested.
 """
 
 from __future__ import annotations

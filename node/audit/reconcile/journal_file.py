@@ -2,15 +2,14 @@
 
 Canonical JSON, one object a line::
 
-    {"v": 1, "network", "member", "roles", "at", "opened"}          who, and the second it was taken
-    {"line": {…}} {"opening": {…}} {"question": {…}} {"certified": {…}}     as
-    ``node.audit.reconcile.journal``
-    {"signature": {"key", "alg", "sig"}}                            the member's node key over the rest
+    {"v": 1, "network", "member", "roles", "at", "opened"}     whose it is, and the second it was exported
+    {"line": {…}} {"opening": {…}} {"question": {…}} {"certified": {…}}    see ``reconcile.journal``
+    {"signature": {"key", "alg", "sig"}}                       the member's node key over the rest
 
-Signed is "hedui/journal/v1" ‖ 0x00 ‖ SHA-256 of all bytes before the last line. The file holds what the
-reconciliation needs and no more: query ids, datasets, codes, digests, the peers of refused questions. It
-names no person, no case number and no amount, and opens nothing but the peers of incidents; with the
-closing salts (``opened``) also ``query.close``, for whoever has the reports.
+The signature is over "hedui/journal/v1" ‖ 0x00 ‖ SHA-256 of all bytes before the last line. The file holds
+what the reconciliation needs and no more: query ids, datasets, codes, digests, and the peers of refused
+questions. It names no person, case number or amount. It opens nothing but the peers of incidents; with the
+closing salts (``opened``) also ``query.close``, for readers who have the reports.
 """
 
 from __future__ import annotations
