@@ -115,7 +115,8 @@ def _is_null(value: object, place: Place) -> bool:
 def _fields(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
     """A model's fields under the names that a document uses."""
     for name, field in model.model_fields.items():
-        yield field.alias or name, field
+        written = field.validation_alias  # that of ``alias`` too
+        yield written if isinstance(written, str) else name, field
 
 
 def _annotation_at(model: type[BaseModel], place: Place) -> Any:

@@ -253,7 +253,7 @@ def test_a_row_opens_again_only_after_two_people_of_the_trustee_agree(
     assert refusal is not None
     assert refusal.code == "already_asked"
     county.clients["window"].allow_question(
-        QuestionAllowance(overlapping.case, bureau.services.month(), "appeal")
+        QuestionAllowance(case=overlapping.case, month=bureau.services.month(), reason="appeal")
     )
     asked = bureau.answered(overlapping)
     with pytest.raises(RefusalError) as caught:
@@ -274,7 +274,7 @@ def test_an_exception_opens_the_list_it_names_and_no_other(
     assert county.check(county.named("F-002"), tmp_path)["outcome"] == "dibao"
     overlapping = county.named("M-02")
     county.clients["window"].allow_question(
-        QuestionAllowance(overlapping.case, bureau.services.month(), "appeal")
+        QuestionAllowance(case=overlapping.case, month=bureau.services.month(), reason="appeal")
     )
     asked = bureau.answered(overlapping)
     trustee, query = county.home("court").root, asked.inquiry.query

@@ -164,7 +164,7 @@ def test_consents_are_loaded_once_allowed_again_and_withdrawn(net: Network, tmp_
     load = operator_pb2.LoadConsentsRequest(folder=str(folder))
     assert result(call(net, "desk", "LoadConsents", load)) == {"committed": 2}
     assert result(call(net, "desk", "LoadConsents", load)) == {"committed": 0}
-    allowance = QuestionAllowance(case, desk.month(), "remarried")
+    allowance = QuestionAllowance(case=case, month=desk.month(), reason="remarried")
     keys = net.people("desk")
     signed = [canonical.encode(dict(signature(key, allowance.message()))) for key in keys]
     request = operator_pb2.AllowQuestionRequest(
@@ -192,9 +192,19 @@ def test_rules_are_published_and_approved(net: Network) -> None:
 
 def test_a_grant_is_requested_and_decided_over_the_wire(net: Network) -> None:
     asked = GrantRequest(
-        "police", ("police.custody",), "check", REVEALED["check"], "dibao", "basis",
-        "2026-11-01", "2027-10-31", "day", 5, 8, 0,
-    )  # fmt: skip
+        owner="police",
+        datasets=("police.custody",),
+        protocol="check",
+        reveal=REVEALED["check"],
+        purpose="dibao",
+        basis="basis",
+        first="2026-11-01",
+        last="2027-10-31",
+        period="day",
+        slots=5,
+        elements=8,
+        min_terms=0,
+    )
     request = operator_pb2.GrantRequest(options=canonical.encode(asked.to_json()))
     grant = result(call(net, "office", "RequestGrant", request))["grant"]
     draft = GrantDecision(grant, Decision.APPROVE).draft()

@@ -126,7 +126,7 @@ def test_cases_are_loaded_and_committed_in_one_call(net: Network) -> None:
 
 def test_two_people_allow_another_question(net: Network) -> None:
     desk = net.services["desk"]
-    allowance = QuestionAllowance(net.case(stranger(213)).case, desk.month(), "remarried")
+    allowance = QuestionAllowance(case=net.case(stranger(213)).case, month=desk.month(), reason="remarried")
     assert QuestionAllowance.parse(allowance.to_json()) == allowance
     first, second = (dict(signature(key, allowance.message())) for key in net.people("desk"))
     with pytest.raises(RefusalError) as caught:
