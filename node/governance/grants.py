@@ -13,9 +13,9 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from ledger.entries import bodies
 from node.errors import RefusalError
@@ -27,8 +27,11 @@ from node.validation.reading import read_request
 REVEALED = {"sum": "total", "check": "bits"}
 """What a question under each protocol reveals to the office."""
 
+_Text = Annotated[str, Field(description="a text")]
+_Number = Annotated[int, Field(description="an integer")]
 
-class GrantRequest(StrictModel):
+
+class GrantRequest(StrictModel, validate_by_name=True):
     """What an office asks an owner for; the contract checks the values.
 
     Attributes:
@@ -38,34 +41,32 @@ class GrantRequest(StrictModel):
         reveal: ``total`` or ``bits``, see ``REVEALED``.
         purpose: code of the purpose.
         basis: legal basis.
-        first, last: dates ``from`` and ``until``, ``YYYY-MM-DD`` in UTC+8, both included.
+        first, last: dates from and until, ``YYYY-MM-DD`` in UTC+8, both included.
         period: ``month`` or ``day``.
         slots: questions a period.
         elements: blinded elements a slot.
         min_terms: fewest rows a total may open over.
     """
 
-    model_config = ConfigDict(populate_by_name=True)
-
-    owner: str = Field(description="a member's id")
-    datasets: Listed[str] = Field(min_length=1, description="a list of dataset ids")
-    protocol: str = Field(description="sum or check")
-    reveal: str = Field(description="total or bits")
-    purpose: str = Field(description="a purpose's code")
-    basis: str = Field(description="a text")
-    first: str = Field(validation_alias="from", serialization_alias="from", description="a date, YYYY-MM-DD")
-    last: str = Field(validation_alias="until", serialization_alias="until", description="a date, YYYY-MM-DD")
-    period: str = Field(description="month or day")
-    slots: int = Field(description="a whole number")
-    elements: int = Field(description="a whole number")
-    min_terms: int = Field(description="a whole number")
+    owner: _Text
+    datasets: Listed[Annotated[str, Field(description="the id of a dataset")]]
+    protocol: _Text
+    reveal: _Text
+    purpose: _Text
+    basis: _Text
+    first: _Text = Field(validation_alias="from", serialization_alias="from")
+    last: _Text = Field(validation_alias="until", serialization_alias="until")
+    period: _Text
+    slots: _Number
+    elements: _Number
+    min_terms: _Number
 
     @classmethod
     def parse(cls, value: object) -> GrantRequest:
         """A request from its JSON object.
 
         Raises:
-            RefusalError: ``malformed``, with every field that is missing, unknown or of another type.
+            RefusalError: ``malformed``: fields are missing, unknown or of another type.
         """
         return read_request(cls, value, "grant request")
 

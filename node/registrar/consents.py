@@ -20,9 +20,9 @@ from sqlalchemy import Connection, insert, select, update
 from ledger.contract.view import View
 from ledger.entries import bodies
 from ledger.entries.certificate import certificate_digest
-from node.case import Case
+from node.case import NO_CONSENT, Case
 from node.errors import RefusalError, ServiceUnavailableError
-from node.registrar.certify import NO_CONSENT, stored_identifier
+from node.registrar.certify import stored_identifier
 from node.registrar.recent_subjects import SubjectIndex, allowance_message
 from node.services import Services
 from node.store import tables
@@ -43,7 +43,7 @@ class QuestionAllowance(StrictModel):
         reason: for the registrar's records.
     """
 
-    case: str = Field(description="a case's number")
+    case: str = Field(description="the case's number")
     month: str = Field(description="a month, YYYY-MM")
     reason: str = Field(description="a text")
 
@@ -52,12 +52,12 @@ class QuestionAllowance(StrictModel):
         """An allowance from its JSON object.
 
         Raises:
-            RefusalError: ``malformed``, with every field that is missing, unknown or not a text.
+            RefusalError: ``malformed``: fields are missing, unknown or no texts.
         """
         return read_request(cls, value, "allowance")
 
     def to_json(self) -> dict[str, str]:
-        """The JSON object that ``parse`` reads, and that two operators sign."""
+        """The JSON object that ``parse`` reads."""
         return self.model_dump()
 
     def message(self) -> bytes:

@@ -16,7 +16,7 @@ from node.edges.operator import OperatorEdge
 from node.errors import RefusalError
 from node.governance.entry_drafts import sign_draft
 from node.governance.grants import REVEALED, Decision, GrantDecision, GrantRequest
-from node.member_keys import signature
+from node.member_keys import sign
 from node.monitoring.health import LedgerHealth, node_health
 from node.registrar.consents import QuestionAllowance
 from node.rpc.status import raise_from_wire
@@ -166,7 +166,7 @@ def test_consents_are_loaded_once_allowed_again_and_withdrawn(net: Network, tmp_
     assert result(call(net, "desk", "LoadConsents", load)) == {"committed": 0}
     allowance = QuestionAllowance(case=case, month=desk.month(), reason="remarried")
     keys = net.people("desk")
-    signed = [canonical.encode(dict(signature(key, allowance.message()))) for key in keys]
+    signed = [canonical.encode(sign(key, allowance.message()).to_json()) for key in keys]
     request = operator_pb2.AllowQuestionRequest(
         document=canonical.encode(allowance.to_json()), signatures=signed
     )

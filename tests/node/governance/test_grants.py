@@ -127,6 +127,19 @@ def test_a_malformed_request_is_refused(change: dict[str, Any]) -> None:
     assert all(name in str(caught.value) for name in change)
 
 
+def test_every_fault_of_a_request_is_named() -> None:
+    value = {**ASKED.to_json(), "slots": "3", "datasets": ["tax.income", 1], "first": "2026-11-01"}
+    del value["from"]
+    with pytest.raises(RefusalError) as caught:
+        GrantRequest.parse(value)
+    assert [part.split(": ")[1] for part in caught.value.remedy.split("; ")] == [
+        "datasets[2]",
+        "from",
+        "slots",
+        "first",
+    ]
+
+
 @pytest.mark.parametrize("name", sorted(ASKED.to_json()))
 def test_a_request_without_a_field_is_refused(name: str) -> None:
     value = ASKED.to_json()

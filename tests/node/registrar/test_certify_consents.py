@@ -9,7 +9,7 @@ from sqlalchemy import delete, insert
 
 from ledger.entries.certificate import certificate_digest
 from node.errors import RefusalError, ServiceUnavailableError
-from node.member_keys import signature
+from node.member_keys import sign
 from node.registrar import consents
 from node.registrar.consents import QuestionAllowance
 from node.store import tables
@@ -128,7 +128,7 @@ def test_two_people_allow_another_question(net: Network) -> None:
     desk = net.services["desk"]
     allowance = QuestionAllowance(case=net.case(stranger(213)).case, month=desk.month(), reason="remarried")
     assert QuestionAllowance.parse(allowance.to_json()) == allowance
-    first, second = (dict(signature(key, allowance.message())) for key in net.people("desk"))
+    first, second = (sign(key, allowance.message()).to_json() for key in net.people("desk"))
     with pytest.raises(RefusalError) as caught:
         consents.allow_question(desk, allowance, [first])
     assert caught.value.code == "missing_signer"

@@ -119,7 +119,6 @@ GRANT: dict[str, Any] = {
     "elements": 8,
     "min_terms": 0,
 }
-ALLOWANCE: dict[str, Any] = {"case": "2026-000001", "month": "2026-11", "reason": "remarried"}
 DOCUMENTS: dict[type[StrictModel], dict[str, Any]] = {
     RuleSet: RULES,
     Case: CASE,
@@ -128,9 +127,9 @@ DOCUMENTS: dict[type[StrictModel], dict[str, Any]] = {
     ScenarioMember: MEMBER,
     NetworkTable: NETWORK,
     NodeToml: NODE,
-    StoreAndKeys: {"store": NODE["store"], "keys": NODE["keys"]},
     GrantRequest: GRANT,
-    QuestionAllowance: ALLOWANCE,
+    QuestionAllowance: {"case": "2026-000001", "month": "2026-11", "reason": "appeal"},
+    StoreAndKeys: {"store": NODE["store"], "keys": NODE["keys"]},
 }
 """A document of each model that is read by itself, with every field of it and of the models inside."""
 OPEN = (NetworkTable, StoreAndKeys)
@@ -248,7 +247,7 @@ READERS: dict[str, tuple[dict[str, Any], Callable[[dict[str, Any], Path], object
     ),
     "grant": (GRANT, lambda document, _: GrantRequest.parse(read_object(json_bytes(document)))),
     "allowance": (
-        ALLOWANCE,
+        DOCUMENTS[QuestionAllowance],
         lambda document, _: QuestionAllowance.parse(read_object(json_bytes(document))),
     ),
     "node": (NODE, lambda document, folder: read_settings(Home(folder), toml_file(document), b"x")),
