@@ -138,7 +138,7 @@ def test_the_stamp_that_is_there_is_checked(
         stamp_folder(growing.root, TRUST, authority.post, trusted, now())
     assert "ErrorStack" not in str(caught.value)
     assert "ParseError" not in str(caught.value)
-    assert "away to stamp this checkpoint anew" in str(caught.value)
+    assert "away to stamp this checkpoint again" in str(caught.value)
 
 
 @pytest.mark.parametrize("purpose", [purpose for purpose in PURPOSES if purpose != "timestamps"])
