@@ -222,7 +222,7 @@ def _dropped(position: int, leaf: bytes) -> Dropped:
 
 
 class _Tables:
-    """The log's tables while they are filled anew, in one transaction."""
+    """The log's tables while they are filled again, in one transaction."""
 
     def __init__(self, connection: Connection, store: TreeStore, apply: Apply) -> None:
         self._connection = connection
