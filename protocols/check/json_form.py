@@ -155,7 +155,7 @@ def _read_moment(value: object) -> str:
     if type(value) is not str or _TIME.fullmatch(value) is None:
         raise EncodingError("must be a time, YYYY-MM-DDTHH:MM:SSZ")
     try:
-        datetime.strptime(value, "%Y-%m-%dT%H:%M:%S%z")
+        datetime.fromisoformat(value)
     except ValueError as error:
         raise EncodingError("must be a time that exists") from error
     return value
