@@ -278,7 +278,7 @@ def test_the_commands(
     words.write_text("five random words of mine\n")
     assert run(monkeypatch, "node", "backup", home, tmp_path / "b") == 0
     assert run(monkeypatch, "node", "backup", home, tmp_path / "c", "--passphrase-file", words) == 0
-    assert "holds neither" in capsys.readouterr().out
+    assert "contains neither" in capsys.readouterr().out
     for empty in ("", "\n"):
         (tmp_path / "none").write_text(empty)
         given = ("--passphrase-file", tmp_path / "none")
