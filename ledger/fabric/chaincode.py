@@ -16,11 +16,11 @@
 Keys are the contract's (``ledger.contract.state``), values canonical JSON; ``id/<entry id>`` carries the
 leaf's
 digest too. Every key read is in the transaction's read set, so two transactions that both count have not
-seen different states: who comes second is flagged MVCC_READ_CONFLICT, and is endorsed anew.
+seen different states: who comes second is flagged MVCC_READ_CONFLICT, and is endorsed again.
 
 What an accepted entry surely reads is asked for at once (``ledger.contract.foreseen``), since every question
 to a peer costs a way there and back; an intent would have some forty. Only what members have signed within
-the time is read for: an older peer is asked for each key by itself, and anybody can name a thousand.
+the time is read for: an older peer is asked for each key by itself, and any client can name a thousand.
 
 **Hot keys.** An intent, an answer, a release or a close writes only keys that hold its own query id, slot
 or entry id, and reads only those and what rare entries write (members, publications, rules, grants). So any
@@ -32,7 +32,7 @@ that add to them; two of those at once are one race and one more endorsement.
 hottest of all. The chaincode therefore runs the contract at the entry's own time. Every node's replay runs
 it at the greatest time of the entries so far, which may be up to 240 s later; only an intent depends on it
 (validity of its certificate and grants, period of its slots). An intent at such an edge can be accepted
-here and void in the replay. **The replay is the authority**: nobody answers a void intent, and the slots it
+here and void in the replay. **The replay is the authority**: no node answers a void intent, and the slots it
 took stay taken here, which gives away nothing. All state of the replay is state here too, so whatever
 depends on a void entry is void as well.
 """
@@ -43,10 +43,13 @@ import hashlib
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
+from typing_extensions import override
+
 from ledger import contract
 from ledger.canonical import decode, encode
 from ledger.contract import foreseen, signers
 from ledger.contract.replay import Apply
+from ledger.contract.state import State
 from ledger.contract.view import View
 from ledger.entries.entry import Entry, parse
 from ledger.entries.times import parse_time
@@ -67,7 +70,7 @@ class InvalidKeyError(LogError):
     code = "invalid_key"
 
 
-class ChaincodeState:
+class ChaincodeState(State):
     """The contract's state in one transaction: reads once, holds writes back, sees its own writes."""
 
     def __init__(self, stub: Stub) -> None:
@@ -75,14 +78,14 @@ class ChaincodeState:
         self._values: dict[str, Any] = {}
         self._changed: set[str] = set()
 
+    @override
     def get(self, key: str) -> Any:
-        """See ``ledger.contract.state.State``."""
         if key not in self._values:
             self._values[key] = _value(self._stub.get_state(checked_key(key)))
         return self._values[key]
 
+    @override
     def put(self, key: str, value: Any) -> None:
-        """See ``ledger.contract.state.State``."""
         self._values[checked_key(key)] = value
         self._changed.add(key)
 

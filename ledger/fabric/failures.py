@@ -85,7 +85,7 @@ def raise_endorse(error: grpc.RpcError, own: str) -> NoReturn:
     _raise_refusal(error, [(str(detail.msp_id), str(detail.message)) for detail in details], own)
     if any(_MISMATCH in message for message in messages):
         raise TransactionConflictError(
-            "the endorsing peers have not the same blocks yet: endorse anew"
+            "the endorsing peers do not have the same blocks yet: endorse again"
         ) from error
     if _code(error) is grpc.StatusCode.FAILED_PRECONDITION:
         raise LogUnavailableError(
@@ -95,9 +95,9 @@ def raise_endorse(error: grpc.RpcError, own: str) -> NoReturn:
     raise _other(error, f"the endorsement failed ({_shown(messages)}); nothing was submitted") from error
 
 
-def _raise_refusal(error: grpc.RpcError, told: list[tuple[str, str]], own: str) -> None:
+def _raise_refusal(error: grpc.RpcError, reports: list[tuple[str, str]], own: str) -> None:
     """Raise a refusal of the contract among the messages of peers, the own organisation's first."""
-    found = [(msp, _REFUSAL.search(message)) for msp, message in told or [(own, _text(error))]]
+    found = [(msp, _REFUSAL.search(message)) for msp, message in reports or [(own, _text(error))]]
     for msp, refusal in sorted(found, key=lambda one: one[0] != own):
         if refusal is None:
             continue

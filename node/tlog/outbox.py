@@ -3,7 +3,7 @@
 A role writes the leaf in the same transaction as what it records; one thread appends waiting leaves and tries
 again until each is final or refused by the contract. A leaf is sent as the same bytes every time, so a lost
 answer or a kill never records a thing twice. A leaf older than the sequencer's clock tolerance is composed
-anew under the same id.
+again under the same id.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ class Outbox:
         Args:
             name: what the entry records, once in this node, such as ``answer/<query>/<dataset>``; a name
             already
-                there is left as it is. The entry's own id is random, so that nobody can take it first.
+                there is left as it is. The entry's own id is random, so that no other member can take it
+                first.
 
         Returns:
             Whether the entry is new.
@@ -95,7 +96,7 @@ class Outbox:
             if refusal.code == "clock":
                 self._recompose(row)
                 return
-            state = self._judged(row, refusal)
+            state = self._state_after(row, refusal)
             if state == "waiting":
                 return
         except (NodeError, LedgerError) as error:
@@ -107,8 +108,8 @@ class Outbox:
             )
         self._observe(Point.OUTBOX_NOTED)
 
-    def _judged(self, row: dict[str, Any], refusal: RefusalError) -> str:
-        """What a refusal means: the log's word counts only where the own replay refuses it too."""
+    def _state_after(self, row: dict[str, Any], refusal: RefusalError) -> str:
+        """State after a refusal, which is final only where the local replay refuses the entry too."""
         leaf = bytes(row["leaf"])
         if self._ledger.holds(leaf):
             return "final"
@@ -123,7 +124,7 @@ class Outbox:
         return f"refused:{refusal.code}"[:STATE_CHARACTERS]
 
     def _recompose(self, row: dict[str, Any]) -> None:
-        """Sign the entry anew with the present time; old bytes that are ordered yet hold the id."""
+        """Sign the entry again with the present time; old bytes that are ordered yet hold the id."""
         old = entries.parse(bytes(row["leaf"]))
         leaf = self._ledger.compose(old.type, old.id, old.body)
         with self._store.writing() as connection:
