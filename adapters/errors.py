@@ -3,9 +3,7 @@
     AdapterError
     ├── ValueRefusedError       one value of one row; ``code`` is set for each instance
     │   ├── IdentifierError     an identifier that is not one
-    │   ├── PersonNameError     a name that is empty or broken
     │   ├── AmountError         an amount that is not an exact number of fen
-    │   ├── DateError           a date that does not exist or has no known shape
     │   └── RowError            a whole row: its shape or its key
     ├── SourceError             a whole source
     │   ├── SourceUriError      the URI or an option
@@ -40,27 +38,15 @@ class ValueRefusedError(AdapterError):
 
 
 class IdentifierError(ValueRefusedError):
-    """Not a resident ID or a social credit code."""
+    """Not a resident ID."""
 
     code = "identifier"
-
-
-class PersonNameError(ValueRefusedError):
-    """Not a name of a person."""
-
-    code = "name"
 
 
 class AmountError(ValueRefusedError):
     """Not an exact number of fen within ±10^12."""
 
     code = "amount"
-
-
-class DateError(ValueRefusedError):
-    """Not a calendar date in a known shape."""
-
-    code = "date"
 
 
 class RowError(ValueRefusedError):

@@ -1,4 +1,4 @@
-"""Identifiers of persons and organisations in canonical form.
+"""Identifiers of persons in canonical form.
 
 Resident ID, GB 11643-1999: 6 digits address code of first registration, 8 birth date, 3 sequence, 1 check
 character by ISO 7064 MOD 11-2: with the weights 7 9 10 5 8 4 2 1 6 3 7 9 10 5 8 4 2 over the first 17 digits,
@@ -11,9 +11,6 @@ dropped; ``x`` to ``X``; 15 to 18 digits by inserting ``19`` and computing the c
 Refused: masked values, scientific notation, impossible birth dates, a wrong check. Not refused: any address
 code (a code stays with a person for life, abolished ones too) and any birth date that exists in the
 calendar, however early or late: this module knows no today.
-
-Unified social credit code, GB 32100-2015: 18 characters of ``0-9A-Z`` without I, O, S, V, Z; weights 3^i
-mod 31; check = (31 − Σ mod 31) mod 31.
 
 An identifier enters a protocol as the bytes ``CN-RID:`` and the 18 characters.
 """
@@ -47,9 +44,6 @@ _CLEAN: dict[int, int | None] = {
     **dict.fromkeys(range(0x202A, 0x202F)),
 }
 
-_CREDIT_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
-_CREDIT_VALUES = {character: value for value, character in enumerate(_CREDIT_ALPHABET)}
-_CREDIT_WEIGHTS = tuple(pow(3, position, 31) for position in range(17))
 _NUMBER_EXACT_BELOW = 10**15
 
 
@@ -110,25 +104,6 @@ def mask(identifier: str) -> str:
     if len(identifier) < 9:
         return "*" * len(identifier)
     return identifier[:4] + "*" * (len(identifier) - 8) + identifier[-4:]
-
-
-def social_credit_code(text: str) -> str:
-    """The canonical 18 characters of a unified social credit code; lower case is raised to upper case.
-
-    Raises:
-        IdentifierError: identifier_empty, identifier_length, identifier_characters, identifier_masked,
-            identifier_scientific or identifier_check.
-    """
-    code = _cleaned(text)
-    if len(code) != 18:
-        raise IdentifierError("identifier_length")
-    try:
-        values = [_CREDIT_VALUES[character] for character in code]
-    except KeyError:
-        raise IdentifierError("identifier_characters") from None
-    if values[17] != -sum(map(mul, _CREDIT_WEIGHTS, values)) % 31:
-        raise IdentifierError("identifier_check")
-    return code
 
 
 def _normalised(text: str) -> str:

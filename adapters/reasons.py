@@ -28,7 +28,7 @@ REASONS: Mapping[str, Reason] = MappingProxyType(
             "the identifier is empty: fill it in at the source", "证件号码为空，请在源头补全"
         ),
         "identifier_length": Reason(
-            "the identifier has neither 15 nor 18 characters (a credit code: 18): correct it at the source",
+            "the identifier has neither 15 nor 18 characters: correct it at the source",
             "证件号码位数不符，请在源头更正",
         ),
         "identifier_characters": Reason(
@@ -53,13 +53,6 @@ REASONS: Mapping[str, Reason] = MappingProxyType(
         "identifier_digits_lost": Reason(
             "a spreadsheet stored the identifier as a number and lost digits: store the column as text",
             "证件号码被表格软件存为数字并丢失位数，请将该列设为文本后重新导出",
-        ),
-        # names
-        "name": Reason("the name is not valid: correct it at the source", "姓名无效，请在源头更正"),
-        "name_empty": Reason("the name is empty: fill it in at the source", "姓名为空，请在源头补全"),
-        "name_characters": Reason(
-            "the name holds control or unassigned characters: correct it at the source",
-            "姓名含控制字符或未定义字符，请在源头更正",
         ),
         # amounts
         "amount": Reason("the amount is not valid: correct it at the source", "金额无效，请在源头更正"),
@@ -88,17 +81,6 @@ REASONS: Mapping[str, Reason] = MappingProxyType(
         "total_range": Reason(
             "the rows of one person add up to over 10^12 fen: check the unit and duplicates",
             "同一人各行合计绝对值超过 10^12 分，请检查单位和重复行",
-        ),
-        # dates
-        "date": Reason("the date is not valid: correct it at the source", "日期无效，请在源头更正"),
-        "date_empty": Reason("the date is empty: fill it in at the source", "日期为空，请在源头补全"),
-        "date_format": Reason(
-            "the date has none of the known shapes: write it as 2026-10-31",
-            "日期格式无法识别，请写成 2026-10-31",
-        ),
-        "date_impossible": Reason(
-            "the date does not exist in the calendar: correct it at the source",
-            "日期在日历中不存在，请在源头更正",
         ),
         # rows
         "row_shape": Reason(

@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -21,7 +21,6 @@ from node.validation.problems import Problem, ScenarioError
 from node.validation.reading import read
 
 Consent = Literal["signed", "paper", "guardian", "none"]
-CONSENTS: tuple[str, ...] = get_args(Consent)
 NO_CONSENT = "none"
 MemberId = Annotated[
     str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$", description="a member's id: short, in lower case")

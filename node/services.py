@@ -89,7 +89,7 @@ def check_signature(view: View, member: str, value: dict[str, str], message: byt
 
     Args:
         view: of the ledger.
-        member: id of the member that is said to have signed.
+        member: id of the member whose signature it is to be.
         value: ``{key, alg, sig}``.
         message: the signed bytes.
 
@@ -103,4 +103,4 @@ def check_signature(view: View, member: str, value: dict[str, str], message: byt
             raise RefusalError("bad_signature", f"the signature is not by {member}'s node key on the ledger")
         key.verifier().verify(message, bytes.fromhex(value["sig"]))
     except (KeysError, KeyError, ValueError, TypeError) as error:
-        raise RefusalError("bad_signature", f"the signature said to be {member}'s does not verify") from error
+        raise RefusalError("bad_signature", f"the signature given as {member}'s does not verify") from error

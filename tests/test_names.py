@@ -66,7 +66,7 @@ def exceptions() -> dict[str, str]:
 
     def is_exception(name: str) -> bool:
         if name in bases:
-            return any(is_exception(base) for base in bases[name][0])
+            return any(is_exception(base) for base in bases[name][0] - {name})
         known = getattr(builtins, name, None)
         return name.endswith(("Error", "Exception")) or (
             isinstance(known, type) and issubclass(known, BaseException)

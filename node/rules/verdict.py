@@ -111,19 +111,6 @@ class Verdict:
     reasons: tuple[VerdictReason, ...]
 
 
-def sign_of(rules: RuleSet, dataset: str) -> int:
-    """+1 for an income dataset, −1 for a deduction.
-
-    Raises:
-        LinesError: the dataset is not an amount dataset of these rules.
-    """
-    if dataset in rules.income:
-        return 1
-    if dataset in rules.deduct:
-        return -1
-    raise LinesError(f"{dataset} is not an amount dataset of {rules.key}: use one of income or deduct")
-
-
 def too_old(rules: RuleSet, as_of: dt.date, applied: dt.date) -> bool:
     """Whether a source as of ``as_of`` is older at ``applied`` than the rules allow, and so not covered."""
     return rules.max_age_days is not None and (applied - as_of).days > rules.max_age_days

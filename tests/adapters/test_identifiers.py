@@ -1,4 +1,4 @@
-"""Resident IDs and social credit codes: canonical form, every refusal, the check by a second formula."""
+"""Resident IDs: canonical form, every refusal, the check by a second formula."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.errors import IdentifierError
-from adapters.identifiers import canonical_bytes, identifier_text, mask, resident_id, social_credit_code
+from adapters.identifiers import canonical_bytes, identifier_text, mask, resident_id
 from adapters.reasons import REASONS
 
 VALID = "11010519491231002X"
@@ -157,28 +157,3 @@ def test_only_canonical_identifiers_have_bytes() -> None:
 def test_the_mask_keeps_four_and_four() -> None:
     assert mask("33010219491231001X") == "3301**********001X"
     assert mask("12345678") == "********"
-
-
-@pytest.mark.parametrize("text", ["91350100M000100Y43", "91110000600037341L"])
-def test_social_credit_codes(text: str) -> None:
-    assert social_credit_code(text) == text
-    assert social_credit_code(f" {text.lower()}\u3000") == text
-    for place in range(18):
-        other = "2" if text[place] != "2" else "3"
-        with pytest.raises(IdentifierError) as caught:
-            social_credit_code(text[:place] + other + text[place + 1 :])
-        assert caught.value.code == "identifier_check"
-
-
-@pytest.mark.parametrize(
-    ("text", "code"),
-    [
-        ("", "identifier_empty"),
-        ("91350100M000100Y4", "identifier_length"),
-        ("91350100M000100O43", "identifier_characters"),
-    ],
-)
-def test_social_credit_code_refusals(text: str, code: str) -> None:
-    with pytest.raises(IdentifierError) as caught:
-        social_credit_code(text)
-    assert caught.value.code == code

@@ -1,7 +1,7 @@
-"""A dishonest office: the office's own home opened by the test, every step of a check by hand.
+"""A dishonest office: the test opens the office's home and runs each step of a check itself.
 
-It has everything the office has: keys, publications, its share of the sum key. It runs the library's honest
-steps and changes what it likes between them; all other members are the running processes.
+It has everything the office has: keys, publications, its share of the sum key. It runs the honest steps of
+the product and changes data between them; all other members are the running processes.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from node.rpc.status import raise_from_wire
 from protocols.check.terms import expected_terms, list_document, list_message
 from protocols.psi import group
 from protocols.wire import check_pb2, check_pb2_grpc
-from tests.e2e.shared_network import County, twin_of
+from tests.e2e.shared_network import RunningNetwork, twin_of
 
 
 @dataclass
 class Pack:
-    """What is shown to the trustee, all of it open to change.
+    """Data that is sent to the trustee; a test may change any of it.
 
     Attributes:
         evidence: answers, lines, proofs.
@@ -47,12 +47,12 @@ class Pack:
     document: dict[str, Any]
 
 
-class Bureau:
+class DishonestOffice:
     """The office, step by step."""
 
-    def __init__(self, county: County, scratch: Path) -> None:
-        self.county = county
-        self.member = twin_of(read_configuration(county.home("bureau").root), scratch)
+    def __init__(self, running_network: RunningNetwork, scratch: Path) -> None:
+        self.running_network = running_network
+        self.member = twin_of(read_configuration(running_network.home("bureau").root), scratch)
         self.services = self.member.services
         self.office = Office(self.services)
 
@@ -68,7 +68,7 @@ class Bureau:
         application = inquiry._application_digest(salt, case).hex()
         current = Inquiry(secrets.token_hex(16), case.case, blinds, salt.hex(), application)
         inquiry.save(self.services, current)
-        return CheckState(case, self.county.scenario.rules[case.rules], current)
+        return CheckState(case, self.running_network.scenario.rules[case.rules], current)
 
     def certified(self, case: Case) -> CheckState:
         """With the registrar's certificate."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import get_args
 
 import pytest
 
-from node.case import CONSENTS
+from node.case import Consent
 from node.demo.scenario.model import ROLES
 from node.messages.catalogue import (
     LANGUAGES,
@@ -62,7 +63,7 @@ def test_every_outcome_answer_reason_and_role_has_a_text() -> None:
     wanted = [("outcome", code) for code in (*RESERVED_OUTCOMES, "dibao", "edge", "none")]
     wanted += [("answer", str(answer)) for answer in (*LineAnswer, "summed")]
     wanted += [("reason", reason) for reason in REASONS]
-    wanted += [("consent", consent) for consent in CONSENTS] + [("role", role) for role in ROLES]
+    wanted += [("consent", consent) for consent in get_args(Consent)] + [("role", role) for role in ROLES]
     assert [each for each in wanted if word_text(*each) is None] == []
     texts = [text for kind in WORDS.values() for text in kind.values()]
     assert [text for text in texts if Messages("zh").plain(text) == text] == []

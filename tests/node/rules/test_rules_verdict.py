@@ -18,7 +18,6 @@ from node.rules.verdict import (
     decide,
     needs_total,
     shown_answer,
-    sign_of,
     summed_lines,
     too_old,
 )
@@ -127,10 +126,7 @@ def test_a_total_that_does_not_fit_is_refused(changed: Changed, total: int | Non
         decide(DIBAO, Household(2), lines_of(2, changed), total)
 
 
-def test_signs_terms_and_shown_answers() -> None:
-    assert (sign_of(DIBAO, "tax.income"), sign_of(DIBAO, "hib.selfpaid")) == (1, -1)
-    with pytest.raises(LinesError, match="not an amount dataset"):
-        sign_of(DIBAO, "vehicle.owner")
+def test_terms_and_shown_answers() -> None:
     lines = lines_of(2, INCOME | {(2, "hib.selfpaid"): MATCH} | CUSTODY_1)
     assert [(line.member, line.dataset) for line in summed_lines(DIBAO, lines)] == [(2, "hib.selfpaid")]
     shown = {(line.member, line.dataset): shown_answer(DIBAO, line) for line in lines}
