@@ -60,6 +60,7 @@ class Echo(log_pb2_grpc.LogServicer):
         finally:
             ENDED.release()
         yield log_pb2.ReadResponse(leaves=[b"one"])
+        raise ServiceUnavailableError("the rest is elsewhere")
 
 
 class Proof(Echo):
@@ -68,7 +69,6 @@ class Proof(Echo):
     def Append(self, request: Any, context: Any) -> Any:  # noqa: N802
         caller = bytes(super().Append(request, context).receipt)
         return log_pb2.AppendResponse(receipt=Receipt(0, (), caller).format())
-        raise ServiceUnavailableError("the rest is elsewhere")
 
 
 class Party:
