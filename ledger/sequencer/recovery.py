@@ -31,7 +31,7 @@ from sqlalchemy import Connection, Engine
 from typing_extensions import override
 
 from ledger import contract
-from ledger.audit.mirror_files import CheckedTiles
+from ledger.audit.checked_tiles import CheckedTiles
 from ledger.audit.reading import read_leaves
 from ledger.audit.source import NOTE_LIMIT, LogSource
 from ledger.audit.verify import OnEntries, verify_source

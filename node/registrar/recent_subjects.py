@@ -20,12 +20,14 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ledger import canonical
+from ledger.entries import bodies
 from ledger.entries.times import check_date, parse_time
 from node.errors import RefusalError
 from node.services import Services
 from node.store import tables
 from node.store.database import put
-from protocols.check.certificate import BlindedPerson, Terms
+from protocols.check.certificate import Terms
+from protocols.check.certify import BlindedPerson
 from protocols.encoding import fields
 from protocols.profiles import CERTIFICATE_SECONDS
 
@@ -56,7 +58,7 @@ class SubjectIndex:
         """What makes two questions for a total the same: persons, rules and publications."""
         subjects = sorted(self._subject(person.identifier) for person in persons)
         publications = [f"{item.dataset}/{item.publication}" for item in terms.datasets]
-        parts = [*subjects, terms.rules["digest"], *publications]
+        parts = [*subjects, terms.rules.digest, *publications]
         return hmac.digest(self._key, fields(b"basis", *(part.encode() for part in parts)), "sha256").hex()
 
     def forgotten(self) -> frozenset[str]:
@@ -179,7 +181,7 @@ class SubjectIndex:
                     text = json.dumps(kept, ensure_ascii=False)
                     put(connection, tables.allowed_question, where, {"document": text})
                     if month in self.forgotten():
-                        body = {"code": WITHOUT_MEMORY, "count": 1}
+                        body = bodies.incident(WITHOUT_MEMORY, 1)
                         name, now = f"allowance/{terms.query}/{month}", self._services.clock()
                         self._services.outbox.add(connection, name, "incident", body, now)
 

@@ -25,6 +25,7 @@ from node.report.verify_ledger import read_ledger
 from node.report.verify_lines import check_lines
 from node.report.verify_question import check_question
 from node.report.verify_total import check_result
+from protocols.check.signature import SignatureValue
 
 
 def verify_report(data: bytes, policy: Policy | None, openings: bytes | None = None) -> list[Failure]:
@@ -78,4 +79,5 @@ def check_seal(subject: Subject) -> None:
         require(
             office is not None and office.has("office"), "the report's office has no such role on the ledger"
         )
-        subject.proven.check_signature(report["office"], report["seal"], seal_message(report))
+        seal = SignatureValue.parse(report["seal"])
+        subject.proven.check_signature(report["office"], seal, seal_message(report))

@@ -165,12 +165,11 @@ class LedgerClient:
             head = self.sync()
             fresh = fresh_cosignatures(head, self._clock())
             if fresh < self.policy.quorum:
-                stale = ServiceUnavailableError(
+                raise ServiceUnavailableError(
                     f"only {fresh} of {self.policy.quorum} witnesses have cosigned in the last "
-                    f"{HEAD_MAX_AGE_SECONDS} s: nothing is answered until they run again"
+                    f"{HEAD_MAX_AGE_SECONDS} s: nothing is answered until they run again",
+                    code="stale_head",
                 )
-                stale.code = "stale_head"
-                raise stale
             if self._consistent(head):
                 return head
             if time.monotonic() > deadline:

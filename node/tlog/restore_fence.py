@@ -116,9 +116,7 @@ class RestoreFence:
             ServiceUnavailableError: ``restored``: not yet.
         """
         if any(row["fence"] is None for row in self._rows()):
-            waiting = ServiceUnavailableError(WAITING)
-            waiting.code = CODE
-            raise waiting
+            raise ServiceUnavailableError(WAITING, CODE)
 
     def require_witness(self, origin: str) -> None:
         """The node's witness may cosign a log.
@@ -134,9 +132,7 @@ class RestoreFence:
                 self._store.one(tables.rejoined_log, restore=row["id"], origin=origin) for row in restores
             )
         if not is_back:
-            waiting = ServiceUnavailableError(WAITING if origin == self._ledger.policy.origin else OTHERS)
-            waiting.code = CODE
-            raise waiting
+            raise ServiceUnavailableError(WAITING if origin == self._ledger.policy.origin else OTHERS, CODE)
 
     @property
     def position(self) -> FencePosition | None:

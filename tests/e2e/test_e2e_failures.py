@@ -239,8 +239,8 @@ def test_an_entry_the_contract_refuses_is_void_whoever_ordered_it(
             ledger.sync()
             assert ledger.replica.void_code(receipt.index) == "slot_taken"
             request = dishonest_office.question(first)
-            request.certificate = canonical.encode(second.inquiry.certificate)
-            request.signature = canonical.encode(second.inquiry.signature)
+            request.certificate = canonical.encode(second.inquiry.certificate.to_json())
+            request.signature = canonical.encode(second.inquiry.signature.to_json())
             request.intent, request.receipt = leaf, receipt.format()
             before = own_network.journal("revenue", "refused:void_entry")
             with refused("void_entry"):

@@ -7,6 +7,7 @@ of the department's journal, which an incident counts.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,26 +18,33 @@ from ledger.entries.times import format_time, parse_time
 from node.app import Node
 from node.department import refusal_counts
 from node.governance.entry_drafts import EntryDraft
-from node.member_keys import signature
+from node.member_keys import sign
 from node.office import calls, plan
-from node.office.check_state import CheckState
-from protocols.check.certificate import commit_elements
+from node.office.certification import _terms
+from protocols.check.openings import CertifiedQuestion, commit_elements
 from protocols.psi import group, voprf
 from protocols.wire import check_pb2, check_pb2_grpc
-from tests.e2e.dishonest_office import DishonestOffice, call, refused, with_certificate, with_elements
+from tests.e2e.dishonest_office import (
+    AskedCheck,
+    DishonestOffice,
+    call,
+    refused,
+    with_certificate,
+    with_elements,
+)
 from tests.e2e.shared_network import RunningNetwork, wait_until
 from tests.node.demo.second_scenario import identity
 
 
 @pytest.fixture(scope="module")
-def asked(running: RunningNetwork, dishonest_office: DishonestOffice) -> CheckState:
+def asked(running: RunningNetwork, dishonest_office: DishonestOffice) -> AskedCheck:
     """A question whose intent is on the ledger, not yet answered by revenue."""
     with running.peace():
         return dishonest_office.logged(running.case())
 
 
 @pytest.fixture(scope="module")
-def another(running: RunningNetwork, dishonest_office: DishonestOffice) -> CheckState:
+def another(running: RunningNetwork, dishonest_office: DishonestOffice) -> AskedCheck:
     """Another such question."""
     with running.peace():
         return dishonest_office.logged(running.case())
@@ -46,15 +54,15 @@ def another(running: RunningNetwork, dishonest_office: DishonestOffice) -> Check
 
 
 def test_no_answer_without_an_intent(
-    running_network: RunningNetwork, dishonest_office: DishonestOffice, asked: CheckState
+    running_network: RunningNetwork, dishonest_office: DishonestOffice, asked: AskedCheck
 ) -> None:
     """A certificate alone, with an intent that was never logged and another's receipt."""
     certified = dishonest_office.certified(running_network.case())
     request = dishonest_office.question(asked)
     request.intent = dishonest_office.intent_leaf(certified)
-    request.certificate = canonical.encode(certified.inquiry.certificate)
-    request.signature = canonical.encode(certified.inquiry.signature)
-    opened = certified.inquiry.opened()
+    request.certificate = canonical.encode(certified.inquiry.certificate.to_json())
+    request.signature = canonical.encode(certified.inquiry.signature.to_json())
+    opened = certified.inquiry.openings
     request = with_elements(request, opened.elements)
     request.elements_salt = opened.elements_salt
     before = running_network.journal("revenue", "refused:receipt")
@@ -65,7 +73,7 @@ def test_no_answer_without_an_intent(
 
 
 def test_another_questions_receipt_is_refused(
-    running_network: RunningNetwork, dishonest_office: DishonestOffice, asked: CheckState, another: CheckState
+    running_network: RunningNetwork, dishonest_office: DishonestOffice, asked: AskedCheck, another: AskedCheck
 ) -> None:
     request = dishonest_office.question(asked)
     request.receipt = dishonest_office.question(another).receipt
@@ -74,7 +82,7 @@ def test_another_questions_receipt_is_refused(
 
 
 def test_a_receipt_below_the_quorum_is_refused(
-    running_network: RunningNetwork, dishonest_office: DishonestOffice, asked: CheckState
+    running_network: RunningNetwork, dishonest_office: DishonestOffice, asked: AskedCheck
 ) -> None:
     """All cosignatures but one are taken off the checkpoint."""
     request = dishonest_office.question(asked)
@@ -89,7 +97,7 @@ def test_a_receipt_below_the_quorum_is_refused(
 
 
 def test_an_entry_that_is_no_intent_is_refused(
-    running_network: RunningNetwork, dishonest_office: DishonestOffice, asked: CheckState
+    running_network: RunningNetwork, dishonest_office: DishonestOffice, asked: AskedCheck
 ) -> None:
     request = dishonest_office.question(asked)
     leaf = dishonest_office.services.ledger.replica.leaf(0)
@@ -102,7 +110,7 @@ def test_an_entry_that_is_no_intent_is_refused(
 
 
 def test_an_intent_of_another_office_is_no_use(
-    running_network: RunningNetwork, dishonest_office: DishonestOffice, asked: CheckState
+    running_network: RunningNetwork, dishonest_office: DishonestOffice, asked: AskedCheck
 ) -> None:
     """Welfare got the office's whole question and asks revenue with it."""
     before = running_network.journal("revenue", "refused:not_the_office")
@@ -114,7 +122,7 @@ def test_an_intent_of_another_office_is_no_use(
 
 
 def test_a_dataset_the_intent_does_not_name_is_refused(
-    running_network: RunningNetwork, dishonest_office: DishonestOffice, asked: CheckState
+    running_network: RunningNetwork, dishonest_office: DishonestOffice, asked: AskedCheck
 ) -> None:
     for dataset in ("revenue.firms", "welfare.care"):
         request = dishonest_office.question(asked)
@@ -175,28 +183,26 @@ CHANGES: dict[str, Any] = {
 
 @pytest.mark.parametrize("field", CHANGES)
 def test_a_changed_field_of_the_certificate_is_refused(
-    field: str, running_network: RunningNetwork, dishonest_office: DishonestOffice, asked: CheckState
+    field: str, running_network: RunningNetwork, dishonest_office: DishonestOffice, asked: AskedCheck
 ) -> None:
     with refused("certificate"):
         dishonest_office.send(with_certificate(dishonest_office.question(asked), **{field: CHANGES[field]}))
 
 
-def test_every_field_of_a_certificate_was_changed(asked: CheckState) -> None:
-    assert CHANGES.keys() | {"not_before", "not_after"} == asked.inquiry.certificate.keys()
+def test_every_field_of_a_certificate_was_changed(asked: AskedCheck) -> None:
+    assert CHANGES.keys() | {"not_before", "not_after"} == asked.inquiry.certificate.to_json().keys()
 
 
 def test_a_validity_the_registrar_did_not_sign_is_refused(
-    running_network: RunningNetwork, dishonest_office: DishonestOffice, asked: CheckState
+    running_network: RunningNetwork, dishonest_office: DishonestOffice, asked: AskedCheck
 ) -> None:
-    longer = format_time(parse_time(asked.inquiry.certificate["not_after"]) + 86400)
+    longer = format_time(parse_time(asked.inquiry.certificate.not_after) + 86400)
     request = with_certificate(dishonest_office.question(asked), not_after=longer)
     with refused("bad_signature"):
         dishonest_office.send(request)
-    own = signature(
-        dishonest_office.services.keys.node,
-        certificate_message({**asked.inquiry.certificate, "not_after": longer}),
-    )
-    request.signature = canonical.encode(dict(own))
+    changed = replace(asked.inquiry.certificate, not_after=longer)
+    own = sign(dishonest_office.services.keys.node, certificate_message(changed.to_json()))
+    request.signature = canonical.encode(own.to_json())
     with refused("bad_signature"):
         dishonest_office.send(request)
 
@@ -207,18 +213,16 @@ def test_a_certificate_outside_its_validity_is_refused_by_the_departments_own_cl
     code: str,
     running_network: RunningNetwork,
     dishonest_office: DishonestOffice,
-    asked: CheckState,
+    asked: AskedCheck,
 ) -> None:
     """Signed by the registrar, as a renewal of another time would be."""
     moved = {
-        name: format_time(parse_time(asked.inquiry.certificate[name]) + shift)
+        name: format_time(parse_time(getattr(asked.inquiry.certificate, name)) + shift)
         for name in ("not_before", "not_after")
     }
     request = with_certificate(dishonest_office.question(asked), **moved)
-    message = certificate_message({**asked.inquiry.certificate, **moved})
-    request.signature = canonical.encode(
-        dict(signature(running_network.clients["window"].keys.node, message))
-    )
+    message = certificate_message({**asked.inquiry.certificate.to_json(), **moved})
+    request.signature = canonical.encode(sign(running_network.clients["window"].keys.node, message).to_json())
     before = running_network.journal("revenue", f"refused:{code}")
     with refused(code):
         dishonest_office.send(request)
@@ -229,12 +233,13 @@ def test_a_revoked_certificate_is_refused(
     running_network: RunningNetwork, dishonest_office: DishonestOffice
 ) -> None:
     finished = dishonest_office.logged(running_network.case())
-    digest = certificate_digest(finished.inquiry.certificate)
+    digest = certificate_digest(finished.inquiry.certificate.to_json())
     running_network.clients["window"].submit(EntryDraft.new("certificate.revoke", {"digest": digest}))
     with refused("revoked"):
         dishonest_office.send(dishonest_office.question(finished))
     with refused("revoked"):
-        calls.renew(dishonest_office.services, finished.inquiry.certificate, finished.inquiry.signature)
+        assert finished.inquiry.certified is not None
+        calls.renew(dishonest_office.services, finished.inquiry.certified)
 
 
 # The elements.
@@ -304,13 +309,11 @@ def test_bad_points_are_refused_though_a_registrar_certified_them(
     """Office and registrar together: everything is signed and logged, the point is bad all the same."""
     finished = dishonest_office.certified(running_network.case())
     current = finished.inquiry
-    opened = current.opened()
+    opened = current.openings
     elements = change(list(opened.elements))
-    current.openings["elements"] = [element.hex() for element in elements]
-    current.certificate["elements"] = commit_elements(opened.elements_salt, elements).hex()
-    current.signature = signature(
-        running_network.clients["window"].keys.node, certificate_message(current.certificate)
-    )
+    certificate = replace(current.certificate, elements=commit_elements(opened.elements_salt, elements))
+    signed = sign(running_network.clients["window"].keys.node, certificate_message(certificate.to_json()))
+    current.certified = CertifiedQuestion(certificate, signed, replace(opened, elements=tuple(elements)))
     dishonest_office.log_intent(finished)
     with refused("group"):
         dishonest_office.send(dishonest_office.question(finished))
@@ -368,7 +371,7 @@ def test_a_blind_of_zero_is_not_certified(
     finished = dishonest_office.begin(running_network.case())
     finished.inquiry.blinds[0] = 0
     with refused("group"):
-        dishonest_office.office._certify(finished)
+        dishonest_office.certify(finished)
 
 
 def test_a_query_id_certifies_one_question_only(
@@ -378,15 +381,16 @@ def test_a_query_id_certifies_one_question_only(
     second = dishonest_office.begin(running_network.case())
     second.inquiry.query = first.inquiry.query
     with refused("query_reused"):
-        dishonest_office.office._certify(second)
+        dishonest_office.certify(second)
 
 
 def test_only_the_office_is_certified(
-    running_network: RunningNetwork, dishonest_office: DishonestOffice, asked: CheckState
+    running_network: RunningNetwork, dishonest_office: DishonestOffice, asked: AskedCheck
 ) -> None:
     now = dishonest_office.services.ledger.now_text()
     chosen = plan.choose_datasets(dishonest_office.services.view, "bureau", asked.rules, 4, now)
-    terms = dishonest_office.office._terms(dishonest_office.begin(running_network.case()), chosen)
+    begun = dishonest_office.begin(running_network.case())
+    terms = _terms(dishonest_office.services, begun.rules, begun.inquiry, chosen).to_json()
     channel = running_network.channel(running_network.clients["revenue"].keys.tls, "window")
     stub = check_pb2_grpc.RegistrarStub(channel)
     with refused("not_an_office"):
@@ -399,11 +403,11 @@ def test_padding_is_the_registrars_own(
 ) -> None:
     """The elements are the office's own and one that it cannot tell: no R, no case."""
     finished = dishonest_office.certified(running_network.case())
-    opened = finished.inquiry.opened()
+    opened = finished.inquiry.openings
     own = {opened.elements[position] for position in opened.real}
     assert len(own) == len(opened.rlist) == 3
     assert list(opened.casemap).count(0) == 1
     again = dishonest_office.begin(finished.case)
     again.inquiry.blinds = finished.inquiry.blinds
-    dishonest_office.office._certify(again)
-    assert set(again.inquiry.opened().elements) & set(opened.elements) == own
+    dishonest_office.certify(again)
+    assert set(again.inquiry.openings.elements) & set(opened.elements) == own

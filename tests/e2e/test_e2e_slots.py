@@ -20,9 +20,8 @@ from node.edges.operator_client import OperatorClient
 from node.errors import NodeError
 from node.governance.entry_drafts import EntryDraft
 from node.governance.grants import Decision, GrantDecision, GrantRequest, GrantRevocation
-from node.member_keys import signature
-from node.office.check_state import CheckState
-from tests.e2e.dishonest_office import DishonestOffice, refused
+from node.member_keys import sign
+from tests.e2e.dishonest_office import AskedCheck, DishonestOffice, refused
 from tests.e2e.shared_network import RunningNetwork, wait_until
 
 Body = dict[str, Any]
@@ -88,7 +87,7 @@ SIGNED_LIES: dict[Callable[[Body], None], str] = {
 
 
 @pytest.fixture(scope="module")
-def certified(running: RunningNetwork, dishonest_office: DishonestOffice) -> CheckState:
+def certified(running: RunningNetwork, dishonest_office: DishonestOffice) -> AskedCheck:
     """A certified question that no intent is ever accepted for."""
     with running.peace():
         return dishonest_office.certified(running.case())
@@ -99,7 +98,7 @@ def test_an_intent_takes_exactly_its_slots(
     lie: Callable[[Body], None],
     running_network: RunningNetwork,
     dishonest_office: DishonestOffice,
-    certified: CheckState,
+    certified: AskedCheck,
 ) -> None:
     body = dishonest_office.intent_body(certified)
     lie(body)
@@ -112,7 +111,7 @@ def test_an_intent_is_what_the_registrar_signed(
     lie: Callable[[Body], None],
     running_network: RunningNetwork,
     dishonest_office: DishonestOffice,
-    certified: CheckState,
+    certified: AskedCheck,
 ) -> None:
     """The digest fits, the signature does not; and what no grant allows is refused under any signature."""
     body = dishonest_office.intent_body(certified)
@@ -130,24 +129,24 @@ def test_a_certificate_outside_its_validity_logs_nothing(
     code: str,
     running_network: RunningNetwork,
     dishonest_office: DishonestOffice,
-    certified: CheckState,
+    certified: AskedCheck,
 ) -> None:
     body = dishonest_office.intent_body(certified)
     for name in ("not_before", "not_after"):
         body["certificate"][name] = format_time(parse_time(body["certificate"][name]) + shift)
     message = certificate_message(body["certificate"])
-    body["signature"] = signature(running_network.clients["window"].keys.node, message)
+    body["signature"] = sign(running_network.clients["window"].keys.node, message).to_json()
     with refused(code):
         dishonest_office.log(certified, body)
 
 
 def test_an_office_cannot_certify_itself(
-    running_network: RunningNetwork, dishonest_office: DishonestOffice, certified: CheckState
+    running_network: RunningNetwork, dishonest_office: DishonestOffice, certified: AskedCheck
 ) -> None:
     body = dishonest_office.intent_body(certified)
-    body["signature"] = signature(
+    body["signature"] = sign(
         dishonest_office.services.keys.node, certificate_message(body["certificate"])
-    )
+    ).to_json()
     with refused("registrar_key"):
         dishonest_office.log(certified, body)
 
@@ -200,7 +199,7 @@ def test_a_clone_that_forgot_its_questions_gains_no_slot(
             dishonest_office.certified(own_network.case()),
             dishonest_office.certified(own_network.case()),
         )
-        assert grant in {item["grant"] for item in first.inquiry.certificate["datasets"]}
+        assert grant in {item.grant for item in first.inquiry.certificate.datasets}
         body = dishonest_office.intent_body(first)
         stale = dishonest_office.intent_body(second)
         own_network.clients["bureau"].submit(EntryDraft("query.intent", first.inquiry.query, body))
@@ -235,7 +234,7 @@ def test_of_two_intents_for_one_slot_exactly_one_is_accepted(
         def by_node(body: Body = one, query: str = first.inquiry.query) -> None:
             own_network.clients["bureau"].submit(EntryDraft("query.intent", query, body))
 
-        def by_copy(asked: CheckState = second, body: Body = other) -> None:
+        def by_copy(asked: AskedCheck = second, body: Body = other) -> None:
             dishonest_office.log(asked, body)
 
         with ThreadPoolExecutor(2) as pool:
@@ -325,7 +324,7 @@ def test_a_revoked_grant_allows_neither_intent_nor_answer(
 ) -> None:
     with granted(own_network) as grant:
         asked = dishonest_office.logged(own_network.case())
-        assert grant in {item["grant"] for item in asked.inquiry.certificate["datasets"]}
+        assert grant in {item.grant for item in asked.inquiry.certificate.datasets}
         waiting = dishonest_office.certified(own_network.case())
         body = dishonest_office.intent_body(waiting)
     with refused("grant_revoked"):
@@ -348,7 +347,7 @@ def test_a_grants_least_number_of_rows_holds(
 
 
 def rebased(
-    running_network: RunningNetwork, dishonest_office: DishonestOffice, finished: CheckState, grant: str
+    running_network: RunningNetwork, dishonest_office: DishonestOffice, finished: AskedCheck, grant: str
 ) -> Body:
     """The intent's body under another grant of revenue, certified by the registrar's own key."""
     body = dishonest_office.intent_body(finished)
@@ -363,7 +362,7 @@ def rebased(
         **body,
         "certificate": certificate,
         "digest": certificate_digest(certificate),
-        "signature": signature(running_network.clients["window"].keys.node, message),
+        "signature": sign(running_network.clients["window"].keys.node, message).to_json(),
         "slots": slots,
     }
 

@@ -15,14 +15,13 @@ from typing import Any
 import pytest
 
 from node.errors import RefusalError
-from node.office.check_state import CheckState
 from node.registrar.consents import QuestionAllowance
 from node.rpc.untrusted_json import read_object
-from tests.e2e.dishonest_office import DishonestOffice, Pack, canonical_copy, refused
+from tests.e2e.dishonest_office import AskedCheck, DishonestOffice, Pack, canonical_copy, refused
 from tests.e2e.families_scenario import CARE, FURTHER, NET, WAGES
 from tests.e2e.shared_network import RunningNetwork, quickly
 
-Lie = Callable[[DishonestOffice, CheckState, Pack, CheckState], None]
+Lie = Callable[[DishonestOffice, AskedCheck, Pack, AskedCheck], None]
 
 
 def term(pack: Pack, element: int, dataset: str) -> dict[str, Any]:
@@ -39,12 +38,12 @@ def line(pack: Pack, element: int, dataset: str) -> dict[str, Any]:
     return found
 
 
-def row_left_out(dishonest_office: DishonestOffice, true: CheckState, pack: Pack, other: CheckState) -> None:
+def row_left_out(dishonest_office: DishonestOffice, true: AskedCheck, pack: Pack, other: AskedCheck) -> None:
     pack.document["terms"].remove(term(pack, dishonest_office.element(true, 1), "revenue.wages"))
 
 
 def row_said_to_be_absent(
-    dishonest_office: DishonestOffice, true: CheckState, pack: Pack, other: CheckState
+    dishonest_office: DishonestOffice, true: AskedCheck, pack: Pack, other: AskedCheck
 ) -> None:
     found = term(pack, dishonest_office.element(true, 1), "revenue.wages")
     del found["index"], found["leaf"]
@@ -52,7 +51,7 @@ def row_said_to_be_absent(
 
 
 def row_proven_absent_by_others_neighbours(
-    dishonest_office: DishonestOffice, true: CheckState, pack: Pack, other: CheckState
+    dishonest_office: DishonestOffice, true: AskedCheck, pack: Pack, other: AskedCheck
 ) -> None:
     row_said_to_be_absent(dishonest_office, true, pack, other)
     mine = line(pack, dishonest_office.element(true, 1), "revenue.wages")
@@ -61,13 +60,13 @@ def row_proven_absent_by_others_neighbours(
     mine["neighbours"] = canonical_copy(absent["neighbours"])
 
 
-def row_twice(dishonest_office: DishonestOffice, true: CheckState, pack: Pack, other: CheckState) -> None:
+def row_twice(dishonest_office: DishonestOffice, true: AskedCheck, pack: Pack, other: AskedCheck) -> None:
     found = term(pack, dishonest_office.element(true, 1), "revenue.wages")
     pack.document["terms"].insert(0, dict(found))
 
 
 def row_in_anothers_place(
-    dishonest_office: DishonestOffice, true: CheckState, pack: Pack, other: CheckState
+    dishonest_office: DishonestOffice, true: AskedCheck, pack: Pack, other: AskedCheck
 ) -> None:
     mine, third = (dishonest_office.element(true, member) for member in (1, 3))
     found = term(pack, mine, "revenue.wages")
@@ -77,12 +76,12 @@ def row_in_anothers_place(
     proof["leaf"] = canonical_copy(line(pack, mine, "revenue.wages")["leaf"])
 
 
-def other_sign(dishonest_office: DishonestOffice, true: CheckState, pack: Pack, other: CheckState) -> None:
+def other_sign(dishonest_office: DishonestOffice, true: AskedCheck, pack: Pack, other: AskedCheck) -> None:
     term(pack, dishonest_office.element(true, 1), "welfare.care")["sign"] = 1
 
 
 def row_of_another_publication(
-    dishonest_office: DishonestOffice, true: CheckState, pack: Pack, other: CheckState
+    dishonest_office: DishonestOffice, true: AskedCheck, pack: Pack, other: AskedCheck
 ) -> None:
     mine = dishonest_office.element(true, 1)
     wages, care = term(pack, mine, "revenue.wages"), term(pack, mine, "welfare.care")
@@ -91,7 +90,7 @@ def row_of_another_publication(
 
 
 def anothers_ciphertext(
-    dishonest_office: DishonestOffice, true: CheckState, pack: Pack, other: CheckState
+    dishonest_office: DishonestOffice, true: AskedCheck, pack: Pack, other: AskedCheck
 ) -> None:
     mine = line(pack, dishonest_office.element(true, 1), "revenue.wages")["leaf"]
     theirs = line(dishonest_office.pack(other), dishonest_office.element(other, 2), "revenue.wages")["leaf"]
@@ -99,7 +98,7 @@ def anothers_ciphertext(
 
 
 def excluded_members_row(
-    dishonest_office: DishonestOffice, true: CheckState, pack: Pack, other: CheckState
+    dishonest_office: DishonestOffice, true: AskedCheck, pack: Pack, other: AskedCheck
 ) -> None:
     second = dishonest_office.element(true, 2)
     found = line(pack, second, "revenue.wages")["leaf"]
@@ -108,7 +107,7 @@ def excluded_members_row(
 
 
 def exclusion_kept_back(
-    dishonest_office: DishonestOffice, true: CheckState, pack: Pack, other: CheckState
+    dishonest_office: DishonestOffice, true: AskedCheck, pack: Pack, other: AskedCheck
 ) -> None:
     excluded_members_row(dishonest_office, true, pack, other)
     second = dishonest_office.element(true, 2)
@@ -119,7 +118,7 @@ def exclusion_kept_back(
 
 
 def exclusion_made_up(
-    dishonest_office: DishonestOffice, true: CheckState, pack: Pack, other: CheckState
+    dishonest_office: DishonestOffice, true: AskedCheck, pack: Pack, other: AskedCheck
 ) -> None:
     found = term(pack, dishonest_office.element(true, 1), "revenue.wages")
     del found["index"], found["leaf"]
@@ -127,9 +126,9 @@ def exclusion_made_up(
 
 
 def row_of_someone_not_certified(
-    dishonest_office: DishonestOffice, true: CheckState, pack: Pack, other: CheckState
+    dishonest_office: DishonestOffice, true: AskedCheck, pack: Pack, other: AskedCheck
 ) -> None:
-    padding = next(i for i, case in enumerate(true.inquiry.opened().casemap) if case == 0)
+    padding = next(i for i, case in enumerate(true.inquiry.openings.casemap) if case == 0)
     theirs = dishonest_office.pack(other)
     first = dishonest_office.element(other, 1)
     pack.document["terms"].append({**term(theirs, first, "revenue.wages"), "element": padding})
@@ -137,7 +136,7 @@ def row_of_someone_not_certified(
 
 
 def tag_of_someone_not_certified(
-    dishonest_office: DishonestOffice, true: CheckState, pack: Pack, other: CheckState
+    dishonest_office: DishonestOffice, true: AskedCheck, pack: Pack, other: AskedCheck
 ) -> None:
     third, theirs = dishonest_office.element(true, 3), dishonest_office.pack(other)
     first = dishonest_office.element(other, 1)
@@ -149,19 +148,19 @@ def tag_of_someone_not_certified(
 
 
 def answers_of_another_question(
-    dishonest_office: DishonestOffice, true: CheckState, pack: Pack, other: CheckState
+    dishonest_office: DishonestOffice, true: AskedCheck, pack: Pack, other: AskedCheck
 ) -> None:
     pack.evidence["answers"] = dishonest_office.pack(other).evidence["answers"]
 
 
 def list_of_another_question(
-    dishonest_office: DishonestOffice, true: CheckState, pack: Pack, other: CheckState
+    dishonest_office: DishonestOffice, true: AskedCheck, pack: Pack, other: AskedCheck
 ) -> None:
     pack.document["query"] = other.inquiry.query
 
 
 def proof_left_out(
-    dishonest_office: DishonestOffice, true: CheckState, pack: Pack, other: CheckState
+    dishonest_office: DishonestOffice, true: AskedCheck, pack: Pack, other: AskedCheck
 ) -> None:
     first = dishonest_office.element(true, 1)
     pack.evidence["proofs"] = [item for item in pack.evidence["proofs"] if item["element"] != first]
@@ -188,7 +187,7 @@ LIES: dict[Lie, str] = {
 
 
 @pytest.fixture(scope="module")
-def pair(running: RunningNetwork, dishonest_office: DishonestOffice) -> tuple[CheckState, CheckState]:
+def pair(running: RunningNetwork, dishonest_office: DishonestOffice) -> tuple[AskedCheck, AskedCheck]:
     """Two answered questions whose totals nobody has opened."""
     with running.peace():
         return dishonest_office.answered(running.case()), dishonest_office.answered(running.case())
@@ -199,7 +198,7 @@ def test_a_lie_opens_nothing(
     lie: Lie,
     running_network: RunningNetwork,
     dishonest_office: DishonestOffice,
-    pair: tuple[CheckState, CheckState],
+    pair: tuple[AskedCheck, AskedCheck],
 ) -> None:
     true, other = pair
     pack = dishonest_office.pack(true)
@@ -254,21 +253,23 @@ def test_openings_that_are_not_the_certified_ones_are_refused(
     part: str,
     running_network: RunningNetwork,
     dishonest_office: DishonestOffice,
-    pair: tuple[CheckState, CheckState],
+    pair: tuple[AskedCheck, AskedCheck],
 ) -> None:
     true, other = pair
-    mine = true.inquiry.openings
-    changed = {**mine, part: other.inquiry.openings[part]}
+    mine = true.inquiry.certified
+    assert mine is not None
+    given: Any = getattr(other.inquiry.openings, part)
     if part == "casemap":
-        changed[part] = [1] * len(mine["casemap"])
-    lying = replace(true, inquiry=replace(true.inquiry, openings=changed))
+        given = (1,) * len(mine.openings.casemap)
+    changed = replace(mine, openings=replace(mine.openings, **{part: given}))
+    lying = replace(true, inquiry=replace(true.inquiry, certified=changed))
     with refused("certificate"):
         dishonest_office.open(lying, dishonest_office.pack(true))
     dishonest_office.nothing_released(true)
 
 
 def test_another_members_signature_under_the_list_is_refused(
-    running_network: RunningNetwork, dishonest_office: DishonestOffice, pair: tuple[CheckState, CheckState]
+    running_network: RunningNetwork, dishonest_office: DishonestOffice, pair: tuple[AskedCheck, AskedCheck]
 ) -> None:
     true = pair[0]
     pack = dishonest_office.pack(true)
@@ -289,7 +290,7 @@ def test_a_row_opens_again_only_after_two_people_of_the_trustee_agree(
     assert refusal is not None
     assert refusal.code == "already_asked"
     running_network.clients["window"].allow_question(
-        QuestionAllowance(overlapping.case, dishonest_office.services.month(), "appeal")
+        QuestionAllowance(case=overlapping.case, month=dishonest_office.services.month(), reason="appeal")
     )
     asked = dishonest_office.answered(overlapping)
     with pytest.raises(RefusalError) as caught:
@@ -310,7 +311,7 @@ def test_an_exception_opens_the_list_it_names_and_no_other(
     assert running_network.check(running_network.named("F-002"), tmp_path)["outcome"] == "dibao"
     overlapping = running_network.named("M-02")
     running_network.clients["window"].allow_question(
-        QuestionAllowance(overlapping.case, dishonest_office.services.month(), "appeal")
+        QuestionAllowance(case=overlapping.case, month=dishonest_office.services.month(), reason="appeal")
     )
     asked = dishonest_office.answered(overlapping)
     trustee, query = running_network.home("court").root, asked.inquiry.query

@@ -294,7 +294,7 @@ def test_departments_get_elements_and_the_trustee_no_consents(
     with recorded(dishonest_office) as messages:
         finished = dishonest_office.answered(case)
         dishonest_office.total(finished)
-    opened = finished.inquiry.opened()
+    opened = finished.inquiry.openings
     for member, data in messages:
         for secret in (*opened.rlist, opened.rlist_salt, opened.casemap_salt):
             if member in {"revenue", "welfare"}:

@@ -21,16 +21,16 @@ from node.audit.reconcile.sides import Sides
 from node.errors import UsageError
 
 ROLES = frozenset({"department", "office", "registrar", "trustee"})
-"""Roles whose journals speak of questions."""
+"""Roles whose journals record questions."""
 
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """What was found.
+    """The result of all comparisons.
 
     Attributes:
         differences: every difference, in the order of their codes.
-        pending: how much was too young to be judged.
+        pending: how much was too recent to be judged.
         entries: size of the log.
         members: whose journals were compared.
         missing: members with a part in questions whose journals were not.

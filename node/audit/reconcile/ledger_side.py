@@ -1,7 +1,7 @@
-"""What the public log says, replayed through the contract and put by question.
+"""What the public log says, replayed through the contract and ordered by question.
 
-``hedui ledger verify`` says whether the log is genuine; this reads it. A void entry changes nothing; its code
-is kept, so that a difference can say that an entry was ordered and refused.
+``hedui ledger verify`` says whether the log is genuine; this module only reads it. A void entry changes
+nothing. Its code is kept, so that a difference can say that an entry was ordered and refused.
 """
 
 from __future__ import annotations
