@@ -244,7 +244,7 @@ class LogUnavailableError(LogError):
 
 
 class TransactionConflictError(LogError):
-    """A transaction read what another one changed before its commit: it changed nothing, endorse it again."""
+    """A transaction read what another one changed before its commit: it had no effect, endorse it again."""
 
     code = "raced"
 

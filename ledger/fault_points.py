@@ -1,7 +1,7 @@
 """Named points of a node's work, at which a test may stop it: before and after each thing that lasts.
 
-Whoever makes a ``Sequencer``, ``Witness``, ``Replica`` or a member's roles may pass an ``Observe``: it is
-called with the point, in the thread that has come there. Nothing else sets one: no environment variable, no
+The creator of a ``Sequencer``, ``Witness``, ``Replica`` or a member's roles may pass an ``Observe``: it is
+called with the point, in the thread that has reached it. Nothing else sets one: no environment variable, no
 configuration. Without it a point costs the call of an empty function.
 
 "Storing" points lie inside a transaction, after its last statement and before its commit: what is killed

@@ -46,7 +46,7 @@ class VerifiedQuestion:
 
     Attributes:
         certificate: the newest renewal.
-        intent: the accepted intent, from this node's own replay of the ledger.
+        intent: the accepted intent, from this node's local replay of the ledger.
     """
 
     certificate: Certificate

@@ -218,7 +218,7 @@ class DerivedLog(OrderedLog):
             return self.size >= size
 
     def release(self) -> None:
-        """End every wait, now and later: no more blocks are taken."""
+        """Release all waiting threads, now and later: no more blocks are read."""
         with self._grown:
             self._released = True
             self._grown.notify_all()

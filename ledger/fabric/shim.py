@@ -34,7 +34,7 @@ Chaincode as a service: the gRPC server that peers connect to, a stream each (``
 No more than ``STREAMS`` are open; a further one is refused, and does not wait. A connection that died without
 a word is found by pings; one that does not finish its handshake is closed.
 
-Each stream has workers of its own: a peer that asks and never answers holds up only itself. Whoever may
+Each stream has workers of its own: a peer that asks and never answers delays only itself. A client that may
 connect can still take all the streams, so only a loopback address is opened without asking peers for a
 certificate (``hedui ledger chaincode``).
 """

@@ -1,7 +1,7 @@
 """One tree in a database: its leaves, tiles, heads and the contract's state. No rules, no threads of its own.
 
 Tiles that were used lately are kept in memory, in bounded number: proofs near the head seldom touch the
-database. A tile only ever grows at its end, so a longer one serves every older size too. Whoever writes tells
+database. A tile only ever grows at its end, so a longer one serves every older size too. The writer updates
 the cache after the commit.
 """
 

@@ -3,8 +3,8 @@
     question (``node.question``: intent, receipt, certificate) → grant and publication → elements
     → β = k·α with one DLEQ → signed receipt, journal and ledger entry, stored before the answer is given
 
-Nothing is computed for a question whose intent this node has not verified on the ledger by its own replay. A
-node restored from a backup does not answer what it may have answered before (``node.tlog.restore_fence``).
+Nothing is computed for a question whose intent this node has not verified on the ledger by its local replay.
+A node restored from a backup does not answer what it may have answered before (``node.tlog.restore_fence``).
 A refusal is recorded too: as ``query.answer`` with ``refused:<code>`` where the intent is valid and names the
 dataset, else as a line in the journal, which the hourly incident counts.
 """

@@ -176,7 +176,7 @@ class Registrar:
         return SignedCertificate(renewed, sign(services.keys.node, message))
 
     def _fit(self, peer: str, terms: Terms) -> None:
-        """Compare the proposed terms with the ledger, by this node's own replay."""
+        """Compare the proposed terms with the ledger, by this node's local replay."""
         services = self._services
         _check_dataset_ids(terms)
         with services.timings.part("ledger"):
@@ -242,7 +242,7 @@ class Registrar:
                 raise RefusalError("no_consent", "a member has not consented: no question may leave")
 
     def _check_whole(self, cases: list[str], asked: list[CertificationRequest]) -> None:
-        """A household is asked whole: everybody who stands in the consent store for its case.
+        """A household is asked whole: every person in the consent store for its case.
 
         Leaving a member out would make another household's total and hide that member's vetoes.
         """

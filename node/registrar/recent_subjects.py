@@ -5,8 +5,8 @@ total a calendar month (UTC+8): the same persons under the same rules and public
 anything else needs a reason that two people of the registrar sign, and a reason serves one question. The
 index holds keyed digests; without the key it says nothing.
 
-A registrar put back from an old backup has forgotten who was asked about since: in a month that is concerned
-everybody counts as asked about in another question, so two people sign a reason for each case, and the
+A registrar restored from an old backup does not know who was asked about since: in a month that is concerned
+every person counts as asked about in another question, so two people sign a reason for each case, and the
 ledger gets an ``incident`` (``asked_without_memory``) for it; the next month it works as ever.
 """
 

@@ -1,6 +1,6 @@
 """The report for people: one printable page in both languages, made from ``report.json`` alone.
 
-Names and identifiers are not in the report; the office (or whoever holds the openings) hands them in, and
+Names and identifiers are not in the report; the office (or another holder of the openings) hands them in, and
 they are masked here before they reach the page: a name to its first character, an identifier to
 ``3301**********001X``. The page proves nothing by itself; it says how to verify the evidence beside it.
 """

@@ -9,7 +9,7 @@
           → terms → release → shares → total → verdict                 (``verify_total``)
           → with an openings file: identity                            (``identity``)
 
-The seal alone proves nothing but who wrote the report: whoever holds the office's key can seal anything, so
+The seal alone proves nothing but who wrote the report: a holder of the office's key can seal anything, so
 each piece of evidence is proved by a check of its own, from the ledger, the registrar, the departments or
 the trustee.
 """

@@ -249,7 +249,7 @@ class LedgerClient:
             found = self.replica.entry(index)
             if (found.network, found.type, found.body) != (self.network, kind, body):
                 raise RefusalError(
-                    ID_USED, "the ledger holds another entry under this id: begin again with a new file"
+                    ID_USED, "the ledger holds another entry under this id: start again with a new file"
                 ) from error
             return self.replica.receipt(index)
 

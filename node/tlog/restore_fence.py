@@ -12,7 +12,8 @@ under an entry, that entry was final before the fence was written. Hence
 
 Of logs of others (``[[web.logs]]``) no ledger tells what the lost witness cosigned after the backup. Their
 records stay locked, restore by restore, until the operator loads the newest checkpoint of the log
-(``node.upkeep.rejoin.take_up_other``): an old record would let a log have a fork of what it lost cosigned.
+(``node.upkeep.rejoin.load_other_positions``): an old record would let a log have a fork of what it lost
+cosigned.
 
 No clock decides any of this. It holds as long as the lost node stays lost: two nodes with one key are two
 nodes. Rows are kept permanently: an old intent may be renewed for a week, and another restore adds a row.

@@ -10,7 +10,7 @@ from node.audit.reconcile.case_files import CaseFiles
 from node.audit.reconcile.departments import SlotCount, compare_answers, compare_incidents, compare_slots
 from node.audit.reconcile.difference import Difference
 from node.audit.reconcile.journal import Journal
-from node.audit.reconcile.ledger_side import LedgerSide
+from node.audit.reconcile.ledger_side import LedgerRecords
 from node.audit.reconcile.questions import (
     closes_not_compared,
     compare_questions,
@@ -66,7 +66,7 @@ class Reconciliation:
 
 
 def reconcile(
-    ledger: LedgerSide, journals: Iterable[Journal], files: CaseFiles, as_of: int
+    ledger: LedgerRecords, journals: Iterable[Journal], files: CaseFiles, as_of: int
 ) -> Reconciliation:
     """Compare the sides.
 
@@ -106,7 +106,7 @@ def reconcile(
     )
 
 
-def _with_roles(journal: Journal, ledger: LedgerSide) -> Journal:
+def _with_roles(journal: Journal, ledger: LedgerRecords) -> Journal:
     """A journal with the roles that the ledger gives its member, who does not choose what is compared."""
     member = ledger.view.member(journal.member)
     return journal if member is None else replace(journal, roles=member.roles)

@@ -25,7 +25,7 @@ from ledger.contract.view import dataset_owner
 from ledger.entries.times import parse_time
 from node.audit.reconcile.difference import ABSENT
 from node.audit.reconcile.journal import ANSWER, INCIDENT, Journal, JournalLine, Opening
-from node.audit.reconcile.ledger_side import LedgerSide, RecordedAnswer, RecordedIncident
+from node.audit.reconcile.ledger_side import LedgerRecords, RecordedAnswer, RecordedIncident
 from node.audit.reconcile.sides import Sides
 from protocols.check.commitments import peer_commitment
 from protocols.encoding import SALT_BYTES
@@ -229,7 +229,7 @@ def compare_slots(sides: Sides) -> tuple[SlotCount, ...]:
     )
 
 
-def _owner(ledger: LedgerSide, grant: str) -> str:
+def _owner(ledger: LedgerRecords, grant: str) -> str:
     """The member that gave a grant."""
     found = ledger.view.grant(grant)
     return "" if found is None else found.owner

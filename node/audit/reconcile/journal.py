@@ -86,7 +86,7 @@ class JournalQuestion:
 
     Attributes:
         query: query id.
-        household: label that the checks of one case share; drawn anew each time a journal is read.
+        household: label that the checks of one case share; drawn again each time a journal is read.
         state: ``begun``, ``certified``, ``logged``, ``done`` or ``abandoned``.
         asks: the certificate names at least one dataset, so that an intent belongs to it.
         certificate: its digest; empty before there is one.

@@ -18,7 +18,7 @@ from ledger.entries.times import parse_time
 from node.audit.reconcile.case_files import CaseFiles, Report
 from node.audit.reconcile.difference import Differences
 from node.audit.reconcile.journal import Journal, JournalQuestion
-from node.audit.reconcile.ledger_side import LedgerSide
+from node.audit.reconcile.ledger_side import LedgerRecords
 from protocols.profiles import CLOCK_TOLERANCE_SECONDS
 
 DAY = 86_400
@@ -36,7 +36,7 @@ class Sides:
         found: what differs.
     """
 
-    ledger: LedgerSide
+    ledger: LedgerRecords
     journals: dict[str, Journal]
     files: CaseFiles
     as_of: int
