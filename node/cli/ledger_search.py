@@ -288,7 +288,7 @@ def _check(output: Path, *, replace: bool) -> None:
     """
     if output.is_symlink() or (output.exists() and not output.is_file()):
         raise UsageError(
-            f"{output} is not a regular file: give another name, or leave out --output and redirect the output"
+            f"{output} is not a regular file: give another name, or redirect standard output instead"
         )
     if not output.absolute().parent.is_dir():
         raise ConfigurationError(f"{output.parent} is not a folder: create it, or choose another")
