@@ -62,6 +62,14 @@ def resident_id(text: str) -> str:
     return text
 
 
+def canonical_or_none(text: str) -> str | None:
+    """The canonical 18 characters of a resident ID as written, or None where it is not valid."""
+    try:
+        return resident_id(text)
+    except IdentifierError:
+        return None
+
+
 def identifier_text(value: object) -> str:
     """The text of a raw cell that should hold an identifier.
 

@@ -8,7 +8,7 @@
 ``embedded:…`` is a sequencer on SQL (``ledger.sequencer.sequencer``), in this process or behind a node's
 address;
 ``fabric:…`` a Fabric channel. Receipts, checkpoints, contract and replay are the same on all of them;
-whoever composes a node hands ``open_backend`` one opener a scheme, so an engine that is not installed is
+the caller hands ``open_backend`` one opener a scheme, so an engine that is not installed is
 one that is not listed.
 """
 

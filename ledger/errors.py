@@ -14,7 +14,7 @@
     ├── EntryError                    a leaf that is no well-formed, signed entry
     ├── EntryRefusedError             an entry that the contract refuses (with ``code`` and ``remedy``)
     ├── TimestampError                an RFC 3161 time-stamp that does not hold
-    ├── EvidenceError                 evidence of a split view that is malformed or shows nothing
+    ├── SplitViewError                evidence of a split view that is malformed or shows nothing
     ├── HttpError                     an HTTP exchange without a usable answer
     │   ├── HttpUnreachableError      no whole answer came; a later attempt may succeed
     │   ├── HttpUrlError              an address that is no http(s) URL
@@ -144,7 +144,7 @@ class TimestampError(LedgerError):
     code = "timestamp"
 
 
-class EvidenceError(LedgerError):
+class SplitViewError(LedgerError):
     """Evidence of a split view that is malformed, or whose checkpoints do not contradict one another."""
 
     code = "evidence"
@@ -244,7 +244,7 @@ class LogUnavailableError(LogError):
 
 
 class TransactionConflictError(LogError):
-    """A transaction read what another one changed before its commit: it changed nothing, endorse anew."""
+    """A transaction read what another one changed before its commit: it had no effect, endorse it again."""
 
     code = "raced"
 

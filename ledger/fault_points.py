@@ -1,11 +1,11 @@
 """Named points of a node's work, at which a test may stop it: before and after each thing that lasts.
 
-Whoever makes a ``Sequencer``, ``Witness``, ``Replica`` or a member's roles may pass an ``Observe``: it is
-called with the point, in the thread that has come there. Nothing else sets one: no environment variable, no
+The creator of a ``Sequencer``, ``Witness``, ``Replica`` or a member's roles may pass an ``Observe``: it is
+called with the point, in the thread that has reached it. Nothing else sets one: no environment variable, no
 configuration. Without it a point costs the call of an empty function.
 
 "Storing" points lie inside a transaction, after its last statement and before its commit: what is killed
-there must be as if it had never begun. "Stored" points lie after the commit and before anybody is told.
+there must be as if it had never begun. "Stored" points lie after the commit and before any answer.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Point(StrEnum):
     # A department.
 
     INTENT_ACCEPTED = "intent-accepted"
-    """The question is verified against the own replay; the key is not touched."""
+    """The question is verified against the local replay; the key is not touched."""
     ANSWER_EVALUATED = "answer-evaluated"
     """The answer is computed, in memory only."""
     ANSWER_STORING = "answer-storing"

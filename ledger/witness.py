@@ -12,7 +12,7 @@ Request body: ``old <size>``, up to 63 base64 lines of a consistency proof, an e
 
 The checks are made in that order. The record of the last checkpoint is replaced by compare-and-swap before
 the answer, so two requests at once cannot both pass and nothing is answered that is not kept. A request whose
-very answer is kept already, the same head in the same second, is answered without a write: whoever repeats
+very answer is kept already, the same head in the same second, is answered without a write, so that repeating
 a head cannot keep the disk busy. The time of a cosignature never goes back, even where the clock does. A
 witness judges consistency alone: it needs no entry.
 

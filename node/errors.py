@@ -53,9 +53,17 @@ class ConfigurationError(NodeError):
 
 
 class ServiceUnavailableError(NodeError):
-    """A node, the ledger or a quorum of witnesses cannot be reached."""
+    """A node, the ledger or a quorum of witnesses cannot be reached.
+
+    Attributes:
+        code: stable reason, as it crosses the wire.
+    """
 
     code = "unavailable"
+
+    def __init__(self, remedy: str, code: str = "unavailable") -> None:
+        super().__init__(remedy)
+        self.code = code
 
 
 class RefusalError(NodeError):

@@ -32,6 +32,7 @@ from keys.vault import STANDARD, ScryptProfile, Vault
 from node.config import Configuration
 from node.errors import ConfigurationError
 from node.home import Home, write_file
+from protocols.check.signature import SignatureValue
 
 LEAF_DAYS = 397
 DRAWN = ScryptProfile(n=1 << 12, r=8, p=1)
@@ -143,9 +144,9 @@ def _public(use: str, key: SigningKey, name: str | None) -> dict[str, str]:
     return entry if name is None else entry | {"name": name}
 
 
-def signature(key: SigningKey, message: bytes) -> dict[str, str]:
-    """A signature object: key id, algorithm, signature in hex."""
-    return {"key": key.public.id, "alg": key.public.alg, "sig": key.sign(message).hex()}
+def sign(key: SigningKey, message: bytes) -> SignatureValue:
+    """Sign a message: key id, algorithm and signature as a document carries them."""
+    return SignatureValue(key.public.id, key.public.alg, key.sign(message).hex())
 
 
 def draw_passphrase() -> bytes:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from ledger.contract.records import Intent, Publication
 from ledger.contract.view import View
 from node.errors import RefusalError
+from protocols.check.certificate import RulesReference
 from protocols.check.evidence import SetReference
 from protocols.check.terms import RuleDatasets
 from protocols.profiles import PAILLIER_PROFILES, TAG_BYTES
 
 
-def rule_datasets(view: View, rules: Mapping[str, Any]) -> RuleDatasets:
+def rule_datasets(view: View, rules: RulesReference) -> RuleDatasets:
     """Dataset ids of approved rules, as the ledger records them.
 
     Raises:
         RefusalError: ``rules``: not on the ledger, another digest, or not approved.
     """
-    found = view.rules(str(rules["id"]), str(rules["version"]))
-    if found is None or found.digest != rules["digest"] or not view.is_approved(found.rules, found.version):
+    found = view.rules(rules.id, rules.version)
+    if found is None or found.digest != rules.digest or not view.is_approved(found.rules, found.version):
         raise RefusalError(
             "rules", "the rules are not approved on the ledger by the auditor and each dataset's owner"
         )

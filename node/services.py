@@ -21,6 +21,8 @@ from node.times import CHINA, Timings, system_clock
 from node.tlog.client import LedgerClient
 from node.tlog.outbox import Outbox
 from node.tlog.restore_fence import RestoreFence
+from protocols.check.signature import SignatureValue
+from protocols.errors import EncodingError
 
 
 @dataclass
@@ -84,13 +86,13 @@ class Services:
         return self.month_of(self.clock())
 
 
-def check_signature(view: View, member: str, value: dict[str, str], message: bytes) -> None:
+def check_signature(view: View, member: str, value: SignatureValue, message: bytes) -> None:
     """Check that a signature object verifies under the node key that a member has on the ledger now.
 
     Args:
         view: of the ledger.
-        member: id of the member that is said to have signed.
-        value: ``{key, alg, sig}``.
+        member: id of the member whose signature it is to be.
+        value: the signature.
         message: the signed bytes.
 
     Raises:
@@ -99,8 +101,8 @@ def check_signature(view: View, member: str, value: dict[str, str], message: byt
     found = view.member(member)
     key = found.key_for("node") if found is not None and found.active else None
     try:
-        if key is None or value["key"] != key.id or value["alg"] != key.alg:
+        if key is None or (value.key, value.alg) != (key.id, key.alg):
             raise RefusalError("bad_signature", f"the signature is not by {member}'s node key on the ledger")
-        key.verifier().verify(message, bytes.fromhex(value["sig"]))
-    except (KeysError, KeyError, ValueError, TypeError) as error:
-        raise RefusalError("bad_signature", f"the signature said to be {member}'s does not verify") from error
+        key.verifier().verify(message, value.raw)
+    except (KeysError, EncodingError) as error:
+        raise RefusalError("bad_signature", f"the signature given as {member}'s does not verify") from error

@@ -85,8 +85,10 @@ def texts_of_templates() -> Iterator[tuple[str, Text]]:
     """Each text in the page templates, with the file."""
     for path in sorted(Path("node").rglob("*.j2")):
         options = {"trim_blocks": "true", "lstrip_blocks": "true", "silent": "false"}
-        for _, _, text, _ in babel_extract(io.BytesIO(path.read_bytes()), TEMPLATE_KEYWORDS, [], options):
-            yield path.as_posix(), text
+        for _, _, found, _ in babel_extract(io.BytesIO(path.read_bytes()), TEMPLATE_KEYWORDS, [], options):
+            text = found[0] if isinstance(found, tuple) else found  # after it come the values
+            if text:
+                yield path.as_posix(), text
 
 
 def texts_of_help() -> Iterator[tuple[str, Text]]:

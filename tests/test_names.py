@@ -1,11 +1,13 @@
-"""Names in the packages: one class or type alias a name, errors that end in `Error` and are documented so."""
+"""Names and words of the packages: one meaning a class name, errors that end in `Error`, plain English."""
 
 from __future__ import annotations
 
 import ast
 import builtins
 import functools
+import io
 import re
+import tokenize
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +20,25 @@ MODULES = sorted(
     for path in (ROOT / package).rglob("*.py")
     if not path.name.endswith(("_pb2.py", "_pb2_grpc.py"))
 )
+WRITTEN = [
+    path for path in (*MODULES, *sorted((ROOT / "tests").rglob("*.py"))) if path.name != "test_names.py"
+]
+
+RIDDLES = {
+    r"anew": "again, new",
+    r"puts? back|putting back": "restore",
+    r"for good": "permanently",
+    r"who(m|se)?ever": "the role that is meant: a peer, a caller, a reader",
+    r"somebody|someone else|anybody|everybody": "the role that is meant",
+    r"dribbles?": "sends slowly",
+    r"patience": "timeout",
+    r"heard": "received",
+    r"takes? up|taken up|took up|taking up": "load, use",
+    r"own replay": "local replay",
+    r"of itself": "on its own, by default",
+}
+"""Words and phrases that an engineer has to puzzle over -> what to write in their place."""
+BANNED = re.compile(rf"\b(?:{'|'.join(RIDDLES)})\b".replace(" ", r"\s+"), re.IGNORECASE)
 
 RAISES = re.compile(r"^ *Raises:\n((?: +.*(?:\n|\Z)|\n)+)", re.MULTILINE)
 
@@ -66,7 +87,7 @@ def exceptions() -> dict[str, str]:
 
     def is_exception(name: str) -> bool:
         if name in bases:
-            return any(is_exception(base) for base in bases[name][0])
+            return any(is_exception(base) for base in bases[name][0] - {name})
         known = getattr(builtins, name, None)
         return name.endswith(("Error", "Exception")) or (
             isinstance(known, type) and issubclass(known, BaseException)
@@ -108,3 +129,32 @@ def unknown_raises(path: Path) -> list[str]:
 def test_what_a_docstring_says_is_raised_is_an_exception() -> None:
     found = {name_of(path): unknown_raises(path) for path in MODULES}
     assert {path: names for path, names in found.items() if names} == {}
+
+
+def words(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and text of each comment and string of a module, docstrings among them."""
+    text = path.read_text("utf-8")
+    kinds = {tokenize.COMMENT, tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)}
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type in kinds:
+            yield token.start[0], token.string
+
+
+def riddles(path: Path) -> list[str]:
+    """`line: phrase` of each banned phrase, also of one that a line break divides."""
+    return [
+        f"{line + text.count(chr(10), 0, match.start())}: {' '.join(match[0].split())}"
+        for line, text in words(path)
+        for match in BANNED.finditer(text)
+    ]
+
+
+def test_comments_and_messages_are_plain_english() -> None:
+    found = {name_of(path): riddles(path) for path in WRITTEN}
+    assert {path: phrases for path, phrases in found.items() if phrases} == {}
+
+
+def test_a_riddle_is_found_wherever_it_stands(tmp_path: Path) -> None:
+    path = tmp_path / "riddles.py"
+    path.write_text('"""Wait\nfor\ngood."""\n\nX = f"{1} anew"  # Whoever reads this\n')
+    assert riddles(path) == ["2: for good", "5: anew", "5: Whoever"]

@@ -1,14 +1,14 @@
-"""Which files of a public log are damaged: all of them, where ``ledger.audit.verify`` stops at the first.
+"""A survey of a public log for damage: every damaged file, where ``ledger.audit.verify`` stops at the first.
 
-Every hash of the tree stands twice: in a tile, and in what lies below it (the entries of a bundle, or the
-tile one level down). Where the two differ, what lies above says which is right: for a full tile the hash one
-level up, for a partial one the checkpoint's root.
+Every hash of the tree is stored twice: in a tile, and in what the tile is computed from (the entries of a
+bundle, or the tiles one level down). Where the two differ, the level above says which is right: for a full
+tile the hash one level up, for a partial one the checkpoint's root.
 
-    both alike                  not damaged, or both by one hand: the root then differs, as the verifier says
-    one fits what is above      the other is damaged
-    neither                     both are named, and what is above them: it may be the damaged one
+    both are equal              not damaged, or both were changed alike: then the root differs
+    one fits the level above    the other is damaged
+    neither fits                both are named, and the tile above them, which may be the damaged one
 
-Nothing is proven by this: it only says what to copy again, of a log that did not verify.
+This proves nothing. It only tells which files to copy again in a log that did not verify.
 """
 
 from __future__ import annotations
@@ -16,29 +16,33 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
+from typing_extensions import override
+
 from ledger.audit.reading import read_bundle, read_tile
 from ledger.audit.source import LogSource
 from ledger.audit.verify import OnEntries
-from ledger.audit.verify_files import MISSING, STRANGER
+from ledger.audit.verify_files import FOREIGN, MISSING
 from ledger.errors import MerkleError, TileError, TileMissingError
 from ledger.formats.checkpoint import Checkpoint
 from ledger.formats.layout import CHECKPOINT, POLICY, TIMESTAMPS, TRACE
-from ledger.formats.tiles import TILE_WIDTH, Tile, TileSource, fold, tiles_of
+from ledger.formats.tiles import TILE_WIDTH, Tile, TileReader, TileSource, fold, tiles_of
 from ledger.merkle import HASH_BYTES, leaf_hash, root_from
 
-OTHERS = "does not hold what the rest of the log says it holds: copy it again"
-FOUND_BY = ("files", "bundle", "tile", "root")
-"""The verifier's checks after whose failure a log is worth a survey: its checkpoint is genuine."""
-UNCLEAR = "may be damaged, for it, what is below and what is above do not agree: copy it again"
+DIFFERS = "differs from what the rest of the log records: copy it again"
+SURVEYED_CHECKS = ("files", "bundle", "tile", "root")
+"""The verifier's checks after whose failure a survey makes sense: the checkpoint is genuine then."""
+UNCLEAR = (
+    "may be damaged, since it does not agree with the files it is computed from or checked by: copy it again"
+)
 
 
 @dataclass(frozen=True)
 class Damage:
-    """One file that is not as it must be.
+    """One damaged, missing or foreign file.
 
     Attributes:
         path: below the log's prefix.
-        what: is wrong, and what to do.
+        what: what is wrong, and what to do about it.
     """
 
     path: str
@@ -48,30 +52,32 @@ class Damage:
     def check(self) -> str:
         """Name of the verifier's check that it fails."""
         entries = self.path.startswith("tile/entries/")
-        return "files" if self.what in (MISSING, STRANGER) else "bundle" if entries else "tile"
+        return "files" if self.what in (MISSING, FOREIGN) else "bundle" if entries else "tile"
 
 
 def find_damage(source: LogSource, head: Checkpoint, progress: OnEntries | None = None) -> Iterator[Damage]:
     """Every damaged, missing or foreign file of the log in ``source``, in the order of the tree.
 
     Args:
-        source: the log. head: its verified checkpoint. progress: told (entries done, entries in all).
+        source: the log.
+        head: its verified checkpoint.
+        progress: told (entries done, entries in all).
 
     Raises:
         LogUnavailableError: the source is out of reach.
     """
-    yield from _strangers(source, head.size)
+    yield from _foreign_files(source, head.size)
     survey = _Survey(source, head)
     for tile in tiles_of(head.size):
         if tile.level < 0:
             continue
-        yield from survey.look_at(tile)
+        yield from survey.examine(tile)
         if tile.level == 0 and progress is not None:
             progress(min(head.size, tile.end), head.size)
 
 
-def _strangers(source: LogSource, size: int) -> Iterator[Damage]:
-    """Files that no log of this size has; none where they cannot be listed."""
+def _foreign_files(source: LogSource, size: int) -> Iterator[Damage]:
+    """Files that a log of this size does not have; none if files cannot be listed."""
     try:
         names = list(source.names() or ())
     except TileError:
@@ -82,14 +88,14 @@ def _strangers(source: LogSource, size: int) -> Iterator[Damage]:
         try:
             tile = Tile.parse(name)
         except TileError:
-            yield Damage(name, STRANGER)
+            yield Damage(name, FOREIGN)
             continue
         if tile.after(size) < 0:
-            yield Damage(name, STRANGER)
+            yield Damage(name, FOREIGN)
 
 
 def _read(tile: Tile, get: Callable[[], bytes | None]) -> Generator[Damage, None, bytes | None]:
-    """What ``get`` gives; None, and the damage, where it cannot be read."""
+    """The result of ``get``; None, and the damage, if the file cannot be read."""
     try:
         return get()
     except TileMissingError:
@@ -100,7 +106,7 @@ def _read(tile: Tile, get: Callable[[], bytes | None]) -> Generator[Damage, None
 
 
 class _Survey:
-    """The tiles of one log, from below; of each level the roots of the full tiles below are kept."""
+    """The tiles of one log, from level 0 up; the roots of the full tiles of the level below are kept."""
 
     def __init__(self, source: LogSource, head: Checkpoint) -> None:
         self._source = source
@@ -109,8 +115,8 @@ class _Survey:
         self._roots: list[bytes | None] = []
         self._level = 0
 
-    def look_at(self, tile: Tile) -> Iterator[Damage]:
-        """What is wrong with a tile, or with what lies below it; tiles come level by level, in order."""
+    def examine(self, tile: Tile) -> Iterator[Damage]:
+        """What is wrong with a tile, or with the files below it; tiles come level by level, in order."""
         if tile.level != self._level:
             self._below, self._roots, self._level = self._roots, [], tile.level
         stored = yield from _read(tile, lambda: read_tile(self._source, tile))
@@ -123,12 +129,12 @@ class _Survey:
     def _judged(
         self, tile: Tile, made: bytes | None, stored: bytes | None
     ) -> Generator[Damage, None, bytes | None]:
-        """The right hashes of a tile, of those made from below and those stored; None where neither fits."""
+        """The right hashes of a tile: those computed from below or those stored; None if neither fits."""
         if made is not None and made == stored and None not in self._children(tile):
             return made
         if made is not None and self._fits(tile, made):
             if stored is not None and stored != made:
-                yield Damage(tile.path, OTHERS)
+                yield Damage(tile.path, DIFFERS)
             return made
         if stored is not None and self._fits(tile, stored):
             if made is not None:
@@ -138,11 +144,11 @@ class _Survey:
         return None
 
     def _children(self, tile: Tile) -> list[bytes | None]:
-        """Roots of the full tiles below a tile, None for each that is not known; empty at level 0."""
+        """Roots of the full tiles below a tile, None for each unknown one; empty at level 0."""
         return self._below[tile.index * TILE_WIDTH :][: tile.width] if tile.level else []
 
     def _made(self, tile: Tile, stored: bytes | None) -> bytes | None:
-        """The hashes of a tile from what lies below; what is not known there is taken from the tile."""
+        """The hashes of a tile computed from below; unknown ones are taken from the stored tile."""
         if not tile.level:
             leaves = read_bundle(self._source, Tile(-1, tile.index, tile.width))
             return b"".join(map(leaf_hash, leaves))
@@ -153,7 +159,7 @@ class _Survey:
         return b"".join(_hash(stored, place) if value is None else value for place, value in enumerate(below))
 
     def _blamed(self, tile: Tile, made: bytes, stored: bytes, *, is_clear: bool) -> Iterator[Damage]:
-        """The files below a tile that differ from it; with tile and what is above where it is not clear."""
+        """The files below a tile that differ from it; where it is unclear which is right, all of them."""
         lower = [
             Tile(tile.level - 1, tile.index * TILE_WIDTH + place, TILE_WIDTH)
             for place in range(tile.width)
@@ -162,15 +168,15 @@ class _Survey:
         if not tile.level:
             lower = [Tile(-1, tile.index, tile.width)]
         if is_clear:
-            yield from (Damage(each.path, OTHERS) for each in lower)
+            yield from (Damage(each.path, DIFFERS) for each in lower)
             return
         above = [self._above(tile)] if tile.width == TILE_WIDTH else []
         yield from (Damage(each.path, UNCLEAR) for each in (*lower, tile, *above))
 
     def _fits(self, tile: Tile, hashes: bytes) -> bool:
-        """Whether a tile of these hashes agrees with what is above it."""
+        """Whether a tile of these hashes agrees with the level above."""
         if tile.width < TILE_WIDTH:
-            replaced = _Replaced(self._source, self._head.size, tile, hashes)
+            replaced = _WithReplacement(self._source, self._head.size, tile, hashes)
             try:
                 return root_from(self._head.size, TileSource(replaced)) == self._head.root
             except (MerkleError, TileError):
@@ -186,8 +192,8 @@ class _Survey:
         return Tile.at(self._head.size, tile.level + 1, tile.index // TILE_WIDTH)
 
 
-class _Replaced:
-    """A ``TileReader`` over the tiles of a source, one of them with other hashes."""
+class _WithReplacement(TileReader):
+    """The tiles of a source, one of them with other hashes."""
 
     def __init__(self, source: LogSource, size: int, tile: Tile | None = None, hashes: bytes = b"") -> None:
         self._source = source
@@ -195,8 +201,8 @@ class _Replaced:
         self._tile = tile
         self._hashes = hashes
 
+    @override
     def tile(self, level: int, index: int, width: int) -> bytes:
-        """See ``TileReader``."""
         del width
         if self._tile is not None and (level, index) == (self._tile.level, self._tile.index):
             return self._hashes

@@ -1,35 +1,31 @@
-"""A verified offline copy of a public log, brought up to date by reading only what is new.
+"""A verified offline copy of a public log, updated by reading only what is new.
 
     DIR                       a public folder that ``ledger.audit.verify`` checks like the log's own
-    DIR.mirror/pending/       what the run at hand has fetched and checked, moved into DIR at its end
+    DIR.mirror/pending/       what this run has fetched and checked, moved into DIR at its end
     DIR.mirror/ready          the checkpoint under which everything pending is whole
     DIR.mirror/evidence/      pairs of signed checkpoints that do not fit one another
-    DIR.mirror/absent         names of side files that the source had not yet
+    DIR.mirror/absent         names of side files that the source did not have yet
 
-It pulls, and has no key of its own; else it keeps to c2sp.org/tlog-mirror: a checkpoint verified under the
-policy's quorum and consistent with the last one comes first (there: the *pending checkpoint*), each bundle is
-authenticated under it before it is kept (``ledger.audit.mirror_files``), and the checkpoint in DIR is
-replaced last, when everything it covers is on the disk.
+A mirror pulls and has no key of its own; otherwise it follows c2sp.org/tlog-mirror. First comes a
+checkpoint that is verified under the policy's quorum and consistent with the last one (there: the *pending
+checkpoint*). Each bundle is authenticated under it before it is stored (``ledger.audit.checked_tiles``).
+The checkpoint in DIR is replaced last, when everything it covers is on the disk.
 
-- *Resumable*: a run killed at any moment loses at most the bundle at hand. What is pending is checked again
-  by the next run; where it was whole already, the next run moves it into place before it asks the source.
-- A checkpoint that is older than the mirror's is a *rollback*, one that is not consistent with it a *fork*:
-  the mirror stays as it is, both signed notes go into ``evidence``, and ``RollbackError`` or ``ForkError``
-  names the folder.
-- Time-stamps of this history come along from a source that is a folder (``ledger.audit.mirror``); over HTTP
-  nobody can list them. A stamped checkpoint that the source's log does not continue is a fork.
-- The mirror's own last tiles and last bundle are checked at the start of a run; a damage elsewhere in it is
-  found by ``hedui ledger verify DIR``.
+- *Resumable*: a run that is killed loses at most the bundle it is working on. The next run checks again
+  what is pending; if that was whole already, it moves it into place before it asks the source.
+- A checkpoint that is older than the mirror's is a *rollback*; one that is not consistent with it is a
+  *fork*. In both cases the mirror stays as it is, both signed notes are kept in ``evidence``, and
+  ``RollbackError`` or ``ForkError`` names their file.
+- Time-stamped checkpoints are copied from a source that is a folder; over HTTP they cannot be listed. A
+  note is copied if the policy's log signed it and its name states its size and root, and a token if it is
+  of exactly that note. A stamped checkpoint that the source's log does not extend is a fork. Whether an
+  authority is trusted is for ``ledger.audit.verify`` to say.
+- The mirror's own last tiles and last bundle are checked at the start of a run. ``hedui ledger verify DIR``
+  finds damage elsewhere.
 - Memory holds some bundles and open tiles, however long the log.
 - One run at a time: a lock on ``DIR.mirror/lock``.
 
-The entries are not replayed here; ``hedui ledger verify DIR`` does that, offline and as often as wished.
-
-The time-stamped checkpoints of a mirror's source, for sources that can be listed: a folder, not a URL.
-
-A note is taken when the policy's log signed it and its name says its size and root; a token with it, when it
-is one of exactly that note (``ledger.formats.timestamp.parse_token``). Whether the root is one of this very
-log is for ``ledger.audit.mirror`` to say, and whether an authority is trusted for ``ledger.audit.verify``.
+The entries are not replayed here; ``hedui ledger verify DIR`` does that, offline and as often as required.
 """
 
 from __future__ import annotations
@@ -39,16 +35,17 @@ import itertools
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from ledger.audit.mirror_files import CheckedTiles, MirrorFiles, OwnTiles
+from ledger.audit.checked_tiles import CheckedTiles
+from ledger.audit.mirror_files import MirrorFiles, OwnTiles
 from ledger.audit.reading import ATTEMPTS, read_bundle
 from ledger.audit.source import MAX_POLICY_BYTES, MAX_TRACE_BYTES, NOTE_LIMIT, FolderSource, LogSource
-from ledger.audit.stamps import NOTE, TOKEN, stamped_head
+from ledger.audit.stamps import new_stamps, read_stamp
 from ledger.audit.verify import OnEntries
 from ledger.audit.verify_files import check_checkpoint, check_policy, check_trace
 from ledger.entries.entry import parse
@@ -56,7 +53,6 @@ from ledger.entries.times import format_time
 from ledger.errors import (
     EntryError,
     ForkError,
-    LedgerError,
     LogError,
     MirrorMissingError,
     QuorumError,
@@ -66,29 +62,29 @@ from ledger.errors import (
     VerificationError,
 )
 from ledger.formats.checkpoint import Checkpoint
-from ledger.formats.layout import CHECKPOINT, POLICY, TIMESTAMPS, TRACE
+from ledger.formats.layout import CHECKPOINT, POLICY, TRACE
 from ledger.formats.note import Note
 from ledger.formats.policy import Policy, VerifiedCheckpoint
 from ledger.formats.split_view import ROLLBACK, SPLIT, SplitView
 from ledger.formats.tiles import TILE_WIDTH, Tile, TileSource, TileWriter, decode_bundle, encode_bundle
-from ledger.formats.timestamp import MAX_TOKEN_BYTES, parse_token
 from ledger.merkle import HASH_BYTES, leaf_hash, root_from
 
+_ROOT = re.compile("[0-9a-f]{64}")
 _WINDOW = 8
-"""Bundles asked for ahead."""
+"""Bundles requested ahead."""
 _THREADS = 4
 
 
 @dataclass(frozen=True)
 class Mirrored:
-    """What a run has done.
+    """The result of a run.
 
     Attributes:
         head: the checkpoint in place now.
         before: entries the mirror had.
         policy: what it was verified under.
-        is_pinned: whether that was given, or pinned by an earlier run; else it is the source's own.
-        absent: side files that the source has not, or not whole, and time-stamps that are not whole.
+        is_pinned: whether the policy was given or pinned by an earlier run; else it is the source's own.
+        absent: side files that the source lacks or has incomplete, and incomplete time-stamps.
     """
 
     head: VerifiedCheckpoint
@@ -101,18 +97,21 @@ class Mirrored:
 def update_mirror(
     source: LogSource, root: Path, *, policy: bytes | None = None, progress: OnEntries | None = None
 ) -> Mirrored:
-    """Bring the mirror in ``root`` up to the source's checkpoint; make it where there is none.
+    """Update the mirror in ``root`` to the source's checkpoint; create it if there is none.
 
     Args:
-        source: the log, or another mirror of it. root: the folder. policy: the pinned policy's bytes; None:
-        that of the mirror's earlier runs, the source's own in the first. progress: told how far it is.
+        source: the log, or another mirror of it.
+        root: the folder.
+        policy: the pinned policy's bytes. With None it is that of the mirror's earlier runs, in the first run
+            the source's own.
+        progress: told how far the run is.
 
     Raises:
         VerificationError: policy, checkpoint, signature or quorum of the source do not hold.
-        RollbackError, ForkError: see above; both notes are kept.
+        RollbackError, ForkError: as described in this module; both notes are kept.
         TileError: the source's files do not fit its checkpoint, or the mirror's own are damaged.
         MirrorMissingError: the folder is something else, or a mirror of another log.
-        LogError: another run is at work.
+        LogError: another run is in progress.
         LogUnavailableError: the source is out of reach; what has been fetched is kept for the next run.
     """
     files = MirrorFiles(root)
@@ -154,7 +153,7 @@ class _Run:
             raise TileError(f"{files.root} is damaged: verify it, and mirror into a new folder")
 
     def _has_last_bundle(self) -> bool:
-        """The mirror's last bundle holds the entries that its last tile says: the next run builds on both."""
+        """Whether the last bundle holds the entries of the last tile: the next run builds on both."""
         if self._size == 0:
             return True
         index = (self._size - 1) // TILE_WIDTH
@@ -166,7 +165,7 @@ class _Run:
         return b"".join(leaf_hash(leaf) for leaf in leaves) == self._own.tile(0, index, width)
 
     def run(self) -> Mirrored:
-        """Take up the source's checkpoint, or the newer one where its tiles had gone."""
+        """Copy up to the source's checkpoint, or to a newer one if the tiles of the first are gone."""
         attempts = ATTEMPTS
         while True:
             note = self._source.fetch(CHECKPOINT, NOTE_LIMIT)
@@ -197,7 +196,7 @@ class _Run:
         return Mirrored(head, self._size, self._policy, self._is_pinned, absent)
 
     def _compare(self, kept: bytes, note: bytes, offered: Checkpoint) -> None:
-        """Refuse a checkpoint that is older than one seen before, or another one of its size."""
+        """Refuse a checkpoint that is older than one seen before, or has its size and another root."""
         last = self._policy.verify_log(kept)[1]
         if last.size > offered.size:
             is_prefix = offered.size > self._size or self._own_root(offered.size) == offered.root
@@ -206,7 +205,7 @@ class _Run:
             self._refuse(SPLIT, kept, note)
 
     def _refuse(self, kind: str, kept: bytes, offered: bytes) -> NoReturn:
-        """Keep both notes and give up.
+        """Keep both notes and end the run.
 
         Raises:
             RollbackError, ForkError: always one of them.
@@ -255,7 +254,7 @@ class _Run:
                 self._files.put(tile.path, hashes)
 
     def _bundles(self, checked: CheckedTiles, size: int) -> Iterator[tuple[Tile, list[bytes]]]:
-        """The bundles that are new or have grown, from an earlier run or from the source, some ahead."""
+        """The bundles that are new or have grown, from an earlier run or from the source, read ahead."""
         todo = iter(
             Tile(-1, index, min(TILE_WIDTH, size - index * TILE_WIDTH))
             for index in range(self._size // TILE_WIDTH, -(-size // TILE_WIDTH))
@@ -276,7 +275,7 @@ class _Run:
                 pool.shutdown(cancel_futures=True)
 
     def _kept(self, checked: CheckedTiles, bundle: Tile) -> list[bytes] | None:
-        """A bundle that an earlier run has kept whole."""
+        """A bundle that an earlier run has stored whole."""
         data = self._files.find(bundle.path)
         if data is None:
             return None
@@ -288,7 +287,7 @@ class _Run:
         return leaves
 
     def _copy_traces(self, names: list[str]) -> tuple[str, ...]:
-        """Fetch side files; those the source has not, or not whole, are asked for again by the next run."""
+        """Fetch side files; those missing or incomplete at the source are requested again by the next run."""
         absent: list[str] = []
         for name in sorted(set(names)):
             if self._files.has(name):
@@ -318,7 +317,7 @@ class _Run:
         return tuple(absent)
 
     def _place(self, head: VerifiedCheckpoint, note: bytes) -> None:
-        """Put everything in place; the cosignatures never go back in time."""
+        """Put everything in place; newer cosignatures are never replaced by older ones."""
         if self._files.policy() != self._raw:
             self._files.put(POLICY, self._raw)
         quorum = self._policy.quorum
@@ -344,60 +343,3 @@ def side_files(leaves: Sequence[bytes]) -> list[str]:
                 if len(trace) == 1 and _ROOT.fullmatch(trace[0]):
                     found.append(f"{TRACE}/{trace[0]}")
     return found
-
-
-_ROOT = re.compile("[0-9a-f]{64}")
-
-
-@dataclass(frozen=True)
-class Offered:
-    """One stamp that a source has and the mirror has not.
-
-    Attributes:
-        stem: name without suffix.
-        size, root: of the stamped tree.
-        note: the stamped checkpoint.
-        token: the authority's answer.
-    """
-
-    stem: str
-    size: int
-    root: bytes
-    note: bytes
-    token: bytes
-
-    def files(self) -> Iterator[tuple[str, bytes]]:
-        """Name and bytes of note and token, in the order in which they are kept."""
-        yield self.stem + NOTE, self.note
-        yield self.stem + TOKEN, self.token
-
-
-def new_stamps(source: LogSource, has: Callable[[str], bool]) -> list[str]:
-    """Stems of the finished stamps that a source lists and ``has`` does not know, sorted.
-
-    Raises:
-        VerificationError: the source is a folder with a symbolic link.
-    """
-    return sorted(
-        name.removesuffix(TOKEN)
-        for name in source.names() or ()
-        if name.startswith(f"{TIMESTAMPS}/") and name.endswith(TOKEN) and not has(name)
-    )
-
-
-def read_stamp(source: LogSource, policy: Policy, stem: str) -> Offered | None:
-    """A stamp of a source; None where it is not whole.
-
-    Raises:
-        LogUnavailableError: the source is out of reach.
-    """
-    try:
-        note, token = source.fetch(stem + NOTE, NOTE_LIMIT), source.fetch(stem + TOKEN, MAX_TOKEN_BYTES)
-    except TileError:
-        return None
-    try:
-        head = stamped_head(note, stem, policy)
-        parse_token(token, note)
-    except LedgerError:
-        return None
-    return Offered(stem, head.size, head.root, note, token)

@@ -1,11 +1,7 @@
-"""The files of a mirror: what is in place, what is pending, and evidence; see ``ledger.audit.mirror``.
+"""The files of a mirror: what is in place, what is pending, and evidence.
 
-Tiles of a source, each checked against one verified checkpoint before anything is made of it.
-
-The root of a tree covers every hash of the last, partial tile of each level. A full tile is checked by the
-hash above it: the root over its 256 hashes is hash N mod 256 of tile ⌊N / 256⌋ one level up. So a bundle of
-entries is authentic once the tiles from it up to the last ones are: one hash tile in 256 bundles, and
-nothing is taken on trust meanwhile.
+``ledger.audit.mirror`` describes the two folders. Files are written below ``pending`` and moved into place at
+the end of a run, in an order in which a run that is killed at any moment leaves a whole log.
 """
 
 from __future__ import annotations
@@ -14,20 +10,20 @@ import contextlib
 import fcntl
 import os
 import shutil
-from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 
+from typing_extensions import override
+
 from ledger.audit.reading import read_tile
-from ledger.audit.source import MAX_POLICY_BYTES, MAX_TRACE_BYTES, NOTE_LIMIT, FolderSource, LogSource
-from ledger.errors import LogError, MerkleError, MirrorMissingError, TileError, TileMissingError
+from ledger.audit.source import MAX_POLICY_BYTES, MAX_TRACE_BYTES, NOTE_LIMIT, FolderSource
+from ledger.errors import LogError, MirrorMissingError, TileMissingError
 from ledger.formats.checkpoint import Checkpoint
 from ledger.formats.layout import CHECKPOINT
 from ledger.formats.note import Note
 from ledger.formats.policy import Policy
 from ledger.formats.split_view import SplitView, holds_evidence
-from ledger.formats.tiles import BUNDLE_BYTES, TILE_HEIGHT, TILE_WIDTH, Tile, TileSource, fold, partial_tiles
-from ledger.merkle import HASH_BYTES, leaf_hash, root_from
+from ledger.formats.tiles import BUNDLE_BYTES, Tile, TileReader, partial_tiles
 
 
 class MirrorFiles:
@@ -37,7 +33,7 @@ class MirrorFiles:
         """Args: ``root`` is the mirror's folder.
 
         Raises:
-            MirrorMissingError: nothing can lie beside it.
+            MirrorMissingError: the folder has no parent.
         """
         self.root = root
         named = root.resolve()
@@ -52,10 +48,10 @@ class MirrorFiles:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep every other run out; finish what an earlier one had ready; leave nothing that is not needed.
+        """Lock the mirror for one run; finish what an earlier run had ready, and clean up at the end.
 
         Raises:
-            LogError: another run is at work.
+            LogError: another run is in progress.
             MirrorMissingError: the folder holds something else.
         """
         is_used = self.root.is_dir() and any(self.root.iterdir())
@@ -67,7 +63,7 @@ class MirrorFiles:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
-                raise LogError(f"another run mirrors into {self.root}: wait for its end") from error
+                raise LogError(f"another run mirrors into {self.root}: wait until it has ended") from error
             self.finish()
             yield
             lock.unlink()
@@ -83,11 +79,11 @@ class MirrorFiles:
         return self._read(self.root / "policy", MAX_POLICY_BYTES)
 
     def pending(self) -> bytes | None:
-        """Note of the checkpoint that an earlier run was at."""
+        """Note of the checkpoint that an earlier run was working on."""
         return self._read(self._pending / CHECKPOINT, NOTE_LIMIT)
 
     def begin(self, note: bytes) -> None:
-        """Take up a checkpoint; the partial tiles of an earlier one that never got into place go."""
+        """Start on a checkpoint; partial tiles of an earlier one that never got into place are removed."""
         for file in list(self._pending.rglob("*.p/*")):
             file.unlink()
         self.put(CHECKPOINT, note)
@@ -102,7 +98,7 @@ class MirrorFiles:
         return self._read(self.root / name, BUNDLE_BYTES) if found is None else found
 
     def put(self, name: str, data: bytes) -> None:
-        """Keep a file for the end of the run."""
+        """Store a file, to be moved into place at the end of the run."""
         _write(self._pending / name, data)
 
     def has(self, name: str) -> bool:
@@ -110,7 +106,7 @@ class MirrorFiles:
         return (self.root / name).is_file()
 
     def absent(self) -> list[str]:
-        """Side files that the source had not when it was last asked."""
+        """Side files that the source lacked when it was last asked."""
         data = self._read(self._absent, MAX_TRACE_BYTES)
         return [] if data is None else data.decode("ascii").split()
 
@@ -122,14 +118,14 @@ class MirrorFiles:
             self._absent.unlink(missing_ok=True)
 
     def commit(self, note: bytes) -> None:
-        """Put everything pending in place, and ``note`` last; a stop in between is made up for later."""
+        """Put everything pending in place, ``note`` last; the next run finishes what is interrupted."""
         _write(self._pending / CHECKPOINT, note)
         os.sync()
         self._replace(self._ready, note)
         self.finish()
 
     def finish(self) -> None:
-        """Move what is ready into place; nothing where nothing is."""
+        """Move what is ready into place, if anything is."""
         note = self._read(self._ready, NOTE_LIMIT)
         if note is None:
             return
@@ -157,7 +153,7 @@ class MirrorFiles:
         part.replace(target)
 
     def forget(self) -> None:
-        """Drop what is pending."""
+        """Delete what is pending."""
         shutil.rmtree(self._pending, ignore_errors=True)
 
     def keep_evidence(self, view: SplitView, trusted: Policy) -> Path:
@@ -186,15 +182,15 @@ class MirrorFiles:
             return None
 
 
-class OwnTiles:
-    """A ``TileReader`` over the tiles a mirror has in place, of its checkpoint's size."""
+class OwnTiles(TileReader):
+    """The tiles that a mirror has in place, of its checkpoint's size."""
 
     def __init__(self, root: Path, size: int) -> None:
         self._source = FolderSource(root)
         self._size = size
 
+    @override
     def tile(self, level: int, index: int, width: int) -> bytes:
-        """See ``TileReader``."""
         del width
         return read_tile(self._source, Tile.at(self._size, level, index))
 
@@ -206,114 +202,3 @@ def _size(note: bytes) -> int:
 def _write(file: Path, data: bytes) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(data)
-
-
-OTHER_SOURCE = "give another source of the same log, such as a member's folder or another mirror"
-"""What to do about a source whose files do not fit."""
-_KEPT = 64
-"""Checked tiles kept in memory, 8 KiB each."""
-
-
-class CheckedTiles:
-    """A ``TileReader`` over a source's tiles at one checkpoint."""
-
-    def __init__(self, source: LogSource, head: Checkpoint) -> None:
-        """Read the last tile of every level and check them by the root.
-
-        Raises:
-            TileError: the source's tiles do not have the checkpoint's root.
-            TileMissingError: one is not there any more: take the newer checkpoint.
-            LogUnavailableError: the source is out of reach.
-        """
-        self._source = source
-        self._head = head
-        self._kept: OrderedDict[tuple[int, int], bytes] = OrderedDict()
-        self._last = {
-            (level, count // TILE_WIDTH): read_tile(
-                source, Tile(level, count // TILE_WIDTH, count % TILE_WIDTH)
-            )
-            for level, count in _levels(head.size)
-            if count % TILE_WIDTH
-        }
-        if root_from(head.size, TileSource(_Given(self._last))) != head.root:
-            raise TileError(
-                f"the tiles of {source.place} do not have the root that its checkpoint says: "
-                f"nothing of them was taken; {OTHER_SOURCE}"
-            )
-
-    def tile(self, level: int, index: int, width: int) -> bytes:
-        """See ``TileReader``.
-
-        Raises:
-            TileError: the source's tile is not the one under the checkpoint.
-        """
-        del width
-        last = self._last.get((level, index))
-        if last is not None:
-            return last
-        kept = self._kept.get((level, index))
-        if kept is None:
-            kept = read_tile(self._source, Tile(level, index, TILE_WIDTH))
-            self.check_full(level, index, fold(kept))
-            self._kept[level, index] = kept
-            if len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
-        return kept
-
-    def check_full(self, level: int, index: int, root: bytes) -> None:
-        """Check the root over the 256 hashes of a full tile, as they were read or computed.
-
-        Raises:
-            TileError: it is another one.
-        """
-        upper, place = divmod(index, TILE_WIDTH)
-        above = self.tile(level + 1, upper, place + 1)
-        if above[place * HASH_BYTES : (place + 1) * HASH_BYTES] != root:
-            name = Tile(level, index, TILE_WIDTH).path
-            raise TileError(
-                f"{self._source.place} has another {name} than its checkpoint covers: not taken; "
-                f"{OTHER_SOURCE}"
-            )
-
-    def check_bundle(self, bundle: Tile, leaves: list[bytes]) -> list[bytes]:
-        """Check the leaves of a bundle; returns their hashes.
-
-        Raises:
-            TileError: they are not those under the checkpoint.
-        """
-        hashes = [leaf_hash(leaf) for leaf in leaves]
-        if bundle.width == TILE_WIDTH:
-            self.check_full(0, bundle.index, fold(b"".join(hashes)))
-        elif self._last.get((0, bundle.index)) != b"".join(hashes):
-            raise TileError(
-                f"{self._source.place} has another {bundle.path} than its checkpoint covers: not "
-                f"taken; {OTHER_SOURCE}"
-            )
-        return hashes
-
-    def root(self, size: int) -> bytes:
-        """Root of the first ``size`` entries of this tree."""
-        return root_from(size, TileSource(self))
-
-
-class _Given:
-    """Tiles in a dict; the root of a tree needs no others than the last ones."""
-
-    def __init__(self, tiles: dict[tuple[int, int], bytes]) -> None:
-        self._tiles = tiles
-
-    def tile(self, level: int, index: int, width: int) -> bytes:
-        """See ``TileReader``."""
-        try:
-            return self._tiles[level, index]
-        except KeyError as error:  # not reached: each peak lies in a last tile
-            raise MerkleError(f"no tile {index} of level {level} with {width} hashes") from error
-
-
-def _levels(size: int) -> list[tuple[int, int]]:
-    """(level, number of hashes) of every level of a tree."""
-    found: list[tuple[int, int]] = []
-    while size:
-        found.append((len(found), size))
-        size >>= TILE_HEIGHT
-    return found

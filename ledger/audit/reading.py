@@ -1,8 +1,9 @@
-"""Reading a public log that may be growing meanwhile; ``ledger.audit.verify`` says whether it is genuine.
+"""Reading a public log that may grow meanwhile; ``ledger.audit.verify`` says whether it is genuine.
 
-A log removes a partial tile once a larger one has taken its place. Whoever has just read the checkpoint
-before then asks for it in vain, and falls back: to the full tile, cut to the width wanted, where the log has
-it by now; else to the newer checkpoint, from the entry where reading stopped, a bounded number of times.
+A log removes a partial tile once a larger one has replaced it. A reader that has just read an older
+checkpoint then does not find the tile. It falls back to the full tile, cut to the width it needs, if the
+log has that by now; else to the newer checkpoint, from the entry where it stopped, a bounded number of
+times.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from ledger.merkle import HASH_BYTES
 
 CHECKPOINT = "checkpoint"
 ATTEMPTS = 8
-"""Checkpoints a reader takes up one after the other because the tiles of the last one had gone."""
+"""Checkpoints that a reader tries one after the other if the tiles of the last one are gone."""
 
 
 def read_checkpoint(source: LogSource) -> Checkpoint:
-    """The checkpoint a source has now; its signatures are not looked at.
+    """The checkpoint that a source has now; its signatures are not verified.
 
     Raises:
-        TileError: there is none, or it is malformed.
+        TileError: it does not exist, or is malformed.
         LogUnavailableError: the source is out of reach.
     """
     try:
@@ -41,24 +42,26 @@ def read_checkpoint(source: LogSource) -> Checkpoint:
 
 
 def read_tile(source: LogSource, tile: Tile) -> bytes:
-    """Hashes of a tile, from the full one where the partial one has gone.
+    """Hashes of a tile, from the full one if the partial one is gone.
 
     Raises:
-        TileMissingError: neither is there.
+        TileMissingError: neither exists.
         TileError: it does not hold as many hashes.
         LogUnavailableError: the source is out of reach.
     """
     found = _tile_or_full(source, tile)
     if len(found[0]) != found[1] * HASH_BYTES:
-        raise TileError(f"{tile.path} of {source.place} has not the length of a tile: copy the log again")
+        raise TileError(
+            f"{tile.path} of {source.place} does not have the length of a tile: copy the log again"
+        )
     return found[0][: tile.width * HASH_BYTES]
 
 
 def read_bundle(source: LogSource, tile: Tile) -> list[bytes]:
-    """Leaves of an entry bundle, from the full one where the partial one has gone.
+    """Leaves of an entry bundle, from the full one if the partial one is gone.
 
     Raises:
-        TileMissingError: neither is there.
+        TileMissingError: neither exists.
         TileError: it is malformed.
         LogUnavailableError: the source is out of reach.
     """
@@ -78,7 +81,7 @@ def _tile_or_full(source: LogSource, tile: Tile) -> tuple[bytes, int]:
 
 
 def read_leaves(source: LogSource, begin: int = 0) -> Iterator[bytes]:
-    """Leaves from ``begin`` up to the checkpoint, or to a newer one where its tiles had gone.
+    """Leaves from ``begin`` up to the checkpoint, or to a newer one if its tiles are gone.
 
     Raises:
         TileError: no checkpoint, a bundle is malformed, or is missing under a checkpoint that stays.
@@ -100,7 +103,7 @@ def read_leaves(source: LogSource, begin: int = 0) -> Iterator[bytes]:
 
 
 def read_entries(place: Path | LogSource, begin: int = 0) -> Iterator[tuple[int, Entry]]:
-    """(index, entry) of every well-formed entry up to the checkpoint; others are passed over.
+    """(index, entry) of every well-formed entry up to the checkpoint; others are skipped.
 
     Args:
         place: a public folder, or any source.

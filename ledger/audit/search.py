@@ -1,11 +1,11 @@
-"""Searching a public log: every entry replayed from the first, those that match handed out as they come.
+"""Searching a public log: every entry is replayed from the first, and those that match are returned.
 
-Only replay knows whose key a signature is by, which entries are void, and which question or grant an entry
-belongs to. So an entry is *by* the member whose node key signed it first, it *names* the members that signed
-it or stand in its body, and it belongs to a grant or purpose when its body says so, or the body of the
-question (``query``) or grant it speaks of. Void entries are found too, and marked.
+Only a replay knows whose key a signature is by, which entries are void, and which question or grant an
+entry belongs to. An entry is *by* the member whose node key signed it first. It *names* the members that
+signed it or appear in its body. It belongs to a grant or purpose if its own body says so, or the body of
+the question (``query``) or grant that it refers to. Void entries are found too, and marked.
 
-Nothing is verified here: use ``ledger.audit.verify`` on the same copy first.
+Nothing is verified here: run ``ledger.audit.verify`` on the same copy first.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _DATASET_FIELDS = frozenset({"dataset", "datasets", "deduct", "exclude", "income
 
 @dataclass(frozen=True)
 class SearchFilter:
-    """What is looked for; every condition that is given must hold.
+    """The conditions of a search; every condition that is given must hold.
 
     Attributes:
         since, until: bounds of the entry's time, RFC 3339 UTC text, both included.
@@ -60,7 +60,7 @@ class SearchFilter:
 
 @dataclass(frozen=True)
 class SearchHit:
-    """An entry with what replay says of it.
+    """An entry with what the replay found about it.
 
     Attributes:
         index: place in the log.
@@ -84,7 +84,7 @@ class SearchHit:
 
 
 def moment(text: str, *, is_end: bool = False) -> str:
-    """A bound as RFC 3339 UTC: as it stands, or the begin or end of a calendar day in UTC+8.
+    """A bound as RFC 3339 UTC: the text itself, or the beginning or end of a calendar day in UTC+8.
 
     Raises:
         ValueError: neither ``YYYY-MM-DD`` nor ``YYYY-MM-DDTHH:MM:SSZ``.
@@ -96,7 +96,7 @@ def moment(text: str, *, is_end: bool = False) -> str:
     try:
         day = begin - LOCAL_OFFSET
     except OverflowError as error:
-        raise ValueError("a day before the year 1 in UTC cannot be looked for") from error
+        raise ValueError("a day before the year 1 in UTC cannot be searched for") from error
     return format_time(int(day.timestamp()))
 
 
@@ -111,8 +111,11 @@ def search(
     """The entries of a log that match, in order; streamed.
 
     Args:
-        source: the log. wanted: what is looked for. progress: told how far reading is. seen: given every
-        entry, whether it matches or not. apply: the contract.
+        source: the log.
+        wanted: the conditions.
+        progress: told how far reading is.
+        seen: called with every entry, whether it matches or not.
+        apply: the contract.
 
     Raises:
         ReceiptError: the receipt does not prove the entry at its index, or the log is too short for it.
@@ -141,7 +144,7 @@ def search(
 def replayed(
     source: LogSource, progress: OnEntries | None = None, *, apply: Apply = contract.apply
 ) -> Iterator[SearchHit]:
-    """Every entry of a log with what replay says of it, in order; streamed.
+    """Every entry of a log with what the replay found about it, in order; streamed.
 
     Raises:
         VerificationError: the contract refuses the first entry, without which every other is void.
@@ -165,7 +168,7 @@ def replayed(
 
 
 def matches(found: SearchHit, wanted: SearchFilter) -> bool:
-    """Whether an entry is one of those looked for; a leaf that is no entry has an index and nothing else."""
+    """Whether an entry meets the conditions; a leaf that is no entry has an index and nothing else."""
     if wanted.index is not None and found.index != wanted.index:
         return False
     entry = found.entry
@@ -182,7 +185,7 @@ def matches(found: SearchHit, wanted: SearchFilter) -> bool:
 
 
 def named(value: Any) -> Iterator[str]:
-    """Ids of the members that stand in a body, as such or as owners of a dataset."""
+    """Ids of the members that appear in a body, as such or as owners of a dataset."""
     if isinstance(value, dict):
         if "roles" in value:
             yield str(value.get("id"))
@@ -226,7 +229,7 @@ def _member(state: State, key: str) -> str | None:
 
 
 def _bodies(state: State, body: Any) -> Iterator[Any]:
-    """The entry's own body, and that of the question or grant it speaks of."""
+    """The entry's own body, and that of the question or grant it refers to."""
     yield body
     for name, kind in (("query", "intent"), ("grant", "grant")):
         value = body.get(name)

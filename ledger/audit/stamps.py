@@ -12,9 +12,6 @@ The verifier requires that each note is signed by the log and that its root is t
 A stamped checkpoint that this log no longer extends is therefore reported: it is a fork, with its proof in
 time. Cosignatures were verified when the note was stamped. They are not counted again, since a network's
 witnesses change.
-
-An authority is asked over HTTP (RFC 3161, 3.4): one POST, one answer. The answer is verified by
-``ledger.formats.timestamp``, so the connection may be plain HTTP or TLS.
 """
 
 from __future__ import annotations
@@ -23,15 +20,13 @@ import contextlib
 import os
 import re
 import secrets
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from ledger.audit.source import NOTE_LIMIT, FolderSource, LogSource
 from ledger.errors import (
-    HttpAnswerError,
-    HttpError,
     LedgerError,
-    LogUnavailableError,
     TileError,
     TimestampError,
     VerificationError,
@@ -39,13 +34,17 @@ from ledger.errors import (
 from ledger.formats.checkpoint import Checkpoint
 from ledger.formats.layout import CHECKPOINT, FILE_MODE, TIMESTAMPS, make_public_folder
 from ledger.formats.policy import Policy
-from ledger.formats.timestamp import MAX_TOKEN_BYTES, Post, TimestampAuthority, Token, read_token, stamp
-from ledger.http_client import OK, BoundedClient, HttpOptions
+from ledger.formats.timestamp import (
+    MAX_TOKEN_BYTES,
+    Post,
+    TimestampAuthority,
+    Token,
+    parse_token,
+    read_token,
+    stamp,
+)
 
 NOTE, TOKEN = ".note", ".tsr"
-STEP_SECONDS, SECONDS = 20.0, 60.0
-"""Longest wait for one part of an authority's answer, and for the whole exchange."""
-QUERY, REPLY = "application/timestamp-query", "application/timestamp-reply"
 _NAME = re.compile(rf"{TIMESTAMPS}/(0|[1-9][0-9]{{0,18}})-([0-9a-f]{{64}})(\.note|\.tsr)")
 
 
@@ -56,7 +55,7 @@ class Stamp:
     Attributes:
         size: of the stamped tree.
         root: its root, 32 bytes.
-        time: second since 1970 of the authority's clock; None where the token is not there.
+        time: second since 1970 of the authority's clock; None without a token.
         policy: OID of the authority's policy; empty without a token.
         is_verified: whether the token was verified to a root that the reader trusts.
     """
@@ -70,11 +69,11 @@ class Stamp:
 
 @dataclass(frozen=True)
 class Stamped:
-    """What ``stamp_folder`` has done.
+    """The result of ``stamp_folder``.
 
     Attributes:
         token: of the folder's checkpoint.
-        is_new: whether it was asked for now; else it was there already.
+        is_new: whether it was requested now; else it existed already.
     """
 
     token: Token
@@ -96,7 +95,7 @@ class Stamps:
         self.sizes: set[int] = set()
 
     def take(self, name: str) -> None:
-        """Note down a file below ``timestamps/``.
+        """Record a file below ``timestamps/``.
 
         Raises:
             VerificationError: ``files``: it has no stamp's name.
@@ -171,11 +170,14 @@ def stamped_head(note: bytes, stem: str, policy: Policy) -> Checkpoint:
 def stamp_folder(
     root: Path, policy: Policy, post: Post, authority: TimestampAuthority | None, now: int
 ) -> Stamped | None:
-    """Stamp the checkpoint that a public folder has now.
+    """Stamp the current checkpoint of a public folder.
 
     Args:
-        root: the folder. policy: whom its reader trusts. post: asks the authority. authority: under whose
-        certificates the answer is verified; None: structure and nonce alone. now: second since 1970.
+        root: the folder.
+        policy: names the log's key and its witnesses.
+        post: sends the request to the authority.
+        authority: under whose certificates the answer is verified; None: only its structure and nonce are.
+        now: second since 1970.
 
     Returns:
         The token, new or from before; None where the log is empty.
@@ -203,7 +205,7 @@ def stamp_folder(
 
 
 def _kept(root: Path, stem: str, policy: Policy, authority: TimestampAuthority | None) -> Token:
-    """The token that is there already: of this head, and it holds under the authority's certificates."""
+    """The token that exists already, verified for this checkpoint under the authority's certificates."""
     source = FolderSource(root)
     try:
         note, data = source.fetch(stem + NOTE, NOTE_LIMIT), source.fetch(stem + TOKEN, MAX_TOKEN_BYTES)
@@ -211,13 +213,13 @@ def _kept(root: Path, stem: str, policy: Policy, authority: TimestampAuthority |
         return read_token(data, note, authority)
     except LedgerError as error:
         raise TimestampError(
-            f"{stem}{TOKEN} is there already and does not hold: {error}. Move {stem}.* away to stamp this "
-            "checkpoint anew"
+            f"{stem}{TOKEN} exists already and does not hold: {error}. Move {stem}.* away to stamp this "
+            "checkpoint again"
         ) from error
 
 
 def _put(root: Path, name: str, data: bytes) -> None:
-    """Put a file in place whole and on the disk."""
+    """Write a file to the disk, then rename it into place."""
     beside = root.with_name(f".{root.name}.stamps")
     beside.mkdir(exist_ok=True)
     part = beside / secrets.token_hex(8)
@@ -233,39 +235,55 @@ def _put(root: Path, name: str, data: bytes) -> None:
         beside.rmdir()
 
 
-def post_to(url: str, step_seconds: float = STEP_SECONDS, seconds: float = SECONDS) -> Post:
-    """What asks the authority at ``url``; the environment's proxies are not used.
+@dataclass(frozen=True)
+class SourceStamp:
+    """A stamp that a source has and the mirror lacks.
 
-    Args:
-        url: of the authority.
-        step_seconds: longest wait for one part of the answer.
-        seconds: longest time for the whole exchange.
+    Attributes:
+        stem: name without suffix.
+        size, root: of the stamped tree.
+        note: the stamped checkpoint.
+        token: the authority's answer.
     """
 
-    def post(request: bytes) -> bytes:
-        client = BoundedClient(HttpOptions(connect_seconds=step_seconds, step_seconds=step_seconds))
-        try:
-            answer = client.fetch(
-                url,
-                place=f"the time-stamp authority {url}",
-                seconds=seconds,
-                size=MAX_TOKEN_BYTES,
-                content=request,
-                content_type=QUERY,
-            )
-        except HttpAnswerError as error:
-            raise LogUnavailableError(f"{error}: check its address") from error
-        except HttpError as error:
-            raise LogUnavailableError(
-                f"the time-stamp authority {url} is out of reach ({error}): check address and network"
-            ) from error
-        finally:
-            client.close()
-        if answer.status != OK or answer.content_type != REPLY:
-            raise LogUnavailableError(
-                f"the time-stamp authority {url} answers with status {answer.status} and type "
-                f"{answer.content_type or 'none'}: check its address"
-            )
-        return answer.body
+    stem: str
+    size: int
+    root: bytes
+    note: bytes
+    token: bytes
 
-    return post
+    def files(self) -> Iterator[tuple[str, bytes]]:
+        """Name and bytes of note and token, in the order in which they are kept."""
+        yield self.stem + NOTE, self.note
+        yield self.stem + TOKEN, self.token
+
+
+def new_stamps(source: LogSource, has: Callable[[str], bool]) -> list[str]:
+    """Stems of the finished stamps that a source lists and ``has`` does not know, sorted.
+
+    Raises:
+        VerificationError: the source is a folder with a symbolic link.
+    """
+    return sorted(
+        name.removesuffix(TOKEN)
+        for name in source.names() or ()
+        if name.startswith(f"{TIMESTAMPS}/") and name.endswith(TOKEN) and not has(name)
+    )
+
+
+def read_stamp(source: LogSource, policy: Policy, stem: str) -> SourceStamp | None:
+    """A stamp of a source; None if it is incomplete.
+
+    Raises:
+        LogUnavailableError: the source is out of reach.
+    """
+    try:
+        note, token = source.fetch(stem + NOTE, NOTE_LIMIT), source.fetch(stem + TOKEN, MAX_TOKEN_BYTES)
+    except TileError:
+        return None
+    try:
+        head = stamped_head(note, stem, policy)
+        parse_token(token, note)
+    except LedgerError:
+        return None
+    return SourceStamp(stem, head.size, head.root, note, token)

@@ -1,4 +1,4 @@
-"""The offline verifier of a public log: no database, nothing trusted but the policy.
+"""The offline verifier of a public log: it needs no database and trusts nothing but the policy.
 
 Checks, in this order; the first that fails raises ``VerificationError`` with the check's name and the place:
 
@@ -8,19 +8,19 @@ Checks, in this order; the first that fails raises ``VerificationError`` with th
 | ``checkpoint`` | the note is in canonical form and carries signatures of the policy's keys only, each once |
 | ``signature`` | the log's signature and every cosignature verify |
 | ``quorum`` | enough witnesses cosigned |
-| ``files`` | exactly the tiles, bundles and files of a log of the checkpoint's size are there |
+| ``files`` | the files are exactly those of a log of the checkpoint's size |
 | ``bundle`` | every entry bundle is well formed |
 | ``tile`` | every tile of every level holds the hashes recomputed from the entries |
 | ``root`` | the recomputed root is the checkpoint's |
-| ``genesis`` | the contract takes entry 0, and it is the pinned one where a digest is given |
+| ``genesis`` | the contract accepts entry 0, and it is the pinned one if a digest is given |
 | ``trace`` | every side file is named by an intent that counts, and has the root it names |
-| ``timestamp`` | every stamped checkpoint is one of this log, and its token of exactly it |
+| ``timestamp`` | every stamped checkpoint is one of this log, and its token is of exactly that checkpoint |
 
-Entries that do not parse or that the contract refuses are *void*: named in the result, no failure; so are
-side files that are not there. Entries stream through bundle by bundle; memory holds the open tiles and the
-contract's state. What of this concerns files is in ``ledger.audit.verify_files``: partial tiles that the log
-has superseded may still be there, and must hold the beginning of what was recomputed. Under a URL nobody can
-list the files, so there ``files`` says only that none is missing.
+Entries that do not parse or that the contract refuses are *void*. They and missing side files are listed in
+the result and are no failure. Entries are read bundle by bundle; memory holds the open tiles and the
+contract's state. The checks of files are in ``ledger.audit.verify_files``: partial tiles that the log has
+superseded may still exist, and must hold the beginning of what was recomputed. Under a URL the files cannot
+be listed, so there ``files`` says only that none is missing.
 """
 
 from __future__ import annotations
@@ -33,28 +33,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from typing_extensions import override
+
 from ledger import contract
 from ledger.audit.source import FolderSource, LogSource
 from ledger.audit.stamps import Stamp
 from ledger.audit.verify_ahead import checked_leaves
-from ledger.audit.verify_files import LogFiles, settled, trace_root
+from ledger.audit.verify_files import LogFiles, read_files, trace_root
 from ledger.contract.replay import Apply, Replay, Step, proven_form
 from ledger.contract.signature_check import Keys, keys_of
 from ledger.contract.state import PackedState
 from ledger.errors import LedgerError, VerificationError
 from ledger.formats.layout import CHECKPOINT, TRACE
 from ledger.formats.policy import Policy, VerifiedCheckpoint
-from ledger.formats.tiles import TileSource, TileWriter, tiles_of
+from ledger.formats.tiles import TileReader, TileSource, TileWriter, tiles_of
 from ledger.formats.timestamp import TimestampAuthority
 from ledger.merkle import HASH_BYTES, root_from
 
 __all__ = ["Verification", "failure", "trace_root", "verify_folder", "verify_source"]
 
 FEW = 2048
-"""Logs up to this size are not worth starting workers for."""
+"""For logs up to this size no workers are used: starting them takes longer."""
 
 KEY_TYPES = ("network.", "member.")
-"""Types of the entries that change keys."""
+"""Prefixes of the types of entries that change keys."""
 
 OnEntries: TypeAlias = Callable[[int, int], None]
 """Told (entries done, entries in all) after each bundle."""
@@ -72,7 +74,7 @@ class Verification:
         policy: what it was verified under.
         time: the contract's time.
         state: the contract's state, for ``ledger.contract.view``.
-        absent: names of side files that intents name and that are not in the folder.
+        absent: side files that intents name and the folder lacks.
         stamps: time-stamped checkpoints, by size.
     """
 
@@ -97,7 +99,7 @@ def verify_folder(
     apply: Apply = contract.apply,
     workers: Executor | None = None,
 ) -> Verification:
-    """Verify a whole public folder; see ``verify_source``."""
+    """Verify a whole public folder; arguments, result and errors are those of ``verify_source``."""
     return verify_source(
         FolderSource(path),
         progress,
@@ -122,20 +124,25 @@ def verify_source(
     """Verify a whole public log.
 
     Args:
-        source: where it is. progress: told how far the entries are. policy: the pinned policy's bytes; None:
-        the log's own, which proves the log consistent, not genuine. genesis_digest: SHA-256 of the
-        genesis leaf, where the network is known. authority: whose time-stamps are verified to the root; None:
-        only that each is of its note. apply: the contract. workers: processes that examine
-        forms and signatures ahead (``ledger.audit.verify_ahead``); the result is the same with and without.
+        source: where the log is read from.
+        progress: told how many entries are done.
+        policy: the pinned policy's bytes. With None it is the log's own, which proves the log consistent but
+            not genuine.
+        genesis_digest: SHA-256 of the genesis leaf, if the network is known.
+        authority: under whose certificates time-stamps are verified; with None each is only checked to be of
+            its note.
+        apply: the contract. workers: processes that check forms and signatures ahead
+        (``ledger.audit.verify_ahead``); the result is
+            the same with and without them.
 
     Raises:
         VerificationError: the first check that fails, and where.
         LogUnavailableError: the source is out of reach.
     """
-    files = settled(source, policy)
+    files = read_files(source, policy)
     size = files.head.checkpoint.size
     replayed = _Replayed(apply, genesis_digest)
-    writer = TileWriter(0, _Nothing())
+    writer = TileWriter(0, _NoTiles())
     many = workers if size > FEW else None
     stamped = deque(sorted(files.stamps.sizes - {0}))
     for leaves, found in checked_leaves(_bundles(files, size), replayed.keys, many):
@@ -149,7 +156,9 @@ def verify_source(
             progress(writer.size, size)
     root = root_from(size, TileSource(writer))
     if root != files.head.checkpoint.root:
-        raise VerificationError("root", CHECKPOINT, "the entries have another root than the checkpoint says")
+        raise VerificationError(
+            "root", CHECKPOINT, "the entries have another root than the checkpoint states"
+        )
     absent = files.check_traces(replayed.side_files)
     stamps = files.stamps.check(files.policy, authority)
     return Verification(
@@ -172,11 +181,11 @@ def _bundles(files: LogFiles, size: int) -> Iterator[list[bytes]]:
         yield files.leaves(bundle)
 
 
-class _Nothing:
-    """Tiles of the empty tree."""
+class _NoTiles(TileReader):
+    """The tiles of the empty tree."""
 
+    @override
     def tile(self, level: int, index: int, width: int) -> bytes:
-        """Nothing."""
         del level, index, width
         return b""
 
@@ -199,13 +208,13 @@ class _Replayed:
         return self._replay.time
 
     def keys(self) -> Keys:
-        """The keys that are active now, for the examination of what follows."""
+        """The keys that are active now, to check the following entries with."""
         if self._keys is None:
             self._keys = keys_of(self.state)
         return self._keys
 
     def take(self, leaves: Sequence[bytes], proven: bytes) -> None:
-        """Take the next entries; a byte of ``proven`` each says whether form and signatures are."""
+        """Replay the next entries; each byte of ``proven`` says whether form and signatures were checked."""
         for leaf, is_proven in zip(leaves, proven, strict=True):
             self._take(leaf, self._replay.step_proven(leaf) if is_proven else self._replay.step(leaf))
 

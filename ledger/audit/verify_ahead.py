@@ -1,16 +1,16 @@
-"""Examining the bundles of a log ahead of their replay, by other processes where there are any.
+"""Checks bundles of a log ahead of their replay, in other processes if there are any.
 
-    folder ─▶ bundles ─▶ examine (hashes, form, signatures; any order, any process) ─▶ replay (in order, here)
+    folder ─▶ bundles ─▶ check (hashes, form, signatures; any order, any process) ─▶ replay (in order, here)
 
-Replay is one thread's work, because each entry needs the state before it; two thirds of a verification are
-not: hashing, strict parsing and signatures (``ledger.contract.signature_check``). ``checked_leaves`` sends
-bundles ahead to an
-executor and gives them back in order with what was found. A bundle is examined under the keys known when it
-was sent; what a later key signed comes back unproven and takes the contract's whole way. So the result is
-that of a sequential verification, entry for entry.
+Replay is the work of one thread, because each entry needs the state before it. Two thirds of a verification
+do not need it: hashing, strict parsing and signatures (``ledger.contract.signature_check``).
+``checked_leaves`` sends bundles ahead to an executor and returns them in order with what was found. A
+bundle is checked under the keys known when it was sent; an entry that a later key signed comes back
+unproven and is then checked by the contract itself. So the result is that of a sequential verification,
+entry for entry.
 
-A bundle that cannot be read is reported after those before it. A worker that dies makes nobody trust
-anything: its bundles are examined here.
+A bundle that cannot be read is reported after those before it. If a worker process dies, its bundles are
+checked here.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ AHEAD_BYTES = 1 << 26
 
 @dataclass(frozen=True)
 class _Sent:
-    """A bundle under examination: its leaves, their bytes in all, what will be found."""
+    """A bundle that is being checked: its leaves, their total size in bytes, and the result to come."""
 
     leaves: Sequence[bytes]
     size: int
@@ -55,11 +55,12 @@ class _Sent:
 def checked_leaves(
     bundles: Iterable[Sequence[bytes]], keys: Callable[[], Keys], workers: Executor | None
 ) -> Iterator[tuple[Sequence[bytes], CheckedLeaf]]:
-    """Each bundle of leaves with what its examination found, in order.
+    """Each bundle of leaves with the result of its check, in order.
 
     Args:
-        bundles: the leaves, bundle by bundle. keys: the keys known now; asked at every bundle that is sent.
-        workers: where bundles are examined; None: here, one after the other.
+        bundles: the leaves, bundle by bundle.
+        keys: returns the keys known now; called for every bundle that is sent.
+        workers: where bundles are checked; with None here, one after the other.
     """
     waiting = iter(bundles)
     for leaves in waiting:
@@ -98,7 +99,7 @@ def _by_workers(
 
 
 def _readable(waiting: Iterator[Sequence[bytes]], errors: list[LedgerError]) -> Iterator[Sequence[bytes]]:
-    """The bundles up to the first that cannot be read, whose error is put aside."""
+    """The bundles up to the first that cannot be read, whose error is appended to ``errors``."""
     try:
         yield from waiting
     except LedgerError as error:

@@ -1,13 +1,13 @@
-"""The verifier's checks of files: policy, checkpoint, which tiles are there, and what they hold.
+"""The verifier's checks of files: policy, checkpoint, which tiles exist, and what they hold.
 
-A log under verification may be growing. What changes then is the checkpoint and the partial tiles. So the
-files are listed first, the checkpoint is read next, again for half a second where the tiles were ahead of
-it, and the partial tiles of its size at once after it; where those had gone already, all of this is done
-again, a bounded number of times. Full tiles never change. A superseded partial tile may be there or not; the
-content of one that is there is compared.
+A log may grow while it is verified. Then the checkpoint and the partial tiles change, never the full tiles.
+So the files are listed first and the checkpoint is read next; if the tiles were ahead of it, it is read
+again for half a second. The partial tiles of its size are read directly after it. If those are gone
+already, all of this is repeated, a bounded number of times. A superseded partial tile may exist or not; if
+it exists, its content is compared.
 
 A side file ``trace/<64 hex>`` holds the sorted 16-byte tags of one large intent; its name is the RFC 6962
-root over them, one leaf a tag.
+root over them, one leaf for each tag.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from ledger.formats.tiles import TILE_WIDTH, Tile, TileWriter, encode_bundle, pa
 from ledger.merkle import HASH_BYTES, RootStream, leaf_hash
 
 MISSING = "is missing: copy the log again"
-STRANGER = "does not belong to a log of this size: remove it"
+FOREIGN = "does not belong to a log of this size: remove it"
 TRACE_BYTES = 16
 PAUSE, PAUSES = 0.02, 25
-"""Seconds between two looks at a checkpoint that lags behind the tiles, and how many looks."""
+"""Seconds between two reads of a checkpoint that lags behind the tiles, and how many reads."""
 
 
 class _TilesAheadError(VerificationError):
-    """The folder has tiles beyond its checkpoint: a log is at work there, or was killed at it."""
+    """The folder has tiles beyond its checkpoint: a log is writing there, or was killed while it did."""
 
 
 class LogFiles:
@@ -51,8 +51,10 @@ class LogFiles:
         """Check checkpoint and files.
 
         Args:
-            source: where they are. policy: verified under. note: the checkpoint. names: every file that was
-            there before the checkpoint was read, none where they cannot be listed.
+            source: where they are read from.
+            policy: what the log is verified under.
+            note: the checkpoint.
+            names: every file that existed before the checkpoint was read; none if files cannot be listed.
 
         Raises:
             VerificationError: ``checkpoint``, ``signature``, ``quorum`` or ``files``.
@@ -68,7 +70,7 @@ class LogFiles:
         self._partial = {tile: self._read(tile) for tile in partial_tiles(self.head.checkpoint.size)}
 
     def leaves(self, bundle: Tile) -> list[bytes]:
-        """Leaves of a bundle of the checkpoint's tree; superseded ones of its place are compared.
+        """Leaves of a bundle of the checkpoint's tree; superseded bundles of its place are compared.
 
         Raises:
             VerificationError: ``files`` or ``bundle``.
@@ -80,7 +82,7 @@ class LogFiles:
         return leaves
 
     def compare(self, writer: TileWriter, *, is_last: bool) -> None:
-        """Compare the tiles that have become full, and at the end the others.
+        """Compare the tiles that have become full, and at the end the partial ones.
 
         Raises:
             VerificationError: ``files`` or ``tile``.
@@ -98,7 +100,7 @@ class LogFiles:
                 self._compare(older, hashes[: older.width * HASH_BYTES], "tile")
 
     def check_traces(self, expected: Set[str]) -> tuple[str, ...]:
-        """Check the side files that are there; returns the names of those that are not.
+        """Check the side files that exist; returns the names of those that do not.
 
         Raises:
             VerificationError: ``trace``.
@@ -119,7 +121,7 @@ class LogFiles:
         return tuple(absent)
 
     def _check_name(self, name: str, size: int) -> None:
-        """Take down side files and smaller partial tiles; refuse what is no file of a log of this size."""
+        """Record side files and superseded partial tiles; refuse files that no log of this size has."""
         if name.startswith(f"{TRACE}/"):
             self._traces.append(name)
         elif name.startswith(f"{TIMESTAMPS}/"):
@@ -128,15 +130,15 @@ class LogFiles:
             try:
                 tile = Tile.parse(name)
             except TileError:
-                raise VerificationError("files", name, STRANGER) from None
+                raise VerificationError("files", name, FOREIGN) from None
             after = tile.after(size)
             if after < 0:
-                raise _TilesAheadError("files", name, STRANGER)
+                raise _TilesAheadError("files", name, FOREIGN)
             if after and tile.width < TILE_WIDTH:
                 self._superseded[tile.level, tile.index].append(tile)
 
     def _read(self, tile: Tile) -> list[bytes]:
-        """A partial tile or bundle of the checkpoint's size: its hashes in one piece, or its leaves."""
+        """A partial tile of the checkpoint's size as a list of one piece, or the leaves of a bundle."""
         if tile.level < 0:
             return self._bundle(tile)
         try:
@@ -168,11 +170,11 @@ class LogFiles:
 
 
 AGAIN = "get the folder again from the member that publishes it, or from another mirror"
-"""What to do about a copy that was changed."""
+"""The remedy for a copy that was changed."""
 
 
-def settled(source: LogSource, pinned: bytes | None) -> LogFiles:
-    """The files of a log at its checkpoint, or at a newer one where the log has gone on meanwhile.
+def read_files(source: LogSource, pinned: bytes | None) -> LogFiles:
+    """The files of a log at its checkpoint, or at a newer one if the log has grown meanwhile.
 
     Raises:
         VerificationError: ``policy``, ``checkpoint``, ``signature``, ``quorum`` or ``files``.
@@ -184,15 +186,15 @@ def settled(source: LogSource, pinned: bytes | None) -> LogFiles:
         names = list(source.names() or ())
         note = _fetch(source, CHECKPOINT, NOTE_LIMIT)
         try:
-            return _awaited(source, policy, note, names)
+            return _read_settled(source, policy, note, names)
         except VerificationError:
             attempts -= 1
             if not attempts or _fetch(source, CHECKPOINT, NOTE_LIMIT) == note:
                 raise
 
 
-def _awaited(source: LogSource, policy: Policy, note: bytes, names: Sequence[str]) -> LogFiles:
-    """The files under the checkpoint that is to come where the tiles listed are ahead of the one there."""
+def _read_settled(source: LogSource, policy: Policy, note: bytes, names: Sequence[str]) -> LogFiles:
+    """The files under a checkpoint that covers the tiles listed; waits a little for it if it lags behind."""
     for _ in range(PAUSES):
         try:
             return LogFiles(source, policy, note, names)
@@ -211,7 +213,7 @@ def check_policy(data: bytes, pinned: bytes | None) -> Policy:
     try:
         policy = Policy.parse(data.decode("utf-8"))
     except (PolicyError, UnicodeDecodeError) as error:
-        raise VerificationError("policy", POLICY, f"is none: {error}") from error
+        raise VerificationError("policy", POLICY, f"is not a trust policy: {error}") from error
     if pinned is not None and data != pinned:
         own, wanted = (hashlib.sha256(text).hexdigest() for text in (data, pinned))
         raise VerificationError(
@@ -223,7 +225,9 @@ def check_policy(data: bytes, pinned: bytes | None) -> Policy:
     if pinned is None and (
         policy.format().encode("utf-8") != data or policy.quorum < quorum_size(len(policy.witnesses))
     ):
-        raise VerificationError("policy", POLICY, "is not in canonical form with the quorum the rule wants")
+        raise VerificationError(
+            "policy", POLICY, "is not in canonical form with the quorum that the rule requires"
+        )
     return policy
 
 
@@ -245,7 +249,7 @@ def check_checkpoint(data: bytes, policy: Policy) -> VerifiedCheckpoint:
         or note.format() != data
     ):
         raise VerificationError(
-            "checkpoint", CHECKPOINT, "carries signatures other than one each of the policy's keys"
+            "checkpoint", CHECKPOINT, "carries signatures other than one of each of the policy's keys"
         )
     try:
         return policy.verify_checkpoint(data)
@@ -267,7 +271,7 @@ def check_trace(name: str, data: bytes) -> None:
 
 
 def trace_root(tags: Sequence[bytes]) -> bytes:
-    """RFC 6962 root over an intent's tags, one leaf a tag: what a large intent and its side file name."""
+    """RFC 6962 root over an intent's tags, one leaf for each: a large intent and its side file name it."""
     tree = RootStream()
     for tag in tags:
         tree.append(leaf_hash(tag))
@@ -287,7 +291,7 @@ def _fetch(source: LogSource, name: str, limit: int) -> bytes:
 
 
 def _differs(tile: Tile, check: str, found: bytes, wanted: bytes) -> VerificationError:
-    """What differs between a file and what the entries give, by the entries where a tile names them."""
+    """The error for a file that differs from what the entries give; names entries if a tile shows them."""
     changed = [
         tile.index * TILE_WIDTH + place // HASH_BYTES
         for place in range(0, min(len(found), len(wanted)), HASH_BYTES)

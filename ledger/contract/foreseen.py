@@ -1,6 +1,6 @@
 """Which keys the contract is going to read, as far as an entry names them itself.
 
-For an engine on which every reading is a question to somebody else, so that it asks for many at once. It
+For an engine on which every read is a request to another process, so that it asks for many at once. It
 decides nothing: the contract reads what it reads. **Every key named here is one that the contract reads on
 the way to accepting such an entry**, so a transaction that counts has the same read set with this as
 without; ``tests/ledger/fabric/test_foreseen.py`` compares them. An entry that is refused writes nothing,

@@ -14,7 +14,7 @@ Checked in this order; the first that fails names the refusal:
    contract's time, all free, shared by the grant's datasets; no slot of another grant;
 8. the registrar named is the registrar now and its node key signed the certificate.
 
-The slots are taken for good.
+The slots are taken permanently.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def release(ctx: Context) -> None:
             answered, "not_answered", "every dataset of the query must be answered before a share is released"
         )
     where = f"release/{intent.query}/{ctx.body['case']}/{ctx.submitter.id}"
-    remedy = "this trustee has released for the case: the index is closed for good"
+    remedy = "this trustee has released for the case: the index is closed permanently"
     ctx.put_new(where, ctx.record(), "already_released", remedy)
 
 

@@ -11,7 +11,8 @@ Which characters the contract takes, the same for every node whatever Python it 
 
 ``str.isprintable`` and a pattern's class of digits follow the Unicode tables of the running Python, which
 grow with its releases: an entry with a character that is new in one of them would be void on some nodes and
-count on others. Here the ranges are written out. A code point that no table names yet is taken, by everybody.
+    count on others. Here the ranges are written out. A code point that no table names yet is accepted, by
+    every node.
 """
 
 from __future__ import annotations

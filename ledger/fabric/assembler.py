@@ -9,7 +9,7 @@ the log key, what its own peer shows. A witness cosigns when its own peer shows 
 its key can be given to another member, who derives the same log from its own blocks.
 
 Rules
-- A head is kept in the database before anybody sees it, one text a size.
+- A head is stored in the database before it is shown to any other process, one text a size.
 - Start gate as on the embedded log: nothing is signed before n − k + 1 witnesses have told what they saw
   last. One that has seen more than is derived here yet is waited for: the blocks bring it. One that has
   seen another tree of a size that is derived here puts the log in quarantine: peers disagree, or the key

@@ -17,7 +17,7 @@ counts
    transaction is submitted again: the second of one id changes nothing (DUPLICATE_TXID). **No other is
    submitted for a leaf while a transaction that carries it may still be ordered.** After a minute of
    asking, or a restart, it may: the key ``id/<entry id>``, which every such transaction reads and writes,
-   lets one of them count and no more. Where the leaf has become too old to be endorsed anew, the old
+   lets one of them count and no more. Where the leaf has become too old to be endorsed again, the old
    transaction is submitted again instead, since an orderer may keep it for long: ``clock`` is said only
    when it is known not to count, or after a restart.
 6. Wait until the own peer shows the leaf, and until a cosigned checkpoint covers it; its root must be
@@ -87,7 +87,7 @@ LOST_SECONDS = 2.0
 """After this without an outcome, and then twice as long each time, a transaction is submitted again."""
 
 SETTLE_SECONDS = 60.0
-"""After this, a transaction of unknown outcome no longer keeps its leaf from being endorsed anew."""
+"""After this, a transaction of unknown outcome no longer keeps its leaf from being endorsed again."""
 
 
 KEPT_SECONDS = 3600.0
@@ -268,7 +268,7 @@ class FabricBackend:
         )
 
     def _tried(self, candidate: Candidate, attempt: int, old: _Pending | None, deadline: float) -> bool:
-        """Endorse anew, or submit the old transaction where it is too late for that; False to try again."""
+        """Endorse again, or submit the old transaction if it is too late for that; False to try again."""
         try:
             return self._submitted(candidate, deadline)
         except TransactionConflictError:

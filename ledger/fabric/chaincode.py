@@ -16,11 +16,11 @@
 Keys are the contract's (``ledger.contract.state``), values canonical JSON; ``id/<entry id>`` carries the
 leaf's
 digest too. Every key read is in the transaction's read set, so two transactions that both count have not
-seen different states: who comes second is flagged MVCC_READ_CONFLICT, and is endorsed anew.
+seen different states: the second one is flagged MVCC_READ_CONFLICT, and is endorsed again.
 
 What an accepted entry surely reads is asked for at once (``ledger.contract.foreseen``), since every question
 to a peer costs a way there and back; an intent would have some forty. Only what members have signed within
-the time is read for: an older peer is asked for each key by itself, and anybody can name a thousand.
+the time is read for: an older peer is asked for each key by itself, and any client can name a thousand.
 
 **Hot keys.** An intent, an answer, a release or a close writes only keys that hold its own query id, slot
 or entry id, and reads only those and what rare entries write (members, publications, rules, grants). So any

@@ -5,7 +5,7 @@
 
 A stop loses and repeats nothing: the position says which block comes next. Two processes on one database
 fail when they write. What a disk has changed is found at a start (``ledger.storage.repair``); where entries
-or heads have changed, everything is derived anew from the first block, since nothing here is the only copy.
+or heads have changed, everything is derived again from the first block, since nothing here is the only copy.
 
 The root at a size is a function of the blocks alone. So nodes whose peers agree have the same root, and
 those whose peers disagree about one flag have different ones from that leaf on: that is what they find out
@@ -86,14 +86,14 @@ class DerivedLog(OrderedLog):
         try:
             super().__init__(database, None, apply, observe)
         except QuarantineError as error:
-            log.warning("%s. It is derived anew from the own peer's blocks", error)
+            log.warning("%s. It is derived again from the own peer's blocks", error)
             with writing(database) as connection:
                 TreeStore(LOG).clear(connection, leaves=True)
             super().__init__(database, None, apply, observe)
         self.order()
 
     def load(self) -> None:
-        """Take up what the database holds; after a start, and after any failure to write."""
+        """Load what the database holds; after a start, and after any failure to write."""
         super().load()
         self._block = self._heads[BLOCK]
         self._check_block()
@@ -218,7 +218,7 @@ class DerivedLog(OrderedLog):
             return self.size >= size
 
     def release(self) -> None:
-        """Let everybody go who waits, now and later: no more blocks are taken."""
+        """Release all waiting threads, now and later: no more blocks are read."""
         with self._grown:
             self._released = True
             self._grown.notify_all()

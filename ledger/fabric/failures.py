@@ -85,7 +85,7 @@ def raise_endorse(error: grpc.RpcError, own: str) -> NoReturn:
     _raise_refusal(error, [(str(detail.msp_id), str(detail.message)) for detail in details], own)
     if any(_MISMATCH in message for message in messages):
         raise TransactionConflictError(
-            "the endorsing peers have not the same blocks yet: endorse anew"
+            "the endorsing peers do not have the same blocks yet: endorse again"
         ) from error
     if _code(error) is grpc.StatusCode.FAILED_PRECONDITION:
         raise LogUnavailableError(

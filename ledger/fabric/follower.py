@@ -2,7 +2,7 @@
 
 A stream that ends, a peer that is down or a database that fails is tried again from the next block the log
 wants. A block that does not follow the blocks before it, or stored bytes that have changed, ends the
-following for good: ``fault`` says why, and the node must not cosign or answer until its operator has
+following permanently: ``fault`` says why, and the node must not cosign or answer until its operator has
 looked. So does a failure of this program, whose trace is in the node's output.
 
 While the node catches up, blocks are fetched ahead and taken many at a time.
@@ -91,7 +91,7 @@ class Follower:
             log.log(level, "the own peer is followed again soon: %s", error)
 
     def _load(self) -> None:
-        """Take up what is stored: nobody knows what a failed write has kept."""
+        """Load what is stored: after a failed write it is not known what was kept."""
         try:
             self._log.load()
             self._log.order()

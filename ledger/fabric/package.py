@@ -43,7 +43,7 @@ class Service:
         root_cert: PEM of the authority that issued the server's certificate; empty for no TLS, which is for
             a server in the peer's own network namespace only.
         client_cert: PEM the peer shows; empty where the server asks for none.
-        client_key: its key, PEM; whoever has the package has the key.
+        client_key: its key, PEM; a holder of the package has the key.
     """
 
     address: str

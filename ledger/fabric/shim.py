@@ -34,7 +34,7 @@ Chaincode as a service: the gRPC server that peers connect to, a stream each (``
 No more than ``STREAMS`` are open; a further one is refused, and does not wait. A connection that died without
 a word is found by pings; one that does not finish its handshake is closed.
 
-Each stream has workers of its own: a peer that asks and never answers holds up nobody but itself. Whoever may
+Each stream has workers of its own: a peer that asks and never answers delays only itself. A client that may
 connect can still take all the streams, so only a loopback address is opened without asking peers for a
 certificate (``hedui ledger chaincode``).
 """
@@ -194,7 +194,7 @@ class Stream:
         self._pool = pool
         # Safe for any thread: workers and the reading thread put, gRPC's own thread takes.
         self._outgoing: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        # Guards `_running`, the transactions under way: the reading thread adds, whoever ends one removes it.
+        # Guards `_running`, the open transactions: the reader adds one, the thread that ends it removes it.
         self._lock = threading.Lock()
         self._running: dict[_Key, Stub] = {}
         # Replaced by the reading thread when the peer says that it is ready; read by workers.

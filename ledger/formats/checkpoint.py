@@ -1,20 +1,22 @@
-r"""Checkpoints: the signed head of a log, exactly as c2sp.org/tlog-checkpoint says.
+r"""Checkpoints and their cosignatures, exactly as c2sp.org/tlog-checkpoint and c2sp.org/tlog-cosignature say.
+
+A checkpoint is the signed head of a log. It is the text of a signed note:
 
     <origin>
     <size, decimal>
     <base64 of the RFC 6962 root>
     <extension lines, none in this ledger's own checkpoints>
 
-The text is a signed note's. That a tree of size 0 has the root SHA-256("") is for whoever judges consistency.
+That a tree of size 0 has the root SHA-256("") is not checked here, but where consistency is.
 
-Cosignatures: a witness's timed statement about a checkpoint, as c2sp.org/tlog-cosignature says (Ed25519).
+A cosignature (Ed25519) is a witness's timed statement about a checkpoint: at that time the root was that of
+the largest consistent tree that this witness had seen of that origin.
 
     message   = "cosignature/v1\n" ‖ "time <seconds>\n" ‖ checkpoint text
     blob      = u64 big-endian time ‖ Ed25519 signature over the message
     key id    = SHA-256(name ‖ 0x0A ‖ 0x04 ‖ public key)[:4]
 
-It states that at that time the greatest consistent tree this witness had seen of that origin has that root.
-The message does not name the witness, so each witness has a key of its own, used for nothing else.
+The message does not name the witness, so each witness has a key of its own that is used for nothing else.
 """
 
 from __future__ import annotations
@@ -90,7 +92,7 @@ def sign_checkpoint(checkpoint: Checkpoint, signer: NoteSigner) -> Note:
 
 
 def verify_signed(note: Note, log: VerifierKey) -> Checkpoint:
-    """The checkpoint in a note that ``log`` signed; cosignatures are not looked at.
+    """The checkpoint in a note that ``log`` signed; cosignatures are not verified.
 
     Raises:
         CheckpointError: the text is no checkpoint, or one of another origin.
@@ -162,7 +164,7 @@ def cosignature_time(line: NoteSignature) -> int:
 
 
 def cosigned_at(note: Note, key: VerifierKey) -> int | None:
-    """The latest time at which ``key`` cosigned ``note``, or None where no line names it.
+    """The latest time at which ``key`` cosigned ``note``, or None if no line names it.
 
     Raises:
         NoteError: a line names the key and is malformed or false.

@@ -1,4 +1,4 @@
-"""Layout of a log's public folder: names of its files and who may read them."""
+"""Layout of a log's public folder: the names of its files and their modes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ CHECKPOINT = "checkpoint"
 TRACE = "trace"
 TIMESTAMPS = "timestamps"
 FOLDER_MODE, FILE_MODE = 0o755, 0o644
-"""Everybody may read a public folder, whatever else its process keeps to itself."""
+"""A public folder is readable for all users, whatever the umask of its process."""
 
 
 def make_public_folder(path: Path) -> None:
-    """Make a folder that everybody may read, and those above it that are missing."""
+    """Create a folder that all users may read, and the missing folders above it."""
     if not path.is_dir():
         make_public_folder(path.parent)
         path.mkdir(exist_ok=True)

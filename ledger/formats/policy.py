@@ -104,7 +104,7 @@ class Policy:
         raws = [witness.key.public.raw for witness in listed]
         _check_distinct(raws, "witness keys")
         if self.log.public.raw in raws:
-            raise PolicyError("the log's key is a witness's too: a log is no witness of itself")
+            raise PolicyError("the log's key is also a witness's: a log cannot be its own witness")
         if any(witness.url is None for witness in self.further):
             raise PolicyError("a witness outside the group has a URL: add it, or put it into the group")
         if not 1 <= self.quorum <= len(self.witnesses):

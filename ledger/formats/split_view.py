@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ledger.errors import EvidenceError, LedgerError
+from ledger.errors import LedgerError, SplitViewError
 from ledger.formats.checkpoint import Checkpoint
 from ledger.formats.policy import Policy
 
@@ -68,11 +68,11 @@ class SplitView:
 
         Raises:
             NoteError: a note is malformed, of another log, or not signed by it.
-            EvidenceError: both hold the same checkpoint, or they are no rollback: the second is not smaller.
+            SplitViewError: both hold the same checkpoint, or they are no rollback: the second is not smaller.
         """
         first, second = (trusted.verify_log(note)[1] for note in notes)
         if first == second or (kind == ROLLBACK and second.size >= first.size):
-            raise EvidenceError("the two checkpoints do not contradict one another: they show nothing")
+            raise SplitViewError("the two checkpoints do not contradict one another: they show nothing")
         return cls(notes, (first, second), seen, kind, sources, policy)
 
     @classmethod
@@ -80,7 +80,7 @@ class SplitView:
         """Read a file and verify it.
 
         Raises:
-            EvidenceError: malformed, or the checkpoints show nothing.
+            SplitViewError: malformed, or the checkpoints show nothing.
             NoteError: a note is malformed, of another log, or not signed by it.
         """
         try:
@@ -93,9 +93,9 @@ class SplitView:
             pair = None if sources is None else (str(sources[0]), str(sources[1]))
             raw = None if policy is None else policy.encode()
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise EvidenceError(f"the file is not evidence of a split view: {error}") from error
+            raise SplitViewError(f"the file is not evidence of a split view: {error}") from error
         if version != VERSION or kind not in (SPLIT, ROLLBACK):
-            raise EvidenceError(f"evidence of version {version!r} and kind {kind!r} is not known here")
+            raise SplitViewError(f"evidence of version {version!r} and kind {kind!r} is not known here")
         return cls.of(trusted, (first, second), seen, kind=kind, sources=pair, policy=raw)
 
     @property

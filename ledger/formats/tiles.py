@@ -165,8 +165,7 @@ class TileReader(Protocol):
     """Where tiles are kept."""
 
     def tile(self, level: int, index: int, width: int) -> bytes:
-        """At least the first ``width`` hashes of a tile, 32 bytes each; fewer where the tree has fewer."""
-        ...
+        """At least the first ``width`` hashes of a tile, 32 bytes each; fewer if the tree has fewer."""
 
 
 class TileSource:
@@ -272,7 +271,7 @@ class TileWriter:
         return changed
 
     def tile(self, level: int, index: int, width: int) -> bytes:
-        """See ``TileReader``: the open and the just filled tiles, which is all that the root needs."""
+        """The open and the just filled tiles, which is all that the root needs."""
         del width
         full = self._changed.get((level, index))
         if full is not None:

@@ -6,8 +6,9 @@
 
 An entry is final when a checkpoint that holds it carries a quorum's cosignatures. An idle head gets fresh
 ones over the same text; lines of witnesses that were late or silent this time are kept from before, or taken
-from where they came in late, as long as the text is the same. Where the quorum is missing, everybody waiting
-is told which witnesses did not answer, and the round is tried again until it succeeds: what was ordered
+from where they came in late, as long as the text is the same. Where the quorum is missing, all waiting
+callers
+are told which witnesses did not answer, and the round is tried again until it succeeds: what was ordered
 becomes final then. A cosignature whose time is before the one already published over the same text is not
 put in its place.
 
@@ -232,7 +233,7 @@ class Finalizer:
             raise _lost_database(error) from error
 
     def _take_published(self) -> None:
-        """Take up the published checkpoint; one that is damaged or of another policy is written anew."""
+        """Load the published checkpoint; one that is damaged or of another policy is written again."""
         note = self._public.checkpoint()
         if note is None:
             return

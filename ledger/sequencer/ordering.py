@@ -5,12 +5,13 @@
             head; in one transaction compare-and-swap it for the last one and store the tiles
 
 A stop between the two leaves staged entries; ``order`` after the next start takes them up. What is signed
-comes from the bytes as stored, never from memory: one flipped bit in a buffer once ended a public log. A
-head is signed once a size and kept before anybody sees it, so there is never a second text for a size. The
+comes from the bytes as stored, never from memory: one flipped bit in a buffer once ended a public log. A head
+    is signed once a size and stored before it is shown to any other process, so there is never a second text
+    for a size. The
 compare-and-swap fails when another process writes the same log. After a failure nobody knows what was kept:
-memory is dropped, and what the database holds is taken up before anything else is done.
+memory is dropped, and what the database holds is loaded before anything else is done.
 
-At a start heads, tiles and state are checked, and made anew from the leaves where they have changed on the
+At a start heads, tiles and state are checked, and rebuilt from the leaves where they have changed on the
 disk (``ledger.storage.repair``); before every head the tiles that it grows from must still give the last
 one's root.
 
@@ -111,12 +112,12 @@ class OrderedLog:
     """The ordered entries of one log in one database; one thread writes, any number read."""
 
     _names: tuple[str, ...] = (STAGED, ORDERED)
-    """Heads that are taken up together."""
+    """Heads that are loaded together."""
 
     def __init__(
         self, database: Engine, signer: NoteSigner | None, apply: Apply, observe: Observe = unobserved
     ) -> None:
-        """Take up a log, and make good what its disk has changed.
+        """Load a log, and repair what its disk has changed.
 
         Args:
             database: with the tables of ``ledger.storage.tables``.
@@ -147,7 +148,7 @@ class OrderedLog:
         self._repair()
 
     def load(self) -> None:
-        """Take up what the database holds; after a start, and after any failure.
+        """Load what the database holds; after a start, and after any failure.
 
         Raises:
             QuarantineError: a head is not what was stored.
@@ -251,7 +252,7 @@ class OrderedLog:
         """Leaves begin … end − 1 as far as a signed head covers them.
 
         Raises:
-            LogError: one is not what was stored; it is not given to anybody.
+            LogError: one is not what was stored; it is not given out.
         """
         end = min(end, self._ordered.size)
         with self._database.connect() as connection:
@@ -308,14 +309,12 @@ class OrderedLog:
             raise QuarantineError(f"the stored head has changed on the disk: {LOST}")
 
     def _repair(self) -> None:
-        """Make tiles and state anew where they are not those of the leaves."""
+        """Rebuild tiles and state if they do not follow from the leaves."""
         with self._database.connect() as connection:
             state = state_holds(connection, self._store, self._staged.size, self._staged.time)
         if state and tiles_hold(self._database, self._store, self._ordered):
             return
-        log.error(
-            "the log's %s changed on the disk: made anew from its entries", "tiles" if state else "state"
-        )
+        log.error("the log's %s changed on the disk: rebuilt from its entries", "tiles" if state else "state")
         rebuild(self._database, LOG, self._apply, self._ordered, (STAGED, self._staged))
         self.load()
 
@@ -393,7 +392,7 @@ class OrderedLog:
         self._heads[STAGED] = self._staged = new
 
     def _reread(self, writer: TileWriter, begin: int, end: int) -> None:
-        """Add the stored leaves begin … end − 1 to the tree, each hashed anew."""
+        """Add the stored leaves begin … end − 1 to the tree, each hashed again."""
         with self._database.connect() as connection:
             stored = self._store.leaves(connection, begin, end)
         for expected, (position, leaf, hashed) in zip(range(begin, end), stored, strict=False):

@@ -7,7 +7,7 @@
     timestamps/…                time-stamped checkpoints, written elsewhere (``ledger.audit.stamps``)
 
 Every file is replaced atomically; the checkpoint comes after the tiles it needs. A partial tile that a larger
-checkpoint has superseded stays for a grace of 30 s, since somebody may just have read the checkpoint before;
+checkpoint has superseded stays for a grace of 30 s, since a reader may just have read the checkpoint before;
 it goes at once where the full tile is there (c2sp.org/tlog-tiles: a reader falls back to that one), and when
 the folder is closed or opened. Everything here can be rebuilt from the database, so only full tiles, which
 are written once, are synced to the disk; after a start the newest tiles are written again.

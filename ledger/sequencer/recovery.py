@@ -30,7 +30,7 @@ from typing import TypeAlias
 from sqlalchemy import Connection, Engine
 
 from ledger import contract
-from ledger.audit.mirror_files import CheckedTiles
+from ledger.audit.checked_tiles import CheckedTiles
 from ledger.audit.reading import read_leaves
 from ledger.audit.source import NOTE_LIMIT, LogSource
 from ledger.audit.verify import OnEntries, verify_source
@@ -222,7 +222,7 @@ def _dropped(position: int, leaf: bytes) -> Dropped:
 
 
 class _Tables:
-    """The log's tables while they are filled anew, in one transaction."""
+    """The log's tables while they are filled again, in one transaction."""
 
     def __init__(self, connection: Connection, store: TreeStore, apply: Apply) -> None:
         self._connection = connection

@@ -17,7 +17,8 @@ time is
 - Start gate: nothing is signed after a start before n − k + 1 witnesses have told what they saw last. A
   larger or different tree under this log's own signature, then or later, puts the log in quarantine.
 
-Never two texts for a size: a head is kept before anybody sees it. Never a cosignature time that goes back.
+Never two texts for a size: a head is stored before it is shown to any other process. Never a cosignature time
+    that goes back.
 """
 
 from __future__ import annotations

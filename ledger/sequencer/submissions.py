@@ -105,7 +105,7 @@ class Submissions:
                 submission.future.set_exception(error)
 
     def fail_all(self, error: LedgerError) -> None:
-        """Hand an error to everybody waiting, queued or ordered."""
+        """Hand an error to all waiting callers, queued or ordered."""
         with self._changed:
             waiting = list(self._by_hash.values())
             self._queue.clear()

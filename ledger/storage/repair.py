@@ -6,7 +6,8 @@ Checked before anything is signed or answered, in time that does not depend on t
     tiles     the root folded from them is the head's: every hash that a new root is made of takes part
     state     its digest (``ledger.storage.state_digest``) is the stored one, for this size and time
 
-Tiles and state follow from the leaves, so they are rebuilt from them: each leaf is hashed anew, replayed, and
+Tiles and state follow from the leaves, so they are rebuilt from them: each leaf is hashed again, replayed,
+    and
 the root must be the signed one. Leaves follow from nothing here: where they or a head have changed, the tree
 is lost, and the caller says where another copy is.
 """
@@ -56,7 +57,7 @@ def state_holds(connection: Connection, store: TreeStore, size: int, time: str) 
 
 
 def root_at(size: int, head: TreeHead, source: HashSource) -> bytes:
-    """The root that the tree of ``head`` had at an earlier size, of which the tiles may accuse somebody.
+    """The root that the tree of ``head`` had at an earlier size, whose tiles may accuse another party.
 
     Raises:
         LogError: the tiles are not those of ``head``: nobody is accused by what a disk has changed.
@@ -73,7 +74,7 @@ def root_at(size: int, head: TreeHead, source: HashSource) -> bytes:
 def rebuild(
     database: Engine, tables: TreeTables, apply: Apply, signed: TreeHead, staged: tuple[str, TreeHead]
 ) -> None:
-    """Make tiles and state anew from the stored leaves, in one transaction.
+    """Rebuild tiles and state from the stored leaves, in one transaction.
 
     Args:
         database, tables: the tree.

@@ -1,7 +1,7 @@
-"""The contract's state in a database: for the one writer of a tree, and for everybody who reads.
+"""The contract's state in a database: for the one writer of a tree, and for its readers.
 
 Values that were used lately are kept in memory, in bounded number: the contract's reads seldom touch the
-database. Whoever writes drops what it held back when the transaction fails.
+database. The writer drops its uncommitted values when the transaction fails.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ the state. It stands with the tree's size and the contract's time in the state t
 contract uses, and is committed with every change. At a start the whole table is summed again: about a second
 for a million keys.
 
-It finds what a disk or a hand has changed, lost or added, and is no proof against somebody who can write the
+It finds what a disk or a hand has changed, lost or added, and is no proof against an attacker who can write
+the
 database: that is what replay and witnesses are for.
 """
 

@@ -1,7 +1,7 @@
 """One tree in a database: its leaves, tiles, heads and the contract's state. No rules, no threads of its own.
 
 Tiles that were used lately are kept in memory, in bounded number: proofs near the head seldom touch the
-database. A tile only ever grows at its end, so a longer one serves every older size too. Whoever writes tells
+database. A tile only ever grows at its end, so a longer one serves every older size too. The writer updates
 the cache after the commit.
 """
 
@@ -264,7 +264,7 @@ class TreeStore:
 def whole_leaves(
     found: Sequence[tuple[int, bytes, bytes]], begin: int, end: int, tree: HashSource
 ) -> list[bytes]:
-    """The leaves of every position begin … end − 1, each hashed anew and compared with ``tree``.
+    """The leaves of every position begin … end − 1, each hashed again and compared with ``tree``.
 
     A damaged page hides whole rows, and an index that leads to another row gives that row's leaf and hash
     under this one's position: so neither the number of rows nor the stored hash is relied on.

@@ -1,9 +1,9 @@
-"""Taking over a publication whole, rebuilding it, and recording that it is right.
+"""Downloads whole publications, rebuilds them, and records that they are right.
 
 Offices and auditors download every leaf (Golomb-coded tags, then ciphertexts of fixed width), rebuild the
 Merkle root, check order, count, sentinels and every ciphertext (range, and one gcd a batch), and record
-``dataset.verified``. There is no way to ask for a part: a chosen part would name its subject. Both directions
-stream in bounded memory.
+``dataset.verified``. A part cannot be requested: the choice of a part would name
+its subject. Upload and download stream in bounded memory.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ from protocols.wire import check_pb2, check_pb2_grpc
 
 DOWNLOAD_SECONDS = 3600
 VERIFYING = frozenset({"office", "auditor"})
-"""Roles that take over publications."""
+"""Roles that verify publications."""
 OnLeaves = Callable[[int, int], None]
 
 
 def verify_publications(services: Services, progress: Callable[[str, int, int], None]) -> list[str]:
-    """Take over and verify every current publication this member has not verified; record each.
+    """Download and verify every current publication that this member has not verified; record each.
 
-    For offices and auditors; anybody else is refused before anything is asked for.
+    For offices and auditors; another member is refused before anything is requested.
 
     Args:
         progress: called with dataset, leaves done and leaves in all.
 
     Returns:
-        ``<dataset>/<publication>`` of those recorded now.
+        ``<dataset>/<publication>`` of each one recorded now.
 
     Raises:
         RefusalError: this member is neither.
@@ -64,7 +64,7 @@ def verify_publications(services: Services, progress: Callable[[str, int, int], 
         if publication is None or view.retired(dataset, label):
             continue
         if services.store.one(tables.verified_publication, dataset=dataset, publication=label) is None:
-            obtain = _examine_own if publication.owner == services.member else _take_over
+            obtain = _examine_own if publication.owner == services.member else _download
             obtain(services, publication, partial(progress, dataset))
             _note_verified(services, publication)
         if not view.verified(dataset, label, services.member):
@@ -74,8 +74,8 @@ def verify_publications(services: Services, progress: Callable[[str, int, int], 
     return recorded
 
 
-def _take_over(services: Services, publication: Publication, progress: OnLeaves) -> None:
-    """Download one publication beside its place, verify it while it is written, and put it there whole."""
+def _download(services: Services, publication: Publication, progress: OnLeaves) -> None:
+    """Download one publication beside its place, verify it while it is written, and move it there whole."""
     folder = services.publication_folder(publication.dataset, publication.label)
     part = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
@@ -99,7 +99,7 @@ def _take_over(services: Services, publication: Publication, progress: OnLeaves)
 
 
 def _examine_own(services: Services, publication: Publication, progress: OnLeaves) -> None:
-    """Verify a set of this very member from its files, which stay as they are."""
+    """Verify this member's own set from its files, which stay as they are."""
     folder = services.publication_folder(publication.dataset, publication.label)
     key = paillier_key(services.view) if publication.kind == "amount" else None
     verifier = _verifier(publication, key)
@@ -156,7 +156,7 @@ def _leaves(
                 following = next(parts, None)
                 if following is None:
                     raise ServiceUnavailableError(
-                        "the download ended early: it is taken again from its start"
+                        "the download ended early: it starts again from the beginning"
                     )
                 buffer += following.ciphertexts
             yield tag + bytes(buffer[: key.ciphertext_bytes])

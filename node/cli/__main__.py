@@ -1,4 +1,4 @@
-"""``python -m node.cli``: how a node starts another process of itself."""
+"""``python -m node.cli``: how a node starts another of its own processes."""
 
 from node.cli import main
 

@@ -74,7 +74,7 @@ def real_month(context: click.Context, option: click.Parameter, value: str) -> s
 def allow(home: Path, case: str, month: str, reason: str) -> None:
     """At the registrar: let CASE be asked again this month, with the signatures of two people."""
     client = OperatorClient(home)
-    client.allow_question(QuestionAllowance(case, month, reason))
+    client.allow_question(QuestionAllowance(case=case, month=month, reason=reason))
     client.close()
     print_message(
         "{case}: may be asked again in {month}, reason {reason}, signed by two people",

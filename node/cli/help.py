@@ -102,7 +102,7 @@ class HelpFormatter(click.HelpFormatter):
                 head = ""
 
 
-class Context(click.Context):
+class HelpContext(click.Context):
     """A command's context, with this module's formatter."""
 
     formatter_class = HelpFormatter
@@ -111,7 +111,7 @@ class Context(click.Context):
 class Command(click.Command):
     """A command whose help is shown in the user's language."""
 
-    context_class = Context
+    context_class = HelpContext
 
     @override
     def get_short_help_str(self, limit: int = 45) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from ledger.audit.damage import FOUND_BY, Damage, find_damage
+from ledger.audit.damage import SURVEYED_CHECKS, Damage, find_damage
 from ledger.audit.reading import read_checkpoint
 from ledger.audit.source import LogSource
 from ledger.audit.stamps import Stamp
@@ -79,7 +79,7 @@ def verify(source: str, policy: Path | None, *, tsa_ca: Path | None, as_json: bo
 
 def _surveyed(log: LogSource, error: LedgerError, shown: OnEntries) -> list[Damage]:
     """All damaged files but the one the error names already; none where its check is not of files."""
-    if not isinstance(error, VerificationError) or error.check not in FOUND_BY:
+    if not isinstance(error, VerificationError) or error.check not in SURVEYED_CHECKS:
         return []
     further: list[Damage] = []
     with contextlib.suppress(TileError, LogUnavailableError):

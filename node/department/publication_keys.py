@@ -1,11 +1,12 @@
-"""What a department keeps of each publication: its secret in the vault, and the set's files.
+"""Keys of a department's publications: drawn, opened, and destroyed when the publication is retired.
 
-Retiring a publication: its key is destroyed when no question can be asked under it any more.
+A publication answers intents that were logged before a newer one became current. The last renewal of the
+last of them ends seven days after its intent. From then on nobody needs the key except a thief, so the key is
+destroyed and ``dataset.retired`` records it. The node does so by itself; ``hedui dataset retire`` does it by
+hand.
 
-A publication serves intents logged before a newer one became current, until the last renewal of the last of
-them ends, seven days after its intent. From then on the key is of no use to anybody but a thief: it goes,
-``dataset.retired`` says so. A publication whose key was lost with a restored home is retired at any time by
-hand: the offices go back to the one before it; by itself it is retired once a newer one is current.
+A publication whose key was lost with a restored home may be retired by hand at any time, and the offices then
+ask under the one before it. The node itself retires it once a newer one is current.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from protocols.psi import group
 
 SECRET_BYTES = 64
 LOST = "lost"
-"""Details of an own publication whose key is not in this home since it was put back from a backup."""
+"""Value of ``own_publication.details`` for a publication whose key a restored home no longer has."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class PublicationSecret:
 
 
 def published_sets(services: Services) -> dict[str, bool]:
-    """``<dataset>/<publication>`` of the live sets whose key is here, each with whether its files are too."""
+    """Whether the files are whole, by ``<dataset>/<publication>`` of the live own sets whose key is here."""
     found = {}
     for row in services.store.all(tables.own_publication, state="published"):
         if row["details"] == LOST:
@@ -59,7 +60,7 @@ def open_secret(services: Services, dataset: str, publication: str) -> Publicati
     """The secret of one publication.
 
     Raises:
-        RefusalError: ``retired`` when it was destroyed, ``lost`` when a restored home has it no more.
+        RefusalError: ``retired`` when it was destroyed; ``lost`` when a restored home no longer has it.
     """
     try:
         data = services.keys.vault.get(secret_name(dataset, publication))
@@ -76,7 +77,7 @@ def open_secret(services: Services, dataset: str, publication: str) -> Publicati
 
 
 def draw_secret(services: Services, dataset: str, publication: str) -> PublicationSecret:
-    """Draw and keep a fresh secret for a new publication."""
+    """Draw a secret for a new publication and keep it in the vault."""
     data = group.scalar_to_bytes(group.random_scalar()) + secrets.token_bytes(SECRET_BYTES)
     services.keys.vault.put(secret_name(dataset, publication), data)
     return open_secret(services, dataset, publication)
@@ -86,7 +87,7 @@ REASON = "superseded"
 
 
 def retire(services: Services, dataset: str, publication: str) -> None:
-    """Destroy the key of a publication that has had its time, and record it.
+    """Destroy the key of a superseded publication, and record it on the ledger.
 
     Raises:
         RefusalError: ``unknown_publication``, or ``in_use`` while it is current for an office or an intent
@@ -110,13 +111,17 @@ def retire(services: Services, dataset: str, publication: str) -> None:
 
 
 def is_lost(services: Services, dataset: str, publication: str) -> bool:
-    """Whether the key is in this home no more since it was put back from a backup: nothing to wait for."""
+    """Whether the key was lost with a restored home."""
     row = services.store.one(tables.own_publication, dataset=dataset, publication=publication)
     return row is not None and row["details"] == LOST
 
 
 def _require_unused(services: Services, dataset: str, publication: str) -> None:
-    """No question can be asked under the publication any more."""
+    """Check that no question can be answered under the publication any more.
+
+    Raises:
+        RefusalError: ``in_use``.
+    """
     view = services.view
     for office in view.members("office"):
         current = view.current(dataset, office.id)
@@ -132,7 +137,13 @@ def _require_unused(services: Services, dataset: str, publication: str) -> None:
 
 
 def retire_unused_publications(services: Services) -> list[str]:
-    """Retire every own publication that has had its time; returns their names."""
+    """Retire every own publication under which no question can be answered any more.
+
+    Called every hour in a thread of its own; publications that are still in use are left alone.
+
+    Returns:
+        ``<dataset>/<publication>`` of those retired now.
+    """
     done: list[str] = []
     for row in services.store.all(tables.own_publication, state="published"):
         with contextlib.suppress(RefusalError):

@@ -1,8 +1,8 @@
-"""Refusals without a valid intent, counted onto the ledger every hour.
+"""Counts of refusals without a valid intent, recorded on the ledger every hour.
 
-A department's journal keeps each such refusal; once an hour one ``incident`` a peer says how many there were.
-The peer stands in a salted commitment whose opening stays in the journal's owner's hands: the salt is the
-name of the entry in the outbox, and the lines it counts name the commitment.
+A department's journal keeps each such refusal. Once an hour one ``incident`` for each peer records how many
+there were. The peer stands in a salted commitment that only the owner of the journal can open: the salt is in
+the name of the entry in the outbox, and the counted lines of the journal name the commitment.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ HOUR = 3600
 
 
 class RefusalCounter:
-    """Counts what the journal has not reported yet."""
+    """Counts the journal's refusals that no incident covers yet."""
 
     def __init__(self, services: Services, every: int = HOUR) -> None:
         """Args: ``every`` seconds between two counts."""
@@ -29,14 +29,18 @@ class RefusalCounter:
         self._last = services.clock()
 
     def count_due(self) -> int | None:
-        """Count if the hour is over; the number of incidents put into the outbox, or None before that."""
+        """Count if the period is over.
+
+        Returns:
+            Number of incidents written to the outbox; None before the period is over.
+        """
         if self._services.clock() - self._last < self._every:
             return None
         self._last = self._services.clock()
         return self.count_now()
 
     def count_now(self) -> int:
-        """One incident a peer for everything not yet reported."""
+        """Count now: one incident for each peer; returns their number."""
         services, journal = self._services, tables.journal
         with services.store.writing() as connection:
             counted = select(journal.c.peer, func.count()).where(journal.c.reported == 0)

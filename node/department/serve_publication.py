@@ -1,4 +1,4 @@
-"""Serving a publication: the whole set, streamed to offices and auditors."""
+"""Download of a publication: the whole set, streamed to offices and auditors."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ CHUNK_LEAVES = 256
 def send_publication(
     services: Services, dataset: str, publication: str
 ) -> Iterator[check_pb2.DownloadResponse]:
-    """Stream one of this department's publications.
+    """Stream one of this department's publications: tags Golomb-coded, then ciphertexts.
 
     Raises:
-        RefusalError: this department publishes no such set.
+        RefusalError: ``unknown_publication``: this department has no such live set.
     """
     row = services.store.one(tables.own_publication, dataset=dataset, publication=publication)
     if row is None or row["state"] != "published":

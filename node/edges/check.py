@@ -1,4 +1,4 @@
-"""The rounds of a check on the wire: registrar, department, trustee. Messages in, values out, and back."""
+"""The gRPC edge of a check's rounds at registrar, department and trustee: messages to values and back."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from node.question import Question
 from node.registrar.certify import CertificationRefusal, CertificationRequest, Registrar
 from node.rpc.openings import openings_from_wire, openings_to_wire
 from node.rpc.server import Peers
-from node.rpc.untrusted_json import read_object, read_texts
+from node.rpc.untrusted_json import read_object, read_signature
 from node.services import Services
 from node.trustee.release import OpenRequest, Trustee
+from protocols.check.certificate import Certificate, SignedCertificate, Terms
+from protocols.errors import CertificateError
 from protocols.psi import group
 from protocols.wire import check_pb2, check_pb2_grpc
 
@@ -36,7 +38,7 @@ class RegistrarEdge(check_pb2_grpc.RegistrarServicer):
     ) -> check_pb2.CertifyResponse:
         """Round 1."""
         peer = self._peers.member(context)
-        terms = read_object(request.terms)
+        terms = _read_terms(request)
         if len(request.persons) > MAX_PERSONS or any(
             person.case_index >= len(request.cases) for person in request.persons
         ):
@@ -52,13 +54,13 @@ class RegistrarEdge(check_pb2_grpc.RegistrarServicer):
         outcome = self._registrar.certify(peer, terms, list(request.cases), asked)
         if isinstance(outcome, CertificationRefusal):
             return check_pb2.CertifyResponse(
-                refusal=canonical.encode(outcome.document),
-                refusal_signature=canonical.encode(dict(outcome.signature)),
+                refusal=canonical.encode(outcome.document.to_json()),
+                refusal_signature=canonical.encode(outcome.signature.to_json()),
                 household_salt=outcome.salt,
             )
         return check_pb2.CertifyResponse(
-            certificate=canonical.encode(outcome.certificate),
-            signature=canonical.encode(dict(outcome.signature)),
+            certificate=canonical.encode(outcome.certificate.to_json()),
+            signature=canonical.encode(outcome.signature.to_json()),
             openings=openings_to_wire(outcome.openings, consents=True),
         )
 
@@ -67,12 +69,28 @@ class RegistrarEdge(check_pb2_grpc.RegistrarServicer):
     ) -> check_pb2.RenewResponse:
         """A new validity for a certificate."""
         peer = self._peers.member(context)
-        signed = read_texts(request.signature)
-        renewed = self._registrar.renew(peer, read_object(request.certificate), signed)
+        signature = read_signature(request.signature)
+        try:
+            certificate = Certificate.parse(read_object(request.certificate))
+        except CertificateError as error:
+            raise RefusalError("malformed", str(error)) from error
+        renewed = self._registrar.renew(peer, SignedCertificate(certificate, signature))
         return check_pb2.RenewResponse(
-            certificate=canonical.encode(renewed.certificate),
-            signature=canonical.encode(dict(renewed.signature)),
+            certificate=canonical.encode(renewed.certificate.to_json()),
+            signature=canonical.encode(renewed.signature.to_json()),
         )
+
+
+def _read_terms(request: check_pb2.CertifyRequest) -> Terms:
+    """The terms of a request.
+
+    Raises:
+        RefusalError: ``malformed``.
+    """
+    try:
+        return Terms.parse(read_object(request.terms), len(request.cases))
+    except CertificateError as error:
+        raise RefusalError("malformed", str(error)) from error
 
 
 class DepartmentEdge(check_pb2_grpc.DepartmentServicer):
@@ -106,7 +124,7 @@ class DepartmentEdge(check_pb2_grpc.DepartmentServicer):
                     betas=answer.betas,
                     proof=answer.proof.to_bytes(),
                     salt=answer.salt,
-                    signature=canonical.encode(dict(answer.signature)),
+                    signature=canonical.encode(answer.signature.to_json()),
                 )
                 for answer in answers
             ]

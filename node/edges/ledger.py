@@ -1,4 +1,4 @@
-"""The ledger's services on the wire: the log at the sequencer, a witness at everybody else."""
+"""The ledger's gRPC services: the log at the sequencer's node, a witness at every other node."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from node.tlog.witness import WitnessDesk
 
 BATCH_BYTES = 256 * 1024
 FREE_RATE, FREE_BURST = 1.0, 600
-"""Entries a second, and at once, that a member may write without a question."""
+"""Entries of the free types a member may write: a second on average, and at once."""
 _FREE = re.compile(rb'"type":"(?:complaint|correction|incident|member\.|dataset\.|rules\.|grant\.)')
-"""Stands in every canonical entry of such a type; in text the quotation marks would be escaped."""
+"""Found in every canonical entry of a free type and in no other: a text escapes its quotation marks."""
 
 
 class LogEdge(log_pb2_grpc.LogServicer):
     """Append, head and read, for members only.
 
-    A question needs a certificate, a grant and a slot, an answer a question. What a member may write at any
-    time and as often as it likes, complaints above all, has an allowance: whatever is on the ledger stays
-    there for everybody and for ever. An entry above it is to be sent later; outboxes do.
+    A question needs a certificate, a grant and a slot, and an answer needs a question. The other types, above
+    all complaints, a member may write at any time. What is on the ledger stays there for everyone, so these
+    free types are rate-limited per member. A refused entry may be sent again later; outboxes do so.
     """
 
     def __init__(
@@ -38,11 +38,13 @@ class LogEdge(log_pb2_grpc.LogServicer):
         burst: int = FREE_BURST,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """The edge of one log.
+        """Serve one log.
 
         Args:
-            peers: say who is calling. log: the sequencer's own. burst: entries without a question that a
-            member may write at once. clock: seconds that never go back.
+            peers: tells who is calling.
+            log: the sequencer's own.
+            burst: entries of the free types that a member may write at once.
+            clock: monotonic seconds.
         """
         self._peers = peers
         self._log = log
@@ -54,18 +56,18 @@ class LogEdge(log_pb2_grpc.LogServicer):
     def Append(  # noqa: N802  gRPC names its methods
         self, request: log_pb2.AppendRequest, context: grpc.ServicerContext
     ) -> log_pb2.AppendResponse:
-        """Append one leaf; answers when it is final."""
+        """Append one leaf; returns when it is final."""
         member, leaf = self._peers.member(context), bytes(request.leaf)
         if _FREE.search(leaf) is not None and not self._allowance(member).take():
             raise ServiceUnavailableError(
-                f"{member} has written too many entries of this kind: send it later"
+                f"{member} has written too many entries of this kind: send it again later"
             )
         return log_pb2.AppendResponse(receipt=self._log.append(leaf))
 
     def Head(  # noqa: N802  gRPC names its methods
         self, _request: log_pb2.HeadRequest, context: grpc.ServicerContext
     ) -> log_pb2.HeadResponse:
-        """Newest final checkpoint."""
+        """The newest final checkpoint."""
         self._peers.member(context)
         return log_pb2.HeadResponse(checkpoint=self._log.head())
 
@@ -93,7 +95,13 @@ class WitnessEdge(log_pb2_grpc.WitnessServicer):
     """C2SP add-checkpoint over gRPC: body in, status and body out."""
 
     def __init__(self, peers: Peers, desk: WitnessDesk, sequencer: str) -> None:
-        """Args: ``sequencer`` is the only member that may have checkpoints cosigned."""
+        """Serve one witness.
+
+        Args:
+            peers: tells who is calling.
+            desk: this node's witness.
+            sequencer: id of the only member that may have checkpoints cosigned.
+        """
         self._peers = peers
         self._desk = desk
         self._sequencer = sequencer
@@ -101,7 +109,7 @@ class WitnessEdge(log_pb2_grpc.WitnessServicer):
     def AddCheckpoint(  # noqa: N802  gRPC names its methods
         self, request: log_pb2.AddCheckpointRequest, context: grpc.ServicerContext
     ) -> log_pb2.AddCheckpointResponse:
-        """Cosign a checkpoint that is consistent with the last one."""
+        """Cosign a checkpoint that is consistent with the last cosigned one."""
         self._require_sequencer(context)
         status, body, content_type = self._desk.add_checkpoint(bytes(request.body))
         return log_pb2.AddCheckpointResponse(status=status, body=body, content_type=content_type)
@@ -109,10 +117,10 @@ class WitnessEdge(log_pb2_grpc.WitnessServicer):
     def Latest(  # noqa: N802  gRPC names its methods
         self, _request: log_pb2.LatestRequest, context: grpc.ServicerContext
     ) -> log_pb2.LatestResponse:
-        """The last checkpoint cosigned here; any member may compare it with what it was shown itself."""
+        """The last checkpoint cosigned here; a member compares it with the history it was shown itself."""
         self._peers.member(context)
         return log_pb2.LatestResponse(checkpoint=self._desk.latest() or b"")
 
     def _require_sequencer(self, context: grpc.ServicerContext) -> None:
         if self._peers.member(context) != self._sequencer:
-            raise RefusalError("not_the_sequencer", "only the member that runs the log asks a witness")
+            raise RefusalError("not_the_sequencer", "only the member that runs the log may ask this witness")

@@ -29,7 +29,6 @@ from node.governance.entry_drafts import EntryDraft, submit_entry
 from node.governance.grants import GrantRequest
 from node.monitoring.health import LedgerHealth, node_health
 from node.office.check import Office
-from node.office.report import write_report
 from node.registrar import consents
 from node.registrar.consents import QuestionAllowance
 from node.rpc.server import Peers
@@ -169,27 +168,17 @@ class OperatorEdge(operator_pb2_grpc.OperatorServicer):
     def Check(  # noqa: N802  gRPC names its methods
         self, request: operator_pb2.CheckRequest, context: grpc.ServicerContext
     ) -> Iterator[operator_pb2.Progress]:
-        """Run one check and write its report."""
+        """Run one check to its recorded report."""
         self._require_own(context)
         self._require_role("office")
         case = read_case(bytes(request.application), [self._services.member])
         rules = rule_sets.text_of(self._services, case.rules)
 
         def job(emit: Emit) -> Any:
-            finished = self._office.check(case, rules, lambda stage: emit(_progress(stage, 0, 0)))
-            emit(_progress("report", 0, 0))
-            report = write_report(self._services, finished, Path(request.out))
-            self._office.close(finished, report)
-            verdict = finished.verdict
-            return {
-                "case": case.case,
-                "outcome": verdict.outcome,
-                "net_fen": verdict.net_fen,
-                "heads": verdict.heads,
-                "lines": finished.shown_lines(),
-                "persons": len(case.household),
-                "times": finished.milliseconds(),
-            }
+            def progress(stage: str) -> None:
+                emit(_progress(stage, 0, 0))
+
+            return self._office.run(case, rules, Path(request.out), progress).summary()
 
         return _run(job)
 

@@ -18,7 +18,7 @@ from node.errors import RefusalError
 from node.governance.entry_drafts import EntryDraft, sign_draft
 from node.governance.grants import GrantDecision, GrantRequest, GrantRevocation
 from node.home import Home
-from node.member_keys import OPERATORS, open_keys, signature
+from node.member_keys import OPERATORS, open_keys, sign
 from node.membership.network import NetworkFile
 from node.registrar.consents import QuestionAllowance
 from node.rpc.channels import open_channel
@@ -113,7 +113,7 @@ class OperatorClient:
     def allow_question(self, allowance: QuestionAllowance) -> None:
         """Registrar: allow another question about a case this month, with the signatures of two people."""
         message = allowance.message()
-        signed = [canonical.encode(signature(self.keys.signing(name), message)) for name in OPERATORS]
+        signed = [canonical.encode(sign(self.keys.signing(name), message).to_json()) for name in OPERATORS]
         document = canonical.encode(allowance.to_json())
         request = operator_pb2.AllowQuestionRequest(document=document, signatures=signed)
         with self._errors():

@@ -11,27 +11,28 @@ people are outside its node.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from ledger.entries import bodies
 from node.errors import RefusalError
 from node.governance.entry_drafts import EntryDraft
 from node.services import Services
+from node.validation.model import Listed, StrictModel
+from node.validation.reading import read_request
 
 REVEALED = {"sum": "total", "check": "bits"}
 """What a question under each protocol reveals to the office."""
 
-_RENAMED = {"first": "from", "last": "until"}
-_TEXTS = ("owner", "protocol", "reveal", "purpose", "basis", "first", "last", "period")
-_NUMBERS = ("slots", "elements", "min_terms")
+_Text = Annotated[str, Field(description="a text")]
+_Number = Annotated[int, Field(description="an integer")]
 
 
-@dataclass(frozen=True)
-class GrantRequest:
-    """What an office asks an owner for.
+class GrantRequest(StrictModel, validate_by_name=True):
+    """What an office asks an owner for; the contract checks the values.
 
     Attributes:
         owner: id of the member whose data it is.
@@ -47,45 +48,31 @@ class GrantRequest:
         min_terms: fewest rows a total may open over.
     """
 
-    owner: str
-    datasets: tuple[str, ...]
-    protocol: str
-    reveal: str
-    purpose: str
-    basis: str
-    first: str
-    last: str
-    period: str
-    slots: int
-    elements: int
-    min_terms: int
+    owner: _Text
+    datasets: Listed[Annotated[str, Field(description="the id of a dataset")]]
+    protocol: _Text
+    reveal: _Text
+    purpose: _Text
+    basis: _Text
+    first: _Text = Field(validation_alias="from", serialization_alias="from")
+    last: _Text = Field(validation_alias="until", serialization_alias="until")
+    period: _Text
+    slots: _Number
+    elements: _Number
+    min_terms: _Number
 
     @classmethod
-    def parse(cls, value: Mapping[str, Any]) -> GrantRequest:
-        """A request from its JSON object; the contract checks the values.
+    def parse(cls, value: object) -> GrantRequest:
+        """A request from its JSON object.
 
         Raises:
-            RefusalError: ``malformed``: a field is missing, unknown or of another type.
+            RefusalError: ``malformed``: fields are missing, unknown or of another type.
         """
-        names = {_RENAMED.get(name, name): name for name in ("datasets", *_TEXTS, *_NUMBERS)}
-        if value.keys() != names.keys():
-            raise RefusalError("malformed", f"a grant request has exactly the fields {', '.join(names)}")
-        fields = {name: value[written] for written, name in names.items()}
-        datasets = fields.pop("datasets")
-        is_typed = (
-            isinstance(datasets, list)
-            and all(type(item) is str for item in datasets)
-            and all(type(fields[name]) is str for name in _TEXTS)
-            and all(type(fields[name]) is int for name in _NUMBERS)
-        )
-        if not is_typed:
-            raise RefusalError("malformed", "a field of the grant request has a value of another type")
-        return cls(datasets=tuple(datasets), **fields)
+        return read_request(cls, value, "grant request")
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object that ``parse`` reads."""
-        plain = {_RENAMED.get(name, name): getattr(self, name) for name in (*_TEXTS, *_NUMBERS)}
-        return {**plain, "datasets": list(self.datasets)}
+        return self.model_dump(mode="json", by_alias=True)
 
 
 class Decision(Enum):

@@ -1,9 +1,8 @@
-"""The office's calls to the other roles, each one round of the protocol: bytes on the wire in, values out."""
+"""The office's calls to the other roles, each one round of the protocol: values to messages and back."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from ledger import canonical
 from ledger.contract.view import View
@@ -12,10 +11,12 @@ from node.errors import RefusalError, ServiceUnavailableError
 from node.office.inquiry import Inquiry
 from node.rpc.openings import openings_from_wire, openings_to_wire
 from node.rpc.status import calling
-from node.rpc.untrusted_json import read_object, read_texts
+from node.rpc.untrusted_json import read_object, read_signature
 from node.services import Services, check_signature
 from protocols.check.answer import Answer
-from protocols.check.certificate import Openings, refusal_message
+from protocols.check.certificate import Certificate, RefusalDocument, Terms
+from protocols.check.openings import CertifiedQuestion
+from protocols.check.signature import SignatureValue
 from protocols.errors import GroupError, ProofError
 from protocols.psi import group, voprf
 from protocols.wire import check_pb2, check_pb2_grpc
@@ -32,26 +33,17 @@ class SignedRefusal:
 
     Attributes:
         document, signature: as the registrar signed it.
-        salt: opens its commitment of the household; goes into the openings, never into a report.
+        salt: opens its commitment to the household; goes into the openings, never into a report.
     """
 
-    document: dict[str, Any]
-    signature: dict[str, str]
+    document: RefusalDocument
+    signature: SignatureValue
     salt: bytes
 
     @property
     def code(self) -> str:
         """Why no question may leave."""
-        return str(self.document["code"])
-
-
-@dataclass(frozen=True)
-class ReceivedCertificate:
-    """A certificate as received."""
-
-    certificate: dict[str, Any]
-    signature: dict[str, str]
-    openings: Openings
+        return self.document.code
 
 
 def registrar_of(view: View) -> str:
@@ -67,12 +59,17 @@ def registrar_of(view: View) -> str:
 
 
 def certify(
-    services: Services, terms: dict[str, Any], case: Case, blinds: list[int]
-) -> ReceivedCertificate | SignedRefusal:
-    """Round 1: ask the registrar for a certificate."""
-    registrar = str(terms["registrar"])
+    services: Services, terms: Terms, case: Case, blinds: list[int]
+) -> CertifiedQuestion | SignedRefusal:
+    """Round 1: ask the registrar for a certificate.
+
+    Raises:
+        ServiceUnavailableError, RefusalError: the registrar is out of reach, or refuses the request itself.
+        CertificateError: its answer is malformed.
+    """
+    registrar = terms.registrar
     request = check_pb2.CertifyRequest(
-        terms=canonical.encode(terms),
+        terms=canonical.encode(terms.to_json()),
         cases=[case.case],
         persons=[
             check_pb2.CertifyRequest.Person(
@@ -85,27 +82,37 @@ def certify(
     with calling(registrar):
         response = stub.Certify(request, timeout=REGISTRAR_SECONDS)
     if response.refusal:
-        document, signed = read_object(response.refusal), read_texts(response.refusal_signature)
-        check_signature(services.view, registrar, signed, refusal_message(document))
-        return SignedRefusal(document, signed, bytes(response.household_salt))
-    return ReceivedCertificate(
-        read_object(response.certificate),
-        read_texts(response.signature),
+        refusal = RefusalDocument.parse(read_object(response.refusal))
+        signature = read_signature(response.refusal_signature)
+        check_signature(services.view, registrar, signature, refusal.message)
+        return SignedRefusal(refusal, signature, bytes(response.household_salt))
+    return CertifiedQuestion(
+        Certificate.parse(read_object(response.certificate)),
+        read_signature(response.signature),
         openings_from_wire(response.openings),
     )
 
 
-def renew(services: Services, certificate: dict[str, Any], signed: dict[str, str]) -> ReceivedCertificate:
-    """A new validity for a certificate."""
-    registrar = str(certificate["registrar"])
+def renew(services: Services, certified: CertifiedQuestion) -> CertifiedQuestion:
+    """Ask the registrar for a new validity of a certificate.
+
+    Raises:
+        ServiceUnavailableError, RefusalError: the registrar is out of reach or refuses.
+        CertificateError: its answer is malformed.
+    """
+    registrar = certified.certificate.registrar
     request = check_pb2.RenewRequest(
-        certificate=canonical.encode(certificate), signature=canonical.encode(signed)
+        certificate=canonical.encode(certified.certificate.to_json()),
+        signature=canonical.encode(certified.signature.to_json()),
     )
     stub = check_pb2_grpc.RegistrarStub(services.channels.to(registrar))
     with calling(registrar):
         response = stub.Renew(request, timeout=REGISTRAR_SECONDS)
-    empty = Openings((), b"", (), b"", (), b"", (), b"")
-    return ReceivedCertificate(read_object(response.certificate), read_texts(response.signature), empty)
+    return replace(
+        certified,
+        certificate=Certificate.parse(read_object(response.certificate)),
+        signature=read_signature(response.signature),
+    )
 
 
 def ask(
@@ -117,10 +124,10 @@ def ask(
         ServiceUnavailableError: it does not answer in time.
         RefusalError: it refuses, or answers with something malformed.
     """
-    openings = current.opened()
+    openings = current.openings
     request = check_pb2.AnswerRequest(
-        certificate=canonical.encode(current.certificate),
-        signature=canonical.encode(current.signature),
+        certificate=canonical.encode(current.certificate.to_json()),
+        signature=canonical.encode(current.signature.to_json()),
         intent=leaf,
         receipt=receipt,
         elements=openings.elements,
@@ -137,7 +144,7 @@ def ask(
                 tuple(item.betas),
                 voprf.Proof.from_bytes(bytes(item.proof)),
                 bytes(item.salt),
-                read_texts(item.signature),
+                read_signature(item.signature),
             )
             for item in response.answers
         ]
@@ -150,17 +157,17 @@ def ask(
 
 @dataclass(frozen=True)
 class TotalRequest:
-    """What the office brings to a trustee.
+    """What the office sends a trustee to open a total.
 
     Attributes:
         evidence: canonical JSON of answers, lines and proofs of the deciding datasets.
-        document: the term list.
+        term_list: canonical JSON of the term list.
         signature: the office's signature over it.
     """
 
     evidence: bytes
-    document: dict[str, Any]
-    signature: dict[str, str]
+    term_list: bytes
+    signature: SignatureValue
 
 
 def trustees_of(view: View) -> tuple[str, ...]:
@@ -183,15 +190,15 @@ def open_total(services: Services, current: Inquiry, trustee: str, total: TotalR
     """
     leaf, receipt = services.ledger.replica_receipt(current.query)
     request = check_pb2.OpenRequest(
-        certificate=canonical.encode(current.certificate),
-        signature=canonical.encode(current.signature),
+        certificate=canonical.encode(current.certificate.to_json()),
+        signature=canonical.encode(current.signature.to_json()),
         intent=leaf,
         receipt=receipt,
-        openings=openings_to_wire(current.opened()),
+        openings=openings_to_wire(current.openings),
         case_index=0,
         evidence=b"" if total is None else total.evidence,
-        list=b"" if total is None else canonical.encode(total.document),
-        list_signature=b"" if total is None else canonical.encode(total.signature),
+        list=b"" if total is None else total.term_list,
+        list_signature=b"" if total is None else canonical.encode(total.signature.to_json()),
     )
     stub = check_pb2_grpc.TrusteeStub(services.channels.to(trustee))
     with calling(trustee):

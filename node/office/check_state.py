@@ -1,74 +1,174 @@
-"""A check with everything its report needs, as the office holds it between asking and reporting."""
+"""What each stage of a check returns, and the check that is assembled from it for its report.
+
+certify → Certification, or the registrar's SignedRefusal
+answers → Answers
+lines   → HouseholdLines
+total   → Total, or None
+verdict → CheckState with all of these → CompletedCheck once its report is written and recorded
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ledger import canonical
 from node.case import Case
 from node.office.calls import SignedRefusal
 from node.office.inquiry import Inquiry
-from node.office.lookup import LookupEvidence
+from node.rules.gaps import Gap
 from node.rules.ruleset import RuleSet
 from node.rules.verdict import Verdict, VerdictLine, shown_answer
 from protocols.check.answer import Answer
+from protocols.check.evidence import ElementProof, EvidenceLine
+from protocols.check.partial_opening import PartialOpening
+from protocols.check.signature import SignatureValue
+from protocols.check.terms import TermList
 
-UNDECIDED = Verdict("incomplete", None, None, ())
-"""What a check is before its verdict."""
+
+@dataclass(frozen=True)
+class Certification:
+    """A certified question.
+
+    Attributes:
+        positions: element position by household position.
+        gaps: why a dataset of the rules is not asked.
+    """
+
+    positions: Mapping[int, int]
+    gaps: Mapping[str, Gap]
 
 
-@dataclass
+@dataclass(frozen=True)
+class Answers:
+    """What the departments answered.
+
+    Attributes:
+        by_dataset: answers whose proof and receipt hold.
+        gaps: why a dataset that was asked has no answer.
+    """
+
+    by_dataset: Mapping[str, Answer] = field(default_factory=dict)
+    gaps: Mapping[str, Gap] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LookupEvidence:
+    """Evidence of the lines, and the proofs that tie it to certified elements.
+
+    Attributes:
+        lines: evidence of each element and answered dataset.
+        proofs: for each element one proof over the datasets that decide a total, and one over the vetoes.
+    """
+
+    lines: Mapping[tuple[int, str], EvidenceLine] = field(default_factory=dict)
+    proofs: tuple[ElementProof, ...] = ()
+
+    def for_trustee(self, answers: Mapping[str, Answer], datasets: Collection[str]) -> bytes:
+        """Canonical JSON of what decides a total: answers, lines and proofs of these datasets, no others."""
+        return canonical.encode(
+            {
+                "answers": {name: answers[name].to_json() for name in sorted(datasets)},
+                "lines": [
+                    line.to_json() for (_, name), line in sorted(self.lines.items()) if name in datasets
+                ],
+                "proofs": [proof.to_json() for proof in self.proofs if set(proof.datasets) <= set(datasets)],
+            }
+        )
+
+
+@dataclass(frozen=True)
+class HouseholdLines:
+    """The lines of a household.
+
+    Attributes:
+        lines: one for each household position and dataset of the rules, in this order.
+        gaps: reason by (household position, dataset) of every line that is not covered.
+        evidence: what proves the others.
+    """
+
+    lines: tuple[VerdictLine, ...] = ()
+    gaps: Mapping[tuple[int, str], Gap] = field(default_factory=dict)
+    evidence: LookupEvidence = field(default_factory=LookupEvidence)
+
+
+@dataclass(frozen=True)
 class Total:
     """An opened total with everything that proves it.
 
     Attributes:
         net: fen.
-        document, signature: the term list and the office's signature.
-        shares: one JSON object a holder: holder, value, proof, and the trustee's salt.
+        terms, signature: the term list and the office's signature over it.
+        shares: every holder's share.
     """
 
     net: int
-    document: dict[str, Any]
-    signature: dict[str, str]
-    shares: list[dict[str, str]]
+    terms: TermList
+    signature: SignatureValue
+    shares: tuple[PartialOpening, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The report's form, shares by holder."""
+        return {
+            "list": self.terms.to_json(),
+            "list_signature": self.signature.to_json(),
+            "shares": [share.to_json() for share in sorted(self.shares, key=lambda share: share.holder)],
+            "net_fen": self.net,
+        }
 
 
-@dataclass
+@dataclass(frozen=True)
 class CheckState:
-    """A check with all that its report needs.
+    """A check that has reached its verdict, with all that its report needs.
 
     Attributes:
         case, rules, inquiry: what was asked.
-        refusal: the registrar's signed refusal, where no question left.
-        answers: departments' answers by dataset.
-        evidence: lines with their proofs.
-        gaps: reason by (household position, dataset) of every line not covered.
+        verdict: the outcome with its grounds.
+        refusal: the registrar's signed refusal, where no question left; then the parts below are empty.
         positions: element position by household position.
+        answers: the departments' answers.
+        lines: lines with their evidence and gaps.
         total: the opened total, or None.
-        verdict: the rules' word.
-        times: seconds by part of the way, for the benchmark.
+        times: seconds by stage, for operators and benchmarks.
     """
 
     case: Case
     rules: RuleSet
     inquiry: Inquiry
+    verdict: Verdict
     refusal: SignedRefusal | None = None
-    answers: dict[str, Answer] = field(default_factory=dict)
-    evidence: LookupEvidence = field(default_factory=LookupEvidence)
-    gaps: dict[tuple[int, str], str] = field(default_factory=dict)
-    positions: dict[int, int] = field(default_factory=dict)
+    positions: Mapping[int, int] = field(default_factory=dict)
+    answers: Answers = field(default_factory=Answers)
+    lines: HouseholdLines = field(default_factory=HouseholdLines)
     total: Total | None = None
-    verdict: Verdict = UNDECIDED
-    lines: list[VerdictLine] = field(default_factory=list)
-    times: dict[str, float] = field(default_factory=dict)
+    times: Mapping[str, float] = field(default_factory=dict)
 
-    def shown_lines(self) -> list[dict[str, Any]]:
-        """Lines as ``summary.json`` shows them: position in the household, dataset, answer."""
-        return [
-            {"member": line.member, "dataset": line.dataset, "answer": shown_answer(self.rules, line)}
-            for line in self.lines
-        ]
 
-    def milliseconds(self) -> dict[str, int]:
-        """Time of each stage, in milliseconds."""
-        return {stage: round(seconds * 1000) for stage, seconds in self.times.items()}
+@dataclass(frozen=True)
+class CompletedCheck:
+    """A check whose report is written.
+
+    Attributes:
+        state: the check.
+        report: bytes of ``report.json``.
+    """
+
+    state: CheckState
+    report: bytes
+
+    def summary(self) -> dict[str, Any]:
+        """What the office's operator sees of the check at once, as JSON; times in milliseconds."""
+        state = self.state
+        return {
+            "case": state.case.case,
+            "outcome": str(state.verdict.outcome),
+            "net_fen": state.verdict.net_fen,
+            "heads": state.verdict.heads,
+            "lines": [
+                {"member": line.member, "dataset": line.dataset, "answer": shown_answer(state.rules, line)}
+                for line in state.lines.lines
+            ],
+            "persons": len(state.case.household),
+            "times": {stage: round(seconds * 1000) for stage, seconds in state.times.items()},
+        }

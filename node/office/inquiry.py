@@ -1,34 +1,69 @@
-"""One check as the office holds it: what must survive a kill, and the terms it proposes.
+"""Inquiries: each check as the office stores it, so that a stopped check can continue where it was.
 
-An ``Inquiry`` is stored before its certificate is asked for and after every step that cannot be repeated, so
-that a check begun again goes on under the same query id, the same certificate and the same intent: a retry
-takes no new slot.
+An ``Inquiry`` is stored before its certificate is requested and after every step that cannot be repeated. A
+check that is started again continues under the same query id, certificate and intent, so a retry takes no new
+slot.
 """
 
 from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
 
-from adapters.errors import AdapterError
-from adapters.identifiers import canonical_bytes, resident_id
+from adapters.identifiers import canonical_bytes, canonical_or_none
 from ledger.entries.times import parse_time
 from node.case import NO_CONSENT, Case
 from node.errors import RefusalError
 from node.services import Services
 from node.store import tables
 from node.store.database import put
-from protocols.check.certificate import Openings
+from protocols.check.certificate import Certificate
+from protocols.check.openings import CertifiedQuestion, Openings
+from protocols.check.signature import SignatureValue
 from protocols.encoding import commit
 from protocols.psi import group, voprf
 
 BEGUN, CERTIFIED, LOGGED = "begun", "certified", "logged"
 DONE, ABANDONED = "done", "abandoned"
 ENDED = (DONE, ABANDONED)
+
+
+@dataclass(frozen=True)
+class OperatorSignature:
+    """The signature of the office's operator over the certificate's digest, and the salt of its commitment.
+
+    The intent on the ledger holds the commitment only; the openings of a report hold both.
+    """
+
+    salt: bytes
+    signature: SignatureValue
+
+    def to_json(self) -> dict[str, str]:
+        """``{salt, key, alg, sig}``."""
+        return {"salt": self.salt.hex(), **self.signature.to_json()}
+
+    @classmethod
+    def parse(cls, value: Mapping[str, str]) -> OperatorSignature:
+        """Read ``to_json``."""
+        signature = {name: item for name, item in value.items() if name != "salt"}
+        return cls(bytes.fromhex(value["salt"]), SignatureValue.parse(signature))
+
+
+@dataclass(frozen=True)
+class CloseSalts:
+    """Salts that open the commitments in ``query.close`` to the term list and to the report, in hex."""
+
+    total: str
+    report: str
+
+    def to_json(self) -> dict[str, str]:
+        """``{total, report}``."""
+        return {"total": self.total, "report": self.report}
 
 
 @dataclass
@@ -39,13 +74,12 @@ class Inquiry:
         query: query id.
         case: case number.
         blinds: scalar r of each person, in the household's order.
-        salt, application: salted digest of the application it was begun for.
-        certificate, signature: the registrar's, once certified.
-        openings: JSON of the openings.
-        operator: opening of the operator's commitment.
+        salt, application: salted digest of the application it was begun for, in hex.
+        certified: certificate, signature and openings, once there are any.
+        operator: the operator's signature, once the intent is composed.
         intent: the intent's leaf in hex, once composed.
-        closing: salts of the two commitments in ``query.close``, for a reconciliation.
-        state: how far it has come.
+        close_salts: kept for a reconciliation, once ``query.close`` is recorded.
+        state: ``begun``, ``certified``, ``logged``, ``done`` or ``abandoned``.
     """
 
     query: str
@@ -53,33 +87,83 @@ class Inquiry:
     blinds: list[int]
     salt: str
     application: str
-    certificate: dict[str, Any] = field(default_factory=dict)
-    signature: dict[str, str] = field(default_factory=dict)
-    openings: dict[str, Any] = field(default_factory=dict)
-    operator: dict[str, str] = field(default_factory=dict)
+    certified: CertifiedQuestion | None = None
+    operator: OperatorSignature | None = None
     intent: str = ""
-    closing: dict[str, str] = field(default_factory=dict)
+    close_salts: CloseSalts | None = None
     state: str = BEGUN
 
-    def opened(self) -> Openings:
-        """The certificate's openings."""
-        return Openings.from_json(self.openings)
+    @property
+    def certificate(self) -> Certificate:
+        """The certificate of a certified inquiry."""
+        return self._certified().certificate
+
+    @property
+    def signature(self) -> SignatureValue:
+        """The registrar's signature over the certificate of a certified inquiry."""
+        return self._certified().signature
+
+    @property
+    def openings(self) -> Openings:
+        """The openings of a certified inquiry."""
+        return self._certified().openings
+
+    def _certified(self) -> CertifiedQuestion:
+        assert self.certified is not None, "this inquiry has no certificate yet"
+        return self.certified
+
+    def to_json(self) -> dict[str, Any]:
+        """The stored form; parts that do not exist yet are empty objects."""
+        empty: dict[str, Any] = {"certificate": {}, "signature": {}, "openings": {}}
+        return {
+            "query": self.query,
+            "case": self.case,
+            "blinds": self.blinds,
+            "salt": self.salt,
+            "application": self.application,
+            **(empty if self.certified is None else self.certified.to_json()),
+            "operator": {} if self.operator is None else self.operator.to_json(),
+            "intent": self.intent,
+            "closing": {} if self.close_salts is None else self.close_salts.to_json(),
+            "state": self.state,
+        }
+
+    @classmethod
+    def parse(cls, value: Mapping[str, Any]) -> Inquiry:
+        """Read the stored form."""
+        return cls(
+            value["query"],
+            value["case"],
+            value["blinds"],
+            value["salt"],
+            value["application"],
+            CertifiedQuestion.parse(value) if value["certificate"] else None,
+            OperatorSignature.parse(value["operator"]) if value["operator"] else None,
+            value["intent"],
+            CloseSalts(**value["closing"]) if value["closing"] else None,
+            value["state"],
+        )
+
+
+def read_inquiry(row: Mapping[str, Any]) -> Inquiry:
+    """The inquiry of a row of the store."""
+    return Inquiry.parse(json.loads(row["document"]))
 
 
 def resume_or_begin(services: Services, case: Case) -> Inquiry:
-    """The unfinished inquiry of this very application, or a new one.
+    """The unfinished inquiry of exactly this application, or a new one.
 
-    An application that has changed since, and a certificate that ran out before its intent was logged, are
-    abandoned and asked anew.
+    An inquiry is abandoned where the application has changed since, where its certificate expired before its
+    intent was logged, or where this store was restored from a backup made before its intent.
     """
     for row in services.store.all(tables.office_check, case_number=case.case):
         if row["state"] in ENDED:
             continue
-        current = Inquiry(**json.loads(row["document"]))
+        current = read_inquiry(row)
         if (
             _same_application(current, case)
-            and not _ran_out(current, services.clock())
-            and not _is_forgotten(services, current)
+            and not _has_expired(current, services.clock())
+            and not _is_logged_elsewhere(services, current)
         ):
             return current
         current.state = ABANDONED
@@ -104,13 +188,13 @@ def _same_application(current: Inquiry, case: Case) -> bool:
     return _application_digest(bytes.fromhex(current.salt), case).hex() == current.application
 
 
-def _ran_out(current: Inquiry, now: int) -> bool:
-    """Whether a certificate ran out before its intent was logged."""
-    return current.state == CERTIFIED and parse_time(current.certificate["not_after"]) <= now
+def _has_expired(current: Inquiry, now: int) -> bool:
+    """Whether a certificate expired before its intent was logged."""
+    return current.state == CERTIFIED and parse_time(current.certificate.not_after) <= now
 
 
-def _is_forgotten(services: Services, current: Inquiry) -> bool:
-    """Whether the ledger holds its intent and this store does not: put back from a backup made before."""
+def _is_logged_elsewhere(services: Services, current: Inquiry) -> bool:
+    """Whether the ledger holds its intent and this store does not: the store is from an earlier backup."""
     return not current.intent and services.view.intent(current.query) is not None
 
 
@@ -125,18 +209,22 @@ def put_inquiry(connection: Connection, inquiry: Inquiry) -> None:
     values = {
         "case_number": inquiry.case,
         "state": inquiry.state,
-        "document": json.dumps(asdict(inquiry)),
+        "document": json.dumps(inquiry.to_json()),
     }
     put(connection, tables.office_check, {"query": inquiry.query}, values)
 
 
-def member_positions(case: Case, inquiry: Inquiry) -> dict[int, int]:
+def member_positions(case: Case, blinds: list[int], openings: Openings) -> dict[int, int]:
     """Element position by household position (from 1), found by R = r·G and checked by α = r·H(x).
+
+    Args:
+        case: the application.
+        blinds: scalar r of each person, in the household's order.
+        openings: the registrar's, which open the certificate.
 
     Raises:
         RefusalError: ``openings`` when the registrar's openings do not hold a person of this household.
     """
-    openings = inquiry.opened()
     persons = [identifier for identifier in identifiers(case) if identifier is not None]
     if len(persons) != len(case.household) or len(openings.real) != len(persons):
         raise RefusalError(
@@ -144,10 +232,8 @@ def member_positions(case: Case, inquiry: Inquiry) -> dict[int, int]:
         )
     by_commitment = dict(zip(openings.rlist, openings.real, strict=True))
     found: dict[int, int] = {}
-    commitments = group.multiply_base(inquiry.blinds)
-    for member, (point, alpha) in enumerate(
-        zip(commitments, voprf.blind(persons, inquiry.blinds), strict=True), 1
-    ):
+    commitments = group.multiply_base(blinds)
+    for member, (point, alpha) in enumerate(zip(commitments, voprf.blind(persons, blinds), strict=True), 1):
         position = by_commitment.get(point)
         if position is None or openings.elements[position] != alpha:
             raise RefusalError(
@@ -159,13 +245,8 @@ def member_positions(case: Case, inquiry: Inquiry) -> dict[int, int]:
 
 def identifiers(case: Case) -> list[bytes | None]:
     """Canonical identifier of each person; None where it is invalid."""
-    found: list[bytes | None] = []
-    for person in case.household:
-        try:
-            found.append(canonical_bytes(resident_id(person.id)))
-        except AdapterError:
-            found.append(None)
-    return found
+    found = (canonical_or_none(person.id) for person in case.household)
+    return [None if text is None else canonical_bytes(text) for text in found]
 
 
 def refused_members(case: Case, code: str) -> tuple[int, ...]:

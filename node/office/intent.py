@@ -1,26 +1,28 @@
-"""Logging the intent of a check: nothing is asked before it is final.
+"""Logging the intent of a check: nothing is asked before it is final on the ledger.
 
-The leaf is kept before it is sent, and sent again as the same bytes: a kill or a lost answer never takes a
-second slot. Only where the ledger has surely not taken it (its clock was refused, or somebody else took a
-slot) is it composed anew.
+The leaf is stored before it is sent, and sent again as the same bytes: a killed process or a lost answer
+never takes a second slot. It is composed again only where the ledger has certainly not taken it (its time was
+refused, or another question took a slot).
 """
 
 from __future__ import annotations
 
 import secrets
 
+from ledger.entries import bodies
 from ledger.entries.certificate import certificate_digest
+from ledger.entries.entry import Signature
 from ledger.entries.times import period_label
 from ledger.fault_points import Point
 from node.errors import RefusalError, ServiceUnavailableError
-from node.member_keys import signature
+from node.member_keys import sign
 from node.office import inquiry, plan
-from node.office.inquiry import ABANDONED, LOGGED, Inquiry
+from node.office.inquiry import ABANDONED, LOGGED, Inquiry, OperatorSignature
 from node.services import Services
 from protocols.encoding import commit, fields
 
 TRIES = 5
-COMPOSE_ANEW = ("slot_taken", "clock", "slot_period")
+COMPOSE_AGAIN = ("slot_taken", "clock", "slot_period")
 ALREADY_THERE = "id_used"
 
 
@@ -49,7 +51,7 @@ def log_intent(services: Services, current: Inquiry) -> None:
             if refusal.code == ALREADY_THERE and services.view.intent(current.query) is not None:
                 continue
             current.intent = ""
-            if refusal.code not in COMPOSE_ANEW or attempt == TRIES - 1:
+            if refusal.code not in COMPOSE_AGAIN or attempt == TRIES - 1:
                 current.state = ABANDONED
                 inquiry.save(services, current)
                 raise
@@ -66,17 +68,13 @@ def _compose(services: Services, current: Inquiry) -> bytes:
     certificate, now = current.certificate, services.ledger.now_text()
     grants = plan.certified_grants(services.view, certificate)
     slots = plan.free_slots(
-        services.view, grants, int(certificate["count"]), lambda grant: period_label(now, grant.period)
+        services.view, grants, certificate.count, lambda grant: period_label(now, grant.period)
     )
-    digest = certificate_digest(certificate)
-    signed = signature(services.keys.signing("operator-a"), bytes.fromhex(digest))
+    document = certificate.to_json()
+    signed = sign(services.keys.signing("operator-a"), bytes.fromhex(certificate_digest(document)))
     salt = secrets.token_bytes(32)
-    current.operator = {"salt": salt.hex(), **signed}
-    body = {
-        "certificate": certificate,
-        "signature": current.signature,
-        "digest": digest,
-        "operator": commit(salt, fields(signed["key"].encode(), bytes.fromhex(signed["sig"]))).hex(),
-        "slots": slots,
-    }
+    current.operator = OperatorSignature(salt, signed)
+    committed = commit(salt, fields(signed.key.encode(), signed.raw)).hex()
+    registrar = Signature(**current.signature.to_json())
+    body = bodies.query_intent(document, registrar, committed, slots)
     return services.ledger.compose("query.intent", current.query, body)

@@ -5,29 +5,30 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from ledger.contract.records import Grant, Publication
 from ledger.contract.view import View
 from ledger.entries.times import period_label
 from node.errors import RefusalError
+from node.rules.gaps import NO_GRANT, UNPUBLISHED, Gap
 from node.rules.ruleset import RuleSet
+from protocols.check.certificate import Certificate
 
 MOST_SLOTS_TRIED = 1_000_000
 
 
 @dataclass(frozen=True)
 class DatasetChoice:
-    """A dataset a question names, and why others are left out.
+    """The datasets a question names, and why others are left out.
 
     Attributes:
         publications: current publication and grant by dataset.
-        missing: reason by dataset: ``unpublished`` or ``no_grant``.
+        gaps: why a dataset of the rules is left out: it has no publication, or the office no grant.
         protocol: ``sum`` or ``check``.
     """
 
     publications: dict[str, tuple[Publication, Grant]]
-    missing: dict[str, str]
+    gaps: dict[str, Gap]
     protocol: str
 
 
@@ -42,7 +43,7 @@ def choose_datasets(view: View, office: str, rules: RuleSet, count: int, now: st
         now: ledger time, for validity and period.
     """
     current = {dataset: view.current(dataset, office) for dataset in rules.datasets}
-    missing = {dataset: "unpublished" for dataset, found in current.items() if found is None}
+    gaps = {dataset: UNPUBLISHED for dataset, found in current.items() if found is None}
     published = {dataset: found for dataset, found in current.items() if found is not None}
     protocol = "sum" if any(found.kind == "amount" for found in published.values()) else "check"
     grants = [
@@ -57,8 +58,8 @@ def choose_datasets(view: View, office: str, rules: RuleSet, count: int, now: st
     chosen = by_purpose.get(rules.id) or max(by_purpose.values(), key=len, default={})
     if protocol == "sum" and not any(publication.kind == "amount" for publication, _ in chosen.values()):
         chosen = {}
-    missing.update({dataset: "no_grant" for dataset in published if dataset not in chosen})
-    return DatasetChoice(chosen, missing, protocol)
+    gaps.update({dataset: NO_GRANT for dataset in published if dataset not in chosen})
+    return DatasetChoice(chosen, gaps, protocol)
 
 
 def _granted(
@@ -80,18 +81,18 @@ def _has_room(view: View, grant: Grant, count: int, now: str) -> bool:
     return len(_choose(view, grant, period_label(now, grant.period), needed)) == needed
 
 
-def certified_grants(view: View, certificate: dict[str, Any]) -> dict[str, Grant]:
+def certified_grants(view: View, certificate: Certificate) -> dict[str, Grant]:
     """Grants of a certified question by id.
 
     Raises:
         RefusalError: ``grant`` when one is no longer on the ledger.
     """
     found: dict[str, Grant] = {}
-    for item in certificate["datasets"]:
-        grant = view.grant(item["grant"])
+    for item in certificate.datasets:
+        grant = view.grant(item.grant)
         if grant is None:
             raise RefusalError(
-                "grant", "a grant of this question is no longer on the ledger: begin the check anew"
+                "grant", "a grant of this question is no longer on the ledger: start the check again"
             )
         found[grant.grant] = grant
     return found
@@ -99,13 +100,13 @@ def certified_grants(view: View, certificate: dict[str, Any]) -> dict[str, Grant
 
 def free_slots(
     view: View, grants: dict[str, Grant], count: int, period_of: Callable[[Grant], str]
-) -> list[dict[str, Any]]:
-    """Slots to take: for each grant exactly ⌈padded elements / its elements per slot⌉, all free.
+) -> list[tuple[str, str, int]]:
+    """Free slots to take, as (grant, period, slot): for each grant ⌈padded elements / its elements a slot⌉.
 
     Raises:
         RefusalError: ``budget`` when a grant has too few free slots in this period.
     """
-    slots: list[dict[str, Any]] = []
+    slots: list[tuple[str, str, int]] = []
     for name, grant in sorted(grants.items()):
         needed, period = -(-count // grant.elements), period_of(grant)
         chosen = _choose(view, grant, period, needed)
@@ -113,12 +114,12 @@ def free_slots(
             raise RefusalError(
                 "budget", f"grant {name} has no free slot left in {period}: ask its owner for more"
             )
-        slots += [{"grant": name, "period": period, "slot": slot} for slot in sorted(chosen)]
+        slots += [(name, period, slot) for slot in sorted(chosen)]
     return slots
 
 
 def _choose(view: View, grant: Grant, period: str, needed: int) -> list[int]:
-    """Free slots from a random place on, so that two checks seldom want the same; at most ``needed``."""
+    """Free slots from a random place on, so that two checks seldom choose the same; at most ``needed``."""
     begin = secrets.randbelow(grant.slots)
     chosen: list[int] = []
     for step in range(min(grant.slots, MOST_SLOTS_TRIED)):

@@ -1,6 +1,6 @@
-"""Building a report: everything that proves a finished check, under one checkpoint, sealed by the office.
+"""Building a report: everything that proves a decided check, under one checkpoint, sealed by the office.
 
-    finished check → entries the verification needs, waited for on the own replica (``entries``)
+    decided check → entries the verification needs, waited for on the own replica (``entries``)
                    → their paths under one cosigned checkpoint → fields of ``form`` → seal → report.json
                    → the same for people (``html``); identities apart, in the openings
 
@@ -24,38 +24,37 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from adapters.errors import AdapterError
-from adapters.identifiers import resident_id
+from adapters.identifiers import canonical_or_none
 from ledger import canonical
 from ledger.contract.view import View
 from ledger.merkle import inclusion_path
 from ledger.replica.replica import Replica
 from node.errors import ServiceUnavailableError
 from node.home import write_file
-from node.member_keys import signature
+from node.member_keys import sign
 from node.office.check_state import CheckState
 from node.report.form import seal_message
 from node.report.html import people_of, render
 from node.rules.verdict import VerdictLine, shown_answer
 from node.services import Services
+from protocols.check.certificate import Certificate
 from protocols.psi import group
 
 LEDGER_SECONDS = 30.0
 
 
-def build_report(services: Services, finished: CheckState) -> bytes:
-    """The sealed report of a finished check, canonical bytes.
+def build_report(services: Services, check: CheckState) -> bytes:
+    """The sealed report of a decided check, canonical bytes.
 
     Raises:
         ServiceUnavailableError: an entry the report needs is not on the ledger after 30 s; build it again
             later.
     """
-    case, rules, current = finished.case, finished.rules, finished.inquiry
-    asked = finished.refusal is None
+    case, rules, current = check.case, check.rules, check.inquiry
+    asked = check.refusal is None
     report: dict[str, Any] = {
         "v": 1,
         "network": services.network,
@@ -65,59 +64,61 @@ def build_report(services: Services, finished: CheckState) -> bytes:
         "policy": services.ledger.policy.fingerprint,
         "rules": {"id": rules.id, "version": rules.version, "text": rules.source.decode()},
         "household": {"size": len(case.household)},
-        "ledger": ledger_part(services, finished),
-        "refusal": refusal_part(finished),
-        "certificate": current.certificate if asked else None,
-        "signature": current.signature if asked else None,
-        "openings": openings_part(finished) if asked else None,
-        "positions": [finished.positions[member] for member in sorted(finished.positions)],
-        "answers": {dataset: answer.to_json() for dataset, answer in finished.answers.items()},
-        "lines": lines_part(finished),
-        "proofs": proofs_part(finished),
-        "total": total_part(finished),
-        "verdict": verdict_part(finished),
+        "ledger": ledger_part(services, check),
+        "refusal": refusal_part(check),
+        "certificate": current.certificate.to_json() if asked else None,
+        "signature": current.signature.to_json() if asked else None,
+        "openings": openings_part(check) if asked else None,
+        "positions": [check.positions[member] for member in sorted(check.positions)],
+        "answers": {dataset: answer.to_json() for dataset, answer in check.answers.by_dataset.items()},
+        "lines": lines_part(check),
+        "proofs": proofs_part(check),
+        "total": None if check.total is None else check.total.to_json(),
+        "verdict": check.verdict.to_json(),
         "salt": secrets.token_hex(32),
     }
-    report["seal"] = signature(services.keys.node, seal_message(report))
+    report["seal"] = sign(services.keys.node, seal_message(report)).to_json()
     return canonical.encode(report)
 
 
-def build_openings(finished: CheckState) -> bytes:
+def build_openings(check: CheckState) -> bytes:
     """What opens a report, for the person and a court: canonical JSON.
 
     A person's identifier is canonical, or as written where the registrar refused the household: its
     commitment is over the identifiers as written.
     """
-    current = finished.inquiry
-    refused = finished.refusal
+    current = check.inquiry
+    refused = check.refusal
     consents = None
-    if current.openings and refused is None:
-        opened = current.opened()
-        consents = {"ids": list(opened.consents), "salt": opened.consents_salt.hex()}
+    if current.certified is not None and refused is None:
+        openings = current.openings
+        consents = {"ids": list(openings.consents), "salt": openings.consents_salt.hex()}
     return canonical.encode(
         {
             "v": 1,
-            "case": finished.case.case,
+            "case": check.case.case,
             "query": current.query,
             "persons": [
                 {
                     "member": member,
                     "name": person.name,
-                    "identifier": person.id if refused is not None else _canonical(person.id),
+                    "identifier": person.id
+                    if refused is not None
+                    else canonical_or_none(person.id) or person.id,
                     "blind": group.scalar_to_bytes(blind).hex(),
                 }
                 for member, (person, blind) in enumerate(
-                    zip(finished.case.household, current.blinds, strict=True), 1
+                    zip(check.case.household, current.blinds, strict=True), 1
                 )
             ],
-            "operator": dict(current.operator) if current.operator else None,
+            "operator": None if current.operator is None else current.operator.to_json(),
             "consents": consents,
             "household_salt": None if refused is None else refused.salt.hex(),
         }
     )
 
 
-def write_report(services: Services, finished: CheckState, out: Path) -> bytes:
+def write_report(services: Services, check: CheckState, out: Path) -> bytes:
     """Write ``<case>.json`` and ``<case>.html`` into ``out``, the openings into the home (mode 0600).
 
     Returns:
@@ -126,22 +127,22 @@ def write_report(services: Services, finished: CheckState, out: Path) -> bytes:
     Raises:
         ServiceUnavailableError: as ``build_report``.
     """
-    case = finished.case.case
-    report = build_report(services, finished)
-    write_file(services.configuration.home.openings / f"{case}.json", build_openings(finished), 0o600)
+    case = check.case.case
+    report = build_report(services, check)
+    write_file(services.configuration.home.openings / f"{case}.json", build_openings(check), 0o600)
     write_file(out / f"{case}.json", report)
-    write_file(out / f"{case}.html", render(report, people_of(finished.case)).encode())
+    write_file(out / f"{case}.html", render(report, people_of(check.case)).encode())
     return report
 
 
-def ledger_part(services: Services, finished: CheckState) -> dict[str, Any]:
+def ledger_part(services: Services, check: CheckState) -> dict[str, Any]:
     """Checkpoint and proven entries, by index.
 
     Raises:
         ServiceUnavailableError: an entry is still missing.
     """
     ledger = services.ledger
-    if not ledger.wait_for(lambda view: is_complete(view, finished), LEDGER_SECONDS):
+    if not ledger.wait_for(lambda view: is_complete(view, check), LEDGER_SECONDS):
         raise ServiceUnavailableError(
             "an entry of this check waits for the ledger: build its report again later"
         )
@@ -150,7 +151,7 @@ def ledger_part(services: Services, finished: CheckState) -> dict[str, Any]:
     assert note is not None
     _, head = ledger.policy.verify_log(note)
     found, source = [], replica.source()
-    for index in sorted(needed_entries(replica, services.view, services.member, finished)):
+    for index in sorted(needed_entries(replica, services.view, services.member, check)):
         if index < head.size:
             path = inclusion_path(index, head.size, source)
             leaf = canonical.decode(replica.leaf(index))
@@ -158,97 +159,68 @@ def ledger_part(services: Services, finished: CheckState) -> dict[str, Any]:
     return {"checkpoint": note.decode(), "entries": found}
 
 
-def refusal_part(finished: CheckState) -> dict[str, Any] | None:
+def refusal_part(check: CheckState) -> dict[str, Any] | None:
     """The registrar's signed refusal, without the salt that opens its household."""
-    refused = finished.refusal
-    return None if refused is None else {"document": refused.document, "signature": refused.signature}
+    refused = check.refusal
+    if refused is None:
+        return None
+    return {"document": refused.document.to_json(), "signature": refused.signature.to_json()}
 
 
-def openings_part(finished: CheckState) -> dict[str, Any]:
+def openings_part(check: CheckState) -> dict[str, Any]:
     """Elements, R list and case map with their salts; the consents stay out."""
-    opened = finished.inquiry.opened().to_json()
+    opened = check.inquiry.openings.to_json()
     return {name: value for name, value in opened.items() if not name.startswith("consents")}
 
 
-def lines_part(finished: CheckState) -> list[dict[str, Any]]:
+def lines_part(check: CheckState) -> list[dict[str, Any]]:
     """Every household position and dataset of the rules; with evidence wherever the dataset was answered."""
     found = []
-    for line in sorted(finished.lines, key=_place):
+    for line in sorted(check.lines.lines, key=_place):
         evidence = None
-        if line.dataset in finished.answers:
-            element = finished.positions[line.member]
-            evidence = finished.evidence.lines[element, line.dataset].to_json()
+        if line.dataset in check.answers.by_dataset:
+            element = check.positions[line.member]
+            evidence = check.lines.evidence.lines[element, line.dataset].to_json()
+        gap = check.lines.gaps.get((line.member, line.dataset))
         found.append(
             {
                 "member": line.member,
                 "dataset": line.dataset,
-                "answer": shown_answer(finished.rules, line),
-                "reason": finished.gaps.get((line.member, line.dataset)),
+                "answer": shown_answer(check.rules, line),
+                "reason": None if gap is None else str(gap),
                 "evidence": evidence,
             }
         )
     return found
 
 
-def proofs_part(finished: CheckState) -> list[dict[str, Any]]:
+def proofs_part(check: CheckState) -> list[dict[str, Any]]:
     """Element proofs by element and datasets."""
-    ordered = sorted(finished.evidence.proofs, key=lambda proof: (proof.element, proof.datasets))
+    ordered = sorted(check.lines.evidence.proofs, key=lambda proof: (proof.element, proof.datasets))
     return [proof.to_json() for proof in ordered]
-
-
-def total_part(finished: CheckState) -> dict[str, Any] | None:
-    """List, signature, shares by holder, and the total in fen."""
-    total = finished.total
-    if total is None:
-        return None
-    return {
-        "list": total.document,
-        "list_signature": total.signature,
-        "shares": sorted(total.shares, key=lambda share: share["holder"]),
-        "net_fen": total.net,
-    }
-
-
-def verdict_part(finished: CheckState) -> dict[str, Any]:
-    """Outcome, total, heads and grounds."""
-    verdict = finished.verdict
-    return {
-        "outcome": verdict.outcome,
-        "net_fen": verdict.net_fen,
-        "heads": verdict.heads,
-        "reasons": [asdict(reason) for reason in verdict.reasons],
-    }
 
 
 def _place(line: VerdictLine) -> tuple[int, str]:
     return line.member, line.dataset
 
 
-def _canonical(identifier: str) -> str:
-    """The canonical identifier, or the text as written where it is none."""
-    try:
-        return resident_id(identifier)
-    except AdapterError:
-        return identifier
-
-
 MEMBER_TYPES = ("member.admit", "member.remove", "member.key", "member.endpoint")
 
 
-def is_complete(view: View, finished: CheckState) -> bool:
+def is_complete(view: View, check: CheckState) -> bool:
     """Whether everything that arrives after the fact is on the replica: answers, and releases of a total."""
-    query = finished.inquiry.query
-    for dataset in finished.answers:
+    query = check.inquiry.query
+    for dataset in check.answers.by_dataset:
         recorded = view.answer(query, dataset)
         if recorded is None or not recorded.answered:
             return False
-    if finished.total is None:
+    if check.total is None:
         return True
-    trustees = [share["holder"] for share in finished.total.shares if "salt" in share]
+    trustees = [share.holder for share in check.total.shares if share.salt is not None]
     return all(view.release(query, 0, trustee) is not None for trustee in trustees)
 
 
-def needed_entries(replica: Replica, view: View, office: str, finished: CheckState) -> set[int]:
+def needed_entries(replica: Replica, view: View, office: str, check: CheckState) -> set[int]:
     """Indices of the entries a report of this check carries.
 
     Raises:
@@ -257,7 +229,7 @@ def needed_entries(replica: Replica, view: View, office: str, finished: CheckSta
     indices = {0}
     for kind in MEMBER_TYPES:
         indices.update(index for index, _ in replica.of_type(kind))
-    for record in _records(replica, view, office, finished):
+    for record in _records(replica, view, office, check):
         if record is None:
             raise ServiceUnavailableError(
                 "the replica lacks an entry of this check: let it catch up with the ledger"
@@ -268,7 +240,7 @@ def needed_entries(replica: Replica, view: View, office: str, finished: CheckSta
                 "the replica lacks an entry of this check: let it catch up with the ledger"
             )
         indices.add(index)
-    clock = _clock_entry(replica, finished.inquiry.query)
+    clock = _clock_entry(replica, check.inquiry.query)
     return indices if clock is None else indices | {clock}
 
 
@@ -287,32 +259,32 @@ def _clock_entry(replica: Replica, query: str) -> int | None:
     return None
 
 
-def _records(replica: Replica, view: View, office: str, finished: CheckState) -> Iterator[Any]:
+def _records(replica: Replica, view: View, office: str, check: CheckState) -> Iterator[Any]:
     """State records of every entry needed; None where one that must be there is not."""
-    state, rules = replica.state, finished.rules
+    state, rules = replica.state, check.rules
     where = f"{rules.id}/{rules.version}"
     yield state.get(f"rules/{where}")
     for member in view.approvals(rules.id, rules.version):
         yield state.get(f"approval/{where}/{member}")
-    if finished.refusal is not None:
+    if check.refusal is not None:
         return
-    certificate = finished.inquiry.certificate
-    for item in certificate["datasets"]:
-        place, grant = f"{item['dataset']}/{item['publication']}", item["grant"]
+    certificate = check.inquiry.certificate
+    for item in certificate.datasets:
+        place, grant = f"{item.dataset}/{item.publication}", item.grant
         yield state.get(f"publication/{place}")
         yield state.get(f"verified/{place}/{office}")
         audited = state.get(f"audited/{place}")
         yield None if audited is None else state.get(f"verified/{place}/{audited['member']}")
         yield state.get(f"grant/{grant}")
         yield state.get(f"grant-decision/{grant}")
-    if certificate["datasets"]:
+    if certificate.datasets:
         yield from _question(replica, view, certificate)
 
 
-def _question(replica: Replica, view: View, certificate: dict[str, Any]) -> Iterator[Any]:
+def _question(replica: Replica, view: View, certificate: Certificate) -> Iterator[Any]:
     """Records of the intent and of what followed it."""
-    state, query = replica.state, certificate["query"]
-    if certificate["protocol"] == "sum" and view.sumkey() is not None:
+    state, query = replica.state, certificate.query
+    if certificate.protocol == "sum" and view.sumkey() is not None:
         yield state.get("sumkey")
     yield state.get(f"intent/{query}")
     for dataset in view.answers(query):

@@ -1,16 +1,17 @@
 """The registrar's part of a check: consents, padding, the certificate, or a signed refusal.
 
-The order of what is looked at, so that a refusal names the first thing a person can mend:
+The checks run in this order, so that a refusal names the first thing the applicant can correct:
 
-1. the question fits the ledger: caller is the office, rules and publications are those on it;
-2. every person has consented in this registrar's own store; one without stops the case (``no_consent``);
-3. every identifier is valid (``invalid_identifier``), nobody is named twice (``duplicate_person``), and
-   nobody of the case's household is left out (``household_incomplete``);
-4. nobody of them was in another question for a total this calendar month (``already_asked``), unless it is
-   the same persons under the same rules and publications, or two people of the registrar signed a reason.
+1. the question fits the ledger: the caller is the office; rules and publications are those on the ledger;
+2. every person has consented, by this registrar's own store; one person without consent stops the case
+   (``no_consent``);
+3. every identifier is valid (``invalid_identifier``), no person is named twice (``duplicate_person``), and
+   no member of the case's household is left out (``household_incomplete``);
+4. no person was in another question for a total this calendar month (``already_asked``), unless it named the
+   same persons under the same rules and publications, or two people of the registrar signed a reason.
 
-Then the registrar recomputes every blinded element itself, adds its own padding, sorts, and signs. The same
-query id with the same request gets the same certificate; with another request a refusal.
+Then the registrar recomputes every blinded element itself, adds its own padding, sorts, and signs. A request
+repeated with the same query id gets the same certificate; another request with that id is refused.
 """
 
 from __future__ import annotations
@@ -20,36 +21,31 @@ import json
 import re
 import secrets
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
-from adapters.errors import AdapterError
-from adapters.identifiers import canonical_bytes, resident_id
+from adapters.identifiers import canonical_bytes, canonical_or_none
 from ledger import canonical
 from ledger.entries import body_schema
 from ledger.entries.certificate import certificate_digest, certificate_message
 from ledger.entries.times import format_time, parse_time
 from ledger.errors import EntryError
+from node.case import NO_CONSENT
 from node.errors import RefusalError
-from node.member_keys import signature
+from node.member_keys import sign
+from node.references import rule_datasets
 from node.registrar.recent_subjects import SubjectIndex
 from node.services import Services, check_signature
 from node.store import tables
-from protocols.check.certificate import (
-    BlindedPerson,
-    CertifiedDataset,
-    Openings,
-    Terms,
-    certify,
-    refusal_message,
-)
-from protocols.encoding import commit, fields
+from protocols.check.certificate import RefusalDocument, SignedCertificate, Terms, commit_household
+from protocols.check.certify import BlindedPerson, certify
+from protocols.check.openings import CertifiedQuestion
+from protocols.check.signature import SignatureValue
+from protocols.encoding import fields
 from protocols.errors import ProtocolError
 from protocols.profiles import CERTIFICATE_SECONDS, CLOCK_TOLERANCE_SECONDS, RENEWAL_LIMIT_SECONDS
-
-NO_CONSENT = "none"
 
 _QUERY_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
@@ -64,20 +60,16 @@ class CertificationRequest:
 
 
 @dataclass(frozen=True)
-class IssuedCertificate:
-    """A certificate with its signature and openings."""
-
-    certificate: dict[str, Any]
-    signature: dict[str, str]
-    openings: Openings
-
-
-@dataclass(frozen=True)
 class CertificationRefusal:
-    """A signed refusal, for a report of a case that may not be asked."""
+    """A signed refusal, for the report of a case that may not be asked.
 
-    document: dict[str, Any]
-    signature: dict[str, str]
+    Attributes:
+        document, signature: what the registrar signed.
+        salt: opens the document's commitment to the household; for the office alone.
+    """
+
+    document: RefusalDocument
+    signature: SignatureValue
     salt: bytes
 
 
@@ -92,124 +84,113 @@ class Registrar:
         self._lock = threading.Lock()
 
     def certify(
-        self, peer: str, terms: dict[str, Any], cases: list[str], asked: list[CertificationRequest]
-    ) -> IssuedCertificate | CertificationRefusal:
+        self, peer: str, terms: Terms, cases: list[str], asked: list[CertificationRequest]
+    ) -> CertifiedQuestion | CertificationRefusal:
         """Answer one request of the office.
 
         Args:
             peer: calling member.
-            terms: the question's terms, canonical JSON object.
+            terms: the question's terms.
             cases: case numbers by case index.
             asked: persons.
 
         Returns:
-            A certificate, or a signed refusal where consent, an identifier or the calendar month stands
-            against it.
+            A certificate with its openings, or a signed refusal where a consent, an identifier or the
+            calendar month does not allow the question.
 
         Raises:
             RefusalError: the request does not fit the ledger.
         """
         self._services.restore_fence.require()
-        parsed = self._fit(peer, terms, len(cases))
+        self._fit(peer, terms)
         if not asked:
             raise RefusalError("certificate", "a question must name at least one person")
         request = _request_digest(terms, cases, asked)
         with self._lock:
-            known = self._services.store.one(tables.certificate, query=parsed.query)
+            known = self._services.store.one(tables.certificate, query=terms.query)
             if known is not None:
                 return self._again(known, request)
-            if self._services.view.intent(parsed.query) is not None:
+            if self._services.view.intent(terms.query) is not None:
                 raise RefusalError(
                     "query_reused", "this query id was certified before a restore: draw a new one"
                 )
             try:
                 persons = self._persons(cases, asked)
-                allowances = self.subjects.check(parsed, cases, persons)
+                allowances = self.subjects.check(terms, cases, persons)
                 now = self._services.clock()
                 with self._services.timings.part("cryptography"):
-                    document, openings = certify(
-                        parsed,
+                    certificate, openings = certify(
+                        terms,
                         persons,
                         self._padding,
                         format_time(now - CLOCK_TOLERANCE_SECONDS),
                         format_time(now + CERTIFICATE_SECONDS),
                     )
             except RefusalError as refusal:
-                return self._refuse(parsed, asked, refusal.code)
+                return self._refuse(terms, asked, refusal.code)
             except ProtocolError as error:
                 raise RefusalError(error.code, str(error)) from error
-            certified = IssuedCertificate(
-                document, signature(self._services.keys.node, certificate_message(document)), openings
-            )
+            message = certificate_message(certificate.to_json())
+            certified = CertifiedQuestion(certificate, sign(self._services.keys.node, message), openings)
             try:
-                self._remember(parsed, persons, request, certified, allowances)
+                self._remember(terms, persons, request, certified, allowances)
             except RefusalError as refusal:
-                return self._refuse(parsed, asked, refusal.code)
+                return self._refuse(terms, asked, refusal.code)
             return certified
 
-    def renew(self, peer: str, certificate: dict[str, Any], value: dict[str, str]) -> IssuedCertificate:
+    def renew(self, peer: str, signed: SignedCertificate) -> SignedCertificate:
         """A new validity for a certificate of this registrar, consents checked again.
 
         Raises:
             RefusalError: not this office's, revoked, a consent is gone, or older than seven days after its
                 intent.
         """
-        services = self._services
+        services, certificate = self._services, signed.certificate
         services.restore_fence.require()
-        check_signature(services.view, services.member, value, certificate_message(certificate))
-        known = services.store.one(tables.certificate, query=str(certificate["query"]))
-        if certificate["office"] != peer or known is None:
+        document = certificate.to_json()
+        check_signature(services.view, services.member, signed.signature, certificate_message(document))
+        known = services.store.one(tables.certificate, query=certificate.query)
+        if certificate.office != peer or known is None:
             raise RefusalError(
                 "unknown_certificate", "only the office that was certified renews a certificate"
             )
         services.ledger.sync()
-        if services.view.certificate_revoked(certificate_digest(certificate)):
+        if services.view.certificate_revoked(certificate_digest(document)):
             raise RefusalError("revoked", "the certificate was revoked: ask again with a new question")
-        stored = json.loads(known["document"])
         now = services.clock()
-        intent = services.view.intent(str(certificate["query"]))
+        intent = services.view.intent(certificate.query)
         if intent is None or now > parse_time(intent.at) + RENEWAL_LIMIT_SECONDS:
             raise RefusalError(
                 "too_late", "a certificate is renewed at most 7 days after its intent: ask again"
             )
-        for consent in stored["openings"]["consents"]:
+        for consent in _stored(known).openings.consents:
             row = services.store.one(tables.consent, id=consent)
             if row is None or row["kind"] == NO_CONSENT:
                 raise RefusalError("no_consent", "a consent of this question was withdrawn")
-        renewed = dict(certificate)
-        renewed["not_before"] = format_time(now - CLOCK_TOLERANCE_SECONDS)
-        renewed["not_after"] = format_time(now + CERTIFICATE_SECONDS)
-        return IssuedCertificate(
-            renewed,
-            signature(services.keys.node, certificate_message(renewed)),
-            Openings.from_json(stored["openings"]),
+        renewed = replace(
+            certificate,
+            not_before=format_time(now - CLOCK_TOLERANCE_SECONDS),
+            not_after=format_time(now + CERTIFICATE_SECONDS),
         )
+        message = certificate_message(renewed.to_json())
+        return SignedCertificate(renewed, sign(services.keys.node, message))
 
-    def _fit(self, peer: str, terms: dict[str, Any], cases: int) -> Terms:
-        """The terms as proposed, compared with the ledger by this node's own replay."""
+    def _fit(self, peer: str, terms: Terms) -> None:
+        """Compare the proposed terms with the ledger, by this node's local replay."""
         services = self._services
-        parsed = _read_terms(terms, cases)
+        _check_dataset_ids(terms)
         with services.timings.part("ledger"):
             services.ledger.sync()
         view = services.view
         caller = view.member(peer)
-        if caller is None or not caller.has("office") or parsed.office != peer:
+        if caller is None or not caller.has("office") or terms.office != peer:
             raise RefusalError(
                 "not_an_office", "only the office named in a question may ask for its certificate"
             )
-        if parsed.network != services.network or parsed.registrar != services.member:
+        if terms.network != services.network or terms.registrar != services.member:
             raise RefusalError("wrong_registrar", "the question names another network or registrar")
-        rules = parsed.rules
-        found = view.rules(rules["id"], rules["version"])
-        if (
-            found is None
-            or found.digest != rules["digest"]
-            or not view.is_approved(found.rules, found.version)
-        ):
-            raise RefusalError(
-                "rules", "the rules are not approved on the ledger: publish and approve them first"
-            )
-        for item in parsed.datasets:
+        rule_datasets(view, terms.rules)
+        for item in terms.datasets:
             publication = view.current(item.dataset, peer)
             if publication is None or (publication.label, publication.key) != (
                 item.publication,
@@ -218,20 +199,16 @@ class Registrar:
                 raise RefusalError(
                     "publication", f"{item.dataset}: the question names no current publication"
                 )
-        if _QUERY_ID.fullmatch(parsed.query) is None:
+        if _QUERY_ID.fullmatch(terms.query) is None:
             raise RefusalError("query_id", "a query id is 32 lower-case hex characters")
-        return parsed
 
-    def _again(self, known: dict[str, Any], request: str) -> IssuedCertificate:
+    def _again(self, known: dict[str, Any], request: str) -> CertifiedQuestion:
         """The certificate already given for this query id."""
         if known["request"] != request:
             raise RefusalError(
                 "query_reused", "this query id was certified for another question: draw a new one"
             )
-        document = json.loads(known["document"])
-        return IssuedCertificate(
-            document["certificate"], document["signature"], Openings.from_json(document["openings"])
-        )
+        return _stored(known)
 
     def _persons(self, cases: list[str], asked: list[CertificationRequest]) -> list[BlindedPerson]:
         """Persons with their consents, or the first refusal in the order of the module."""
@@ -265,7 +242,7 @@ class Registrar:
                 raise RefusalError("no_consent", "a member has not consented: no question may leave")
 
     def _check_whole(self, cases: list[str], asked: list[CertificationRequest]) -> None:
-        """A household is asked whole: everybody who stands in the consent store for its case.
+        """A household is asked whole: every person in the consent store for its case.
 
         Leaving a member out would make another household's total and hide that member's vetoes.
         """
@@ -280,26 +257,16 @@ class Registrar:
     def _refuse(self, terms: Terms, asked: list[CertificationRequest], code: str) -> CertificationRefusal:
         """A signed refusal that names nobody."""
         salt = secrets.token_bytes(32)
-        household = commit(salt, b"household", *(person.identifier.encode() for person in asked))
-        document = {
-            "v": 1,
-            "network": terms.network,
-            "office": terms.office,
-            "registrar": terms.registrar,
-            "query": terms.query,
-            "code": code,
-            "household": household.hex(),
-        }
-        return CertificationRefusal(
-            document, signature(self._services.keys.node, refusal_message(document)), salt
-        )
+        household = commit_household(salt, [person.identifier for person in asked])
+        document = RefusalDocument(terms.network, terms.office, terms.registrar, terms.query, code, household)
+        return CertificationRefusal(document, sign(self._services.keys.node, document.message), salt)
 
     def _remember(
         self,
         terms: Terms,
         persons: list[BlindedPerson],
         request: str,
-        certified: IssuedCertificate,
+        certified: CertifiedQuestion,
         allowances: set[str],
     ) -> None:
         """Store the certificate and the subject index in one transaction, before the office sees it.
@@ -307,17 +274,11 @@ class Registrar:
         Raises:
             RefusalError: ``no_consent``: a consent was withdrawn meanwhile.
         """
-        document = {
-            "certificate": certified.certificate,
-            "signature": certified.signature,
-            "openings": certified.openings.to_json(),
-        }
+        document = json.dumps(certified.to_json())
         with self._services.store.writing() as connection:
             self._require_consents(connection, persons)
             connection.execute(
-                insert(tables.certificate).values(
-                    query=terms.query, request=request, document=json.dumps(document)
-                )
+                insert(tables.certificate).values(query=terms.query, request=request, document=document)
             )
             links = [
                 {"consent": consent, "query": terms.query}
@@ -337,51 +298,39 @@ class Registrar:
 
 def stored_identifier(text: str) -> str:
     """How the consent store names a person: canonical identifier, or as written where it is invalid."""
-    try:
-        return resident_id(text)
-    except AdapterError:
-        return "invalid:" + text[:200]
+    canonical_id = canonical_or_none(text)
+    return "invalid:" + text[:200] if canonical_id is None else canonical_id
 
 
-def _read_terms(terms: dict[str, Any], cases: int) -> Terms:
-    """A question's terms from their JSON object.
+def _stored(row: dict[str, Any]) -> CertifiedQuestion:
+    """The certified question of a row of the store."""
+    return CertifiedQuestion.parse(json.loads(row["document"]))
+
+
+def _check_dataset_ids(terms: Terms) -> None:
+    """Dataset ids have the ledger's form, before an error message may repeat one.
 
     Raises:
-        RefusalError: ``malformed``: a field is missing, or is not what it should be.
+        RefusalError: ``malformed``.
     """
     try:
-        rules = {name: str(terms["rules"][name]) for name in ("id", "version", "digest")}
-        datasets = tuple(
-            CertifiedDataset(
-                str(item["dataset"]), str(item["publication"]), bytes.fromhex(item["key"]), str(item["grant"])
-            )
-            for item in terms["datasets"]
-        )
-        for item in datasets:
+        for item in terms.datasets:
             body_schema.DATASET(item.dataset, "dataset")
-        names = ("network", "office", "registrar", "query", "protocol", "reveal", "purpose")
-        return Terms(
-            **{name: str(terms[name]) for name in names}, rules=rules, datasets=datasets, cases=cases
-        )
-    except (KeyError, TypeError, ValueError, EntryError) as error:
-        raise RefusalError(
-            "malformed", "the question's terms lack a field or hold a malformed one"
-        ) from error
+    except EntryError as error:
+        raise RefusalError("malformed", "the question's terms hold a malformed dataset id") from error
 
 
 def _valid_identifier(text: str) -> bytes:
     """Canonical bytes of a valid identifier."""
-    try:
-        return canonical_bytes(resident_id(text))
-    except AdapterError as error:
-        raise RefusalError(
-            "invalid_identifier", "an identifier in the application is invalid: correct it"
-        ) from error
+    canonical_id = canonical_or_none(text)
+    if canonical_id is None:
+        raise RefusalError("invalid_identifier", "an identifier in the application is invalid: correct it")
+    return canonical_bytes(canonical_id)
 
 
-def _request_digest(terms: dict[str, Any], cases: list[str], asked: list[CertificationRequest]) -> str:
-    """Digest of a whole request, to know it again; it never leaves the registrar's store."""
-    parts = [canonical.encode(terms), *(case.encode() for case in cases)]
+def _request_digest(terms: Terms, cases: list[str], asked: list[CertificationRequest]) -> str:
+    """Digest of a whole request, to recognise a repeated one; it never leaves the registrar's store."""
+    parts = [canonical.encode(terms.to_json()), *(case.encode() for case in cases)]
     for person in asked:
         parts += [person.identifier.encode(), person.blind.to_bytes(32, "big"), bytes([person.case % 256])]
     return hashlib.sha256(fields(*parts)).hexdigest()

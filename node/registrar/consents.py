@@ -11,29 +11,30 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
+from pydantic import Field
 from sqlalchemy import Connection, insert, select, update
 
 from ledger.contract.view import View
 from ledger.entries import bodies
 from ledger.entries.certificate import certificate_digest
-from node.case import Case
+from node.case import NO_CONSENT, Case
 from node.errors import RefusalError, ServiceUnavailableError
-from node.registrar.certify import NO_CONSENT, stored_identifier
+from node.registrar.certify import stored_identifier
 from node.registrar.recent_subjects import SubjectIndex, allowance_message
 from node.services import Services
 from node.store import tables
+from node.validation.model import StrictModel
+from node.validation.reading import read_request
 from protocols.encoding import commit
 
 COMMITMENTS_AN_ENTRY = 256
 RECORD_SECONDS = 30.0
 
 
-@dataclass(frozen=True)
-class QuestionAllowance:
+class QuestionAllowance(StrictModel):
     """A reason why the persons of a case may be in another question for a total in one month.
 
     Attributes:
@@ -42,26 +43,22 @@ class QuestionAllowance:
         reason: for the registrar's records.
     """
 
-    case: str
-    month: str
-    reason: str
+    case: str = Field(description="the case's number")
+    month: str = Field(description="a month, YYYY-MM")
+    reason: str = Field(description="a text")
 
     @classmethod
-    def parse(cls, value: Mapping[str, Any]) -> QuestionAllowance:
+    def parse(cls, value: object) -> QuestionAllowance:
         """An allowance from its JSON object.
 
         Raises:
-            RefusalError: ``malformed``: a field is missing, unknown or not a text.
+            RefusalError: ``malformed``: fields are missing, unknown or no texts.
         """
-        if value.keys() != {"case", "month", "reason"} or any(
-            type(item) is not str for item in value.values()
-        ):
-            raise RefusalError("malformed", "an allowance has exactly the texts case, month and reason")
-        return cls(**value)
+        return read_request(cls, value, "allowance")
 
     def to_json(self) -> dict[str, str]:
         """The JSON object that ``parse`` reads."""
-        return {"case": self.case, "month": self.month, "reason": self.reason}
+        return self.model_dump()
 
     def message(self) -> bytes:
         """The bytes that two operators of the registrar sign."""

@@ -5,8 +5,8 @@ total a calendar month (UTC+8): the same persons under the same rules and public
 anything else needs a reason that two people of the registrar sign, and a reason serves one question. The
 index holds keyed digests; without the key it says nothing.
 
-A registrar put back from an old backup has forgotten who was asked about since: in a month that is concerned
-everybody counts as asked about in another question, so two people sign a reason for each case, and the
+A registrar restored from an old backup does not know who was asked about since: in a month that is concerned
+every person counts as asked about in another question, so two people sign a reason for each case, and the
 ledger gets an ``incident`` (``asked_without_memory``) for it; the next month it works as ever.
 """
 
@@ -20,12 +20,14 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ledger import canonical
+from ledger.entries import bodies
 from ledger.entries.times import check_date, parse_time
 from node.errors import RefusalError
 from node.services import Services
 from node.store import tables
 from node.store.database import put
-from protocols.check.certificate import BlindedPerson, Terms
+from protocols.check.certificate import Terms
+from protocols.check.certify import BlindedPerson
 from protocols.encoding import fields
 from protocols.profiles import CERTIFICATE_SECONDS
 
@@ -56,7 +58,7 @@ class SubjectIndex:
         """What makes two questions for a total the same: persons, rules and publications."""
         subjects = sorted(self._subject(person.identifier) for person in persons)
         publications = [f"{item.dataset}/{item.publication}" for item in terms.datasets]
-        parts = [*subjects, terms.rules["digest"], *publications]
+        parts = [*subjects, terms.rules.digest, *publications]
         return hmac.digest(self._key, fields(b"basis", *(part.encode() for part in parts)), "sha256").hex()
 
     def forgotten(self) -> frozenset[str]:
@@ -179,7 +181,7 @@ class SubjectIndex:
                     text = json.dumps(kept, ensure_ascii=False)
                     put(connection, tables.allowed_question, where, {"document": text})
                     if month in self.forgotten():
-                        body = {"code": WITHOUT_MEMORY, "count": 1}
+                        body = bodies.incident(WITHOUT_MEMORY, 1)
                         name, now = f"allowance/{terms.query}/{month}", self._services.clock()
                         self._services.outbox.add(connection, name, "incident", body, now)
 

@@ -1,6 +1,6 @@
 """The report for people: one printable page in both languages, made from ``report.json`` alone.
 
-Names and identifiers are not in the report; the office (or whoever holds the openings) hands them in, and
+Names and identifiers are not in the report; the office (or another holder of the openings) hands them in, and
 they are masked here before they reach the page: a name to its first character, an identifier to
 ``3301**********001X``. The page proves nothing by itself; it says how to verify the evidence beside it.
 """
@@ -17,8 +17,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
 from markupsafe import Markup, escape
 
-from adapters.errors import AdapterError
-from adapters.identifiers import mask, resident_id
+from adapters.identifiers import canonical_or_none, mask
 from ledger import canonical
 from ledger.formats.checkpoint import Checkpoint
 from ledger.formats.note import Note
@@ -27,6 +26,7 @@ from node.messages.catalogue import Messages, mark, placeholders
 from node.messages.words import word_text
 from node.report.findings import CheckFailedError
 from node.report.form import MAX_REPORT_BYTES, MAX_REPORT_DEPTH
+from node.rules.gaps import Gap, GapKind
 from node.rules.ruleset import RuleSet, parse
 
 TEMPLATE = "page.html.j2"
@@ -66,10 +66,7 @@ def mask_name(name: str) -> str:
 
 def mask_identifier(text: str) -> str:
     """An identifier in its canonical form, or as written where it has none, masked."""
-    try:
-        return mask(resident_id(text))
-    except AdapterError:
-        return mask(text)
+    return mask(canonical_or_none(text) or text)
 
 
 def people_of(case: Case) -> list[PersonView]:
@@ -152,8 +149,9 @@ def gap_text(reason: str | None) -> Markup:
     """Why a line is not covered, in both languages; empty where it is covered."""
     if reason is None:
         return Markup("")
-    if reason.startswith("refused_"):
-        return both("The department refused ({code}).", code=reason.removeprefix("refused_"))
+    gap = Gap.parse(reason)
+    if gap.kind is GapKind.REFUSED:
+        return both("The department refused ({code}).", code=gap.code)
     return word("gap", reason)
 
 

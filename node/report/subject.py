@@ -1,6 +1,7 @@
-"""The report under verification, with the parts several checks read.
+"""The report under verification: its parts as typed documents, for the checks that need them.
 
-Each part is read where it is needed, and reading raises: what is malformed fails every check that needs it.
+A report is untrusted, so its parts are parsed one by one, each where a check needs it. A part that is
+missing or malformed raises there, and fails exactly the checks that need it.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from node.report.findings import CheckFailedError, Findings
 from node.report.verify_ledger import Proven
 from node.rules.ruleset import RuleSet, parse
 from protocols.check.answer import Answer
-from protocols.check.certificate import Openings
+from protocols.check.certificate import Certificate, RefusalDocument
 from protocols.check.evidence import EvidenceLine, SetReference
-from protocols.check.terms import RuleDatasets
+from protocols.check.openings import Openings
+from protocols.check.terms import RuleDatasets, TermList
 from protocols.errors import EvidenceError
 
 
@@ -63,22 +65,37 @@ class Subject:
         rules = self.rules
         return RuleDatasets(rules.income, rules.deduct, rules.veto, rules.exclude)
 
-    @property
-    def certificate(self) -> dict[str, Any]:
+    @cached_property
+    def certificate(self) -> Certificate:
         """The certificate.
 
         Raises:
-            CheckFailedError: there is none.
+            CertificateError: there is none, or it is malformed.
         """
-        value = self.report["certificate"]
-        if not isinstance(value, dict):
-            raise CheckFailedError("the report holds no certificate")
-        return value
+        return Certificate.parse(self.report["certificate"])
+
+    @cached_property
+    def refusal(self) -> RefusalDocument:
+        """The registrar's refusal.
+
+        Raises:
+            CertificateError: it is malformed.
+        """
+        return RefusalDocument.parse(self.report["refusal"]["document"])
+
+    @cached_property
+    def term_list(self) -> TermList:
+        """The list of the total's terms.
+
+        Raises:
+            TermListError: it is malformed.
+        """
+        return TermList.parse(self.report["total"]["list"])
 
     @property
     def query(self) -> str:
         """Query id of the certificate."""
-        return str(self.certificate["query"])
+        return self.certificate.query
 
     @property
     def intent(self) -> Intent:
@@ -100,12 +117,12 @@ class Subject:
     @cached_property
     def labels(self) -> Mapping[str, str]:
         """Publication of each certified dataset."""
-        return {str(item["dataset"]): str(item["publication"]) for item in self.certificate["datasets"]}
+        return {item.dataset: item.publication for item in self.certificate.datasets}
 
     @cached_property
     def openings(self) -> Openings:
         """Elements, R list and case map."""
-        return Openings.from_json(self.report["openings"])
+        return Openings.parse(self.report["openings"])
 
     def answer(self, dataset: str) -> Answer:
         """A department's answer.
@@ -113,7 +130,7 @@ class Subject:
         Raises:
             EvidenceError: it is malformed.
         """
-        return Answer.from_json(dataset, self.report["answers"][dataset])
+        return Answer.parse(dataset, self.report["answers"][dataset])
 
     @property
     def elements(self) -> list[int]:
@@ -145,6 +162,6 @@ class Subject:
         for item in self.report["lines"]:
             if item["evidence"] is not None:
                 with suppress(EvidenceError):
-                    line = EvidenceLine.from_json(item["evidence"])
+                    line = EvidenceLine.parse(item["evidence"])
                     found[line.element, line.dataset] = line
         return found

@@ -9,7 +9,7 @@
           → terms → release → shares → total → verdict                 (``verify_total``)
           → with an openings file: identity                            (``identity``)
 
-The seal alone proves nothing but who wrote the report: whoever holds the office's key can seal anything, so
+The seal alone proves nothing but who wrote the report: a holder of the office's key can seal anything, so
 each piece of evidence is proved by a check of its own, from the ledger, the registrar, the departments or
 the trustee.
 """
@@ -25,6 +25,7 @@ from node.report.verify_ledger import read_ledger
 from node.report.verify_lines import check_lines
 from node.report.verify_question import check_question
 from node.report.verify_total import check_result
+from protocols.check.signature import SignatureValue
 
 
 def verify_report(data: bytes, policy: Policy | None, openings: bytes | None = None) -> list[Failure]:
@@ -78,4 +79,5 @@ def check_seal(subject: Subject) -> None:
         require(
             office is not None and office.has("office"), "the report's office has no such role on the ledger"
         )
-        subject.proven.check_signature(report["office"], report["seal"], seal_message(report))
+        seal = SignatureValue.parse(report["seal"])
+        subject.proven.check_signature(report["office"], seal, seal_message(report))

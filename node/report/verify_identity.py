@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.errors import AdapterError
-from adapters.identifiers import canonical_bytes, resident_id
+from adapters.identifiers import canonical_bytes, canonical_or_none, resident_id
 from ledger import canonical
 from ledger.entries.entry import parse_signature
 from node.report.findings import CheckFailedError, require
 from node.report.subject import Subject
-from protocols.check.certificate import commit_consents
+from protocols.check.certificate import commit_household
+from protocols.check.openings import commit_consents
 from protocols.encoding import commit, fields
 from protocols.psi import group, voprf
 
@@ -32,7 +32,7 @@ def check_identity(subject: Subject, data: bytes) -> None:
     with subject.found.check("identity"):
         opened = read_openings(data)
         require(opened["case"] == subject.report["case"], "the openings are of another case")
-        query = subject.report["refusal"]["document"]["query"] if subject.refused else subject.query
+        query = subject.refusal.query if subject.refused else subject.query
         require(opened["query"] == query, "the openings are of another question")
         members = [person["member"] for person in opened["persons"]]
         size = subject.report["household"]["size"]
@@ -82,14 +82,14 @@ def _check_consents(subject: Subject, opened: dict[str, Any]) -> None:
     """The consents the certificate rests on."""
     with subject.found.check("identity"):
         consents = opened["consents"]
-        found = commit_consents(bytes.fromhex(consents["salt"]), consents["ids"]).hex()
-        require(found == subject.certificate["consents"], "the consents are not those of the certificate")
+        found = commit_consents(bytes.fromhex(consents["salt"]), consents["ids"])
+        require(found == subject.certificate.consents, "the consents are not those of the certificate")
 
 
 def _check_operator(subject: Subject, opened: dict[str, Any]) -> None:
     """The operator of the office behind the intent."""
     with subject.found.check("identity"):
-        if not subject.certificate["datasets"]:
+        if not subject.certificate.datasets:
             require(opened["operator"] is None, "no intent was logged, so no operator signed one")
             return
         operator = dict(opened["operator"])
@@ -109,20 +109,14 @@ def _check_operator(subject: Subject, opened: dict[str, Any]) -> None:
 def _check_refused(subject: Subject, opened: dict[str, Any]) -> None:
     """The household of a refusal, and the members it names for an invalid identifier."""
     with subject.found.check("identity"):
-        document = subject.report["refusal"]["document"]
+        refusal = subject.refusal
         written = [str(person["identifier"]) for person in opened["persons"]]
         salt = bytes.fromhex(opened["household_salt"])
-        found = commit(salt, b"household", *(text.encode() for text in written)).hex()
-        require(found == document["household"], "the persons are not those the registrar refused")
-        if document["code"] == "invalid_identifier":
+        require(
+            commit_household(salt, written) == refusal.household,
+            "the persons are not those the registrar refused",
+        )
+        if refusal.code == "invalid_identifier":
             named = [reason["member"] for reason in subject.report["verdict"]["reasons"]]
-            wrong = [member for member, text in enumerate(written, 1) if not _is_valid(text)]
+            wrong = [member for member, text in enumerate(written, 1) if canonical_or_none(text) is None]
             require(named == wrong, "the grounds name other members than those whose identifier is invalid")
-
-
-def _is_valid(text: str) -> bool:
-    try:
-        resident_id(text)
-    except AdapterError:
-        return False
-    return True

@@ -21,12 +21,13 @@ from ledger.contract.records import MemberKey
 from ledger.contract.replay import Replay
 from ledger.contract.state import MemoryState
 from ledger.contract.view import View
-from ledger.entries.entry import Entry, parse, parse_signature
+from ledger.entries.entry import Entry, parse
 from ledger.formats.checkpoint import Checkpoint
 from ledger.formats.note import Note
 from ledger.formats.policy import Policy
 from ledger.merkle import leaf_hash, verify_inclusion
 from node.report.findings import CheckFailedError, Findings, require
+from protocols.check.signature import SignatureValue
 
 
 @dataclass
@@ -47,19 +48,20 @@ class Proven:
         """Index of an entry by its id; 0 where the report has none."""
         return next((index for index, entry in self.entries.items() if entry.id == identifier), 0)
 
-    def check_signature(self, member: str, value: Any, message: bytes, since: int | None = None) -> None:
-        """A signature object is that of a member's node key.
+    def check_signature(
+        self, member: str, signature: SignatureValue, message: bytes, since: int | None = None
+    ) -> None:
+        """Check that a signature is by a member's node key.
 
         Args:
-            member: who is said to have signed.
-            value: ``{key, alg, sig}``.
+            member: the member that is said to have signed.
+            signature: as the report holds it.
             message: the signed bytes.
             since: index from which on the key may have been in force; None: in force at the end.
 
         Raises:
             CheckFailedError: it is not.
         """
-        signature = parse_signature(value)
         for key in self._keys(member, since):
             if (key.id, key.alg) == (signature.key, signature.alg):
                 try:

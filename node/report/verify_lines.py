@@ -21,6 +21,7 @@ from typing import Any
 
 from node.report.findings import require
 from node.report.subject import Subject
+from node.rules.gaps import NO_GRANT, REGION, SILENT, TOO_OLD, UNPUBLISHED, Gap, GapKind
 from node.rules.verdict import SUMMED, too_old
 from protocols.check.evidence import MATCH, ElementProof, EvidenceLine, verify_element, verify_line
 
@@ -75,7 +76,7 @@ def check_evidence(subject: Subject, item: Any) -> None:
             )
             require(item["answer"] == NOT_COVERED, "the line answers without evidence")
             return
-        line = EvidenceLine.from_json(given)
+        line = EvidenceLine.parse(given)
         require(line.dataset == dataset, "the evidence is of another dataset")
         position = subject.report["positions"][item["member"] - 1]
         require(line.element == position, "the evidence is of another person's element")
@@ -94,24 +95,25 @@ def check_coverage(subject: Subject, item: Any) -> None:
     """One line's reason, both ways."""
     with subject.found.check("coverage", label(item)):
         dataset, reason = item["dataset"], item["reason"]
+        gap = None if reason is None else Gap.parse(reason)
         covered = item["answer"] != NOT_COVERED
-        require(covered == (reason is None), "a line is not covered exactly when it gives a reason")
+        require(covered == (gap is None), "a line is not covered exactly when it gives a reason")
         if dataset not in subject.labels:
             require(
-                reason in ("unpublished", "no_grant"),
+                gap in (UNPUBLISHED, NO_GRANT),
                 "the dataset was not asked, so it is unpublished or not granted",
             )
             return
         if dataset not in subject.report["answers"]:
-            silent = reason is not None and (reason == "silent" or reason.startswith("refused_"))
+            silent = gap is not None and (gap == SILENT or gap.kind is GapKind.REFUSED)
             require(silent, "the dataset was asked and not answered, so its source was silent or refused")
             return
         publication = subject.publication(dataset)
         applied = date.fromisoformat(subject.report["applied"])
         old = too_old(subject.rules, date.fromisoformat(publication.as_of), applied)
-        require((reason == "too_old") == old, "the source's age gives another answer under the rules")
-        if not old and reason is not None:
-            limited = reason == "region" and bool(publication.regions)
+        require((gap == TOO_OLD) == old, "the source's age gives another answer under the rules")
+        if not old and gap is not None:
+            limited = gap == REGION and bool(publication.regions)
             require(limited, "the dataset was answered and nothing limits it, so the line is covered")
 
 
@@ -146,7 +148,7 @@ def _check_proof(subject: Subject, item: Any) -> list[tuple[str, int]]:
         return []
     for line in _lines_of(subject, element, datasets) or [""]:
         with subject.found.check("element_proof", line):
-            proof = ElementProof.from_json(item)
+            proof = ElementProof.parse(item)
             require(
                 datasets == sorted(set(datasets)) and bool(datasets),
                 "a proof's datasets are not in their order",

@@ -13,14 +13,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from ledger.entries.certificate import RENEWED_FIELDS, certificate_digest, certificate_message
+from ledger.contract.records import Intent
+from ledger.entries.certificate import certificate_digest, certificate_message
 from ledger.entries.times import parse_time
 from node.report.findings import CheckFailedError, require
 from node.report.subject import Subject
+from node.rules.verdict import refused_outcome
 from protocols.check.answer import receipt_message, verify_answer
-from protocols.check.certificate import check_openings, refusal_message
-
-REFUSAL_FIELDS = {"v", "network", "office", "registrar", "query", "code", "household"}
+from protocols.check.certificate import Certificate, RulesReference, first_difference
+from protocols.check.openings import check_openings
+from protocols.check.signature import SignatureValue
 
 
 def check_question(subject: Subject) -> None:
@@ -51,14 +53,14 @@ def check_rules(subject: Subject) -> None:
         lists = (recorded.income, recorded.deduct, recorded.veto, recorded.exclude)
         same = lists == (rules.income, rules.deduct, rules.veto, rules.exclude)
         require(same, "the text lists other datasets than the ledger records")
-        if subject.refused or not subject.certificate["datasets"]:
+        if subject.refused or not subject.certificate.datasets:
             approved = subject.view.is_approved(rules.id, rules.version)
             require(approved, "the rules are not approved by an auditor and each dataset's owner")
     with subject.found.check("rules"):
         if not subject.refused:
-            asked = subject.certificate["rules"]
-            own = {"id": subject.rules.id, "version": subject.rules.version, "digest": subject.rules.digest}
-            require(asked == own, "the question was certified under other rules")
+            rules = subject.rules
+            own = RulesReference(rules.id, rules.version, rules.digest)
+            require(subject.certificate.rules == own, "the question was certified under other rules")
 
 
 def check_certificate(subject: Subject) -> None:
@@ -66,31 +68,28 @@ def check_certificate(subject: Subject) -> None:
     report = subject.report
     with subject.found.check("certificate"):
         certificate = subject.certificate
-        same = (certificate["network"], certificate["office"]) == (report["network"], report["office"])
+        same = (certificate.network, certificate.office) == (report["network"], report["office"])
         require(same, "the certificate is for another network or office than the report's")
-        require(
-            parse_time(certificate["not_before"]) < parse_time(certificate["not_after"]), "it is never valid"
-        )
-        if certificate["datasets"]:
-            _compare_intent(certificate, subject.intent.certificate, subject.intent.digest)
+        require(parse_time(certificate.not_before) < parse_time(certificate.not_after), "it is never valid")
+        if certificate.datasets:
+            _compare_intent(certificate, subject.intent)
     with subject.found.check("certificate"):
-        registrar = str(subject.certificate["registrar"])
+        registrar = subject.certificate.registrar
         member = subject.view.member(registrar)
         was = member is not None and "registrar" in member.roles
         require(was, "the certificate's signer is no registrar of this network")
-        message = certificate_message(subject.certificate)
-        subject.proven.check_signature(registrar, report["signature"], message, subject.asked_at)
+        message = certificate_message(subject.certificate.to_json())
+        signature = SignatureValue.parse(report["signature"])
+        subject.proven.check_signature(registrar, signature, message, subject.asked_at)
 
 
-def _compare_intent(certificate: dict[str, Any], intended: dict[str, Any], digest: str) -> None:
+def _compare_intent(certificate: Certificate, intent: Intent) -> None:
     """Every field but the validity is the intent's, and so is the digest."""
-    require(certificate.keys() == intended.keys(), "the certificate has other fields than the intent")
-    for name in sorted(intended):
-        if name not in RENEWED_FIELDS:
-            require(
-                certificate[name] == intended[name], f"the certificate's {name} differs from the intent's"
-            )
-    require(certificate_digest(certificate) == digest, "the certificate's digest is not the intent's")
+    differing = first_difference(certificate, Certificate.parse(intent.certificate))
+    if differing is not None:
+        raise CheckFailedError(f"the certificate's {differing} differs from the intent's")
+    digest = certificate_digest(certificate.to_json())
+    require(digest == intent.digest, "the certificate's digest is not the intent's")
 
 
 def check_opened(subject: Subject) -> None:
@@ -132,20 +131,17 @@ def check_refusal(subject: Subject) -> None:
     """The registrar's refusal, and the outcome it gives."""
     report = subject.report
     with subject.found.check("refusal"):
-        refusal = report["refusal"]
-        document = refusal["document"]
-        require(
-            document.keys() == REFUSAL_FIELDS and document["v"] == 1, "the refusal has not exactly its fields"
-        )
-        same = (document["network"], document["office"]) == (report["network"], report["office"])
+        refusal = subject.refusal
+        same = (refusal.network, refusal.office) == (report["network"], report["office"])
         require(same, "the refusal is for another network or office than the report's")
-        registrar = subject.view.member(document["registrar"])
+        registrar = subject.view.member(refusal.registrar)
         holds = registrar is not None and registrar.has("registrar")
         require(holds, "the refusal's signer is no registrar of this network")
-        subject.proven.check_signature(document["registrar"], refusal["signature"], refusal_message(document))
+        signature = SignatureValue.parse(report["refusal"]["signature"])
+        subject.proven.check_signature(refusal.registrar, signature, refusal.message)
     with subject.found.check("refusal"):
-        code, verdict = report["refusal"]["document"]["code"], report["verdict"]
-        outcome = "no_consent" if code == "no_consent" else "incomplete"
+        code, verdict = subject.refusal.code, report["verdict"]
+        outcome = refused_outcome(code)
         require(verdict["outcome"] == outcome, "the outcome is not the one the registrar's refusal gives")
         codes = {reason["code"] for reason in verdict["reasons"]}
         require(codes == {code}, "the grounds are not the registrar's")

@@ -11,15 +11,16 @@ Where nothing needs opening there is no total, and a total that was not needed f
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from node.membership.sum_key import sum_key
 from node.report.findings import CheckFailedError, require
 from node.report.subject import Subject
 from node.rules.verdict import SUMMED, Household, LineAnswer, VerdictLine, decide
-from protocols.check.terms import check_list, expected_terms, list_digest, list_message, signed_ciphertexts
-from protocols.encoding import commit
+from protocols.check.commitments import recorded_list
+from protocols.check.partial_opening import PartialOpening
+from protocols.check.signature import SignatureValue
+from protocols.check.terms import check_list, expected_terms, signed_ciphertexts
 from protocols.sums import shareproof
 from protocols.sums.shareproof import ListContext
 from protocols.sums.sumkey import SumKey
@@ -41,14 +42,12 @@ def check_result(subject: Subject) -> None:
 def check_terms(subject: Subject) -> None:
     """The list and its signature."""
     with subject.found.check("terms"):
-        document = subject.report["total"]["list"]
         lines, elements = subject.evidence, subject.elements
-        check_list(document, subject.certificate, CASE_INDEX, elements, subject.rule_datasets, lines)
+        check_list(subject.term_list, subject.certificate, CASE_INDEX, elements, subject.rule_datasets, lines)
     with subject.found.check("terms"):
-        total = subject.report["total"]
-        message = list_message(total["list"])
+        signature = SignatureValue.parse(subject.report["total"]["list_signature"])
         subject.proven.check_signature(
-            subject.report["office"], total["list_signature"], message, subject.asked_at
+            subject.report["office"], signature, subject.term_list.message, subject.asked_at
         )
 
 
@@ -59,12 +58,13 @@ def check_release(subject: Subject) -> None:
         if holder == subject.report.get("office"):
             continue
         with subject.found.check("release", holder):
-            digest = list_digest(subject.report["total"]["list"])
+            digest = subject.term_list.digest
             recorded = subject.view.release(subject.query, CASE_INDEX, holder)
             if recorded is None:
                 raise CheckFailedError("the trustee's release is not among the report's proven entries")
-            opened = commit(bytes.fromhex(share["salt"]), b"list", digest)
-            require(recorded.list == opened.hex(), "the trustee released another list")
+            salt = PartialOpening.parse(share).salt
+            opened = None if salt is None else recorded_list(salt, digest).hex()
+            require(recorded.list == opened, "the trustee released another list")
 
 
 def check_shares(subject: Subject) -> None:
@@ -76,29 +76,26 @@ def check_shares(subject: Subject) -> None:
         require(set(holders) <= set(key.holders), "a share is of nobody who holds one")
         require(key.office in holders and len(holders) >= key.threshold, "too few holders' shares are shown")
         require(key.office == subject.report["office"], "the sum key is another office's")
-    for share in _shares(subject):
-        with subject.found.check("shares", str(share.get("holder"))):
-            key = sum_key(subject.view)
-            digest = list_digest(subject.report["total"]["list"])
-            require(share["list"] == digest.hex(), "the share is of another list")
+    for item in _shares(subject):
+        with subject.found.check("shares", str(item.get("holder"))):
+            key, share = sum_key(subject.view), PartialOpening.parse(item)
+            require(share.list == subject.term_list.digest, "the share is of another list")
             require(
-                ("salt" in share) == (share["holder"] != key.office),
+                (share.salt is not None) == (share.holder != key.office),
                 "a trustee's share opens its release, no other",
             )
             ciphertext, _ = _ciphertext(subject, key)
-            value = key.public.from_bytes(bytes.fromhex(share["value"]))
-            context = ListContext(str(subject.report["network"]), subject.query, digest)
-            proof = bytes.fromhex(share["proof"])
-            shareproof.verify(key, share["holder"], ciphertext, value, proof, context)
+            value = key.public.from_bytes(share.value)
+            context = ListContext(str(subject.report["network"]), subject.query, share.list)
+            shareproof.verify(key, share.holder, ciphertext, value, share.proof, context)
 
 
 def check_total(subject: Subject) -> None:
     """The opened value."""
     with subject.found.check("total"):
         key, total = sum_key(subject.view), subject.report["total"]
-        values = {
-            share["holder"]: key.public.from_bytes(bytes.fromhex(share["value"])) for share in total["shares"]
-        }
+        shares = [PartialOpening.parse(item) for item in total["shares"]]
+        values = {share.holder: key.public.from_bytes(share.value) for share in shares}
         _, rows = _ciphertext(subject, key)
         net = decode(key.public, combine(key, values), rows)
         require(net == total["net_fen"], "the shares open to another total than stated")
@@ -121,8 +118,10 @@ def check_verdict(subject: Subject) -> None:
         for name in ("outcome", "net_fen", "heads"):
             same = given[name] == getattr(verdict, name)
             require(same, f"{name} does not follow from the lines and the rules")
-        reasons = [asdict(reason) for reason in verdict.reasons]
-        require(given["reasons"] == reasons, "the grounds do not follow from the lines and the rules")
+        require(
+            given["reasons"] == verdict.to_json()["reasons"],
+            "the grounds do not follow from the lines and the rules",
+        )
 
 
 def _check_refused(subject: Subject, given: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from protocols.check.certificate import Openings
+from protocols.check.openings import Openings
 from protocols.wire import check_pb2
 
 

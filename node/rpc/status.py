@@ -50,9 +50,7 @@ def raise_from_wire(error: grpc.RpcError, peer: str) -> NoReturn:
         code, remedy = "malformed", ""
     if status in _OUT_OF_REACH:
         if remedy:
-            unavailable = ServiceUnavailableError(f"{peer}: {remedy}")
-            unavailable.code = code
-            raise unavailable from error
+            raise ServiceUnavailableError(f"{peer}: {remedy}", code) from error
         raise ServiceUnavailableError(
             f"{peer} does not answer: check that its node is running and can be reached"
         ) from error

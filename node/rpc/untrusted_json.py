@@ -7,6 +7,8 @@ from typing import Any
 from ledger import canonical
 from ledger.errors import CanonicalError
 from node.errors import RefusalError
+from protocols.check.signature import SignatureValue
+from protocols.errors import EncodingError
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 16
@@ -47,6 +49,18 @@ def read_texts(data: bytes) -> dict[str, str]:
     if not all(isinstance(item, str) for item in value.values()):
         raise RefusalError("malformed", "a document holds something other than texts")
     return value
+
+
+def read_signature(data: bytes) -> SignatureValue:
+    """A canonical JSON signature object.
+
+    Raises:
+        RefusalError: ``malformed``: no canonical object of texts; ``bad_signature``: not the fields of one.
+    """
+    try:
+        return SignatureValue.parse(read_texts(data))
+    except EncodingError as error:
+        raise RefusalError("bad_signature", "a signature has exactly the fields key, alg and sig") from error
 
 
 def _decode(data: bytes) -> Any:

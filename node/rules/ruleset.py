@@ -16,6 +16,7 @@ refused. Unknown fields are refused, since a misspelt list would silently weaken
 from __future__ import annotations
 
 import hashlib
+from enum import StrEnum
 from fractions import Fraction
 from typing import Annotated, Any, Self
 
@@ -48,8 +49,17 @@ _Decimal = Annotated[
 _Datasets = Annotated[Listed[DatasetId], AfterValidator(unique)]
 _LISTS = ("income", "deduct", "veto", "exclude")
 
-RESERVED_OUTCOMES = ("vetoed", "incomplete", "no_consent")
-"""Outcomes every rule set has; no rule may use their codes."""
+
+class ReservedOutcome(StrEnum):
+    """Outcomes every rule set has; no rule may use their codes."""
+
+    VETOED = "vetoed"
+    INCOMPLETE = "incomplete"
+    NO_CONSENT = "no_consent"
+
+
+RESERVED_OUTCOMES = tuple(outcome.value for outcome in ReservedOutcome)
+"""Their codes."""
 
 
 def _free(code: str) -> str:

@@ -9,10 +9,10 @@ Precedence, the first that holds:
 4. The thresholds, in the order of the rules: net ≤ (or <) limit × standard × 12 × heads, in integers; else
    the rules' ``otherwise``.
 
-A member is counted who has no hit in any exclude dataset; heads is their number, None where no question left
-or an exclude dataset is not covered. Net income = Σ income − Σ deduct over the counted members, in fen; it is
-None where no total was opened. Where no counted member has a row the total is 0, proved by neighbours, and
-counts as opened.
+A member is counted if no exclude dataset matches it. Heads is the number of counted members, None where
+no question left or an exclude dataset is not covered. Net income is Σ income − Σ deduct over the counted
+members, in fen; None where no total was opened. Where no counted member has a row the total is 0, proved by
+neighbours, and counts as opened.
 
 Lines must be complete: one for each member and each dataset of the rules, no other. A report with a line left
 out must not become a milder report.
@@ -22,11 +22,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Any
 
 from node.errors import ReportError
-from node.rules.ruleset import RuleSet
+from node.rules.ruleset import ReservedOutcome, RuleSet
 
 
 class LineAnswer(StrEnum):
@@ -99,7 +100,7 @@ class Verdict:
     """The outcome with its grounds.
 
     Attributes:
-        outcome: a code of the rules, or vetoed, incomplete, no_consent.
+        outcome: a code of the rules, or one of ``ReservedOutcome``.
         net_fen: net income of the counted members over twelve months, fen; None where no total was opened.
         heads: counted members; None where no question left or an exclude dataset is not covered.
         reasons: grounds, the deciding ones first, then ``excluded`` members.
@@ -109,6 +110,20 @@ class Verdict:
     net_fen: int | None
     heads: int | None
     reasons: tuple[VerdictReason, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The report's form."""
+        return {
+            "outcome": str(self.outcome),
+            "net_fen": self.net_fen,
+            "heads": self.heads,
+            "reasons": [asdict(reason) for reason in self.reasons],
+        }
+
+
+def refused_outcome(code: str) -> ReservedOutcome:
+    """The outcome of a case that the registrar refused to certify with this code."""
+    return ReservedOutcome.NO_CONSENT if code == "no_consent" else ReservedOutcome.INCOMPLETE
 
 
 def too_old(rules: RuleSet, as_of: dt.date, applied: dt.date) -> bool:
@@ -177,11 +192,11 @@ def decide(
         grounds += (VerdictReason("no_counted_member"),)
     if heads is None or grounds:
         _check_no_total(total)
-        return Verdict("incomplete", None, heads, grounds + out)
+        return Verdict(ReservedOutcome.INCOMPLETE, None, heads, grounds + out)
     vetoes = tuple(VerdictReason("veto", line.member, line.dataset) for line in _vetoes(rules, lines))
     if vetoes:
         _check_no_total(total)
-        return Verdict("vetoed", None, heads, vetoes + out)
+        return Verdict(ReservedOutcome.VETOED, None, heads, vetoes + out)
     net = _net(rules, lines, total)
     outcome, ground = _threshold(rules, net, heads)
     return Verdict(outcome, net, heads, (ground, *out))
@@ -190,9 +205,9 @@ def decide(
 def _unasked(household: Household) -> Verdict:
     if household.without_consent:
         reasons = tuple(VerdictReason("no_consent", member) for member in household.without_consent)
-        return Verdict("no_consent", None, None, reasons)
+        return Verdict(ReservedOutcome.NO_CONSENT, None, None, reasons)
     reasons = tuple(VerdictReason("invalid_identifier", member) for member in household.invalid)
-    return Verdict("incomplete", None, None, reasons)
+    return Verdict(ReservedOutcome.INCOMPLETE, None, None, reasons)
 
 
 def _excluded(rules: RuleSet, lines: Sequence[VerdictLine]) -> set[int]:

@@ -28,7 +28,7 @@ outbox = Table(
     Column("state", String(96), nullable=False),  # "waiting" | "final" | "refused:<code>"
     Column("created", BigInteger, nullable=False),
 )
-"""Entries that must reach the ledger whatever happens: written in the transaction of what they record."""
+"""Entries on their way to the ledger, written in the transaction of what they record, sent until final."""
 
 journal = Table(
     "journal",
@@ -44,7 +44,7 @@ journal = Table(
     Column("case_index", Integer, nullable=True),
     Column("record", String(64), nullable=False, server_default=""),
 )
-"""What was asked of this node and what it said: every answer, refusal and release, without identities.
+"""Every answer, refusal and release of this node, without identities.
 
 ``kind`` says what stands for the line on the ledger, ``record`` is the hex digest that the entry carries:
 
@@ -74,7 +74,7 @@ answer = Table(
     Column("document", Text, nullable=False),
     PrimaryKeyConstraint("query", "dataset"),
 )
-"""Department: the answer given to a question, repeated as it was."""
+"""Department: the answers given, so that a repeated question gets the same one."""
 
 consent = Table(
     "consent",
@@ -86,7 +86,7 @@ consent = Table(
     Column("commitment", String(64), nullable=False),
     Column("salt", String(64), nullable=False),
 )
-"""Registrar: consents as its clerks or the persons entered them."""
+"""Registrar: consents as its clerks or the persons themselves entered them."""
 
 subject = Table(
     "subject",
@@ -116,7 +116,7 @@ certificate = Table(
     Column("request", String(64), nullable=False),
     Column("document", Text, nullable=False),
 )
-"""Registrar: certificates it has signed, by query id."""
+"""Registrar: the certificates it has signed, by query id."""
 
 certificate_consent = Table(
     "certificate_consent",
@@ -148,7 +148,7 @@ release = Table(
     Column("share", LargeBinary, nullable=False),
     PrimaryKeyConstraint("query", "case_index"),
 )
-"""Trustee: what it released, stored before it is recorded."""
+"""Trustee: the shares it has released, stored before they are recorded on the ledger."""
 
 released_row = Table(
     "released_row",
@@ -156,7 +156,7 @@ released_row = Table(
     Column("row", String(256), primary_key=True),
     Column("terms", String(64), nullable=False),
 )
-"""Trustee: rows it has opened in a total, with the digest of the term set they stood in."""
+"""Trustee: rows it has opened in a total, with the digest of the total's set of terms."""
 
 office_check = Table(
     "office_check",
@@ -166,7 +166,7 @@ office_check = Table(
     Column("state", String(32), nullable=False),
     Column("document", Text, nullable=False),
 )
-"""Office: checks it has begun, with what is needed to go on after a kill."""
+"""Office: checks it has begun, with what is needed to resume them after a kill."""
 
 verified_publication = Table(
     "verified_publication",
@@ -176,7 +176,7 @@ verified_publication = Table(
     Column("root", String(64), nullable=False),
     PrimaryKeyConstraint("dataset", "publication"),
 )
-"""Office, auditor: publications it has rebuilt and found right."""
+"""Office, auditor: publications it has rebuilt and found correct."""
 
 rule_text = Table(
     "rule_text",

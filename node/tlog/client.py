@@ -1,6 +1,6 @@
-"""A node's way to the one ledger: follow it by own replay, append to it, prove what stands on it.
+"""A node's way to the one ledger: follow it by local replay, append to it, prove what stands on it.
 
-The sequencer's member uses its own log through the same ``Transport`` as everybody else uses the wire, so
+The sequencer's member uses its own log through the same ``Transport`` as the other members use the wire, so
 that no role sees another ledger than the public one. A role that answers asks for a **fresh head**: a
 checkpoint fetched now, whose quorum of cosignatures is under 60 s old by this node's clock, replayed here,
 and consistent with what this node's own witness has cosigned.
@@ -108,7 +108,7 @@ class LedgerClient:
                 return self.replica.extend(leaves, note)
 
     def compare(self, note: bytes) -> None:
-        """Compare a checkpoint of the log, seen with anybody, with this node's own history.
+        """Compare a checkpoint of the log, seen at any other party, with this node's own history.
 
         One larger than the replica is compared with what this node's witness has cosigned, or not at all.
 
@@ -165,12 +165,11 @@ class LedgerClient:
             head = self.sync()
             fresh = fresh_cosignatures(head, self._clock())
             if fresh < self.policy.quorum:
-                stale = ServiceUnavailableError(
+                raise ServiceUnavailableError(
                     f"only {fresh} of {self.policy.quorum} witnesses have cosigned in the last "
-                    f"{HEAD_MAX_AGE_SECONDS} s: nothing is answered until they run again"
+                    f"{HEAD_MAX_AGE_SECONDS} s: nothing is answered until they run again",
+                    code="stale_head",
                 )
-                stale.code = "stale_head"
-                raise stale
             if self._consistent(head):
                 return head
             if time.monotonic() > deadline:
@@ -232,7 +231,8 @@ class LedgerClient:
     ) -> Receipt:
         """Compose and append one entry; where the very same content is recorded already, that is enough.
 
-        The same content is network, type, id and body, whoever submitted it and whoever signed it besides.
+        The same content is network, type, id and body, whichever member submitted it and whichever others
+        signed it.
 
         Raises:
             RefusalError: the contract refuses it; ``id_used`` where the id is that of something else.
@@ -250,7 +250,7 @@ class LedgerClient:
             found = self.replica.entry(index)
             if (found.network, found.type, found.body) != (self.network, kind, body):
                 raise RefusalError(
-                    ID_USED, "the ledger holds another entry under this id: begin anew with a new file"
+                    ID_USED, "the ledger holds another entry under this id: start again with a new file"
                 ) from error
             return self.replica.receipt(index)
 
@@ -274,7 +274,7 @@ class LedgerClient:
         return False
 
     def require_accepted(self, index: int, leaf: bytes) -> None:
-        """The entry at ``index`` is this very leaf, and this node's own replay accepted it.
+        """The entry at ``index`` is this very leaf, and this node's local replay accepted it.
 
         Raises:
             RefusalError: ``not_on_ledger``, ``receipt`` when another entry stands there, or ``void_entry``.

@@ -124,6 +124,4 @@ def head_of(transport: Transport) -> Callable[[], bytes | None]:
 
 
 def _unavailable(error: LedgerError) -> ServiceUnavailableError:
-    unavailable = ServiceUnavailableError(str(error))
-    unavailable.code = error.code
-    return unavailable
+    return ServiceUnavailableError(str(error), error.code)

@@ -1,10 +1,10 @@
 """Comparing checkpoints with the other members, so that a log cannot show them two histories for long.
 
-Every round of the follower looks at what this node's own witness has cosigned last, and asks one other
-member, in turn, for the same. Both must be part of this node's own replica; a pair that cannot belong to one
-history is kept as evidence by whoever compares (``node.tlog.split_views``). As both sides ask, both find
-out. A
-question brings the asker's checkpoint along as well, with the receipt of its intent (``node.question``).
+In every round of the follower this node looks at what its own witness has cosigned last, and asks one other
+member in turn for the same. Both checkpoints must be part of this node's own replica. A pair that cannot
+belong to one history is kept as evidence by the node that compares (``node.tlog.split_views``). As both
+sides ask, both find out. A question carries the office's checkpoint too, in the receipt of its intent
+(``node.question``).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Gossip:
         """Compare with this node's own witness, and with the next member in turn.
 
         Returns:
-            Its id when its checkpoint is part of this node's history; None where it said nothing comparable.
+            Its id if its checkpoint is part of this node's history; None if it gave nothing comparable.
 
         Raises:
             ForkError: the log has shown two histories; the notes are kept.

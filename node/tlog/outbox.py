@@ -3,7 +3,7 @@
 A role writes the leaf in the same transaction as what it records; one thread appends waiting leaves and tries
 again until each is final or refused by the contract. A leaf is sent as the same bytes every time, so a lost
 answer or a kill never records a thing twice. A leaf older than the sequencer's clock tolerance is composed
-anew under the same id.
+again under the same id.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Outbox:
         self._observe(Point.OUTBOX_NOTED)
 
     def _judged(self, row: dict[str, Any], refusal: RefusalError) -> str:
-        """What a refusal means: the log's word counts only where the own replay refuses it too."""
+        """What a refusal means: the log's word counts only where the local replay refuses it too."""
         leaf = bytes(row["leaf"])
         if self._ledger.holds(leaf):
             return "final"
@@ -123,7 +123,7 @@ class Outbox:
         return f"refused:{refusal.code}"[:STATE_CHARACTERS]
 
     def _recompose(self, row: dict[str, Any]) -> None:
-        """Sign the entry anew with the present time; old bytes that are ordered yet hold the id."""
+        """Sign the entry again with the present time; old bytes that are ordered yet hold the id."""
         old = entries.parse(bytes(row["leaf"]))
         leaf = self._ledger.compose(old.type, old.id, old.body)
         with self._store.writing() as connection:

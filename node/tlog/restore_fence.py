@@ -1,21 +1,22 @@
-"""What the store of a node that was put back from a backup cannot know, and from where on it can be trusted.
+"""Restore fence: which stored state may be trusted after a restore.
 
 A restored store has forgotten what the node did between the backup and its loss. The ledger has not. So the
 restored node puts one entry of its own on it, ``incident`` with code ``restored`` and as count the entries it
 had replayed at the backup: **the fence**. The ledger only grows, and the lost node is gone: whatever it did
 under an entry, that entry was final before the fence was written. Hence
 
-- before the fence is final in the own replay, no role answers and no witness cosigns (code ``restored``);
+- before the fence is final in the local replay, no role answers and no witness cosigns (code ``restored``);
 - a question ordered before the fence that the store has no answer for may have been answered from the lost
   state: it is never answered again, the office asks with a new intent;
 - what is ordered after the fence was not seen by the lost node, and is treated as ever.
 
 Of logs of others (``[[web.logs]]``) no ledger tells what the lost witness cosigned after the backup. Their
-records stay locked, restore by restore, until the operator takes up the newest checkpoint of the log
-(``node.upkeep.rejoin.take_up_other``): an old record would let a log have a fork of what it lost cosigned.
+records stay locked, restore by restore, until the operator loads the newest checkpoint of the log
+(``node.upkeep.rejoin.load_other_positions``): an old record would let a log have a fork of what it lost
+cosigned.
 
 No clock decides any of this. It holds as long as the lost node stays lost: two nodes with one key are two
-nodes. Rows are kept for good: an old intent may be renewed for a week, and another restore adds a row.
+nodes. Rows are kept permanently: an old intent may be renewed for a week, and another restore adds a row.
 """
 
 from __future__ import annotations
@@ -36,13 +37,13 @@ from node.tlog.outbox import Outbox
 
 CODE = "restored"
 WAITING = (
-    "this node was put back from a backup and has not caught up with the ledger yet: ask again in a moment; "
+    "this node was restored from a backup and has not caught up with the ledger yet: ask again in a moment; "
     "its operator sees how far it is with `hedui node status`"
 )
 
 OTHERS = (
-    "this witness was put back from a backup and may have cosigned more of this log than it remembers: its "
-    "operator takes up the log's newest checkpoint with `hedui node rejoin`"
+    "this witness was restored from a backup and may have cosigned more of this log than it remembers: its "
+    "operator loads the log's newest checkpoint with `hedui node rejoin`"
 )
 
 
@@ -86,7 +87,7 @@ class RestoreFence:
         return bool(waiting)
 
     def found(self) -> dict[str, FencePosition]:
-        """Fences that the own replay holds and the store does not know as final yet, by restore."""
+        """Fences that the local replay holds and the store does not know as final yet, by restore."""
         fences: dict[str, FencePosition] = {}
         for row in self._rows():
             entry = self._store.one(tables.outbox, id=_outbox_name(row))
@@ -114,9 +115,7 @@ class RestoreFence:
             ServiceUnavailableError: ``restored``: not yet.
         """
         if any(row["fence"] is None for row in self._rows()):
-            waiting = ServiceUnavailableError(WAITING)
-            waiting.code = CODE
-            raise waiting
+            raise ServiceUnavailableError(WAITING, CODE)
 
     def require_witness(self, origin: str) -> None:
         """The node's witness may cosign a log.
@@ -132,9 +131,7 @@ class RestoreFence:
                 self._store.one(tables.rejoined_log, restore=row["id"], origin=origin) for row in restores
             )
         if not is_back:
-            waiting = ServiceUnavailableError(WAITING if origin == self._ledger.policy.origin else OTHERS)
-            waiting.code = CODE
-            raise waiting
+            raise ServiceUnavailableError(WAITING if origin == self._ledger.policy.origin else OTHERS, CODE)
 
     @property
     def position(self) -> FencePosition | None:
@@ -158,8 +155,8 @@ class RestoreFence:
         if is_older or (answer is not None and answer.answered):
             raise RefusalError(
                 CODE,
-                "this department was put back from a backup and may have answered this question before: "
-                "ask it anew, with a new intent",
+                "this department was restored from a backup and may have answered this question before: "
+                "ask it again, with a new intent",
             )
 
     def state(self) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ledger.entries.times import format_time
-from ledger.errors import EvidenceError, ForkError, NoteError
+from ledger.errors import ForkError, NoteError, SplitViewError
 from ledger.formats.policy import Policy
 from ledger.formats.split_view import SplitView, holds_evidence
 from node.home import write_file
@@ -42,7 +42,7 @@ class SplitViewEvidence:
         """
         try:
             view = SplitView.of(self._policy, (first, second), format_time(self._clock()))
-        except (NoteError, EvidenceError):
+        except (NoteError, SplitViewError):
             return None
         path = self._folder / view.file_name
         if holds_evidence(path, self._policy):

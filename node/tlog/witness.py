@@ -1,4 +1,4 @@
-"""This member's witness, whichever edge a request comes in by: gRPC from the log, HTTP from anybody.
+"""This member's witness, whichever edge a request comes in by: gRPC from the log, HTTP from any client.
 
 Every request goes through one ``Witness`` over one store, so the check of the old size and the durable record
 are one step for both edges together. Whatever is cosigned of this network's own log is remembered in
@@ -87,7 +87,7 @@ class WitnessDesk:
         self._origin = origin
         self._cosigned = cosigned
         self._clock = clock
-        with contextlib.suppress(ServiceUnavailableError):  # put back from a backup: it waits
+        with contextlib.suppress(ServiceUnavailableError):  # restored from a backup: it waits
             latest = witness.latest(origin)
             if latest is not None:
                 cosigned.add(latest)

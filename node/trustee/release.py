@@ -1,18 +1,18 @@
-"""The trustee's part of a check: it opens a total over a proven list, once, seeing no persons and no amounts.
+"""The trustee's part of a check: it opens a total over a proven list, once, and sees no persons or amounts.
 
     peer → question (as a department verifies it) → openings → dataset.verified and rules approved
          → every answer's DLEQ under the key on the ledger → lines and element proofs
          → the one list these allow = the list the office signed → departments' answers on the ledger
-         → rows released before only in the same term set → share stored → share.release final → share and
-         proof
+         → rows released before only in the same term set → share stored → share.release final
+         → share and proof
 
-The ledger shows releases that a trustee put back from an old backup has forgotten. Their case indices are
-closed; which rows they opened nobody can tell, so a row of a publication they could draw on opens only after
-an exception by two people of the trustee, and freely again once it is published anew.
+The trustee stores its share before it records it, and returns the same bytes when it is asked again. Asked
+without a list it closes the case index permanently and gives no share. It takes no ciphertext from another
+member: it computes C from the proven leaves.
 
-Asked without a list it closes the case index for good and gives no share. It stores its share before it
-records it and returns the same bytes on a repeat. It takes no ciphertext from anyone: C comes from the proven
-leaves.
+A trustee restored from an old backup lacks releases that the ledger shows. Their case indices are closed.
+Which rows they opened cannot be known, so a row of a publication they could use opens only after two people
+of the trustee have signed an exception; once the dataset is published again, its rows open as usual.
 """
 
 from __future__ import annotations
@@ -28,27 +28,24 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ledger import canonical
+from ledger.contract.view import View
+from ledger.entries import bodies
 from ledger.fault_points import Point
 from node.errors import RefusalError, ServiceUnavailableError
 from node.membership.sum_key import own_share, sum_key
 from node.question import Question, VerifiedQuestion, check_grant, verify_question
 from node.references import rule_datasets, set_references
-from node.rpc.untrusted_json import read_object, read_texts
+from node.rpc.untrusted_json import read_object, read_signature
 from node.services import Services, check_signature
 from node.store import tables
 from node.store.database import note_release, put
 from protocols.check.answer import Answer, verify_answer
-from protocols.check.certificate import Openings, check_openings
+from protocols.check.certificate import Certificate
 from protocols.check.commitments import recorded_list
 from protocols.check.evidence import ElementProof, EvidenceLine, SetReference, verify_lines
-from protocols.check.terms import (
-    ROW,
-    RuleDatasets,
-    check_list,
-    list_digest,
-    list_message,
-    signed_ciphertexts,
-)
+from protocols.check.openings import Openings, check_openings
+from protocols.check.partial_opening import PartialOpening
+from protocols.check.terms import ROW, RuleDatasets, TermList, check_list, signed_ciphertexts
 from protocols.encoding import commit, fields
 from protocols.errors import ProtocolError
 from protocols.sums import shareproof
@@ -60,22 +57,22 @@ ANSWER_WAIT_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class OpenRequest:
-    """What the office brings.
+    """An office's request to open a total, nothing of it verified.
 
     Attributes:
         question: certificate, intent, receipt.
         openings: elements, R list and case map.
         case: case index.
         evidence: canonical JSON: answers, lines, proofs of the deciding datasets; empty without a list.
-        document: canonical JSON term list; empty to close the case index without a total.
-        signature: the office's signature object over the list, canonical JSON.
+        term_list: canonical JSON of the term list; empty to close the case index without a total.
+        signature: canonical JSON of the office's signature object over the list.
     """
 
     question: Question
     openings: Openings
     case: int
     evidence: bytes
-    document: bytes
+    term_list: bytes
     signature: bytes
 
 
@@ -116,26 +113,26 @@ class Trustee:
         """Args: ``services`` of the node."""
         self._services = services
         self._lock = threading.Lock()
-        self._lost: frozenset[tuple[str, str]] | None = None
+        self._possibly_opened: frozenset[tuple[str, str]] | None = None
 
     def open(self, peer: str, request: OpenRequest) -> bytes:
         """Answer one request.
 
         Returns:
-            Canonical JSON ``{"holder", "list", "proof", "value"}``, or empty without a list.
+            Canonical JSON of a ``PartialOpening``, or empty without a list.
 
         Raises:
             RefusalError, NodeError, LedgerError: refused, with the code of the first check that fails.
         """
         verified = verify_question(self._services, peer, request.question)
         certificate = verified.certificate
-        if certificate["protocol"] != "sum":
+        if certificate.protocol != "sum":
             raise RefusalError("protocol", "only an intent of protocol sum opens a total")
         try:
             prepared = self._prepare(peer, verified, request)
         except ProtocolError as error:
             raise RefusalError(error.code, str(error)) from error
-        query, case = str(certificate["query"]), request.case
+        query, case = certificate.query, request.case
         with self._lock:
             known = self._services.store.one(tables.release, query=query, case_index=case)
             if known is None:
@@ -146,9 +143,9 @@ class Trustee:
         self._services.observe(Point.SHARE_FINAL)
         return value
 
-    def _forgotten(self) -> frozenset[tuple[str, str]]:
-        """(dataset, publication) that releases on the ledger which this store does not know could draw on."""
-        if self._lost is None:
+    def _releases_not_stored(self) -> frozenset[tuple[str, str]]:
+        """(dataset, publication) that releases on the ledger could use and this store does not know of."""
+        if self._possibly_opened is None:
             services, found = self._services, set()
             for _, entry in services.ledger.replica.of_type("share.release"):
                 query, case = str(entry.body["query"]), int(entry.body["case"])
@@ -160,21 +157,21 @@ class Trustee:
                     continue
                 if services.store.one(tables.release, query=query, case_index=case) is None:
                     found |= {(item.dataset, item.publication) for item in intent.datasets}
-            self._lost = frozenset(found)
-        return self._lost
+            self._possibly_opened = frozenset(found)
+        return self._possibly_opened
 
-    def _release(self, peer: str, certificate: dict[str, Any], case: int, prepared: PreparedRelease) -> bytes:
+    def _release(self, peer: str, certificate: Certificate, case: int, prepared: PreparedRelease) -> bytes:
         """Make the share; store it with its rows, journal line and ledger entry in one transaction."""
-        query, salt = str(certificate["query"]), secrets.token_bytes(32)
+        query, salt = certificate.query, secrets.token_bytes(32)
         if self._services.view.release(query, case, self._services.member) is not None:
             raise RefusalError(
-                "already_released", "this case was released before a restore: it is closed for good"
+                "already_released", "this case was released before a restore: it is closed permanently"
             )
         self._check_rows(query, case, prepared)
         value = b""
         if prepared.digest is not None:
             with self._services.timings.part("cryptography"):
-                value = self._make_share(certificate, prepared, salt)
+                value = canonical.encode(self._make_share(certificate, prepared, salt).to_json())
         with self._services.store.writing() as connection:
             for row in prepared.leaves:
                 put(connection, tables.released_row, {"row": row}, {"terms": prepared.term_set})
@@ -188,46 +185,43 @@ class Trustee:
         """Verify everything, in the order of the module."""
         services, certificate = self._services, verified.certificate
         check_openings(certificate, request.openings)
-        if not 0 <= request.case < certificate["cases"]:
+        if not 0 <= request.case < certificate.cases:
             raise RefusalError("case", "the question has no such case")
-        for item in certificate["datasets"]:
-            check_grant(services, services.view.grant(item["grant"]))
+        for item in certificate.datasets:
+            check_grant(services, services.view.grant(item.grant))
         prepared = PreparedRelease(None, (), ())
-        if request.document:
-            prepared = self._verify_list(peer, certificate, request)
-        self._require_answered(str(certificate["query"]))
+        if request.term_list:
+            prepared = self._verify_list(peer, verified, request)
+        self._require_answered(certificate.query)
         return prepared
 
-    def _verify_list(self, peer: str, certificate: dict[str, Any], request: OpenRequest) -> PreparedRelease:
+    def _verify_list(self, peer: str, verified: VerifiedQuestion, request: OpenRequest) -> PreparedRelease:
         """The evidence, and the one list it allows; the office's signature over that list."""
-        services = self._services
-        intent = services.view.intent(str(certificate["query"]))
-        assert intent is not None
-        rules = rule_datasets(services.view, certificate["rules"])
-        references = set_references(services.view, intent, _deciding(rules))
+        services, certificate = self._services, verified.certificate
+        rules = rule_datasets(services.view, certificate.rules)
+        references = set_references(services.view, verified.intent, _deciding(rules))
         with services.timings.part("cryptography"):
             lines = verify_evidence(request.openings, request.case, request.evidence, references)
-        document = read_object(request.document)
-        check_signature(services.view, peer, read_texts(request.signature), list_message(document))
+        listed = TermList.parse(read_object(request.term_list))
+        check_signature(services.view, peer, read_signature(request.signature), listed.message)
         elements = case_elements(request.openings, request.case)
-        terms = check_list(document, certificate, request.case, elements, rules, lines)
+        terms = check_list(listed, certificate, request.case, elements, rules, lines)
         rows = tuple(
             f"{term.dataset}/{references[term.dataset].publication}/{term.index}/{term.sign}"
             for term in terms
             if term.kind == ROW
         )
         self._check_minimum(certificate, len(rows))
-        return PreparedRelease(list_digest(document), rows, tuple(signed_ciphertexts(terms, lines)))
+        return PreparedRelease(listed.digest, rows, tuple(signed_ciphertexts(terms, lines)))
 
     def _require_answered(self, query: str) -> None:
-        """Every department's answer is on the ledger; waits a moment for the last ones."""
+        """Check that every department's answer is on the ledger; wait up to 5 s for the last ones."""
 
-        def complete(view: Any) -> bool:
+        def complete(view: View) -> bool:
             intent = view.intent(query)
             answers = view.answers(query)
             return intent is not None and all(
-                item.dataset in answers and answers[item.dataset].result == "answered"
-                for item in intent.datasets
+                item.dataset in answers and answers[item.dataset].answered for item in intent.datasets
             )
 
         with self._services.timings.part("ledger"):
@@ -237,33 +231,33 @@ class Trustee:
                 "not_answered", "not every department's answer is on the ledger yet: try again"
             )
 
-    def _check_minimum(self, certificate: dict[str, Any], rows: int) -> None:
+    def _check_minimum(self, certificate: Certificate, rows: int) -> None:
         """At least the grants' ``min_terms`` rows."""
-        for item in certificate["datasets"]:
-            grant = self._services.view.grant(item["grant"])
+        for item in certificate.datasets:
+            grant = self._services.view.grant(item.grant)
             if grant is not None and rows < grant.min_terms:
                 raise RefusalError("min_terms", "the total has fewer rows than a grant allows to open")
 
     def _check_rows(self, query: str, case: int, prepared: PreparedRelease) -> None:
-        """A row opens again only in the same term set, or after an exception by two people of the trustee."""
+        """Check that no row opens in another term set, or that two people of the trustee allowed it."""
         excepted = self._services.view.exception(query, case, self._services.member)
         if excepted is not None and prepared.digest is not None:
             salt = exception_salt(self._services.keys.vault.get("exceptions"), query, case)
             if excepted.list == commit(salt, b"list", prepared.digest).hex():
                 return
-        forgotten = self._forgotten()
+        possibly_opened = self._releases_not_stored()
         for row in prepared.leaves:
             known = self._services.store.one(tables.released_row, row=row)
             dataset, publication, _ = row.split("/")
-            is_forgotten = known is None and (dataset, publication) in forgotten
-            if is_forgotten or (known is not None and known["terms"] != prepared.term_set):
+            is_uncertain = known is None and (dataset, publication) in possibly_opened
+            if is_uncertain or (known is not None and known["terms"] != prepared.term_set):
                 raise RefusalError(
                     "row_released",
                     "a row was, or after a restore may have been, opened in another total: two people of the "
                     f"trustee sign list {prepared.name}",
                 )
 
-    def _make_share(self, certificate: dict[str, Any], prepared: PreparedRelease, salt: bytes) -> bytes:
+    def _make_share(self, certificate: Certificate, prepared: PreparedRelease, salt: bytes) -> PartialOpening:
         """This trustee's share of C with its proof, and the salt of the recorded list digest."""
         assert prepared.digest is not None
         services = self._services
@@ -272,27 +266,19 @@ class Trustee:
         rows = [(key.public.from_bytes(data), sign) for data, sign in prepared.ciphertexts]
         total = key.public.combine(rows)
         value = partial(key, share, total)
-        context = ListContext(self._services.network, str(certificate["query"]), prepared.digest)
+        context = ListContext(self._services.network, certificate.query, prepared.digest)
         proof = shareproof.prove(key, share, total, value, context)
-        return canonical.encode(
-            {
-                "holder": self._services.member,
-                "list": prepared.name,
-                "proof": proof.hex(),
-                "salt": salt.hex(),
-                "value": key.public.to_bytes(value).hex(),
-            }
-        )
+        return PartialOpening(self._services.member, prepared.digest, proof, key.public.to_bytes(value), salt)
 
     def _put_record(self, connection: Connection, peer: str, query: str, case: int, listed: bytes) -> None:
         """``share.release`` into the outbox, in the transaction that stores the share."""
-        body = {"query": query, "case": case, "list": listed.hex()}
+        body = bodies.share_release(query, case, listed.hex())
         now = self._services.clock()
         self._services.outbox.add(connection, f"release/{query}/{case}", "share.release", body, now)
         note_release(connection, now, peer, query, case, listed.hex())
 
     def _finish(self, query: str, case: int) -> None:
-        """Wait until the release is final: nothing leaves before it is recorded."""
+        """Wait until the release is final: no share is given before it is recorded."""
         services = self._services
         services.outbox.wake()
         with services.timings.part("ledger"):
@@ -346,7 +332,7 @@ def verify_evidence(
 
 
 def _read_evidence(evidence: bytes) -> tuple[dict[str, Answer], list[EvidenceLine], list[ElementProof]]:
-    """Read ``Evidence.for_trustee``.
+    """Read what ``LookupEvidence.for_trustee`` writes.
 
     Raises:
         RefusalError, EvidenceError: a part is missing or malformed.
@@ -354,9 +340,9 @@ def _read_evidence(evidence: bytes) -> tuple[dict[str, Answer], list[EvidenceLin
     value = read_object(evidence)
     try:
         return (
-            {dataset: Answer.from_json(dataset, item) for dataset, item in value["answers"].items()},
-            [EvidenceLine.from_json(item) for item in value["lines"]],
-            [ElementProof.from_json(item) for item in value["proofs"]],
+            {dataset: Answer.parse(dataset, item) for dataset, item in value["answers"].items()},
+            [EvidenceLine.parse(item) for item in value["lines"]],
+            [ElementProof.parse(item) for item in value["proofs"]],
         )
     except (AttributeError, KeyError, TypeError) as error:
         raise RefusalError("malformed", "the evidence lacks a part or holds a malformed one") from error

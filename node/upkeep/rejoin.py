@@ -38,9 +38,9 @@ from ledger.merkle import root_from
 from ledger.storage.database import writing
 from ledger.storage.witness_store import SqlWitnessStore
 from ledger.witness import WitnessRecord, WitnessStore
+from node.case import NO_CONSENT
 from node.department.publication_keys import LOST, open_secret, secret_name
 from node.errors import ConfigurationError, NodeError, StoreError
-from node.registrar.certify import NO_CONSENT
 from node.services import Services
 from node.store import tables
 from node.store.database import put

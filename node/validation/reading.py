@@ -44,7 +44,7 @@ def read(
         The document, or None where it has a fault.
     """
     try:
-        return model.model_validate(value, context=context)
+        return model.model_validate(value, context=context, by_alias=True, by_name=False)
     except ValidationError as error:
         faults = [(one["type"], one["loc"], one.get("ctx", {})) for one in error.errors(include_input=False)]
     for kind, place, details in faults:
@@ -115,7 +115,7 @@ def _is_null(value: object, place: Place) -> bool:
 def _fields(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
     """A model's fields under the names that a document uses."""
     for name, field in model.model_fields.items():
-        yield field.alias or name, field
+        yield str(field.validation_alias or name), field
 
 
 def _annotation_at(model: type[BaseModel], place: Place) -> Any:

@@ -1,4 +1,4 @@
-"""The HTTP edge: a witness that anybody's log may ask, and the public log as static files.
+"""The HTTP edge: a witness that any configured log may ask, and the public log as static files.
 
     POST /add-checkpoint                 c2sp.org/tlog-witness; every member but the sequencer
     GET  /<origin hash>/checkpoint       the last checkpoint cosigned here of that log

@@ -95,62 +95,63 @@ class OperatorServicer(object):
     """Missing associated documentation comment in .proto file."""
 
     def Status(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Health of the node.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Submit(self, request, context):
-        """Signs with the node's key and appends an entry; further signatures over the body come with the request.
+        """Signs an entry with the node's key and appends it; signatures of others over the body come with it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Publish(self, request, context):
-        """Reads a source, publishes a dataset, reports progress.
+        """Department: reads a source and publishes a dataset.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Verify(self, request, context):
-        """Downloads, rebuilds and verifies publications that this office or auditor has not verified yet.
+        """Office, auditor: downloads, rebuilds and verifies the publications it has not verified yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Retire(self, request, context):
-        """Department: destroys the key of a publication that has had its time.
+        """Department: destroys the key of a publication under which no question can be answered any more.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def LoadConsents(self, request, context):
-        """Registrar: takes consents from application files of its own desk.
+        """Registrar: loads consents from its own application files.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WithdrawConsent(self, request, context):
-        """Registrar: a person withdraws a consent; live certificates that rest on it are revoked.
+        """Registrar: withdraws a person's consent and revokes the certificates that rest on it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AllowQuestion(self, request, context):
-        """Registrar: two of its people let a case be asked although its persons were asked this month.
+        """Registrar: allows another question about a case whose persons were in one this month; two people sign.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Rules(self, request, context):
-        """Office: publishes a rule set; approver: compares its text with the ledger and approves.
+        """Office: publishes a rule set. Approver: compares its text with the ledger and approves it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ledger import canonical
+from protocols.check.certificate import Certificate
+from protocols.check.signature import SignatureValue
 from protocols.encoding import commit, from_hex
 from protocols.errors import EncodingError, EvidenceError, ProofError
 from protocols.psi import group, voprf
@@ -36,14 +38,14 @@ class Answer:
         betas: evaluated elements in the order of the elements, 32 bytes each.
         proof: the batch's DLEQ proof under the publication's key.
         salt: 32 random bytes that open the response digest.
-        signature: the department's signature object over the receipt.
+        signature: the department's, over the receipt.
     """
 
     dataset: str
     betas: tuple[bytes, ...]
     proof: voprf.Proof
     salt: bytes
-    signature: dict[str, str]
+    signature: SignatureValue
 
     @property
     def response(self) -> bytes:
@@ -56,11 +58,11 @@ class Answer:
             "betas": [beta.hex() for beta in self.betas],
             "proof": self.proof.to_bytes().hex(),
             "salt": self.salt.hex(),
-            "signature": self.signature,
+            "signature": self.signature.to_json(),
         }
 
     @classmethod
-    def from_json(cls, dataset: str, value: dict[str, Any]) -> Answer:
+    def parse(cls, dataset: str, value: dict[str, Any]) -> Answer:
         """Read the report's form.
 
         Raises:
@@ -72,7 +74,7 @@ class Answer:
                 tuple(from_hex(beta) for beta in value["betas"]),
                 voprf.Proof.from_bytes(from_hex(value["proof"])),
                 from_hex(value["salt"]),
-                dict(value["signature"]),
+                SignatureValue.parse(value["signature"]),
             )
         except (EncodingError, KeyError, TypeError, ValueError) as error:
             raise EvidenceError("an answer lacks a field or holds a malformed one") from error
@@ -83,17 +85,23 @@ def response_digest(salt: bytes, betas: Sequence[bytes], proof: voprf.Proof) -> 
     return commit(salt, b"response", *betas, proof.to_bytes())
 
 
-def receipt_message(certificate: dict[str, Any], dataset: str, response: bytes) -> bytes:
-    """Bytes a department signs as its receipt of a question."""
-    publication = {item["dataset"]: item["publication"] for item in certificate["datasets"]}[dataset]
+def receipt_message(certificate: Certificate, dataset: str, response: bytes) -> bytes:
+    """Bytes a department signs as its receipt of a question.
+
+    Raises:
+        EvidenceError: the certificate does not name the dataset.
+    """
+    item = certificate.dataset(dataset)
+    if item is None:
+        raise EvidenceError(f"{dataset}: the certificate does not name this dataset")
     return RECEIPT_DOMAIN + canonical.encode(
         {
             "v": 1,
-            "network": certificate["network"],
-            "query": certificate["query"],
+            "network": certificate.network,
+            "query": certificate.query,
             "dataset": dataset,
-            "publication": publication,
-            "elements": certificate["elements"],
+            "publication": item.publication,
+            "elements": certificate.elements.hex(),
             "response": response.hex(),
         }
     )

@@ -94,7 +94,7 @@ class EvidenceLine:
         }
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> EvidenceLine:
+    def parse(cls, value: dict[str, Any]) -> EvidenceLine:
         """Read the report's form.
 
         Raises:
@@ -141,7 +141,7 @@ class ElementProof:
         }
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> ElementProof:
+    def parse(cls, value: dict[str, Any]) -> ElementProof:
         """Read the report's form.
 
         Raises:

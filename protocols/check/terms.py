@@ -30,7 +30,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ledger import canonical
+from protocols.check.certificate import NAME, QUERY_ID, Certificate, RulesReference
 from protocols.check.evidence import EvidenceLine
+from protocols.check.json_form import JsonForm, choice, integer, listed, octets, part, text
 from protocols.errors import TermListError
 from protocols.profiles import TAG_BYTES
 from protocols.psi.publication import MatchProof
@@ -39,6 +41,20 @@ TERMS_DOMAIN = b"hedui/terms/v1\x00"
 ROW = "row"
 ABSENT = "absent"
 EXCLUDED = "excluded"
+
+_TERM_FORM = JsonForm(
+    "a term",
+    TermListError,
+    {
+        "element": integer(0),
+        "dataset": text(128),
+        "sign": integer(-1, 1),
+        "kind": choice(ROW, ABSENT, EXCLUDED),
+        "index": integer(0),
+        "leaf": octets(32),
+    },
+    optional=frozenset({"index", "leaf"}),
+)
 
 
 @dataclass(frozen=True)
@@ -61,18 +77,82 @@ class Term:
     index: int | None = None
     leaf: bytes | None = None
 
+    @classmethod
+    def parse(cls, value: object) -> Term:
+        """Read the signed list's form.
+
+        Raises:
+            TermListError: a field is missing, unknown or malformed, or belongs to another kind of term.
+        """
+        term = cls(**_TERM_FORM.read(value))
+        if (term.index is not None, term.leaf is not None) != (term.kind == ROW, term.kind == ROW):
+            raise TermListError("a term names a leaf exactly when it is a row")
+        if term.sign == 0:
+            raise TermListError("a term's sign is 1 or -1")
+        return term
+
     def to_json(self) -> dict[str, Any]:
         """The signed list's form."""
-        value: dict[str, Any] = {
-            "element": self.element,
-            "dataset": self.dataset,
-            "sign": self.sign,
-            "kind": self.kind,
-        }
-        if self.kind == ROW:
-            value["index"] = self.index
-            value["leaf"] = None if self.leaf is None else self.leaf.hex()
-        return value
+        return _TERM_FORM.write(self)
+
+
+_LIST_FORM = JsonForm(
+    "the term list",
+    TermListError,
+    {
+        "network": NAME,
+        "query": QUERY_ID,
+        "case": integer(0),
+        "rules": part(RulesReference.parse),
+        "terms": listed(part(Term.parse)),
+    },
+    version=1,
+)
+
+
+@dataclass(frozen=True)
+class TermList:
+    """The list of a total's terms, which the office signs and whose digest binds the shares.
+
+    Attributes:
+        network, query, rules: of the certificate.
+        case: case index.
+        terms: every term, by element and dataset.
+    """
+
+    network: str
+    query: str
+    case: int
+    rules: RulesReference
+    terms: tuple[Term, ...]
+
+    @classmethod
+    def of(cls, certificate: Certificate, case: int, terms: Iterable[Term]) -> TermList:
+        """The list of one case of a certified question."""
+        return cls(certificate.network, certificate.query, case, certificate.rules, tuple(terms))
+
+    @classmethod
+    def parse(cls, value: object) -> TermList:
+        """Read a list's JSON object; ``to_json`` gives back exactly this object.
+
+        Raises:
+            TermListError: a field is missing, unknown or malformed; the message names it.
+        """
+        return cls(**_LIST_FORM.read(value))
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that is signed."""
+        return _LIST_FORM.write(self)
+
+    @property
+    def message(self) -> bytes:
+        """The bytes the office signs."""
+        return list_message(self.to_json())
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the signed bytes, 32 bytes: it binds shares and proofs to this list."""
+        return hashlib.sha256(self.message).digest()
 
 
 @dataclass(frozen=True)
@@ -136,31 +216,19 @@ def _line(lines: Mapping[tuple[int, str], EvidenceLine], element: int, dataset: 
         ) from error
 
 
-def list_document(certificate: Mapping[str, Any], case: int, terms: Iterable[Term]) -> dict[str, Any]:
-    """The term list as the canonical object that the office signs and whose digest binds the shares."""
-    return {
-        "v": 1,
-        "network": certificate["network"],
-        "query": certificate["query"],
-        "case": case,
-        "rules": dict(certificate["rules"]),
-        "terms": [term.to_json() for term in terms],
-    }
-
-
 def list_message(document: Mapping[str, Any]) -> bytes:
-    """Bytes the office signs."""
+    """Bytes the office signs, of a list's JSON object."""
     return TERMS_DOMAIN + canonical.encode(dict(document))
 
 
 def list_digest(document: Mapping[str, Any]) -> bytes:
-    """SHA-256 of the signed list's message, 32 bytes: it binds shares and proofs to this list."""
+    """SHA-256 of the signed bytes of a list's JSON object, 32 bytes."""
     return hashlib.sha256(list_message(document)).digest()
 
 
 def check_list(
-    document: Mapping[str, Any],
-    certificate: Mapping[str, Any],
+    listed: TermList,
+    certificate: Certificate,
     case: int,
     elements: Sequence[int],
     rules: RuleDatasets,
@@ -174,23 +242,18 @@ def check_list(
     Raises:
         TermListError: it differs, and how.
     """
-    terms = expected_terms(elements, rules, lines)
-    expected = list_document(certificate, case, terms)
-    if dict(document) == expected:
-        return terms
-    for name in ("v", "network", "query", "case", "rules"):
-        if document.get(name) != expected[name]:
+    expected = TermList.of(certificate, case, expected_terms(elements, rules, lines))
+    if listed == expected:
+        return expected.terms
+    for name in ("network", "query", "case", "rules"):
+        if getattr(listed, name) != getattr(expected, name):
             raise TermListError(f"the list's {name} is not that of the certificate")
-    named = document.get("terms")
-    if not isinstance(named, list):
-        raise TermListError("the list has no terms: send those of the certified elements")
-    listed = [canonical.encode(term) for term in named]
-    wanted = [canonical.encode(term) for term in expected["terms"]]
-    if len(set(listed)) != len(listed):
+    given, wanted = set(listed.terms), set(expected.terms)
+    if len(given) != len(listed.terms):
         raise TermListError("a term stands twice in the list")
-    if set(wanted) - set(listed):
+    if wanted - given:
         raise TermListError("the list leaves out a term that the certified elements and the rules demand")
-    if set(listed) - set(wanted):
+    if given - wanted:
         raise TermListError("the list names a term that belongs to no certified element")
     raise TermListError("the list's terms are not in their order")
 

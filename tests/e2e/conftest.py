@@ -1,4 +1,4 @@
-"""The network all end-to-end tests share, and two whole runs of the demo that many of them look at."""
+"""Fixtures of the end-to-end tests: the network that they share, and two whole runs of the demo."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e import shared_network as counties
-from tests.e2e.dishonest_office import Bureau
+from tests.e2e.dishonest_office import DishonestOffice
 from tests.e2e.families_scenario import SUITE
-from tests.e2e.shared_network import County, hedui, once
+from tests.e2e.shared_network import RunningNetwork, found_or_attach, hedui, once
 from tests.node.demo import second_scenario
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every test of this folder is of the marker e2e."""
+    """Mark every test of this folder as e2e."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
@@ -33,37 +32,39 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def running(shared: Path) -> Iterator[County]:
-    """The network, whatever state a test leaves it in for a while."""
-    with counties.county(shared) as found:
+def running(shared: Path) -> Iterator[RunningNetwork]:
+    """The network, in whatever state another test has it at the moment."""
+    with found_or_attach(shared) as found:
         yield found
 
 
 @pytest.fixture
-def county(running: County) -> Iterator[County]:
-    """The network, all of whose nodes run while the test does."""
+def running_network(running: RunningNetwork) -> Iterator[RunningNetwork]:
+    """The network, with all nodes running during the test."""
     with running.peace():
         yield running
 
 
 @pytest.fixture
-def own_county(running: County) -> Iterator[County]:
-    """The network to do with as one likes: no other test uses it meanwhile."""
+def own_network(running: RunningNetwork) -> Iterator[RunningNetwork]:
+    """The network for a test that stops nodes or changes grants: no other test uses it meanwhile."""
     with running.peace(exclusive=True):
         yield running
 
 
 @pytest.fixture(scope="session")
-def bureau(running: County, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bureau]:
+def dishonest_office(
+    running: RunningNetwork, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[DishonestOffice]:
     """The dishonest office."""
-    found = Bureau(running, tmp_path_factory.mktemp("bureau"))
+    found = DishonestOffice(running, tmp_path_factory.mktemp("office"))
     yield found
     found.close()
 
 
 @pytest.fixture(scope="session")
-def messier_run(shared: Path) -> Path:
-    """Result of the demo over the messier scenario."""
+def second_run(shared: Path) -> Path:
+    """Result of the demo over the second, messier scenario."""
 
     def make(folder: Path) -> None:
         scenario = second_scenario.build(shared / "messier-scenario", residents=12, suite=SUITE)

@@ -1,6 +1,6 @@
-"""A running network of real processes that every test of a run shares, whichever worker runs the test.
+"""A running network of real processes that all tests of a run share, in every worker.
 
-The worker that asks first founds it and owns its processes; the others attach. Locks on files:
+The first worker founds it and owns its processes; the others attach to it. Locks on files:
 
     users     held shared by every worker that uses the network; its owner ends it when it gets it exclusively
     peace     held shared by a test while it runs; exclusively by one that ends nodes or changes grants
@@ -80,7 +80,7 @@ def once(folder: Path, make: Callable[[Path], None]) -> Path:
 
 
 def wait_until(ready: Callable[[], bool], what: str, seconds: float = READY_SECONDS) -> None:
-    """Poll until something holds; fail with its name when it does not in time."""
+    """Poll until a condition holds; fail with its description if it does not in time."""
     deadline = time.monotonic() + seconds
     pause = threading.Event()
     while not ready():
@@ -88,7 +88,7 @@ def wait_until(ready: Callable[[], bool], what: str, seconds: float = READY_SECO
         pause.wait(POLL_SECONDS)
 
 
-def patiently(attempt: Callable[[], Outcome], seconds: float = READY_SECONDS) -> Outcome:
+def retry(attempt: Callable[[], Outcome], seconds: float = READY_SECONDS) -> Outcome:
     """Try again while a member is out of reach: a restarted node is found within seconds."""
     deadline = time.monotonic() + seconds
     pause = threading.Event()
@@ -103,7 +103,7 @@ def patiently(attempt: Callable[[], Outcome], seconds: float = READY_SECONDS) ->
 
 @dataclass(frozen=True)
 class Done:
-    """How a command ended."""
+    """Result of a command."""
 
     returncode: int
     stdout: str
@@ -111,7 +111,7 @@ class Done:
 
 
 def hedui(*arguments: object, seconds: float = 120, **environment: str) -> Done:
-    """Run the installed command as a process of its own."""
+    """Run the installed command in its own process."""
     done = subprocess.run(
         [sys.executable, "-m", "node.cli", *map(str, arguments)],
         cwd=ROOT,
@@ -140,7 +140,7 @@ def quickly(*arguments: object, **environment: str) -> Done:
 
 
 @dataclass
-class County:
+class RunningNetwork:
     """The network as one worker sees it.
 
     Attributes:
@@ -155,7 +155,7 @@ class County:
     _started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @classmethod
-    def attach(cls, root: Path) -> County:
+    def attach(cls, root: Path) -> RunningNetwork:
         """Use a network that runs."""
         scenario = load(root / "scenario")
         clients = {member.id: OperatorClient(root / "members" / member.id) for member in scenario.members}
@@ -203,7 +203,7 @@ class County:
 
     def check(self, case: Case, out: Path) -> dict[str, Any]:
         """The honest office's own check, started again while a member is out of reach."""
-        return patiently(lambda: self.check_once(case, out))
+        return retry(lambda: self.check_once(case, out))
 
     def check_once(self, case: Case, out: Path) -> dict[str, Any]:
         """The honest office's own check, once."""
@@ -304,22 +304,22 @@ class County:
 
 
 def is_closed(host: str, port: int) -> bool:
-    """Whether nobody listens there."""
+    """Whether no process listens there."""
     with contextlib.suppress(ConnectionRefusedError), socket.create_connection((host, port), timeout=5):
         return False
     return True
 
 
 @contextlib.contextmanager
-def county(shared: Path) -> Iterator[County]:
-    """The run's network, founded by the first worker that comes here."""
-    root = shared / "county"
+def found_or_attach(shared: Path) -> Iterator[RunningNetwork]:
+    """The network of this test run, founded by the first worker that calls this."""
+    root = shared / "network"
     with contextlib.ExitStack() as stack:
-        with locked(shared / "county.lock", exclusive=True):
-            if not (shared / "county.done").exists():
+        with locked(shared / "network.lock", exclusive=True):
+            if not (shared / "network.done").exists():
                 stack.enter_context(founded(root, shared))
-                (shared / "county.done").touch()
-        attached = County.attach(root)
+                (shared / "network.done").touch()
+        attached = RunningNetwork.attach(root)
         stack.callback(attached.stop)
         stack.enter_context(locked(shared / "users", exclusive=False))
         yield attached
@@ -327,7 +327,7 @@ def county(shared: Path) -> Iterator[County]:
 
 @contextlib.contextmanager
 def founded(root: Path, shared: Path) -> Iterator[None]:
-    """Found the network and hold it until nobody uses it."""
+    """Found the network and keep it running until no worker uses it."""
     root.mkdir()
     demo = Demo(root, load(families_scenario.build(root / "scenario")), quiet())
     os.mkfifo(root / "life")
@@ -349,7 +349,7 @@ def founded(root: Path, shared: Path) -> Iterator[None]:
             demo._close,
         ):
             step()
-        seen = County(root, demo.scenario, {})
+        seen = RunningNetwork(root, demo.scenario, {})
         for home, process in processes.running.items():
             seen.write_pid(home.name, process.pid)
         yield
@@ -362,7 +362,7 @@ def founded(root: Path, shared: Path) -> Iterator[None]:
 
 
 def quiet() -> Reporter:
-    """A reporter that nobody reads."""
+    """A reporter that writes to memory."""
     return Reporter(io.StringIO(), Messages("en"))
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from node.demo.processes import free_ports
 from tests.e2e import families_scenario
-from tests.e2e.shared_network import ROOT, County, hedui, quickly, wait_until
+from tests.e2e.shared_network import ROOT, RunningNetwork, hedui, quickly, wait_until
 
 OK, INVALID, USAGE, UNAVAILABLE, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -35,29 +35,29 @@ def test_what_cannot_be_understood_is_usage(arguments: tuple[str, ...]) -> None:
     assert done.stderr
 
 
-def test_a_report_without_a_policy_is_usage(messier_run: Path, tmp_path: Path) -> None:
-    report = messier_run / "reports" / "B-01.json"
+def test_a_report_without_a_policy_is_usage(second_run: Path, tmp_path: Path) -> None:
+    report = second_run / "reports" / "B-01.json"
     done = quickly("report", "verify", report, HEDUI_CONFIG=str(tmp_path))
     assert done.returncode == USAGE
     assert "--policy" in done.stderr
 
 
-def test_a_pinned_policy_is_used(messier_run: Path, generated_run: Path, tmp_path: Path) -> None:
+def test_a_pinned_policy_is_used(second_run: Path, generated_run: Path, tmp_path: Path) -> None:
     """Two networks are pinned; a report is checked under the one it names."""
     folder = tmp_path / "policies"
     folder.mkdir()
-    for number, run in enumerate((messier_run, generated_run)):
+    for number, run in enumerate((second_run, generated_run)):
         shutil.copy(run / "ledger" / "policy", folder / f"{number}")
-    report = messier_run / "reports" / "B-01.json"
+    report = second_run / "reports" / "B-01.json"
     assert quickly("report", "verify", report, "--policy", folder).returncode == OK
     done = quickly("report", "verify", report, "--policy", generated_run / "ledger" / "policy", "--json")
     assert done.returncode == INVALID
     assert "policy" in {failure["check"] for failure in json.loads(done.stdout)["failures"]}
 
 
-def test_another_cases_openings_are_invalid(messier_run: Path) -> None:
-    report, openings = messier_run / "reports" / "B-01.json", messier_run / "members/bureau/openings"
-    policy = messier_run / "ledger" / "policy"
+def test_another_cases_openings_are_invalid(second_run: Path) -> None:
+    report, openings = second_run / "reports" / "B-01.json", second_run / "members/bureau/openings"
+    policy = second_run / "ledger" / "policy"
     assert (
         quickly(
             "report", "verify", report, "--policy", policy, "--openings", openings / "B-01.json"
@@ -74,12 +74,12 @@ def test_a_folder_that_is_no_log_is_invalid(tmp_path: Path) -> None:
     assert done.stderr.startswith("hedui: ")
 
 
-def test_a_node_that_is_down_is_not_available(messier_run: Path) -> None:
-    done = hedui("node", "status", messier_run / "members" / "bureau")
+def test_a_node_that_is_down_is_not_available(second_run: Path) -> None:
+    done = hedui("node", "status", second_run / "members" / "bureau")
     assert done.returncode == UNAVAILABLE
     assert "does not answer" in done.stderr
-    application = messier_run.parent / "messier-scenario" / "cases" / "B-01.json"
-    assert quickly("check", messier_run / "members" / "bureau", application).returncode == UNAVAILABLE
+    application = second_run.parent / "messier-scenario" / "cases" / "B-01.json"
+    assert quickly("check", second_run / "members" / "bureau", application).returncode == UNAVAILABLE
 
 
 def test_a_home_that_is_none_says_how_to_make_one(tmp_path: Path) -> None:
@@ -89,12 +89,12 @@ def test_a_home_that_is_none_says_how_to_make_one(tmp_path: Path) -> None:
         assert "hedui node init" in done.stderr
 
 
-def test_a_second_run_into_the_same_folder_says_what_to_do(messier_run: Path) -> None:
-    before = sorted(path.name for path in messier_run.iterdir())
-    done = hedui("demo", "--out", messier_run, "--residents", 20, "--cases", 1)
+def test_a_second_run_into_the_same_folder_says_what_to_do(second_run: Path) -> None:
+    before = sorted(path.name for path in second_run.iterdir())
+    done = hedui("demo", "--out", second_run, "--residents", 20, "--cases", 1)
     assert done.returncode == USAGE
     assert "--out" in done.stderr
-    assert sorted(path.name for path in messier_run.iterdir()) == before
+    assert sorted(path.name for path in second_run.iterdir()) == before
 
 
 def test_a_scenario_that_is_not_well_formed_is_usage(tmp_path: Path) -> None:
@@ -106,25 +106,25 @@ def test_a_scenario_that_is_not_well_formed_is_usage(tmp_path: Path) -> None:
     assert "network.toml" in done.stderr
 
 
-def test_status_and_check_through_the_command(county: County, tmp_path: Path) -> None:
-    home = county.home("bureau").root
+def test_status_and_check_through_the_command(running_network: RunningNetwork, tmp_path: Path) -> None:
+    home = running_network.home("bureau").root
     done = quickly("node", "status", home, "--json")
     assert done.returncode == OK, done.stderr
-    assert json.loads(done.stdout)["quorum"] == county.policy.quorum
-    case = county.case()
-    application = county.scenario.folder / "cases" / f"{case.case}.json"
+    assert json.loads(done.stdout)["quorum"] == running_network.policy.quorum
+    case = running_network.case()
+    application = running_network.scenario.folder / "cases" / f"{case.case}.json"
     done = quickly("check", home, application, "--out", tmp_path / "reports", "--json")
     assert done.returncode == OK, done.stderr
     assert json.loads(done.stdout)["net_fen"] == families_scenario.NET
     report = tmp_path / "reports" / f"{case.case}.json"
-    assert quickly("report", "verify", report, "--policy", county.public / "policy").returncode == OK
+    assert quickly("report", "verify", report, "--policy", running_network.public / "policy").returncode == OK
 
 
-def test_what_a_role_refuses_is_invalid(county: County, tmp_path: Path) -> None:
+def test_what_a_role_refuses_is_invalid(running_network: RunningNetwork, tmp_path: Path) -> None:
     """A department is asked to run a check."""
-    case = county.case()
-    application = county.scenario.folder / "cases" / f"{case.case}.json"
-    done = quickly("check", county.home("revenue").root, application, "--out", tmp_path)
+    case = running_network.case()
+    application = running_network.scenario.folder / "cases" / f"{case.case}.json"
+    done = quickly("check", running_network.home("revenue").root, application, "--out", tmp_path)
     assert done.returncode == INVALID
     assert done.stderr.rstrip().endswith("]")
 

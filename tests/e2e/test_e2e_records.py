@@ -33,10 +33,10 @@ def run(request: pytest.FixtureRequest) -> Run:
 
 
 @pytest.fixture
-def copy(messier_run: Path, tmp_path: Path) -> Path:
+def copy(second_run: Path, tmp_path: Path) -> Path:
     """A run whose homes, reports and log may be changed."""
     for name in ("members", "reports", "ledger"):
-        shutil.copytree(messier_run / name, tmp_path / name, ignore=shutil.ignore_patterns("publications"))
+        shutil.copytree(second_run / name, tmp_path / name, ignore=shutil.ignore_patterns("publications"))
     return tmp_path
 
 
@@ -83,9 +83,9 @@ def test_a_clean_run_reconciles(run: Run) -> None:
     assert "各方一致" in reconcile(run, "--language", "zh").stdout
 
 
-def test_the_log_may_lie_under_a_url(messier_run: Path) -> None:
-    with web(messier_run / "ledger") as served:
-        assert reconcile(messier_run, source=served.url).returncode == OK
+def test_the_log_may_lie_under_a_url(second_run: Path) -> None:
+    with web(second_run / "ledger") as served:
+        assert reconcile(second_run, source=served.url).returncode == OK
 
 
 def test_each_changed_side_is_named(copy: Path) -> None:
@@ -124,15 +124,15 @@ def test_a_report_of_another_network(copy: Path, generated_run: Path) -> None:
     assert "report_other_log" in {one["code"] for one in found}
 
 
-def test_an_auditor_without_the_homes(messier_run: Path, tmp_path: Path) -> None:
+def test_an_auditor_without_the_homes(second_run: Path, tmp_path: Path) -> None:
     """From exported journals alone; one that was changed is no journal any more."""
     files: list[object] = []
-    for home in sorted((messier_run / "members").iterdir()):
+    for home in sorted((second_run / "members").iterdir()):
         path = tmp_path / f"{home.name}.journal"
         done = quickly("node", "journal", home, "--output", path, "--closings")
         assert done.returncode == OK, done.stderr
         files += ["--journal", path]
-    arguments = ("ledger", "reconcile", messier_run / "ledger", *files, "--reports", messier_run / "reports")
+    arguments = ("ledger", "reconcile", second_run / "ledger", *files, "--reports", second_run / "reports")
     done = quickly(*arguments, "--as-of", LATER)
     assert done.returncode == OK, done.stdout + done.stderr
     path = Path(str(files[1]))
@@ -140,16 +140,16 @@ def test_an_auditor_without_the_homes(messier_run: Path, tmp_path: Path) -> None
     assert quickly(*arguments).returncode == INVALID
 
 
-def test_what_cannot_be_compared_is_an_error(messier_run: Path, generated_run: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_compared_is_an_error(second_run: Path, generated_run: Path, tmp_path: Path) -> None:
     """Not a difference: no log there, a home of another network, a time that is none, no report."""
     (tmp_path / "x.json").write_text("{}", encoding="ascii")
     home = next((generated_run / "members").iterdir())
-    log = messier_run / "ledger"
+    log = second_run / "ledger"
     for status, arguments in (
         (USAGE, (tmp_path, "--reports", tmp_path)),
         (USAGE, (log,)),
         (USAGE, (log, "--home", home)),
-        (USAGE, (log, "--reports", messier_run / "reports", "--as-of", "yesterday")),
+        (USAGE, (log, "--reports", second_run / "reports", "--as-of", "yesterday")),
         (INVALID, (log, "--reports", tmp_path)),
     ):
         done = quickly("ledger", "reconcile", *arguments)

@@ -64,8 +64,8 @@ def test_every_case_has_the_answer_of_plain_arithmetic(run: Run) -> None:
     assert found == expected
 
 
-def test_the_messier_answers_are_those_written_down(messier_run: Path) -> None:
-    rows = json.loads((messier_run / "summary.json").read_text("utf-8"))
+def test_the_messier_answers_are_those_written_down(second_run: Path) -> None:
+    rows = json.loads((second_run / "summary.json").read_text("utf-8"))
     found = {row["case"]: (row["outcome"], row["net_fen"], row["heads"]) for row in rows}
     assert found == second_scenario.EXPECTED
 
@@ -94,26 +94,26 @@ def test_the_commands_say_valid(run: Run) -> None:
 
 
 def test_a_report_of_the_other_network_is_not_valid_under_this_policy(
-    messier_run: Path, generated_run: Path
+    second_run: Path, generated_run: Path
 ) -> None:
-    failures = verify_report(reports(messier_run)[0].read_bytes(), policy_of(generated_run))
+    failures = verify_report(reports(second_run)[0].read_bytes(), policy_of(generated_run))
     assert "policy" in {failure.check for failure in failures}
 
 
 # One changed byte.
 
 
-def test_one_changed_character_of_a_report_is_named(messier_run: Path, tmp_path: Path) -> None:
+def test_one_changed_character_of_a_report_is_named(second_run: Path, tmp_path: Path) -> None:
     """Seeded positions over all reports, through the command as it is installed."""
     random_source = random.Random(20261122)
     target = tmp_path / "report.json"
     said: dict[str, Any] = {}
     for _ in range(POSITIONS):
-        data = bytearray(random_source.choice(reports(messier_run)).read_bytes())
+        data = bytearray(random_source.choice(reports(second_run)).read_bytes())
         position = random_source.randrange(len(data))
         data[position] ^= random_source.choice([1, 2, 4, 16])
         target.write_bytes(data)
-        arguments = ["verify", str(target), "--policy", str(messier_run / "ledger" / "policy"), "--json"]
+        arguments = ["verify", str(target), "--policy", str(second_run / "ledger" / "policy"), "--json"]
         result = CliRunner().invoke(report_command, arguments)
         assert result.exit_code == 1, f"position {position}: {result.output}"
         said = json.loads(result.output)
@@ -122,7 +122,7 @@ def test_one_changed_character_of_a_report_is_named(messier_run: Path, tmp_path:
         for failure in said["failures"]:
             assert failure["check"] in CHECK_TEXTS
             assert failure["reason"]
-    done = hedui("report", "verify", target, "--policy", messier_run / "ledger" / "policy")
+    done = hedui("report", "verify", target, "--policy", second_run / "ledger" / "policy")
     assert done.returncode == 1
     assert said["failures"][0]["check"] in done.stdout
 
@@ -131,10 +131,10 @@ def public_files(folder: Path) -> Iterator[Path]:
     yield from (path for path in sorted(folder.rglob("*")) if path.is_file())
 
 
-def test_one_changed_byte_of_any_file_of_the_public_log_is_found(messier_run: Path, tmp_path: Path) -> None:
+def test_one_changed_byte_of_any_file_of_the_public_log_is_found(second_run: Path, tmp_path: Path) -> None:
     random_source = random.Random(20261122)
-    pinned = (messier_run / "ledger" / "policy").read_bytes()
-    folder = shutil.copytree(messier_run / "ledger", tmp_path / "ledger")
+    pinned = (second_run / "ledger" / "policy").read_bytes()
+    folder = shutil.copytree(second_run / "ledger", tmp_path / "ledger")
     keep_a_quorum(folder)
     tried = 0
     for path in public_files(folder):
@@ -165,8 +165,8 @@ def keep_a_quorum(folder: Path) -> None:
     (folder / "checkpoint").write_text("".join(kept), encoding="utf-8")
 
 
-def test_a_missing_file_of_the_public_log_is_found(messier_run: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(messier_run / "ledger", tmp_path / "ledger")
+def test_a_missing_file_of_the_public_log_is_found(second_run: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(second_run / "ledger", tmp_path / "ledger")
     for path in list(public_files(folder)):
         data = path.read_bytes()
         path.unlink()

@@ -20,10 +20,9 @@ from node.edges.operator_client import OperatorClient
 from node.errors import NodeError
 from node.governance.entry_drafts import EntryDraft
 from node.governance.grants import Decision, GrantDecision, GrantRequest, GrantRevocation
-from node.member_keys import signature
-from node.office.check_state import CheckState
-from tests.e2e.dishonest_office import Bureau, refused
-from tests.e2e.shared_network import County, wait_until
+from node.member_keys import sign
+from tests.e2e.dishonest_office import AskedCheck, DishonestOffice, refused
+from tests.e2e.shared_network import RunningNetwork, wait_until
 
 Body = dict[str, Any]
 ROUNDS = 3
@@ -88,109 +87,140 @@ SIGNED_LIES: dict[Callable[[Body], None], str] = {
 
 
 @pytest.fixture(scope="module")
-def certified(running: County, bureau: Bureau) -> CheckState:
+def certified(running: RunningNetwork, dishonest_office: DishonestOffice) -> AskedCheck:
     """A certified question that no intent is ever accepted for."""
     with running.peace():
-        return bureau.certified(running.case())
+        return dishonest_office.certified(running.case())
 
 
 @pytest.mark.parametrize("lie", LIES, ids=lambda lie: lie.__name__)
 def test_an_intent_takes_exactly_its_slots(
-    lie: Callable[[Body], None], county: County, bureau: Bureau, certified: CheckState
+    lie: Callable[[Body], None],
+    running_network: RunningNetwork,
+    dishonest_office: DishonestOffice,
+    certified: AskedCheck,
 ) -> None:
-    body = bureau.intent_body(certified)
+    body = dishonest_office.intent_body(certified)
     lie(body)
     with refused(*LIES[lie]):
-        bureau.log(certified, body)
+        dishonest_office.log(certified, body)
 
 
 @pytest.mark.parametrize("lie", SIGNED_LIES, ids=lambda lie: lie.__name__)
 def test_an_intent_is_what_the_registrar_signed(
-    lie: Callable[[Body], None], county: County, bureau: Bureau, certified: CheckState
+    lie: Callable[[Body], None],
+    running_network: RunningNetwork,
+    dishonest_office: DishonestOffice,
+    certified: AskedCheck,
 ) -> None:
     """The digest fits, the signature does not; and what no grant allows is refused under any signature."""
-    body = bureau.intent_body(certified)
+    body = dishonest_office.intent_body(certified)
     lie(body)
     with refused("certificate_digest"):
-        bureau.log(certified, body)
+        dishonest_office.log(certified, body)
     body["digest"] = certificate_digest(body["certificate"])
     with refused(SIGNED_LIES[lie]):
-        bureau.log(certified, body)
+        dishonest_office.log(certified, body)
 
 
 @pytest.mark.parametrize(("shift", "code"), [(-2000, "certificate_expired"), (2000, "certificate_early")])
 def test_a_certificate_outside_its_validity_logs_nothing(
-    shift: int, code: str, county: County, bureau: Bureau, certified: CheckState
+    shift: int,
+    code: str,
+    running_network: RunningNetwork,
+    dishonest_office: DishonestOffice,
+    certified: AskedCheck,
 ) -> None:
-    body = bureau.intent_body(certified)
+    body = dishonest_office.intent_body(certified)
     for name in ("not_before", "not_after"):
         body["certificate"][name] = format_time(parse_time(body["certificate"][name]) + shift)
     message = certificate_message(body["certificate"])
-    body["signature"] = signature(county.clients["window"].keys.node, message)
+    body["signature"] = sign(running_network.clients["window"].keys.node, message).to_json()
     with refused(code):
-        bureau.log(certified, body)
+        dishonest_office.log(certified, body)
 
 
-def test_an_office_cannot_certify_itself(county: County, bureau: Bureau, certified: CheckState) -> None:
-    body = bureau.intent_body(certified)
-    body["signature"] = signature(bureau.services.keys.node, certificate_message(body["certificate"]))
+def test_an_office_cannot_certify_itself(
+    running_network: RunningNetwork, dishonest_office: DishonestOffice, certified: AskedCheck
+) -> None:
+    body = dishonest_office.intent_body(certified)
+    body["signature"] = sign(
+        dishonest_office.services.keys.node, certificate_message(body["certificate"])
+    ).to_json()
     with refused("registrar_key"):
-        bureau.log(certified, body)
+        dishonest_office.log(certified, body)
 
 
-def test_a_taken_slot_is_refused_and_the_refusal_recorded(own_county: County, bureau: Bureau) -> None:
+def test_a_taken_slot_is_refused_and_the_refusal_recorded(
+    own_network: RunningNetwork, dishonest_office: DishonestOffice
+) -> None:
     """``query.refused`` says so with a salted digest; one every few seconds at most."""
-    first, second = bureau.certified(own_county.case()), bureau.certified(own_county.case())
-    body = bureau.intent_body(first)
-    bureau.log(first, body)
-    taken = {**bureau.intent_body(second), "slots": body["slots"]}
+    first, second = (
+        dishonest_office.certified(own_network.case()),
+        dishonest_office.certified(own_network.case()),
+    )
+    body = dishonest_office.intent_body(first)
+    dishonest_office.log(first, body)
+    taken = {**dishonest_office.intent_body(second), "slots": body["slots"]}
 
     def said() -> list[Any]:
-        return [entry["code"] for entry in own_county.entries("query.refused")]
+        return [entry["code"] for entry in own_network.entries("query.refused")]
 
     before = said().count("slot_taken")
 
     def recorded() -> bool:
         with refused("slot_taken"):
-            bureau.log(second, taken)
+            dishonest_office.log(second, taken)
         return said().count("slot_taken") > before
 
     wait_until(recorded, "a query.refused entry", 30)
-    assert second.inquiry.query not in str(own_county.entries("query.refused"))
-    bureau.no_answer(second.inquiry.query)
+    assert second.inquiry.query not in str(own_network.entries("query.refused"))
+    dishonest_office.no_answer(second.inquiry.query)
 
 
-def test_a_replayed_intent_takes_nothing_more(own_county: County, bureau: Bureau) -> None:
-    finished = bureau.certified(own_county.case())
-    leaf = bureau.intent_leaf(finished)
-    ledger = bureau.services.ledger
+def test_a_replayed_intent_takes_nothing_more(
+    own_network: RunningNetwork, dishonest_office: DishonestOffice
+) -> None:
+    finished = dishonest_office.certified(own_network.case())
+    leaf = dishonest_office.intent_leaf(finished)
+    ledger = dishonest_office.services.ledger
     first = ledger.append(leaf)
     assert ledger.append(leaf).index == first.index, "the same bytes are the same entry"
     with refused("id_used"):
-        bureau.log(finished, bureau.intent_body(finished))
+        dishonest_office.log(finished, dishonest_office.intent_body(finished))
 
 
-def test_a_clone_that_forgot_its_questions_gains_no_slot(own_county: County, bureau: Bureau) -> None:
+def test_a_clone_that_forgot_its_questions_gains_no_slot(
+    own_network: RunningNetwork, dishonest_office: DishonestOffice
+) -> None:
     """A grant of one slot: the running office uses it up, the office's copy from a backup finds it taken."""
-    with granted(own_county, slots=1) as grant:
-        first, second = bureau.certified(own_county.case()), bureau.certified(own_county.case())
-        assert grant in {item["grant"] for item in first.inquiry.certificate["datasets"]}
-        body = bureau.intent_body(first)
-        stale = bureau.intent_body(second)
-        own_county.clients["bureau"].submit(EntryDraft("query.intent", first.inquiry.query, body))
+    with granted(own_network, slots=1) as grant:
+        first, second = (
+            dishonest_office.certified(own_network.case()),
+            dishonest_office.certified(own_network.case()),
+        )
+        assert grant in {item.grant for item in first.inquiry.certificate.datasets}
+        body = dishonest_office.intent_body(first)
+        stale = dishonest_office.intent_body(second)
+        own_network.clients["bureau"].submit(EntryDraft("query.intent", first.inquiry.query, body))
         with refused("slot_taken"):
-            bureau.log(second, stale)
-        bureau.services.ledger.sync()
+            dishonest_office.log(second, stale)
+        dishonest_office.services.ledger.sync()
         with refused("budget"):
-            bureau.intent_body(second)
+            dishonest_office.intent_body(second)
 
 
-def test_of_two_intents_for_one_slot_exactly_one_is_accepted(own_county: County, bureau: Bureau) -> None:
+def test_of_two_intents_for_one_slot_exactly_one_is_accepted(
+    own_network: RunningNetwork, dishonest_office: DishonestOffice
+) -> None:
     """The office's running node and its copy in this process, at the same moment."""
     for _ in range(ROUNDS):
-        first, second = bureau.certified(own_county.case()), bureau.certified(own_county.case())
-        one = bureau.intent_body(first)
-        other = {**bureau.intent_body(second), "slots": one["slots"]}
+        first, second = (
+            dishonest_office.certified(own_network.case()),
+            dishonest_office.certified(own_network.case()),
+        )
+        one = dishonest_office.intent_body(first)
+        other = {**dishonest_office.intent_body(second), "slots": one["slots"]}
         start = threading.Barrier(2)
 
         def attempt(log: Callable[[], None], start: threading.Barrier = start) -> str:
@@ -202,20 +232,20 @@ def test_of_two_intents_for_one_slot_exactly_one_is_accepted(own_county: County,
             return "accepted"
 
         def by_node(body: Body = one, query: str = first.inquiry.query) -> None:
-            own_county.clients["bureau"].submit(EntryDraft("query.intent", query, body))
+            own_network.clients["bureau"].submit(EntryDraft("query.intent", query, body))
 
-        def by_copy(asked: CheckState = second, body: Body = other) -> None:
-            bureau.log(asked, body)
+        def by_copy(asked: AskedCheck = second, body: Body = other) -> None:
+            dishonest_office.log(asked, body)
 
         with ThreadPoolExecutor(2) as pool:
             outcomes = sorted(pool.map(attempt, (by_node, by_copy)))
         assert outcomes == ["accepted", "slot_taken"]
-        bureau.services.ledger.sync()
+        dishonest_office.services.ledger.sync()
         slot = one["slots"][0]
-        holder = bureau.services.view.slot_taken(slot["grant"], slot["period"], slot["slot"])
+        holder = dishonest_office.services.view.slot_taken(slot["grant"], slot["period"], slot["slot"])
         assert holder in {first.inquiry.query, second.inquiry.query}
         loser = ({first.inquiry.query, second.inquiry.query} - {holder}).pop()
-        assert bureau.services.view.intent(loser) is None
+        assert dishonest_office.services.view.intent(loser) is None
 
 
 # Grants.
@@ -241,10 +271,10 @@ def narrow_grant(**changes: Any) -> GrantRequest:
 
 
 @contextlib.contextmanager
-def granted(county: County, **changes: Any) -> Iterator[str]:
+def granted(running_network: RunningNetwork, **changes: Any) -> Iterator[str]:
     """A grant that two people of revenue approved, taken back after the block."""
-    grant = county.clients["bureau"].request_grant(narrow_grant(**changes))
-    owner = county.clients["revenue"]
+    grant = running_network.clients["bureau"].request_grant(narrow_grant(**changes))
+    owner = running_network.clients["revenue"]
     owner.decide_grant(GrantDecision(grant, Decision.APPROVE))
     try:
         yield grant
@@ -269,50 +299,58 @@ def revoke(owner: OperatorClient, grant: str) -> None:
     ids=["dataset", "protocol", "purpose", "dates"],
 )
 def test_a_grant_that_is_too_narrow_allows_no_intent(
-    changes: dict[str, Any], code: str, own_county: County, bureau: Bureau
+    changes: dict[str, Any], code: str, own_network: RunningNetwork, dishonest_office: DishonestOffice
 ) -> None:
     """The registrar signs what the office names; the contract compares it with the grant."""
-    finished = bureau.certified(own_county.case())
-    with granted(own_county, **changes) as grant, refused(code):
-        bureau.log(finished, rebased(own_county, bureau, finished, grant))
+    finished = dishonest_office.certified(own_network.case())
+    with granted(own_network, **changes) as grant, refused(code):
+        dishonest_office.log(finished, rebased(own_network, dishonest_office, finished, grant))
 
 
-def test_a_grant_one_person_approved_is_none(own_county: County, bureau: Bureau) -> None:
-    finished = bureau.certified(own_county.case())
-    grant = own_county.clients["bureau"].request_grant(narrow_grant())
+def test_a_grant_one_person_approved_is_none(
+    own_network: RunningNetwork, dishonest_office: DishonestOffice
+) -> None:
+    finished = dishonest_office.certified(own_network.case())
+    grant = own_network.clients["bureau"].request_grant(narrow_grant())
     decision = GrantDecision(grant, Decision.APPROVE)
     with refused("missing_signer"):
-        own_county.clients["revenue"].submit(decision.draft())
+        own_network.clients["revenue"].submit(decision.draft())
     with refused("grant_not_approved"):
-        bureau.log(finished, rebased(own_county, bureau, finished, grant))
+        dishonest_office.log(finished, rebased(own_network, dishonest_office, finished, grant))
 
 
-def test_a_revoked_grant_allows_neither_intent_nor_answer(own_county: County, bureau: Bureau) -> None:
-    with granted(own_county) as grant:
-        asked = bureau.logged(own_county.case())
-        assert grant in {item["grant"] for item in asked.inquiry.certificate["datasets"]}
-        waiting = bureau.certified(own_county.case())
-        body = bureau.intent_body(waiting)
+def test_a_revoked_grant_allows_neither_intent_nor_answer(
+    own_network: RunningNetwork, dishonest_office: DishonestOffice
+) -> None:
+    with granted(own_network) as grant:
+        asked = dishonest_office.logged(own_network.case())
+        assert grant in {item.grant for item in asked.inquiry.certificate.datasets}
+        waiting = dishonest_office.certified(own_network.case())
+        body = dishonest_office.intent_body(waiting)
     with refused("grant_revoked"):
-        bureau.log(waiting, body)
+        dishonest_office.log(waiting, body)
     with refused("grant"):
-        bureau.send(bureau.question(asked))
-    bureau.recorded(asked.inquiry.query, "revenue.cars", "refused:grant")
-    assert own_county.journal("revenue", "refused:grant", asked.inquiry.query) == 1
+        dishonest_office.send(dishonest_office.question(asked))
+    dishonest_office.recorded(asked.inquiry.query, "revenue.cars", "refused:grant")
+    assert own_network.journal("revenue", "refused:grant", asked.inquiry.query) == 1
 
 
-def test_a_grants_least_number_of_rows_holds(own_county: County, bureau: Bureau) -> None:
+def test_a_grants_least_number_of_rows_holds(
+    own_network: RunningNetwork, dishonest_office: DishonestOffice
+) -> None:
     """A family has two rows to open; the grant wants five."""
-    with granted(own_county, min_terms=5):
-        finished = bureau.answered(own_county.case())
+    with granted(own_network, min_terms=5):
+        finished = dishonest_office.answered(own_network.case())
         with refused("min_terms"):
-            bureau.open(finished, bureau.pack(finished))
-        bureau.nothing_released(finished)
+            dishonest_office.open(finished, dishonest_office.pack(finished))
+        dishonest_office.nothing_released(finished)
 
 
-def rebased(county: County, bureau: Bureau, finished: CheckState, grant: str) -> Body:
+def rebased(
+    running_network: RunningNetwork, dishonest_office: DishonestOffice, finished: AskedCheck, grant: str
+) -> Body:
     """The intent's body under another grant of revenue, certified by the registrar's own key."""
-    body = bureau.intent_body(finished)
+    body = dishonest_office.intent_body(finished)
     certificate: Body = canonical_object(body["certificate"])
     old = {item["grant"] for item in certificate["datasets"] if item["dataset"].startswith("revenue.")}
     for item in certificate["datasets"]:
@@ -324,7 +362,7 @@ def rebased(county: County, bureau: Bureau, finished: CheckState, grant: str) ->
         **body,
         "certificate": certificate,
         "digest": certificate_digest(certificate),
-        "signature": signature(county.clients["window"].keys.node, message),
+        "signature": sign(running_network.clients["window"].keys.node, message).to_json(),
         "slots": slots,
     }
 

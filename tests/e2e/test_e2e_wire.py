@@ -23,8 +23,8 @@ from node.rpc.channels import Channels, open_channel
 from node.wire import operator_pb2, operator_pb2_grpc
 from protocols.psi import group
 from protocols.wire import check_pb2_grpc
-from tests.e2e.dishonest_office import Bureau, call, refused
-from tests.e2e.shared_network import County, patiently
+from tests.e2e.dishonest_office import DishonestOffice, call, refused
+from tests.e2e.shared_network import RunningNetwork, retry
 
 HANDSHAKE, APPLICATION = 0x16, 0x17
 RECORDS = {0x14, 0x15, HANDSHAKE, APPLICATION}
@@ -39,16 +39,16 @@ def folder(tmp_path: Path) -> Path:
 # Who is who.
 
 
-def test_a_strangers_certificate_gets_no_connection(county: County) -> None:
+def test_a_strangers_certificate_gets_no_connection(running_network: RunningNetwork) -> None:
     stranger = Authority.create("bureau").issue("bureau", ["127.0.0.1"], DAYS)
-    channel = county.channel(stranger, "revenue")
+    channel = running_network.channel(stranger, "revenue")
     with refused("unavailable"):
         call(operator_pb2_grpc.OperatorStub(channel).Status, operator_pb2.StatusRequest())
     channel.close()
 
 
-def test_no_certificate_gets_no_connection(county: County) -> None:
-    card = read_card(county.home("revenue").card)
+def test_no_certificate_gets_no_connection(running_network: RunningNetwork) -> None:
+    card = read_card(running_network.home("revenue").card)
     credentials = grpc.ssl_channel_credentials(ssl.DER_cert_to_PEM_cert(bytes.fromhex(card["tls"])).encode())
     options = [("grpc.ssl_target_name_override", "revenue.hedui")]
     channel = grpc.secure_channel(card["endpoint"], credentials, options)
@@ -57,29 +57,39 @@ def test_no_certificate_gets_no_connection(county: County) -> None:
     channel.close()
 
 
-def test_a_member_cannot_call_under_another_members_name(county: County, bureau: Bureau) -> None:
+def test_a_member_cannot_call_under_another_members_name(
+    running_network: RunningNetwork, dishonest_office: DishonestOffice
+) -> None:
     """Welfare's own authority issues a certificate for the office: its holder is identified as welfare."""
-    forged = county.clients["welfare"].keys.authority.issue("bureau", ["127.0.0.1"], DAYS)
-    channel = county.channel(forged, "revenue")
-    request = bureau.question(bureau.logged(county.case()))
-    before = county.journal("revenue", "refused:not_the_office")
+    forged = running_network.clients["welfare"].keys.authority.issue("bureau", ["127.0.0.1"], DAYS)
+    channel = running_network.channel(forged, "revenue")
+    request = dishonest_office.question(dishonest_office.logged(running_network.case()))
+    before = running_network.journal("revenue", "refused:not_the_office")
     with refused("not_the_office"):
         call(check_pb2_grpc.DepartmentStub(channel).Answer, request)
     channel.close()
-    assert county.journal("revenue", "refused:not_the_office") == before + 1
+    assert running_network.journal("revenue", "refused:not_the_office") == before + 1
 
 
-def test_a_member_cannot_answer_under_another_members_name(county: County, bureau: Bureau) -> None:
+def test_a_member_cannot_answer_under_another_members_name(
+    running_network: RunningNetwork, dishonest_office: DishonestOffice
+) -> None:
     """Neither welfare's certificate nor one that welfare issued for revenue is taken for revenue's."""
-    authority = county.clients["welfare"].keys.authority
-    card = read_card(county.home("revenue").card)
-    for forged in (county.clients["welfare"].keys.tls, authority.issue("revenue", ["127.0.0.1"], DAYS)):
+    authority = running_network.clients["welfare"].keys.authority
+    card = read_card(running_network.home("revenue").card)
+    for forged in (
+        running_network.clients["welfare"].keys.tls,
+        authority.issue("revenue", ["127.0.0.1"], DAYS),
+    ):
         server = grpc.server(ThreadPoolExecutor(2))
         credentials = grpc.ssl_server_credentials([(forged.key_pem, forged.chain_pem)])
         port = server.add_secure_port("127.0.0.1:0", credentials)
         server.start()
         channel = open_channel(
-            f"127.0.0.1:{port}", bytes.fromhex(card["tls"]), bureau.services.keys.tls, "revenue.hedui"
+            f"127.0.0.1:{port}",
+            bytes.fromhex(card["tls"]),
+            dishonest_office.services.keys.tls,
+            "revenue.hedui",
         )
         with refused("unavailable"):
             call(operator_pb2_grpc.OperatorStub(channel).Status, operator_pb2.StatusRequest())
@@ -87,32 +97,32 @@ def test_a_member_cannot_answer_under_another_members_name(county: County, burea
         server.stop(None).wait()
 
 
-def test_only_ones_own_people_use_a_node(county: County) -> None:
-    channel = county.channel(county.clients["bureau"].keys.tls, "revenue")
+def test_only_ones_own_people_use_a_node(running_network: RunningNetwork) -> None:
+    channel = running_network.channel(running_network.clients["bureau"].keys.tls, "revenue")
     with refused("not_an_operator"):
         call(operator_pb2_grpc.OperatorStub(channel).Status, operator_pb2.StatusRequest())
     channel.close()
 
 
-def test_only_the_sequencer_asks_a_witness(county: County) -> None:
-    channel = county.channel(county.clients["bureau"].keys.tls, "revenue")
+def test_only_the_sequencer_asks_a_witness(running_network: RunningNetwork) -> None:
+    channel = running_network.channel(running_network.clients["bureau"].keys.tls, "revenue")
     with refused("not_the_sequencer"):
         call(log_pb2_grpc.WitnessStub(channel).AddCheckpoint, log_pb2.AddCheckpointRequest())
     assert call(log_pb2_grpc.WitnessStub(channel).Latest, log_pb2.LatestRequest()).checkpoint
     channel.close()
 
 
-def test_tls_1_2_is_refused(county: County, folder: Path) -> None:
+def test_tls_1_2_is_refused(running_network: RunningNetwork, folder: Path) -> None:
     """A member's own certificate, an older protocol."""
-    assert handshake(county, folder, ssl.TLSVersion.TLSv1_3) == "TLSv1.3"
+    assert handshake(running_network, folder, ssl.TLSVersion.TLSv1_3) == "TLSv1.3"
     with pytest.raises((ssl.SSLError, ConnectionResetError)):
-        handshake(county, folder, ssl.TLSVersion.TLSv1_2)
+        handshake(running_network, folder, ssl.TLSVersion.TLSv1_2)
 
 
-def handshake(county: County, folder: Path, version: ssl.TLSVersion) -> str | None:
+def handshake(running_network: RunningNetwork, folder: Path, version: ssl.TLSVersion) -> str | None:
     """Connect to revenue as the office with exactly this version."""
-    card = read_card(county.home("revenue").card)
-    identity: Identity = county.clients["bureau"].keys.tls
+    card = read_card(running_network.home("revenue").card)
+    identity: Identity = running_network.clients["bureau"].keys.tls
     (folder / "chain.pem").write_bytes(identity.chain_pem)
     (folder / "key.pem").write_bytes(identity.key_pem)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -170,16 +180,18 @@ class Relay:
             each.close()
 
 
-def test_between_members_there_is_tls_and_nothing_else(county: County, bureau: Bureau) -> None:
+def test_between_members_there_is_tls_and_nothing_else(
+    running_network: RunningNetwork, dishonest_office: DishonestOffice
+) -> None:
     """The registrar is told who it is about: that call, seen from between."""
-    case = county.case()
-    card = read_card(county.home("window").card)
+    case = running_network.case()
+    card = read_card(running_network.home("window").card)
     relay = Relay(card["endpoint"])
     channel = open_channel(
-        relay.endpoint, bytes.fromhex(card["tls"]), bureau.services.keys.tls, "window.hedui"
+        relay.endpoint, bytes.fromhex(card["tls"]), dishonest_office.services.keys.tls, "window.hedui"
     )
-    with recorded(bureau, {"window": channel}) as messages:
-        assert bureau.certified(case).refusal is None
+    with recorded(dishonest_office, {"window": channel}) as messages:
+        assert dishonest_office.certified(case).refusal is None
     channel.close()
     relay.close()
     assert any(case.household[0].id.encode() in data for _, data in messages), "the plain message names them"
@@ -227,34 +239,36 @@ class Recorder(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientIntercept
 
 @contextlib.contextmanager
 def recorded(
-    bureau: Bureau, instead: dict[str, grpc.Channel] | None = None
+    dishonest_office: DishonestOffice, instead: dict[str, grpc.Channel] | None = None
 ) -> Iterator[list[tuple[str, bytes]]]:
     """Every message the dishonest office sends and gets while the block runs, by member."""
     kept: list[tuple[str, bytes]] = []
-    true: Channels = bureau.services.channels
+    true: Channels = dishonest_office.services.channels
 
     class Recording(Channels):
         def to(self, member: str) -> grpc.Channel:
             channel = (instead or {}).get(member) or true.to(member)
             return grpc.intercept_channel(channel, Recorder(member, kept))
 
-    recording = Recording(true._directory, bureau.services.keys.tls)
-    bureau.services.channels = recording
-    remote: Any = bureau.services.ledger._transport
+    recording = Recording(true._directory, dishonest_office.services.keys.tls)
+    dishonest_office.services.channels = recording
+    remote: Any = dishonest_office.services.ledger._transport
     remote._channels = recording
     try:
         yield kept
     finally:
-        bureau.services.channels = true
+        dishonest_office.services.channels = true
         remote._channels = true
 
 
-def test_no_message_but_the_registrars_names_a_person(county: County, bureau: Bureau) -> None:
+def test_no_message_but_the_registrars_names_a_person(
+    running_network: RunningNetwork, dishonest_office: DishonestOffice
+) -> None:
     """A whole check by hand, every message looked at."""
-    case = county.case()
-    with recorded(bureau) as messages:
-        finished = patiently(lambda: bureau.answered(case))
-        total = bureau.total(finished)
+    case = running_network.case()
+    with recorded(dishonest_office) as messages:
+        finished = retry(lambda: dishonest_office.answered(case))
+        total = dishonest_office.total(finished)
     assert total.net == 1_000_000
     seen = {member for member, _ in messages}
     assert seen == {"window", "court", "revenue", "welfare"}
@@ -273,12 +287,14 @@ def test_no_message_but_the_registrars_names_a_person(county: County, bureau: Bu
         assert case.case.encode() not in data, "case numbers stay with office and registrar"
 
 
-def test_departments_get_elements_and_the_trustee_no_consents(county: County, bureau: Bureau) -> None:
-    case = county.case()
-    with recorded(bureau) as messages:
-        finished = bureau.answered(case)
-        bureau.total(finished)
-    opened = finished.inquiry.opened()
+def test_departments_get_elements_and_the_trustee_no_consents(
+    running_network: RunningNetwork, dishonest_office: DishonestOffice
+) -> None:
+    case = running_network.case()
+    with recorded(dishonest_office) as messages:
+        finished = dishonest_office.answered(case)
+        dishonest_office.total(finished)
+    opened = finished.inquiry.openings
     for member, data in messages:
         for secret in (*opened.rlist, opened.rlist_salt, opened.casemap_salt):
             if member in {"revenue", "welfare"}:
@@ -288,22 +304,24 @@ def test_departments_get_elements_and_the_trustee_no_consents(county: County, bu
             assert not any(consent.encode() in data for consent in opened.consents)
 
 
-def test_logs_of_nodes_say_nothing_of_persons(county: County) -> None:
-    people = [person for case in county.scenario.cases for person in case.household]
-    for member in county.clients:
-        text = (county.home(member).root / "node.log").read_text("utf-8")
+def test_logs_of_nodes_say_nothing_of_persons(running_network: RunningNetwork) -> None:
+    people = [person for case in running_network.scenario.cases for person in case.household]
+    for member in running_network.clients:
+        text = (running_network.home(member).root / "node.log").read_text("utf-8")
         assert "Traceback" not in text, f"{member}: {text[-2000:]}"
         for person in people:
             assert person.id not in text
             assert person.name not in text
 
 
-def test_a_report_holds_no_query_salt_of_the_openings(county: County, tmp_path: Path) -> None:
+def test_a_report_holds_no_query_salt_of_the_openings(
+    running_network: RunningNetwork, tmp_path: Path
+) -> None:
     """A holder of the report alone cannot test a guess: x, r and their salts are in the openings only."""
-    case = county.case()
-    county.check(case, tmp_path)
+    case = running_network.case()
+    running_network.check(case, tmp_path)
     report = (tmp_path / f"{case.case}.json").read_text("utf-8")
-    openings = json.loads((county.home("bureau").openings / f"{case.case}.json").read_text("utf-8"))
+    openings = json.loads((running_network.home("bureau").openings / f"{case.case}.json").read_text("utf-8"))
     secrets = list(secrets_of(openings))
     assert {person.name for person in case.household} <= set(secrets)
     for secret in secrets:

@@ -236,7 +236,7 @@ class FabricNetwork:
     def peer(self, organisation: str, *arguments: str) -> str:
         """Run ``peer …`` as the administrator of an organisation; again while it fails, for a minute."""
         env = self.peer_environment(organisation)
-        return self._patiently(["peer", *arguments], env)
+        return self._retry(["peer", *arguments], env)
 
     def peer_environment(self, organisation: str) -> dict[str, str]:
         """The environment in which ``peer`` acts for an organisation's administrator."""
@@ -267,9 +267,9 @@ class FabricNetwork:
         command += ["--config-block", str(self.layout.block)]
         command += ["-o", f"127.0.0.1:{self.layout.ports.admin[number]}", "--ca-file", str(tls / "ca.crt")]
         command += ["--client-cert", str(tls / "server.crt"), "--client-key", str(tls / "server.key")]
-        self._patiently(command, {"PATH": os.environ["PATH"]}, good="Status: 201")
+        self._retry(command, {"PATH": os.environ["PATH"]}, good="Status: 201")
 
-    def _patiently(self, command: Sequence[str], env: Mapping[str, str], good: str = "") -> str:
+    def _retry(self, command: Sequence[str], env: Mapping[str, str], good: str = "") -> str:
         deadline = time.monotonic() + WAIT_SECONDS
         while True:
             done = self._run(command, env, check=False)

@@ -1,4 +1,4 @@
-"""The nursery that every kill shares, and the seeds of a run (``--fault-seeds``)."""
+"""Fixtures of the fault tests: the shared fork server, and the seeds of a run (``--fault-seeds``)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.fork_server import Nursery
+from tests.faults.fork_server import ForkServer
 
 
 @pytest.fixture(scope="session")
-def nursery():
+def fork_server():
     """Forks the processes to be killed."""
-    made = Nursery("tests.faults.log_run", "tests.faults.member_run")
+    made = ForkServer("tests.faults.log_run", "tests.faults.member_run")
     yield made
     made.close()
 

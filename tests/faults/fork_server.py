@@ -1,8 +1,9 @@
-"""Processes that can be killed: forked, one a run, from a process that has imported everything and no more.
+"""A fork server for processes that a test kills: it forks them after it has imported their modules.
 
-The nursery has one thread and opens nothing, so a fork of it is as good as a new process and costs a few
-milliseconds. It reads one JSON line a request and answers with one: ``{"run": "module:function", "with": …}``
-gives a process id, ``{"wait": pid}`` its end: 0, an exit status, or minus the signal that ended it.
+The server has one thread and opens nothing, so a fork of it is equivalent to a new process and takes a few
+milliseconds. It reads a request as one line of JSON and answers with one line: ``{"run": "module:function",
+"with": …}`` gives a process id, ``{"wait": pid}`` its end: 0, an exit status, or minus the signal that ended
+it.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from ledger.fault_points import Observe, Point
 ROOT = Path(__file__).resolve().parents[2]
 KILLED = -signal.SIGKILL
 HANGS = 120
-"""Seconds after which a run has hung: it says where, and ends with status 1."""
+"""Seconds after which a run counts as hung: it prints its stack and ends with status 1."""
 
 
-class Nursery:
-    """A running nursery; close it when done."""
+class ForkServer:
+    """Client of a running fork server; close it after use."""
 
     def __init__(self, *modules: str) -> None:
         command = [sys.executable, "-c", "from tests.faults.fork_server import serve; serve()", *modules]
@@ -42,7 +43,7 @@ class Nursery:
         return int(self._ask({"run": function, "with": arguments}))
 
     def wait(self, process: int) -> int:
-        """How a process ended."""
+        """Wait for a process; returns its exit code."""
         return os.waitstatus_to_exitcode(int(self._ask({"wait": process})))
 
     def run(self, function: str, **arguments: Any) -> int:
@@ -50,7 +51,7 @@ class Nursery:
         return self.wait(self.spawn(function, **arguments))
 
     def close(self) -> None:
-        """End the nursery."""
+        """End the server."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
@@ -67,7 +68,7 @@ class Nursery:
 
 
 def serve() -> None:
-    """The nursery's own process."""
+    """Serve requests; runs in the server's process."""
     for module in sys.argv[1:]:
         importlib.import_module(module)
     for line in sys.stdin:

@@ -87,7 +87,7 @@ def check(home: str, bridge: str, now: int, case: str, persons: list[str], point
         Person(name="王甲", id=one, relation="self", consent="signed", region="331022") for one in persons
     )
     application = Case(case=case, rules="dibao@2026.1", applied=applied, office="office", household=household)
-    finished = office.check(application, rule_sets.text_of(services, application.rules), lambda _: None)
+    finished = office.to_verdict(application, rule_sets.text_of(services, application.rules), lambda _: None)
     office.close(finished, b"report")
     while services.outbox.waiting():
         time.sleep(0.01)

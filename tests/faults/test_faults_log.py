@@ -17,7 +17,7 @@ from ledger.audit.verify import verify_folder
 from ledger.fault_points import Point
 from ledger.formats.receipt import Receipt
 from ledger.merkle import leaf_hash
-from tests.faults.fork_server import KILLED, Nursery
+from tests.faults.fork_server import KILLED, ForkServer
 from tests.faults.log_run import Place, lines
 from tests.ledger.sequencer.log_cases import POLICY, cheap, leaf, tree_of
 
@@ -41,16 +41,16 @@ def begun(tmp_path_factory):
     return folders
 
 
-def run_until_killed(nursery: Nursery, folder: Path, point: Point, chance: random.Random, url=None):
+def run_until_killed(fork_server: ForkServer, folder: Path, point: Point, chance: random.Random, url=None):
     """Kill a run at a random visit of a point; the leaves it was given."""
     leaves = [leaf() for _ in range(ENTRIES)]
     given = {"folder": str(folder), "leaves": [one.hex() for one in leaves], "url": url}
     function, workers = "tests.faults.log_run:run", chance.randint(1, 3)
-    ended = nursery.run(function, workers=workers, point=point, nth=chance.randint(1, 3), **given)
+    ended = fork_server.run(function, workers=workers, point=point, nth=chance.randint(1, 3), **given)
     assert ended == KILLED, f"{point} was not reached: {ended}"
     if chance.random() < 0.5:
         second = chance.choice(POINTS)
-        ended = nursery.run(function, workers=workers, point=second, nth=chance.randint(1, 3), **given)
+        ended = fork_server.run(function, workers=workers, point=second, nth=chance.randint(1, 3), **given)
         assert ended in {KILLED, 0}
     return leaves
 
@@ -88,17 +88,17 @@ def check(folder: Path, leaves: list[bytes], begun_with: int, url=None) -> None:
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_killed_at_every_point(memory, nursery, begun, point, fault_seed):
+def test_killed_at_every_point(memory, fork_server, begun, point, fault_seed):
     chance = random.Random(f"{point} {fault_seed}")
     begun_with = BEGUN_WITH[fault_seed % 2]
     shutil.copytree(begun[begun_with], memory, dirs_exist_ok=True)
-    leaves = run_until_killed(nursery, memory, point, chance)
+    leaves = run_until_killed(fork_server, memory, point, chance)
     check(memory, leaves, begun_with)
 
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("point", [Point.STAGING, Point.STAGED, Point.ORDERED])
-def test_killed_over_postgresql(memory, nursery, point, fault_seed, postgres_url):
+def test_killed_over_postgresql(memory, fork_server, point, fault_seed, postgres_url):
     chance = random.Random(f"postgres {point} {fault_seed}")
-    leaves = run_until_killed(nursery, memory, point, chance, postgres_url)
+    leaves = run_until_killed(fork_server, memory, point, chance, postgres_url)
     check(memory, leaves, 0, postgres_url)

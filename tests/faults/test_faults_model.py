@@ -116,10 +116,10 @@ class Question:
         self.leaf = net.services["office"].ledger.compose("query.intent", self.query, body)
 
     def request(self, receipt: bytes) -> check_pb2.AnswerRequest:
-        openings = self.inquiry.opened()
+        openings = self.inquiry.openings
         return check_pb2.AnswerRequest(
-            certificate=canonical.encode(self.inquiry.certificate),
-            signature=canonical.encode(self.inquiry.signature),
+            certificate=canonical.encode(self.inquiry.certificate.to_json()),
+            signature=canonical.encode(self.inquiry.signature.to_json()),
             intent=self.leaf,
             receipt=receipt,
             elements=openings.elements,

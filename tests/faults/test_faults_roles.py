@@ -27,7 +27,7 @@ from protocols.check.answer import response_digest
 from protocols.psi import voprf
 from protocols.wire import check_pb2
 from tests.faults.conftest import MEMORY
-from tests.faults.fork_server import KILLED, Nursery
+from tests.faults.fork_server import KILLED, ForkServer
 from tests.faults.socket_wire import AwayPort, Bridge
 from tests.node.network_in_memory import ANNA, CHEN, Network, stranger
 from tests.node.question_steps import certificate_of, check, copied
@@ -59,25 +59,27 @@ OFFICE = [
 class Away:
     """A member of a network whose role runs in a process of its own."""
 
-    def __init__(self, county: County, member: str, service: str) -> None:
-        self.county = county
+    def __init__(self, running_network: RunningNetwork, member: str, service: str) -> None:
+        self.running_network = running_network
         self.member = member
-        self.socket = county.folder / f"{member}.socket"
+        self.socket = running_network.folder / f"{member}.socket"
         self.process: int | None = None
-        net = county.net
+        net = running_network.net
         net.services[member].outbox.close()
         self.port = AwayPort(member, service, self.socket, net.wire.ports[member])
         net.wire.ports[member] = self.port
 
     @property
     def home(self) -> Path:
-        return self.county.net.homes[self.member].home.root
+        return self.running_network.net.homes[self.member].home.root
 
     def start(self, point: str = "", nth: int = 1) -> None:
         ready = Path(f"{self.socket}.ready")
         ready.unlink(missing_ok=True)
-        self.process = self.county.nursery.spawn(
-            "tests.faults.member_run:serve", socket=str(self.socket), **self.county.given(self, point, nth)
+        self.process = self.running_network.fork_server.spawn(
+            "tests.faults.member_run:serve",
+            socket=str(self.socket),
+            **self.running_network.given(self, point, nth),
         )
         for _ in range(2000):
             if ready.exists():
@@ -88,12 +90,12 @@ class Away:
     def ended(self) -> int:
         assert self.process is not None
         process, self.process = self.process, None
-        return self.county.nursery.wait(process)
+        return self.running_network.fork_server.wait(process)
 
     def stop(self) -> None:
         """Kill it once nothing waits in its outbox, which would meet a point before the next test does."""
         if self.process is not None:
-            store = self.county.net.services[self.member].store
+            store = self.running_network.net.services[self.member].store
             for _ in range(2000):
                 if not store.all(tables.outbox, state="waiting"):
                     break
@@ -102,11 +104,11 @@ class Away:
             assert self.ended() == KILLED
 
 
-class County:
+class RunningNetwork:
     """A network in this process, some of whose members are away."""
 
-    def __init__(self, nursery: Nursery, folder: Path) -> None:
-        self.nursery = nursery
+    def __init__(self, fork_server: ForkServer, folder: Path) -> None:
+        self.fork_server = fork_server
         self.folder = folder
         self.net = Network(folder)
         for home in self.net.homes.values():
@@ -143,29 +145,29 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def county(nursery: Nursery, folder: Path) -> Iterator[County]:
-    made = County(nursery, folder / "answering")
+def running_network(fork_server: ForkServer, folder: Path) -> Iterator[RunningNetwork]:
+    made = RunningNetwork(fork_server, folder / "answering")
     yield made
     made.close()
 
 
 @pytest.fixture(scope="module")
-def hib(county: County) -> Iterator[Away]:
-    away = Away(county, "hib", "Department")
+def hib(running_network: RunningNetwork) -> Iterator[Away]:
+    away = Away(running_network, "hib", "Department")
     yield away
     away.stop()
 
 
 @pytest.fixture(scope="module")
-def trust(county: County, hib: Away) -> Iterator[Away]:
-    away = Away(county, "trust", "Trustee")
+def trust(running_network: RunningNetwork, hib: Away) -> Iterator[Away]:
+    away = Away(running_network, "trust", "Trustee")
     yield away
     away.stop()
 
 
 @pytest.fixture(scope="module")
-def asking(nursery: Nursery, folder: Path) -> Iterator[tuple[County, Away]]:
-    made = County(nursery, folder / "asking")
+def asking(fork_server: ForkServer, folder: Path) -> Iterator[tuple[RunningNetwork, Away]]:
+    made = RunningNetwork(fork_server, folder / "asking")
     yield made, Away(made, "office", "nothing")
     made.close()
 
@@ -183,15 +185,19 @@ def digest_of(answer: check_pb2.AnswerResponse.Answer) -> str:
 
 
 @pytest.mark.parametrize("point", DEPARTMENT)
-def test_a_department_killed_while_it_answers(county: County, hib: Away, point: Point, fault_seed: int):
-    net = county.net
+def test_a_department_killed_while_it_answers(
+    running_network: RunningNetwork, hib: Away, point: Point, fault_seed: int
+):
+    net = running_network.net
     case = net.case(*(stranger(next(PERSONS)) for _ in range(1 + fault_seed % 3)))
     request = hold_away(net, hib, case)
     query = certificate_of(request)["query"]
     left: list[check_pb2.AnswerResponse.Answer] = []
 
     def leaves(method: str, request: bytes, answer: bytes) -> None:
-        assert [body["certificate"]["query"] for body in county.on_ledger("query.intent", query)] == [query]
+        assert [
+            body["certificate"]["query"] for body in running_network.on_ledger("query.intent", query)
+        ] == [query]
         left.extend(check_pb2.AnswerResponse.FromString(answer).answers)
 
     hib.port.on_answer = leaves
@@ -202,18 +208,18 @@ def test_a_department_killed_while_it_answers(county: County, hib: Away, point: 
     hib.start()
     ask(net, hib, request)
     assert len({answer.SerializeToString(deterministic=True) for answer in left}) == 1
-    bodies = county.wait_for("query.answer", query, 4)
+    bodies = running_network.wait_for("query.answer", query, 4)
     mine = [body for body in bodies if body["dataset"] == "hib.selfpaid"]
     assert [(body["result"], body["response"]) for body in mine] == [("answered", digest_of(left[0]))]
-    assert len(county.on_ledger("query.intent", query)) == 1
+    assert len(running_network.on_ledger("query.intent", query)) == 1
     hib.stop()
     store = net.services["hib"].store
     assert store.one(tables.answer, query=query, dataset="hib.selfpaid") is not None
     assert [row["result"] for row in store.all(tables.journal, query=query)] == ["answered"]
 
 
-def test_a_department_killed_while_it_refuses(county: County, hib: Away, fault_seed: int):
-    net = county.net
+def test_a_department_killed_while_it_refuses(running_network: RunningNetwork, hib: Away, fault_seed: int):
+    net = running_network.net
     hib.port.on_answer = lambda method, request, answer: None
     request = hold_away(net, hib, net.case(stranger(next(PERSONS))))
     hib.start(Point.REFUSAL_STORED)
@@ -222,10 +228,10 @@ def test_a_department_killed_while_it_refuses(county: County, hib: Away, fault_s
     assert hib.ended() == KILLED
     hib.start()
     query = certificate_of(request)["query"]
-    answers = county.wait_for("query.answer", query, 4)
+    answers = running_network.wait_for("query.answer", query, 4)
     assert [one["result"] for one in answers if one["dataset"] == "hib.selfpaid"] == ["refused:certificate"]
     ask(net, hib, request)
-    assert len(county.wait_for("query.answer", query, 5)) == 5
+    assert len(running_network.wait_for("query.answer", query, 5)) == 5
     hib.stop()
 
 
@@ -253,8 +259,10 @@ def hold_away(net: Network, away: Away, case: Case) -> check_pb2.AnswerRequest:
 
 
 @pytest.mark.parametrize("point", TRUSTEE)
-def test_a_trustee_killed_while_it_opens(county: County, hib: Away, trust: Away, point, fault_seed):
-    net = county.net
+def test_a_trustee_killed_while_it_opens(
+    running_network: RunningNetwork, hib: Away, trust: Away, point, fault_seed
+):
+    net = running_network.net
     hib.stop()
     hib.port.on_answer = lambda method, request, answer: None
     hib.start()
@@ -271,45 +279,45 @@ def test_a_trustee_killed_while_it_opens(county: County, hib: Away, trust: Away,
     again = check(net, case)
     assert again.total is not None
     assert query in (None, again.inquiry.query)
-    assert len(county.wait_for("share.release", again.inquiry.query, 1)) == 1
+    assert len(running_network.wait_for("share.release", again.inquiry.query, 1)) == 1
     assert len(set(shares)) == 1
-    assert len(county.on_ledger("query.intent", again.inquiry.query)) == 1
+    assert len(running_network.on_ledger("query.intent", again.inquiry.query)) == 1
     hib.stop()
     trust.stop()
 
 
 @pytest.mark.parametrize("point", OFFICE)
-def test_an_office_killed_while_it_asks(asking: tuple[County, Away], point: Point, fault_seed: int):
-    county, office = asking
+def test_an_office_killed_while_it_asks(asking: tuple[RunningNetwork, Away], point: Point, fault_seed: int):
+    running_network, office = asking
     chance = random.Random(f"{point} {fault_seed}")
     ids = [stranger(next(PERSONS)) for _ in range(1 + fault_seed % 3)]
-    net = county.net
+    net = running_network.net
     case = net.case(*ids)
-    before = len(all_intents(county))
+    before = len(all_intents(running_network))
     given = {"case": case.case, "persons": ids}
     function = "tests.faults.member_run:check"
-    assert net_run(county, function, county.given(office, point, 1) | given) == KILLED
+    assert net_run(running_network, function, running_network.given(office, point, 1) | given) == KILLED
     if chance.random() < 0.5:
-        second = county.given(office, chance.choice(OFFICE), 1) | given
-        assert net_run(county, function, second) in {KILLED, 0}
-    assert net_run(county, function, county.given(office, "", 1) | given) == 0
-    intents = all_intents(county)[before:]
+        second = running_network.given(office, chance.choice(OFFICE), 1) | given
+        assert net_run(running_network, function, second) in {KILLED, 0}
+    assert net_run(running_network, function, running_network.given(office, "", 1) | given) == 0
+    intents = all_intents(running_network)[before:]
     asked = {body["certificate"]["query"] for body in intents}
-    closed = [query for query in asked if county.on_ledger("query.close", query)]
+    closed = [query for query in asked if running_network.on_ledger("query.close", query)]
     assert len(closed) == len(intents)
     # A kill after the close was stored makes the next run a new check; before that, one intent is all.
     assert len(intents) <= 3 if point in (Point.CLOSE_STORED, *OUTBOX) else len(intents) >= 1
     for query in asked:
-        answers = county.wait_for("query.answer", query, 4)
+        answers = running_network.wait_for("query.answer", query, 4)
         assert sorted(body["dataset"] for body in answers) == sorted({body["dataset"] for body in answers})
         assert {body["result"] for body in answers} == {"answered"}
 
 
-def net_run(county: County, function: str, given: dict[str, object]) -> int:
-    return county.nursery.run(function, **given)
+def net_run(running_network: RunningNetwork, function: str, given: dict[str, object]) -> int:
+    return running_network.fork_server.run(function, **given)
 
 
-def all_intents(county: County) -> list[dict]:
-    ledger = county.net.services["audit"].ledger
+def all_intents(running_network: RunningNetwork) -> list[dict]:
+    ledger = running_network.net.services["audit"].ledger
     ledger.sync()
     return [entry.body for _, entry in ledger.replica.of_type("query.intent")]

@@ -18,7 +18,7 @@ from ledger.entries.certificate import certificate_message
 from node.case import Case
 from node.errors import RefusalError, ServiceUnavailableError
 from node.governance import rule_sets
-from node.member_keys import signature
+from node.member_keys import sign
 from node.rpc.status import raise_from_wire
 from protocols.wire import check_pb2, check_pb2_grpc
 from tests.node.network_in_memory import Network
@@ -69,7 +69,7 @@ def hold(network: Network, case: Case, member: str, method: str) -> Any:
     network.wire.taps[member, method] = keep
     rules = rule_sets.text_of(network.services["office"], case.rules)
     try:
-        network.office.check(case, rules, lambda _: None)
+        network.office.to_verdict(case, rules, lambda _: None)
     except ServiceUnavailableError:
         pass
     finally:
@@ -80,7 +80,7 @@ def hold(network: Network, case: Case, member: str, method: str) -> Any:
 def check(network: Network, case: Case) -> Any:
     """The whole check of a case."""
     rules = rule_sets.text_of(network.services["office"], case.rules)
-    return network.office.check(case, rules, lambda _: None)
+    return network.office.to_verdict(case, rules, lambda _: None)
 
 
 def copied(message: Any, **changes: Any) -> Any:
@@ -128,5 +128,7 @@ def certificate_of(message: Any) -> dict[str, Any]:
 def signed_certificate(message: Any, key: SigningKey, **changes: Any) -> Any:
     """A message whose certificate is changed and signed again."""
     certificate = certificate_of(message) | changes
-    value = signature(key, certificate_message(certificate))
-    return copied(message, certificate=canonical.encode(certificate), signature=canonical.encode(dict(value)))
+    value = sign(key, certificate_message(certificate))
+    return copied(
+        message, certificate=canonical.encode(certificate), signature=canonical.encode(value.to_json())
+    )

@@ -17,7 +17,7 @@ from ledger.errors import LogError
 from node.case import Case
 from node.errors import RefusalError, ServiceUnavailableError
 from node.governance import rule_sets
-from node.member_keys import signature
+from node.member_keys import sign
 from node.office import calls
 from node.registrar import consents
 from node.registrar.recent_subjects import WITHOUT_MEMORY, allowance_message
@@ -28,7 +28,7 @@ from node.store import tables
 from node.tlog.client import LedgerClient
 from node.tlog.transport import RemoteTransport
 from node.trustee.release import PreparedRelease
-from protocols.check.certificate import certify
+from protocols.check.certify import certify
 from tests.node.network_in_memory import ANNA, DENG, FANG, NETWORK, RULES, Network, stranger
 from tests.node.question_steps import check, copied, hold, refused, send
 from tests.node.rpc.wire_in_memory import WireError
@@ -45,7 +45,7 @@ def allow(net: Network, case: Case, reason: str) -> None:
     """Two people of the registrar sign a reason."""
     document = {"case": case.case, "month": net.services["desk"].month(), "reason": reason}
     net.registrar.subjects.allow(
-        document, [signature(key, allowance_message(document)) for key in net.people("desk")]
+        document, [sign(key, allowance_message(document)).to_json() for key in net.people("desk")]
     )
 
 
@@ -196,7 +196,7 @@ def test_roles_that_have_forgotten_open_and_certify_by_two_people_only(net: Netw
     ):
         with services.store.writing() as connection:
             connection.execute(delete(table))
-    net.trustee._lost = net.registrar.subjects._lost = None  # as after a start
+    net.trustee._possibly_opened = net.registrar.subjects._lost = None  # as after a start
     refused(net, "trust", "Open", opened, "already_released")
     refused(net, "trust", "Open", further, "row_released")
     case = net.case(stranger(906))

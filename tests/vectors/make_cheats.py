@@ -20,8 +20,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from protocols.check.certificate import Openings
 from protocols.check.evidence import ElementProof, EvidenceLine
+from protocols.check.openings import Openings
 from protocols.psi import group, tags, voprf
 from protocols.psi.publication import AbsenceProof, MatchProof, leaf_tag
 from tests.protocols.check.small_check import (
@@ -55,7 +55,7 @@ def honest() -> dict[str, Any]:
     """What a trustee sees when nobody cheats."""
     check = household()
     return {
-        "certificate": check.certificate,
+        "certificate": check.certificate.to_json(),
         "openings": check.openings.to_json(),
         "references": {
             name: {"root": one.root.hex(), "count": one.count, "leaf_bytes": one.leaf_bytes}
@@ -64,7 +64,7 @@ def honest() -> dict[str, Any]:
         "answers": {name: answer.to_json() for name, answer in check.answers.items()},
         "lines": [line.to_json() for _, line in sorted(check.lines.items())],
         "proofs": [proof.to_json() for proof in check.proofs],
-        "list": check.document(),
+        "list": check.term_list().to_json(),
     }
 
 
@@ -91,13 +91,14 @@ def proof_of(who: bytes) -> int:
 def term_of(who: bytes, dataset: str) -> int:
     """Where a person's term stands in the list."""
     element = household().positions[who]
-    terms = household().document()["terms"]
+    terms = household().term_list().to_json()["terms"]
     return next(n for n, term in enumerate(terms) if (term["element"], term["dataset"]) == (element, dataset))
 
 
 def certified(openings: Openings) -> list[Change]:
     """Openings that the certificate commits to: what a cheating registrar would sign."""
-    document = recommitted(household().certificate, openings) | {"count": household().certificate["count"]}
+    certificate = recommitted(household().certificate, openings)
+    document = replace(certificate, count=household().certificate.count).to_json()
     names = ("elements", "rlist", "casemap")
     return [
         *(put(document[name], "certificate", name) for name in names),
@@ -301,7 +302,7 @@ def own_neighbours() -> Any:
 def list_cheats() -> Iterator[Vector]:
     """Term lists other than the one that rules and lines allow."""
     check = household()
-    terms = check.document()["terms"]
+    terms = check.term_list().to_json()["terms"]
     anna, ding, chen = term_of(ANNA, INCOME), term_of(DING, INCOME), term_of(CHEN, INCOME)
 
     def cheat(*changes: Change) -> tuple[str, list[Change]]:

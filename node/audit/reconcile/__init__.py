@@ -1,17 +1,15 @@
-"""Reconciliation of three sides: each node's journal, the ledger, the office's case files.
+"""Reconciliation of three sides: each node's journal, the ledger, and the office's case files.
 
-    difference       what a difference is, and the collector of all of them
+    difference       a difference, and the collector of all of them
+    sides            the three sides together, and what is too recent to be judged
     ledger_side      what the public log says, by question
     journal          what one member's own store says, in one form whether it is read here or was exported
     journal_file     the exported form: canonical JSON lines, signed by the member's node
-    casefile         the office's reports and openings
-    answers          departments: answers and refusals, line by line
-    incidents        departments: refusals without a valid intent, counted
-    questions        office and registrar: questions asked, certified, reported, closed
-    releases         trustees
-    slots            slots taken against slots used
-    compare          all of them in order; ``hedui ledger reconcile`` prints what it finds
+    case_files       the office's reports and openings
+    departments      departments: answers, refusals, incidents, and slots taken against slots used
+    questions        office and registrar: questions, certificates, reports, closes; trustees: releases
+    compare          all comparisons in order; ``hedui ledger reconcile`` prints the result
 
-Nothing here decides who is right. Each difference says what every side says, and the code says which rule of
-the network it touches.
+Nothing here decides who is right. Each difference says what every side says, and its code says which rule
+of the network it concerns.
 """

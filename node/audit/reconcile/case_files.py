@@ -1,7 +1,7 @@
-"""The office's case files: reports and openings, as they lie in their folders.
+"""The office's case files: reports and openings in their folders.
 
-Of a report only what other sides speak of too is read; whether it verifies is `hedui report verify`'s work.
-Of an openings file only the query id is read: its persons are nobody's business here.
+Only those parts of a report are read that other sides have too; ``hedui report verify`` verifies a report.
+Of an openings file only the query id is read: reconciliation does not need the persons in it.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def _report(data: bytes, value: dict[str, Any]) -> Report:
         str(value["office"]),
         certificate is not None and bool(certificate["datasets"]),
         "" if certificate is None else certificate_digest(certificate),
-        {name: Answer.from_json(name, item).response.hex() for name, item in value["answers"].items()},
+        {name: Answer.parse(name, item).response.hex() for name, item in value["answers"].items()},
         None if total is None else list_digest(total["list"]),
         {share["holder"]: bytes.fromhex(share["salt"]) for share in shares if "salt" in share},
         str(value["policy"]),

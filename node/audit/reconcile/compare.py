@@ -10,7 +10,7 @@ from node.audit.reconcile.case_files import CaseFiles
 from node.audit.reconcile.departments import SlotCount, compare_answers, compare_incidents, compare_slots
 from node.audit.reconcile.difference import Difference
 from node.audit.reconcile.journal import Journal
-from node.audit.reconcile.ledger_side import LedgerSide
+from node.audit.reconcile.ledger_side import LedgerRecords
 from node.audit.reconcile.questions import (
     closes_not_compared,
     compare_questions,
@@ -21,16 +21,16 @@ from node.audit.reconcile.sides import Sides
 from node.errors import UsageError
 
 ROLES = frozenset({"department", "office", "registrar", "trustee"})
-"""Roles whose journals speak of questions."""
+"""Roles whose journals record questions."""
 
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """What was found.
+    """The result of all comparisons.
 
     Attributes:
         differences: every difference, in the order of their codes.
-        pending: how much was too young to be judged.
+        pending: how much was too recent to be judged.
         entries: size of the log.
         members: whose journals were compared.
         missing: members with a part in questions whose journals were not.
@@ -66,7 +66,7 @@ class Reconciliation:
 
 
 def reconcile(
-    ledger: LedgerSide, journals: Iterable[Journal], files: CaseFiles, as_of: int
+    ledger: LedgerRecords, journals: Iterable[Journal], files: CaseFiles, as_of: int
 ) -> Reconciliation:
     """Compare the sides.
 
@@ -106,7 +106,7 @@ def reconcile(
     )
 
 
-def _with_roles(journal: Journal, ledger: LedgerSide) -> Journal:
+def _with_roles(journal: Journal, ledger: LedgerRecords) -> Journal:
     """A journal with the roles that the ledger gives its member, who does not choose what is compared."""
     member = ledger.view.member(journal.member)
     return journal if member is None else replace(journal, roles=member.roles)

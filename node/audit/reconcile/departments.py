@@ -1,18 +1,17 @@
-"""Departments: each answer and refusal in the journal against ``query.answer`` on the ledger, both ways.
+"""Departments: their journals compared with the ledger, in both directions.
 
-For one question and dataset the journal may have several lines: refusals, repeated ones without a record,
-then an answer. The ledger has at most one refusal before one answer. An entry is matched by its digest; a
-refusal in the journal needs no entry of its own once the ledger has an answer, which nothing may follow.
+Answers and refusals are compared with ``query.answer``. For one question and dataset the journal may have
+several lines: refusals, repeated ones without a record, then an answer. The ledger has at most one refusal
+before one answer. An entry is matched by its digest. A refusal in the journal needs no entry of its own
+once the ledger has an answer, which nothing may follow.
 
-Departments: refusals without a valid intent, as the journal has them, against the counts on the ledger.
+Refusals without a valid intent are counted on the ledger as incidents. Each counted line names the
+commitment of the incident that counted it, so the comparison is exact: there are as many lines as the entry
+says, all of the one peer that the salt opens the commitment to.
 
-Each counted line names the commitment of the incident that counted it, so the comparison is exact: as many
-lines as the entry says, all of the one peer that the salt opens the commitment to.
-
-Slots taken against slots used: an intent takes slots of each grant, an answer or refusal uses them.
-
-An intent older than a day under one of whose grants no dataset was ever answered or refused is named: the
-budget went, and no owner says for what.
+An intent takes slots of each grant, and an answer or refusal uses them. An intent older than a day with a
+grant under which no dataset was ever answered or refused is reported: slots were taken, and no owner says
+for what.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from ledger.contract.view import dataset_owner
 from ledger.entries.times import parse_time
 from node.audit.reconcile.difference import ABSENT
 from node.audit.reconcile.journal import ANSWER, INCIDENT, Journal, JournalLine, Opening
-from node.audit.reconcile.ledger_side import LedgerSide, RecordedAnswer, RecordedIncident
+from node.audit.reconcile.ledger_side import LedgerRecords, RecordedAnswer, RecordedIncident
 from node.audit.reconcile.sides import Sides
 from protocols.check.commitments import peer_commitment
 from protocols.encoding import SALT_BYTES
@@ -230,7 +229,7 @@ def compare_slots(sides: Sides) -> tuple[SlotCount, ...]:
     )
 
 
-def _owner(ledger: LedgerSide, grant: str) -> str:
+def _owner(ledger: LedgerRecords, grant: str) -> str:
     """The member that gave a grant."""
     found = ledger.view.grant(grant)
     return "" if found is None else found.owner

@@ -1,7 +1,7 @@
-"""What a difference is: a stable code, the question and member it is about, and what each side says.
+"""A difference between the sides: a stable code, its question and member, and what each side says.
 
-A side's word is a code, a digest or ``absent``, never an identifier. ``DIFFERENCE_TEXTS`` and ``SIDE_TEXTS``
-have the text of each code and side.
+What a side says is a code, a digest or ``absent``, never an identifier. ``DIFFERENCE_TEXTS`` and
+``SIDE_TEXTS`` have the text of each code and side.
 """
 
 from __future__ import annotations

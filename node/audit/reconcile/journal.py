@@ -1,15 +1,15 @@
 """What one member's own store says, in the one form that reconciliation compares.
 
-    Line          a department's answer or refusal, a trustee's release
-    Opening       a department's: which peer an incident on the ledger counted
-    Question      an office's: a check it has begun, and how far it came
-    Certified     a registrar's: a certificate it has signed
+    JournalLine           a department's answer or refusal, a trustee's release
+    Opening               a department's: which peer an incident on the ledger counted
+    JournalQuestion       an office's: a check it has begun, and its state
+    JournalCertificate    a registrar's: a certificate it has signed
 
-No identifier, key, case number or secret is in it. ``stored`` is the digest worked out anew from the
-answer or share that the node keeps, so that a journal line and the thing it stands for are compared too;
-where a case was closed without a total it equals the record, so that nobody can tell the two apart. The
-salts that open ``query.close`` are left out unless asked for: with them whoever has a report can open it,
-and a guess of the list of terms can be tested.
+It holds no identifier, key, case number or secret. ``stored`` is the digest computed again from the answer
+or share that the node keeps, so that a journal line and the stored data are compared too. Where a case was
+closed without a total it equals the record, so that the two cases cannot be distinguished. The salts that
+open ``query.close`` are left out unless they are requested: with them a reader who has a report can open
+it, and a guess of the list of terms can be tested.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ledger.entries.times import parse_time
 from ledger.storage.database import open_database
 from node.config import Configuration
 from node.membership.network import NetworkFile
-from node.office.inquiry import Inquiry
+from node.office.inquiry import read_inquiry
 from node.store import tables
 from node.store.database import Store
 from node.store.migrate import migrate
@@ -86,7 +86,7 @@ class JournalQuestion:
 
     Attributes:
         query: query id.
-        household: label that the checks of one case share; drawn anew each time a journal is read.
+        household: label that the checks of one case share; drawn again each time a journal is read.
         state: ``begun``, ``certified``, ``logged``, ``done`` or ``abandoned``.
         asks: the certificate names at least one dataset, so that an intent belongs to it.
         certificate: its digest; empty before there is one.
@@ -198,7 +198,7 @@ def _lines(store: Store, outbox: OutboxEntries) -> Iterator[JournalLine]:
 
 def _response(row: dict[str, Any]) -> str:
     """Digest of a kept answer."""
-    return Answer.from_json(row["dataset"], json.loads(row["document"])).response.hex()
+    return Answer.parse(row["dataset"], json.loads(row["document"])).response.hex()
 
 
 def _stored_list(share: bytes, record: str) -> str:
@@ -227,19 +227,19 @@ def _questions(store: Store, outbox: OutboxEntries) -> Iterator[JournalQuestion]
     """Every check the office has begun."""
     households: dict[str, str] = {}
     for row in store.all(tables.office_check):
-        current = Inquiry(**json.loads(row["document"]))
+        current = read_inquiry(row)
         label = households.setdefault(current.case, secrets.token_hex(8))
-        certificate = current.certificate
-        digest = certificate_digest(certificate) if certificate else ""
+        certificate = None if current.certified is None else current.certificate
+        salts = current.close_salts
         yield JournalQuestion(
             current.query,
             label,
             current.state,
-            bool(certificate.get("datasets")),
-            digest,
-            parse_time(certificate["not_before"]) if certificate else 0,
-            current.closing.get("total", ""),
-            current.closing.get("report", ""),
+            certificate is not None and bool(certificate.datasets),
+            "" if certificate is None else certificate_digest(certificate.to_json()),
+            0 if certificate is None else parse_time(certificate.not_before),
+            "" if salts is None else salts.total,
+            "" if salts is None else salts.report,
             _waits(outbox, f"close/{current.query}"),
         )
 

@@ -2,15 +2,14 @@
 
 Canonical JSON, one object a line::
 
-    {"v": 1, "network", "member", "roles", "at", "opened"}          who, and the second it was taken
-    {"line": {…}} {"opening": {…}} {"question": {…}} {"certified": {…}}     as
-    ``node.audit.reconcile.journal``
-    {"signature": {"key", "alg", "sig"}}                            the member's node key over the rest
+    {"v": 1, "network", "member", "roles", "at", "opened"}     whose it is, and the second it was exported
+    {"line": {…}} {"opening": {…}} {"question": {…}} {"certified": {…}}    see ``reconcile.journal``
+    {"signature": {"key", "alg", "sig"}}                       the member's node key over the rest
 
-Signed is "hedui/journal/v1" ‖ 0x00 ‖ SHA-256 of all bytes before the last line. The file holds what the
-reconciliation needs and no more: query ids, datasets, codes, digests, the peers of refused questions. It
-names no person, no case number and no amount, and opens nothing but the peers of incidents; with the
-closing salts (``opened``) also ``query.close``, for whoever has the reports.
+The signature is over "hedui/journal/v1" ‖ 0x00 ‖ SHA-256 of all bytes before the last line. The file holds
+what the reconciliation needs and no more: query ids, datasets, codes, digests, and the peers of refused
+questions. It names no person, case number or amount. It opens nothing but the peers of incidents; with the
+closing salts (``opened``) also ``query.close``, for readers who have the reports.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from ledger.contract.view import View
 from ledger.errors import CanonicalError
 from node.audit.reconcile.journal import Journal, JournalCertificate, JournalLine, JournalQuestion, Opening
 from node.errors import JournalError
-from node.member_keys import signature
+from node.member_keys import sign
 
 DOMAIN = b"hedui/journal/v1\x00"
 HEAD = {"v", "network", "member", "roles", "at", "opened"}
@@ -65,7 +64,7 @@ def export(journal: Journal, key: SigningKey, now: int, *, opened: bool) -> byte
     ]
     rows += [{name: asdict(one)} for name, (place, _) in PARTS.items() for one in getattr(kept, place)]
     body = b"".join(canonical.encode(row) + b"\n" for row in rows)
-    return body + canonical.encode({"signature": dict(signature(key, _message(body)))}) + b"\n"
+    return body + canonical.encode({"signature": sign(key, _message(body)).to_json()}) + b"\n"
 
 
 def read_file(path: Path, view: View) -> Journal:

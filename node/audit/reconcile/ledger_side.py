@@ -1,7 +1,7 @@
-"""What the public log says, replayed through the contract and put by question.
+"""What the public log says, replayed through the contract and ordered by question.
 
-``hedui ledger verify`` says whether the log is genuine; this reads it. A void entry changes nothing; its code
-is kept, so that a difference can say that an entry was ordered and refused.
+``hedui ledger verify`` says whether the log is genuine; this module only reads it. A void entry changes
+nothing. Its code is kept, so that a difference can say that an entry was ordered and refused.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class RecordedIncident:
 
 
 @dataclass
-class LedgerSide:
+class LedgerRecords:
     """The replayed log.
 
     Attributes:
@@ -114,7 +114,7 @@ class LedgerSide:
             self.releases[body["query"], body["case"], submitter] = (body["list"], entry.time)
 
 
-def read_ledger(source: LogSource) -> LedgerSide:
+def read_ledger(source: LogSource) -> LedgerRecords:
     """Replay a public log.
 
     Raises:
@@ -136,14 +136,14 @@ def read_policy(source: LogSource) -> Policy:
         raise UsageError(f"{source.place} is no public log: it has no readable policy") from error
 
 
-def replayed(policy: Policy, leaves: Iterable[bytes]) -> LedgerSide:
+def replayed(policy: Policy, leaves: Iterable[bytes]) -> LedgerRecords:
     """Replay leaves from the first.
 
     Raises:
         LedgerError: there is none that founds a network.
     """
     state = MemoryState()
-    side, replay = LedgerSide(policy, View(state)), Replay(state, contract.apply)
+    side, replay = LedgerRecords(policy, View(state)), Replay(state, contract.apply)
     for leaf in leaves:
         side.tree.append(leaf_hash(leaf))
         with contextlib.suppress(EntryError):
@@ -163,7 +163,7 @@ def replayed(policy: Policy, leaves: Iterable[bytes]) -> LedgerSide:
 
 
 def about(entry: Entry, submitter: str) -> str:
-    """What an entry is about, as ``LedgerSide.missing`` asks for it."""
+    """What an entry is about, as ``LedgerRecords.missing`` asks for it."""
     body = entry.body
     query, dataset = str(body.get("query", "")), str(body.get("dataset", ""))
     if entry.type == "query.answer":

@@ -1,17 +1,15 @@
-"""Office and registrar: questions asked, certified and closed, against the intents on the ledger.
+"""Office, registrar and trustees: what they recorded, compared with the ledger in both directions.
 
-The office's record of a question is its own store: a home, or an exported journal. Where neither is given,
-nobody is accused of hiding a question, for nobody says that the files at hand are all there are. ``reports``
-compares what the reports say.
+The office's record of a question is its own store: a home, or an exported journal. Without either, a question
+that no case file shows is not reported as hidden, since the given files need not be all that exist.
 
-The office's reports: the log they are proven under, the question they show, the answers they hold.
+Each report of the office is compared with the ledger: the log under which it is proven, the question it
+shows, and the answers it holds. A report whose checkpoint is newer than the given copy of the log is
+compared as far as the copy goes, and counted as pending.
 
-A report whose checkpoint is newer than the copy of the log at hand is compared as far as the copy goes, and
-counted as pending.
-
-Trustees: each release in the journal against ``share.release`` on the ledger, both ways.
-
-The list a report shows is compared with the ledger too: the trustee's salt stands beside its share.
+A registrar's certificates are compared with the intents that carry them. A trustee's releases are compared
+with ``share.release``, and so is the list that a report shows, since the trustee's salt is stored beside
+its share.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
-"""The three sides together, and what is too young to be judged.
+"""The three sides together, and what is too recent to be judged.
 
 A journal is written before the ledger has the entry, clocks differ by up to two minutes, and a copy of the
-log or an exported journal is older than today's. So a line whose entry still waits, or that is no more
-than the tolerance of clocks older than the log's last entry, is judged only once it is a day old; an entry
-that is not older than the export of a journal is not looked for in it. Both are counted as pending.
+log or an exported journal is older than the present. So a line whose entry still waits, or that is not
+older than the log's last entry by more than the clock tolerance, is judged only once it is a day old. An
+entry that is not older than the export of a journal is not expected in it. Both are counted as pending.
 
-When a journal was exported is its member's own word, so it excuses nothing for long: where an entry that it
-would have to know is a day old, the journal itself is the difference (``journal_old``): ask for a new export.
+Only the member itself states when a journal was exported, so that excuses nothing for long: if an entry
+that the journal would have to know is a day old, the journal itself is the difference (``journal_old``),
+and the remedy is a new export.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from ledger.entries.times import parse_time
 from node.audit.reconcile.case_files import CaseFiles, Report
 from node.audit.reconcile.difference import Differences
 from node.audit.reconcile.journal import Journal, JournalQuestion
-from node.audit.reconcile.ledger_side import LedgerSide
+from node.audit.reconcile.ledger_side import LedgerRecords
 from protocols.profiles import CLOCK_TOLERANCE_SECONDS
 
 DAY = 86_400
@@ -35,7 +36,7 @@ class Sides:
         found: what differs.
     """
 
-    ledger: LedgerSide
+    ledger: LedgerRecords
     journals: dict[str, Journal]
     files: CaseFiles
     as_of: int
@@ -60,7 +61,7 @@ class Sides:
         return self._reports.get(query, [])
 
     def is_old(self, at: int) -> bool:
-        """Whether something should have been followed by its entry long ago."""
+        """Whether the entry that follows ``at`` is overdue: a day has passed."""
         return self.as_of - at >= DAY
 
     def is_pending(self, at: int, *, waiting: bool) -> bool:
@@ -71,7 +72,7 @@ class Sides:
         return pending
 
     def is_later(self, journal: Journal, at: str) -> bool:
-        """Whether an entry came when the journal was already taken; counted, and named once it is old."""
+        """Whether an entry is newer than the export of a journal; counted, and reported once it is old."""
         if journal.taken is None or parse_time(at) < journal.taken:
             return False
         self.found.pending += 1

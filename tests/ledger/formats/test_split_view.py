@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ledger.errors import EvidenceError, LedgerError, NoteError
+from ledger.errors import LedgerError, NoteError, SplitViewError
 from ledger.formats.checkpoint import Checkpoint, sign_checkpoint
 from ledger.formats.note import NoteSigner
 from ledger.formats.split_view import ROLLBACK, SplitView, holds_evidence
@@ -50,9 +50,9 @@ def test_only_different_checkpoints_signed_by_the_log_are_evidence() -> None:
         SplitView.of(POLICY, (note(5, 1), note(5, 2, stranger)), NOW)
     with pytest.raises(NoteError):
         SplitView.of(POLICY, (note(5, 1), b"no note"), NOW)
-    with pytest.raises(EvidenceError, match="show nothing"):
+    with pytest.raises(SplitViewError, match="show nothing"):
         SplitView.of(POLICY, (note(5, 1), note(5, 1)), NOW)
-    with pytest.raises(EvidenceError, match="show nothing"):
+    with pytest.raises(SplitViewError, match="show nothing"):
         SplitView.of(POLICY, (note(5, 1), note(6, 2)), NOW, kind=ROLLBACK)
 
 

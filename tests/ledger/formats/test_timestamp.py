@@ -12,7 +12,8 @@ import pytest
 
 from ledger.audit.mirror import update_mirror
 from ledger.audit.source import FolderSource
-from ledger.audit.stamps import post_to, stamp_folder, stem_of
+from ledger.audit.stamps import stamp_folder, stem_of
+from ledger.audit.timestamp_client import post_to
 from ledger.audit.verify import verify_folder
 from ledger.errors import ForkError, LogUnavailableError, TimestampError, VerificationError
 from ledger.formats.layout import CHECKPOINT
@@ -133,11 +134,11 @@ def test_the_stamp_that_is_there_is_checked(
         note.unlink()
     else:
         trusted = Trusted.from_pem(Authority(tmp_path / "other").root)
-    with pytest.raises(TimestampError, match=r"\.tsr is there already and does not hold: ") as caught:
+    with pytest.raises(TimestampError, match=r"\.tsr exists already and does not hold: ") as caught:
         stamp_folder(growing.root, TRUST, authority.post, trusted, now())
     assert "ErrorStack" not in str(caught.value)
     assert "ParseError" not in str(caught.value)
-    assert "away to stamp this checkpoint anew" in str(caught.value)
+    assert "away to stamp this checkpoint again" in str(caught.value)
 
 
 @pytest.mark.parametrize("purpose", [purpose for purpose in PURPOSES if purpose != "timestamps"])

@@ -24,7 +24,7 @@ from ledger.entries.entry import Entry, parse
 from node.audit.reconcile.case_files import CaseFiles, read_case_files
 from node.audit.reconcile.compare import Reconciliation, reconcile
 from node.audit.reconcile.journal import Journal, read_journal
-from node.audit.reconcile.ledger_side import LedgerSide, read_ledger, read_policy, replayed
+from node.audit.reconcile.ledger_side import LedgerRecords, read_ledger, read_policy, replayed
 from node.department.refusal_counts import RefusalCounter
 from node.office.report import write_report
 from node.services import Services
@@ -104,7 +104,7 @@ class History:
         """Every leaf of the public log."""
         return list(read_leaves(self.public))
 
-    def ledger(self) -> LedgerSide:
+    def ledger(self) -> LedgerRecords:
         """The public log, replayed."""
         return read_ledger(self.public)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from node.audit.reconcile.difference import ABSENT, CODES, DIFFERENCE_TEXTS, SID
 from node.audit.reconcile.ledger_side import read_policy, replayed
 from node.errors import ReportError, UsageError
 from node.messages.catalogue import Messages
-from node.office.inquiry import Inquiry
+from node.office.inquiry import read_inquiry
 from node.store import tables
 from tests.node.audit.reconciled_network import (
     DAY,
@@ -111,7 +110,7 @@ def test_a_dropped_case_file(history: History, tmp_path: Path, name: str) -> Non
 def test_an_older_report_of_the_same_case_is_not_missing(history: History) -> None:
     """A case that is asked again has the newer check's report under its number."""
     [row] = history.services("office").store.all(tables.office_check, query=history.queries["veto"])
-    current = Inquiry(**json.loads(row["document"]))
+    current = read_inquiry(row)
     total = history.services("office").store.one(tables.office_check, query=history.queries["total"])
     assert total is not None
     current.case = json.loads(total["document"])["case"]
@@ -119,7 +118,7 @@ def test_an_older_report_of_the_same_case_is_not_missing(history: History) -> No
         history.services("office").store,
         tables.office_check,
         {"query": current.query},
-        document=json.dumps(asdict(current)),
+        document=json.dumps(current.to_json()),
     ):
         # The veto was asked after the total: the total's report may be gone, the veto's may not.
         report = file_of(history, "total")

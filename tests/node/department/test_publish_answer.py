@@ -16,6 +16,7 @@ from node.department.refusal_counts import RefusalCounter
 from node.registrar import consents
 from node.store import tables
 from protocols.check.answer import Answer
+from protocols.check.signature import SignatureValue
 from protocols.psi import voprf
 from protocols.wire import check_pb2
 from tests.node.network_in_memory import Network, shared, stranger
@@ -61,7 +62,7 @@ def test_the_same_question_gets_the_same_answer(net: Network) -> None:
     for item in first.answers:
         assert recorded(net, query_of(request), item.dataset) == "answered"
         proof = voprf.Proof.from_bytes(item.proof)
-        answer = Answer(item.dataset, tuple(item.betas), proof, item.salt, {})
+        answer = Answer(item.dataset, tuple(item.betas), proof, item.salt, SignatureValue("", "", ""))
         found = net.services["office"].view.answer(query_of(request), item.dataset)
         net.services["office"].ledger.sync()
         found = net.services["office"].view.answer(query_of(request), item.dataset)

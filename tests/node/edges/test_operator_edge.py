@@ -16,7 +16,7 @@ from node.edges.operator import OperatorEdge
 from node.errors import RefusalError
 from node.governance.entry_drafts import sign_draft
 from node.governance.grants import REVEALED, Decision, GrantDecision, GrantRequest
-from node.member_keys import signature
+from node.member_keys import sign
 from node.monitoring.health import LedgerHealth, node_health
 from node.registrar.consents import QuestionAllowance
 from node.rpc.status import raise_from_wire
@@ -164,9 +164,9 @@ def test_consents_are_loaded_once_allowed_again_and_withdrawn(net: Network, tmp_
     load = operator_pb2.LoadConsentsRequest(folder=str(folder))
     assert result(call(net, "desk", "LoadConsents", load)) == {"committed": 2}
     assert result(call(net, "desk", "LoadConsents", load)) == {"committed": 0}
-    allowance = QuestionAllowance(case, desk.month(), "remarried")
+    allowance = QuestionAllowance(case=case, month=desk.month(), reason="remarried")
     keys = net.people("desk")
-    signed = [canonical.encode(dict(signature(key, allowance.message()))) for key in keys]
+    signed = [canonical.encode(sign(key, allowance.message()).to_json()) for key in keys]
     request = operator_pb2.AllowQuestionRequest(
         document=canonical.encode(allowance.to_json()), signatures=signed
     )
@@ -192,9 +192,19 @@ def test_rules_are_published_and_approved(net: Network) -> None:
 
 def test_a_grant_is_requested_and_decided_over_the_wire(net: Network) -> None:
     asked = GrantRequest(
-        "police", ("police.custody",), "check", REVEALED["check"], "dibao", "basis",
-        "2026-11-01", "2027-10-31", "day", 5, 8, 0,
-    )  # fmt: skip
+        owner="police",
+        datasets=("police.custody",),
+        protocol="check",
+        reveal=REVEALED["check"],
+        purpose="dibao",
+        basis="basis",
+        first="2026-11-01",
+        last="2027-10-31",
+        period="day",
+        slots=5,
+        elements=8,
+        min_terms=0,
+    )
     request = operator_pb2.GrantRequest(options=canonical.encode(asked.to_json()))
     grant = result(call(net, "office", "RequestGrant", request))["grant"]
     draft = GrantDecision(grant, Decision.APPROVE).draft()

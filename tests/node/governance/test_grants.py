@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -97,7 +96,9 @@ def test_only_an_office_asks_and_only_about_verified_publications(net: Network) 
         request_grant(net.services["police"], ASKED)
     assert caught.value.code == "role"
     with pytest.raises(RefusalError) as caught:
-        request_grant(net.services["office"], replace(ASKED, datasets=("tax.income", "tax.unknown")))
+        request_grant(
+            net.services["office"], ASKED.model_copy(update={"datasets": ("tax.income", "tax.unknown")})
+        )
     assert caught.value.code == "unpublished"
 
 
@@ -123,6 +124,19 @@ def test_a_malformed_request_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(RefusalError) as caught:
         GrantRequest.parse({**ASKED.to_json(), **change})
     assert caught.value.code == "malformed"
+
+
+def test_every_fault_of_a_request_is_named() -> None:
+    value = {**ASKED.to_json(), "slots": "3", "datasets": ["tax.income", 1], "first": "2026-11-01"}
+    del value["from"]
+    with pytest.raises(RefusalError) as caught:
+        GrantRequest.parse(value)
+    assert [part.split(": ")[1] for part in caught.value.remedy.split("; ")] == [
+        "datasets[2]",
+        "from",
+        "slots",
+        "first",
+    ]
 
 
 @pytest.mark.parametrize("name", sorted(ASKED.to_json()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.resources import files
 from typing import get_args
 
 import pytest
@@ -48,6 +49,14 @@ def test_both_languages_have_the_same_placeholders() -> None:
             assert placeholders(english) <= placeholders(chinese), english
         assert any(mark > "\u2fff" for mark in chinese), english
         assert not any("\u4e00" <= mark <= "\u9fff" for mark in english), english
+
+
+def test_every_text_of_the_report_page_has_chinese() -> None:
+    """Those that take values too."""
+    page = files("node.report").joinpath("page.html.j2").read_text("utf-8")
+    texts = re.findall(r"\bt\(\"([^\"]+)\"", page)
+    assert len(texts) > 30
+    assert [text for text in texts if text not in CHINESE] == []
 
 
 def test_chinese_is_written_with_its_own_punctuation() -> None:

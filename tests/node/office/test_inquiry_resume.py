@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 from node.errors import RefusalError, ServiceUnavailableError
 from node.office import inquiry, plan
 from node.store import tables
-from protocols.check.certificate import Openings
+from protocols.check.openings import Openings
 from tests.node.network_in_memory import ANNA, CHEN, Network, resident, shared, stranger
 from tests.node.question_steps import certificate_of, check, hold, terms_of
 
@@ -143,11 +142,10 @@ def test_a_registrar_that_certified_others(net: Network, change: Callable[[Openi
     query = str(certificate_of(message)["query"])
     row = net.services["office"].store.one(tables.office_check, query=query)
     assert row is not None
-    current = inquiry.Inquiry(**json.loads(row["document"]))
-    assert sorted(inquiry.member_positions(case, current)) == [1, 2]
-    current.openings = change(current.opened()).to_json()
+    current = inquiry.read_inquiry(row)
+    assert sorted(inquiry.member_positions(case, current.blinds, current.openings)) == [1, 2]
     with pytest.raises(RefusalError, match="openings"):
-        inquiry.member_positions(case, current)
+        inquiry.member_positions(case, current.blinds, change(current.openings))
 
 
 def one_less(openings: Openings) -> tuple[int, ...]:
@@ -158,7 +156,7 @@ def one_less(openings: Openings) -> tuple[int, ...]:
 
 def granted(found: Any) -> set[str]:
     """Grants a check was asked under."""
-    return {item["grant"] for item in found.inquiry.certificate["datasets"]}
+    return {item.grant for item in found.inquiry.certificate.datasets}
 
 
 def test_the_budget_of_a_grant_ends(net: Network) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import delete, insert
 
 from ledger.entries.certificate import certificate_digest
 from node.errors import RefusalError, ServiceUnavailableError
-from node.member_keys import signature
+from node.member_keys import sign
 from node.registrar import consents
 from node.registrar.consents import QuestionAllowance
 from node.store import tables
@@ -126,9 +126,9 @@ def test_cases_are_loaded_and_committed_in_one_call(net: Network) -> None:
 
 def test_two_people_allow_another_question(net: Network) -> None:
     desk = net.services["desk"]
-    allowance = QuestionAllowance(net.case(stranger(213)).case, desk.month(), "remarried")
+    allowance = QuestionAllowance(case=net.case(stranger(213)).case, month=desk.month(), reason="remarried")
     assert QuestionAllowance.parse(allowance.to_json()) == allowance
-    first, second = (dict(signature(key, allowance.message())) for key in net.people("desk"))
+    first, second = (sign(key, allowance.message()).to_json() for key in net.people("desk"))
     with pytest.raises(RefusalError) as caught:
         consents.allow_question(desk, allowance, [first])
     assert caught.value.code == "missing_signer"

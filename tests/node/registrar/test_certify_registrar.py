@@ -15,13 +15,15 @@ from ledger import canonical
 from ledger.entries.certificate import certificate_digest, certificate_message
 from ledger.entries.times import parse_time
 from node.errors import RefusalError
-from node.member_keys import signature
+from node.member_keys import sign
 from node.registrar import consents
-from node.registrar.certify import CertificationRequest, IssuedCertificate, Registrar
+from node.registrar.certify import CertificationRequest, Registrar
 from node.registrar.recent_subjects import allowance_message
 from node.services import check_signature
 from node.store import tables
-from protocols.check.certificate import refusal_message
+from protocols.check.certificate import RefusalDocument, Terms
+from protocols.check.openings import CertifiedQuestion
+from protocols.check.signature import SignatureValue
 from protocols.encoding import commit
 from protocols.psi import group
 from protocols.wire import check_pb2
@@ -66,7 +68,7 @@ def refusal(net: Network, request: Any) -> str:
 def test_a_certificate_is_signed_and_repeated_as_it_was(net: Network) -> None:
     request = asked(net, stranger(10))
     first = send(net, "desk", "Certify", request)
-    value = json.loads(first.signature)
+    value = SignatureValue.parse(json.loads(first.signature))
     message = certificate_message(certificate_of(first))
     check_signature(net.services["office"].view, "desk", value, message)
     assert send(net, "desk", "Certify", request) == first
@@ -75,9 +77,9 @@ def test_a_certificate_is_signed_and_repeated_as_it_was(net: Network) -> None:
     [person] = request.persons
     asked_again = [CertificationRequest(person.identifier, group.scalar_from_bytes(person.blind), 0)]
     restarted = Registrar(net.services["desk"])
-    found = restarted.certify("office", terms_of(request), list(request.cases), asked_again)
-    assert isinstance(found, IssuedCertificate)
-    assert found.certificate == certificate_of(first)
+    found = restarted.certify("office", Terms.parse(terms_of(request), 1), list(request.cases), asked_again)
+    assert isinstance(found, CertifiedQuestion)
+    assert found.certificate.to_json() == certificate_of(first)
 
 
 def test_a_query_id_is_certified_for_one_request_only(net: Network) -> None:
@@ -136,9 +138,9 @@ def test_a_refusal_names_nobody_and_opens_for_the_office(net: Network) -> None:
     who = stranger(27)
     response = send(net, "desk", "Certify", asked(net, who, consent="none"))
     document: Any = canonical.decode(response.refusal)
-    check_signature(
-        net.services["office"].view, "desk", json.loads(response.refusal_signature), refusal_message(document)
-    )
+    signature = SignatureValue.parse(json.loads(response.refusal_signature))
+    message = RefusalDocument.parse(document).message
+    check_signature(net.services["office"].view, "desk", signature, message)
     assert commit(response.household_salt, b"household", who.encode()).hex() == document["household"]
     assert who not in response.refusal.decode()
     assert not response.HasField("openings")
@@ -168,7 +170,7 @@ def allowance(net: Network, case: str, *signers: str, month: str | None = None) 
     """A reason, and signatures of these people of the registrar."""
     document = {"case": case, "month": month or net.services["desk"].month(), "reason": "remarried"}
     keys = [net.key("desk", name) for name in signers]
-    return document, [signature(key, allowance_message(document)) for key in keys]
+    return document, [sign(key, allowance_message(document)).to_json() for key in keys]
 
 
 def test_two_people_allow_a_second_question(net: Network) -> None:
@@ -206,8 +208,11 @@ def test_nobody_allows_alone(net: Network) -> None:
         ([], "missing_signer"),
         ([first], "missing_signer"),
         ([first, first], "missing_signer"),
-        ([first, signature(net.key("desk"), allowance_message(document))], "surplus_signer"),
-        ([first, signature(net.key("office", "operator-b"), allowance_message(document))], "surplus_signer"),
+        ([first, sign(net.key("desk"), allowance_message(document)).to_json()], "surplus_signer"),
+        (
+            [first, sign(net.key("office", "operator-b"), allowance_message(document)).to_json()],
+            "surplus_signer",
+        ),
     ):
         with pytest.raises(RefusalError) as caught:
             net.registrar.subjects.allow(document, signatures)
@@ -294,7 +299,7 @@ def test_a_renewal_changes_the_validity_and_nothing_else(net: Network) -> None:
     assert {name for name in old if old[name] != new[name]} == {"not_before", "not_after"}
     assert certificate_digest(old) == certificate_digest(new)
     assert parse_time(new["not_after"]) == net.now + 900
-    value = json.loads(renewed.signature)
+    value = SignatureValue.parse(json.loads(renewed.signature))
     check_signature(net.services["tax"].view, "desk", value, certificate_message(new))
     again = check_pb2.RenewRequest(certificate=renewed.certificate, signature=renewed.signature)
     assert send(net, "desk", "Renew", again).certificate == renewed.certificate

@@ -9,7 +9,7 @@ from typing import Any
 
 from ledger import canonical
 from ledger.formats.policy import Policy
-from node.member_keys import signature
+from node.member_keys import sign
 from node.report.form import seal_message
 from node.report.verify import verify_report
 from tests.node.report.households import report
@@ -24,7 +24,7 @@ def decoded(outcome: str) -> dict[str, Any]:
 
 def sealed(value: dict[str, Any]) -> bytes:
     """A report sealed again with the office's own key."""
-    value["seal"] = signature(key("office"), seal_message(value))
+    value["seal"] = sign(key("office"), seal_message(value)).to_json()
     return canonical.encode(value)
 
 

@@ -10,25 +10,31 @@ from typing import Any
 from adapters.identifiers import canonical_bytes, resident_id
 from ledger.entries import bodies
 from ledger.entries.certificate import certificate_digest, certificate_message
+from ledger.entries.entry import Signature
 from node.case import Case
-from node.member_keys import signature
+from node.member_keys import sign
 from node.office.calls import SignedRefusal
-from node.office.check import Office, refused_verdict
-from node.office.check_state import CheckState, Total
-from node.office.inquiry import Inquiry, member_positions
+from node.office.check import refused_verdict
+from node.office.check_state import Answers, Certification, CheckState, HouseholdLines, Total
+from node.office.inquiry import Inquiry, OperatorSignature, member_positions
+from node.office.lookup import look_up
 from node.office.report import build_report
 from node.references import rule_datasets
+from node.rules.gaps import NO_GRANT, UNPUBLISHED, Gap
+from node.rules.ruleset import RuleSet
 from node.rules.verdict import Household, decide, needs_total, summed_lines
-from protocols.check import certificate as certificates
 from protocols.check.answer import Answer, evaluate, receipt_message, response_digest
-from protocols.check.certificate import refusal_message
-from protocols.check.terms import (
-    expected_terms,
-    list_digest,
-    list_document,
-    list_message,
-    signed_ciphertexts,
+from protocols.check.certificate import (
+    CertifiedDataset,
+    RefusalDocument,
+    RulesReference,
+    Terms,
+    commit_household,
 )
+from protocols.check.certify import BlindedPerson, certify
+from protocols.check.openings import CertifiedQuestion
+from protocols.check.partial_opening import PartialOpening
+from protocols.check.terms import TermList, expected_terms, signed_ciphertexts
 from protocols.encoding import commit, fields
 from protocols.psi import group
 from protocols.sums import shareproof
@@ -43,19 +49,10 @@ def refuse(net: World, case: Case, rules: str, code: str) -> CheckState:
         secrets.token_hex(16), case.case, [group.random_scalar() for _ in case.household], "", ""
     )
     salt = secrets.token_bytes(32)
-    document = {
-        "v": 1,
-        "network": net.network,
-        "office": "office",
-        "registrar": "desk",
-        "query": inquiry.query,
-        "code": code,
-        "household": commit(salt, b"household", *(one.id.encode() for one in case.household)).hex(),
-    }
-    refusal = SignedRefusal(document, signature(key("desk"), refusal_message(document)), salt)
-    finished = CheckState(case, net.rules[rules], inquiry, refusal)
-    finished.verdict = refused_verdict(case, code)
-    return finished
+    household = commit_household(salt, [one.id for one in case.household])
+    document = RefusalDocument(net.network, "office", "desk", inquiry.query, code, household)
+    refusal = SignedRefusal(document, sign(key("desk"), document.message), salt)
+    return CheckState(case, net.rules[rules], inquiry, refused_verdict(case, code), refusal)
 
 
 def finish(
@@ -63,8 +60,8 @@ def finish(
     case: Case,
     rules: str,
     *,
-    silent: Mapping[str, str] | None = None,
-    missing: Mapping[str, str] | None = None,
+    silent: Mapping[str, Gap] | None = None,
+    missing: Mapping[str, Gap] | None = None,
 ) -> CheckState:
     """Run a case to its end.
 
@@ -75,30 +72,40 @@ def finish(
     rule_set, silent, missing = net.rules[rules], dict(silent or {}), dict(missing or {})
     blinds = [group.random_scalar() for _ in case.household]
     current = Inquiry(secrets.token_hex(16), case.case, blinds, "", "")
-    finished = CheckState(case, rule_set, current)
-    _certify(net, finished, [name for name in rule_set.datasets if name not in missing])
-    finished.positions = member_positions(case, current)
-    if current.certificate["datasets"]:
+    _certify(net, case, rule_set, current, [name for name in rule_set.datasets if name not in missing])
+    certification = Certification(member_positions(case, blinds, current.openings), missing)
+    given: dict[str, Answer] = {}
+    if current.certificate.datasets:
         _intent(net, current)
-        for item in current.certificate["datasets"]:
-            if item["dataset"] not in silent:
-                _answer(net, finished, item["dataset"])
+        for item in current.certificate.datasets:
+            if item.dataset not in silent:
+                given[item.dataset] = _answer(net, current, item.dataset)
         net.flush()
-    Office(net.services)._look_up(finished, missing | silent)
-    if needs_total(rule_set, finished.lines) and summed_lines(rule_set, finished.lines):
-        finished.total = _total(net, finished)
-    elif current.certificate["datasets"] and not silent:
+    answers = Answers(given, silent)
+    lines = look_up(net.services, case, rule_set, current, certification, answers)
+    total = None
+    if needs_total(rule_set, lines.lines) and summed_lines(rule_set, lines.lines):
+        total = _total(net, current, lines)
+    elif current.certificate.datasets and not silent:
         random = secrets.token_hex(32)
         net.submit("share.release", "trust", bodies.share_release(current.query, 0, random))
         net.flush()
-    net = None if finished.total is None else finished.total.net
-    finished.verdict = decide(rule_set, Household(len(case.household)), finished.lines, net)
-    return finished
+    opened = None if total is None else total.net
+    verdict = decide(rule_set, Household(len(case.household)), lines.lines, opened)
+    return CheckState(
+        case,
+        rule_set,
+        current,
+        verdict,
+        positions=certification.positions,
+        answers=answers,
+        lines=lines,
+        total=total,
+    )
 
 
-def _certify(net: World, finished: CheckState, datasets: Sequence[str]) -> None:
-    current, rules = finished.inquiry, finished.rules
-    terms = certificates.Terms(
+def _certify(net: World, case: Case, rules: RuleSet, current: Inquiry, datasets: Sequence[str]) -> None:
+    terms = Terms(
         network=net.network,
         office="office",
         registrar="desk",
@@ -106,77 +113,70 @@ def _certify(net: World, finished: CheckState, datasets: Sequence[str]) -> None:
         protocol="sum",
         reveal="total",
         purpose="dibao",
-        rules={"id": rules.id, "version": rules.version, "digest": rules.digest},
+        rules=RulesReference(rules.id, rules.version, rules.digest),
         datasets=tuple(
-            certificates.CertifiedDataset(
-                name, LABEL, net.published[name].public, f"g-{name.partition('.')[0]}"
-            )
+            CertifiedDataset(name, LABEL, net.published[name].public, f"g-{name.partition('.')[0]}")
             for name in sorted(datasets)
         ),
         cases=1,
     )
     persons = [
-        certificates.BlindedPerson(canonical_bytes(resident_id(one.id)), blind, 0, secrets.token_hex(16))
-        for one, blind in zip(finished.case.household, current.blinds, strict=True)
+        BlindedPerson(canonical_bytes(resident_id(one.id)), blind, 0, secrets.token_hex(16))
+        for one, blind in zip(case.household, current.blinds, strict=True)
     ]
-    document, openings = certificates.certify(terms, persons, b"padding" * 8, net.time(-120), net.time(900))
-    current.certificate, current.openings = document, openings.to_json()
-    current.signature = signature(key("desk"), certificate_message(document))
+    certificate, openings = certify(terms, persons, b"padding" * 8, net.time(-120), net.time(900))
+    signed = sign(key("desk"), certificate_message(certificate.to_json()))
+    current.certified = CertifiedQuestion(certificate, signed, openings)
 
 
 def _intent(net: World, current: Inquiry) -> None:
-    certificate = current.certificate
-    digest = certificate_digest(certificate)
-    operator = signature(key("office", "a"), bytes.fromhex(digest))
+    document = current.certificate.to_json()
+    operator = sign(key("office", "a"), bytes.fromhex(certificate_digest(document)))
     salt = secrets.token_bytes(32)
-    current.operator = {"salt": salt.hex(), **operator}
-    grants = sorted({item["grant"] for item in certificate["datasets"]})
+    current.operator = OperatorSignature(salt, operator)
+    grants = sorted({item.grant for item in current.certificate.datasets})
     slot = next(n for n in range(100) if net.view.slot_taken(grants[0], "2026-11", n) is None)
-    body = {
-        "certificate": certificate,
-        "signature": current.signature,
-        "digest": digest,
-        "operator": commit(salt, fields(operator["key"].encode(), bytes.fromhex(operator["sig"]))).hex(),
-        "slots": [{"grant": grant, "period": "2026-11", "slot": slot} for grant in grants],
-    }
+    body = bodies.query_intent(
+        document,
+        Signature(**current.signature.to_json()),
+        commit(salt, fields(operator.key.encode(), operator.raw)).hex(),
+        [(grant, "2026-11", slot) for grant in grants],
+    )
     net.submit("query.intent", "office", body, id=current.query)
     net.flush()
 
 
-def _answer(net: World, finished: CheckState, dataset: str) -> None:
-    current, owner = finished.inquiry, dataset.partition(".")[0]
-    published = net.published[dataset]
-    betas, proof = evaluate(published.key, published.public, list(current.opened().elements))
+def _answer(net: World, current: Inquiry, dataset: str) -> Answer:
+    owner, published = dataset.partition(".")[0], net.published[dataset]
+    betas, proof = evaluate(published.key, published.public, list(current.openings.elements))
     salt = secrets.token_bytes(32)
     response = response_digest(salt, betas, proof)
-    receipt = signature(key(owner), receipt_message(current.certificate, dataset, response))
-    finished.answers[dataset] = Answer(dataset, betas, proof, salt, receipt)
+    receipt = sign(key(owner), receipt_message(current.certificate, dataset, response))
     body = bodies.query_answer(current.query, dataset, "answered", response.hex())
     net.submit("query.answer", owner, body)
+    return Answer(dataset, betas, proof, salt, receipt)
 
 
-def _total(net: World, finished: CheckState) -> Total:
-    current = finished.inquiry
-    rules = rule_datasets(net.view, current.certificate["rules"])
-    terms = expected_terms(list(current.opened().real), rules, finished.evidence.lines)
-    document = list_document(current.certificate, 0, terms)
-    digest = list_digest(document)
-    public_key, shares = sum_key()
-    rows = signed_ciphertexts(terms, finished.evidence.lines)
+def _total(net: World, current: Inquiry, lines: HouseholdLines) -> Total:
+    rules = rule_datasets(net.view, current.certificate.rules)
+    terms = expected_terms(list(current.openings.real), rules, lines.evidence.lines)
+    listed = TermList.of(current.certificate, 0, terms)
+    public_key, holders = sum_key()
+    rows = signed_ciphertexts(terms, lines.evidence.lines)
     total = public_key.public.combine([(public_key.public.from_bytes(data), sign) for data, sign in rows])
-    context, salt = ListContext(net.network, current.query, digest), secrets.token_bytes(32)
-    recorded = commit(salt, b"list", digest).hex()
+    context, salt = ListContext(net.network, current.query, listed.digest), secrets.token_bytes(32)
+    recorded = commit(salt, b"list", listed.digest).hex()
     net.submit("share.release", "trust", bodies.share_release(current.query, 0, recorded))
     net.flush()
     values, shown = {}, []
-    for share in shares:
+    for share in holders:
         values[share.holder] = partial(public_key, share, total)
         proof = shareproof.prove(public_key, share, total, values[share.holder], context)
-        value = public_key.public.to_bytes(values[share.holder]).hex()
-        shown.append({"holder": share.holder, "list": digest.hex(), "proof": proof.hex(), "value": value})
-    shown[1]["salt"] = salt.hex()
-    net = decode(public_key.public, combine(public_key, values), len(rows))
-    return Total(net, document, signature(key("office"), list_message(document)), shown)
+        value = public_key.public.to_bytes(values[share.holder])
+        salted = None if share.holder == "office" else salt
+        shown.append(PartialOpening(share.holder, listed.digest, proof, value, salted))
+    opened = decode(public_key.public, combine(public_key, values), len(rows))
+    return Total(opened, listed, sign(key("office"), listed.message), tuple(shown))
 
 
 OUTCOMES: dict[str, Callable[[World], CheckState]] = {
@@ -188,15 +188,15 @@ OUTCOMES: dict[str, Callable[[World], CheckState]] = {
         w,
         w.case("2026-000005", AGED, IDS[0], IDS[3]),
         AGED,
-        silent={"tax.owner": "refused_grant"},
-        missing={"bank.deposit": "unpublished"},
+        silent={"tax.owner": Gap.refused("grant")},
+        missing={"bank.deposit": UNPUBLISHED},
     ),
-    "region": lambda w: finish(w, _elsewhere(w), STRICT, missing={"bank.deposit": "no_grant"}),
+    "region": lambda w: finish(w, _elsewhere(w), STRICT, missing={"bank.deposit": NO_GRANT}),
     "nothing": lambda w: finish(
         w,
         w.case("2026-000007", PLAIN, IDS[3]),
         PLAIN,
-        missing=dict.fromkeys(w.rules[PLAIN].datasets, "no_grant"),
+        missing=dict.fromkeys(w.rules[PLAIN].datasets, NO_GRANT),
     ),
     "no_consent": lambda w: refuse(w, _unwilling(w), PLAIN, "no_consent"),
     "invalid": lambda w: refuse(

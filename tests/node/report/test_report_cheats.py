@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ledger import canonical
-from node.member_keys import signature
+from node.member_keys import sign
 from node.report.form import seal_message
 from node.report.verify import verify_report
 from tests.node.report.breaking import decoded, failing, line_of, sealed
@@ -173,7 +173,7 @@ def sign_list(value: dict[str, Any]) -> None:
     """The office signs the list it changed."""
     from protocols.check.terms import list_digest, list_message  # noqa: PLC0415  the cheat's own tools
 
-    value["total"]["list_signature"] = signature(key("office"), list_message(value["total"]["list"]))
+    value["total"]["list_signature"] = sign(key("office"), list_message(value["total"]["list"])).to_json()
     for share in value["total"]["shares"]:
         share["list"] = list_digest(value["total"]["list"]).hex()
 
@@ -269,7 +269,7 @@ def test_an_edited_report_without_the_offices_key_fails_its_seal() -> None:
 
 def test_a_seal_by_another_member_fails() -> None:
     value = decoded("vetoed")
-    value["seal"] = signature(key("tax"), seal_message(value))
+    value["seal"] = sign(key("tax"), seal_message(value)).to_json()
     assert failing(canonical.encode(value)) == {"seal"}
 
 

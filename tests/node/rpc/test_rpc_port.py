@@ -371,7 +371,7 @@ def test_what_a_member_may_write_at_any_time_has_an_allowance() -> None:
     context: Any = None
     for _ in range(FREE_BURST):
         edge.Append(free, context)
-    with pytest.raises(ServiceUnavailableError, match="send it later"):
+    with pytest.raises(ServiceUnavailableError, match="send it again later"):
         edge.Append(free, context)
     edge.Append(asked, context)
     caller.name = "tax"

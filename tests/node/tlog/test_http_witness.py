@@ -186,7 +186,7 @@ def test_a_size_above_ones_own_is_a_claim_without_evidence(told: bytes) -> None:
 def test_a_redirection_to_no_host_ends_no_thread(serve) -> None:
     asked = client(serve(answer("302 Found\r\nLocation: http://xn--a/", b"")))
     with pytest.raises(WitnessError):
-        asked.add_checkpoint(b"x")
+        asked.add_checkpoint(b"old 0\n\nx\n\n\xe2\x80\x94 ")
     asked.close()
 
 

@@ -12,12 +12,12 @@ import pytest
 
 from ledger import canonical
 from node.errors import RefusalError
-from node.member_keys import signature
+from node.member_keys import sign
 from node.registrar.recent_subjects import allowance_message
 from node.rpc.openings import openings_to_wire
 from node.store import tables
 from node.trustee.release import exception_salt
-from protocols.check.certificate import Openings
+from protocols.check.openings import Openings
 from protocols.check.terms import list_digest, list_message
 from protocols.encoding import commit
 from protocols.psi import group
@@ -42,8 +42,8 @@ def signed_list(
     """The message with another list, signed."""
     document: Any = canonical.decode(message.list, max_bytes=1 << 20, max_depth=16)
     change(document)
-    value = signature(net.key(who), list_message(document))
-    return copied(message, list=canonical.encode(document), list_signature=canonical.encode(dict(value)))
+    value = sign(net.key(who), list_message(document))
+    return copied(message, list=canonical.encode(document), list_signature=canonical.encode(value.to_json()))
 
 
 def evidence(message: Any, change: Callable[[dict[str, Any]], None]) -> Any:
@@ -185,7 +185,7 @@ def closing(net: Network, asked: Any) -> Any:
     query = str(certificate_of(asked)["query"])
     held = net.services["office"].store.one(tables.office_check, query=query)
     assert held is not None
-    openings = Openings.from_json(json.loads(held["document"])["openings"])
+    openings = Openings.parse(json.loads(held["document"])["openings"])
     return check_pb2.OpenRequest(
         certificate=asked.certificate,
         signature=asked.signature,
@@ -214,7 +214,7 @@ def test_a_row_opens_again_only_in_the_same_term_set(net: Network) -> None:
     case = net.case(DENG, FANG)
     document = {"case": case.case, "month": net.services["desk"].month(), "reason": "married"}
     net.registrar.subjects.allow(
-        document, [signature(key, allowance_message(document)) for key in net.people("desk")]
+        document, [sign(key, allowance_message(document)).to_json() for key in net.people("desk")]
     )
     message = hold(net, case, "trust", "Open")
     refused(net, "trust", "Open", message, "row_released")

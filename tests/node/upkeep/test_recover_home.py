@@ -52,7 +52,7 @@ class InProcess:
         return self._witness.latest(self._origin)
 
 
-class County:
+class RunningNetwork:
     """Four homes of a founded network, with witnesses in memory; the log runs while ``running``."""
 
     def __init__(self, folder: Path) -> None:
@@ -118,8 +118,8 @@ class County:
 
 
 @pytest.fixture
-def county(tmp_path: Path) -> County:
-    made = County(tmp_path)
+def running_network(tmp_path: Path) -> RunningNetwork:
+    made = RunningNetwork(tmp_path)
     made.submit(2)
     shutil.copy(made.database, tmp_path / "backup.db")
     made.submit(3)
@@ -128,69 +128,71 @@ def county(tmp_path: Path) -> County:
     return made
 
 
-def test_backup_quarantine_recovery_and_the_log_goes_on(county: County, tmp_path: Path) -> None:
-    log = county.sequencer()
+def test_backup_quarantine_recovery_and_the_log_goes_on(
+    running_network: RunningNetwork, tmp_path: Path
+) -> None:
+    log = running_network.sequencer()
     with pytest.raises(QuarantineError):
         log.wait_ready(5)
     log.stop()
     done = CliRunner().invoke(
         command,
-        ["recover", str(county.configuration.home.root), str(tmp_path / "mirror")],
+        ["recover", str(running_network.configuration.home.root), str(tmp_path / "mirror")],
         env={"HEDUI_LANGUAGE": "en"},
     )
     assert done.exit_code == 0, done.output
     assert (done.stderr, done.stdout[:47]) == ("", "The log holds 6 entries again; it had 3 under a")
-    county.submit(1)
-    pinned = NetworkFile.read(county.configuration.home.network).policy.format().encode()
-    assert verify_folder(county.public, policy=pinned).size == 7
+    running_network.submit(1)
+    pinned = NetworkFile.read(running_network.configuration.home.network).policy.format().encode()
+    assert verify_folder(running_network.public, policy=pinned).size == 7
 
 
-def test_without_any_mirror_a_nodes_replica_serves(county: County, tmp_path: Path) -> None:
-    engine = open_database(county.tax.store_url)
+def test_without_any_mirror_a_nodes_replica_serves(running_network: RunningNetwork, tmp_path: Path) -> None:
+    engine = open_database(running_network.tax.store_url)
     migrate(engine)
-    replica = Replica(engine, "net", county.file.genesis, county.file.policy)
-    source = FolderSource(county.public)
+    replica = Replica(engine, "net", running_network.file.genesis, running_network.file.policy)
+    source = FolderSource(running_network.public)
     replica.extend(read_leaves(source), source.fetch("checkpoint", 1 << 20))
     engine.dispose()
-    shutil.rmtree(county.public)
+    shutil.rmtree(running_network.public)
     shutil.rmtree(tmp_path / "mirror")
-    done = CliRunner().invoke(command, ["mirror", str(county.tax.home.root), str(tmp_path / "copy")])
+    done = CliRunner().invoke(command, ["mirror", str(running_network.tax.home.root), str(tmp_path / "copy")])
     assert done.exit_code == 0, done.output
-    county.database.unlink()
-    assert recover(county.configuration, FolderSource(tmp_path / "copy")).log.size == 6
-    county.submit(1)
-    assert verify_folder(county.public).size == 7
-    shown = CliRunner().invoke(command, ["show", str(county.tax.home.root)])
+    running_network.database.unlink()
+    assert recover(running_network.configuration, FolderSource(tmp_path / "copy")).log.size == 6
+    running_network.submit(1)
+    assert verify_folder(running_network.public).size == 7
+    shown = CliRunner().invoke(command, ["show", str(running_network.tax.home.root)])
     assert len(shown.stdout.splitlines()) == 6
-    empty = CliRunner().invoke(command, ["show", str(county.configuration.home.root)])
+    empty = CliRunner().invoke(command, ["show", str(running_network.configuration.home.root)])
     assert isinstance(empty.exception, TileMissingError)
 
 
 @pytest.mark.parametrize("how", ["lost", "old", "damaged", "itself"])
-def test_the_public_folder_is_made_whole(county: County, tmp_path: Path, how: str) -> None:
+def test_the_public_folder_is_made_whole(running_network: RunningNetwork, tmp_path: Path, how: str) -> None:
     if how == "lost":
-        shutil.rmtree(county.public)
+        shutil.rmtree(running_network.public)
     elif how == "old":
-        shutil.rmtree(county.public)
-        county.public.mkdir()
-        (county.public / "policy").write_bytes((tmp_path / "mirror" / "policy").read_bytes())
+        shutil.rmtree(running_network.public)
+        running_network.public.mkdir()
+        (running_network.public / "policy").write_bytes((tmp_path / "mirror" / "policy").read_bytes())
     elif how == "damaged":
-        next(county.public.glob("tile/0/000.p/6")).write_bytes(b"!")
-    source = FolderSource(county.public if how == "itself" else tmp_path / "mirror")
-    done = recover(county.configuration, source)
+        next(running_network.public.glob("tile/0/000.p/6")).write_bytes(b"!")
+    source = FolderSource(running_network.public if how == "itself" else tmp_path / "mirror")
+    done = recover(running_network.configuration, source)
     assert done.log.size == 6
-    aside = county.configuration.home.root / "evidence" / "ledger-1"
+    aside = running_network.configuration.home.root / "evidence" / "ledger-1"
     assert done.set_aside == (None if how in ("lost", "itself") else aside)
-    assert verify_folder(county.public).size == 6
-    assert not county.public.with_name("ledger.mirror").exists()
-    county.submit(1)
-    assert verify_folder(county.public).size == 7
+    assert verify_folder(running_network.public).size == 6
+    assert not running_network.public.with_name("ledger.mirror").exists()
+    running_network.submit(1)
+    assert verify_folder(running_network.public).size == 7
 
 
-def test_a_running_node_is_left_alone(county: County, tmp_path: Path) -> None:
+def test_a_running_node_is_left_alone(running_network: RunningNetwork, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
-        home = county.configuration.home
+        home = running_network.configuration.home
         text = home.configuration.read_text("utf-8").replace("127.0.0.1:1", address)
         home.configuration.write_text(text)
         done = CliRunner().invoke(command, ["recover", str(home.root), str(tmp_path / "mirror")])
@@ -198,16 +200,18 @@ def test_a_running_node_is_left_alone(county: County, tmp_path: Path) -> None:
         assert "stop it first" in str(done.exception)
 
 
-def test_only_a_sequencer_has_a_log(county: County, tmp_path: Path) -> None:
+def test_only_a_sequencer_has_a_log(running_network: RunningNetwork, tmp_path: Path) -> None:
     done = CliRunner().invoke(command, ["recover", str(tmp_path / "tax"), str(tmp_path / "mirror")])
     assert isinstance(done.exception, ConfigurationError)
     assert "does not run the log" in str(done.exception)
 
 
-def test_an_older_copy_than_what_is_published_here_is_refused(county: County, tmp_path: Path) -> None:
-    recover(county.configuration, FolderSource(tmp_path / "mirror"))
-    county.submit(1)
-    shutil.copy(tmp_path / "backup.db", county.database)
+def test_an_older_copy_than_what_is_published_here_is_refused(
+    running_network: RunningNetwork, tmp_path: Path
+) -> None:
+    recover(running_network.configuration, FolderSource(tmp_path / "mirror"))
+    running_network.submit(1)
+    shutil.copy(tmp_path / "backup.db", running_network.database)
     with pytest.raises(LogError, match="published here has 7"):
-        recover(county.configuration, FolderSource(tmp_path / "mirror"))
-    assert recover(county.configuration, FolderSource(county.public)).log.size == 7
+        recover(running_network.configuration, FolderSource(tmp_path / "mirror"))
+    assert recover(running_network.configuration, FolderSource(running_network.public)).log.size == 7

@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from ledger import merkle
-from protocols.check import certificate as certs
+from protocols.check import openings as opened
 from protocols.check.answer import Answer
-from protocols.check.certificate import BlindedPerson, CertifiedDataset, Openings, Terms, certify
+from protocols.check.certificate import Certificate, CertifiedDataset, RulesReference, Terms
+from protocols.check.certify import BlindedPerson, certify
 from protocols.check.evidence import ElementProof, EvidenceLine, SetReference
-from protocols.check.terms import RuleDatasets, expected_terms, list_document
+from protocols.check.openings import Openings
+from protocols.check.signature import SignatureValue
+from protocols.check.terms import RuleDatasets, TermList, expected_terms
 from protocols.psi import group, tags, voprf
 from protocols.psi.publication import AbsenceProof, MatchProof, leaf_tag, prove_leaf, published_leaves
 from protocols.sums.paillier import PaillierPublicKey
@@ -110,7 +113,7 @@ def published(dataset: str, generation: int = 1) -> Published:
 def terms(query: str = QUERY, cases: int = 1) -> Terms:
     """What the office proposes."""
     datasets = tuple(CertifiedDataset(name, LABEL, published(name).public, "g") for name in ROWS)
-    rules = {"id": "dibao", "version": "2026.1", "digest": "00" * 32}
+    rules = RulesReference("dibao", "2026.1", "00" * 32)
     return Terms("net", "office", "desk", query, "sum", "total", "dibao", rules, datasets, cases)
 
 
@@ -137,7 +140,7 @@ class Check:
         proofs: one an element over all datasets.
     """
 
-    certificate: dict[str, Any]
+    certificate: Certificate
     openings: Openings
     positions: dict[bytes, int]
     answers: dict[str, Answer] = field(default_factory=dict)
@@ -152,9 +155,8 @@ class Check:
     def references(self) -> dict[str, SetReference]:
         return {name: published(name).reference for name in ROWS}
 
-    def document(self) -> dict[str, Any]:
-        listed = expected_terms(self.openings.real, RULES, self.lines)
-        return list_document(self.certificate, 0, listed)
+    def term_list(self) -> TermList:
+        return TermList.of(self.certificate, 0, expected_terms(self.openings.real, RULES, self.lines))
 
 
 def answered(dataset: str, elements: tuple[bytes, ...], generation: int = 1) -> Answer:
@@ -162,7 +164,7 @@ def answered(dataset: str, elements: tuple[bytes, ...], generation: int = 1) -> 
     found = published(dataset, generation)
     betas = tuple(voprf.evaluate(found.key, elements))
     proof = proved(found.key, found.public, elements, betas)
-    return Answer(dataset, betas, proof, b"\x07" * 32, {"key": "", "alg": "ed25519", "sig": ""})
+    return Answer(dataset, betas, proof, b"\x07" * 32, SignatureValue("", "ed25519", ""))
 
 
 def proved(key: int, public: bytes, inputs: Sequence[bytes], outputs: Sequence[bytes]) -> voprf.Proof:
@@ -191,15 +193,16 @@ def look_up(check: Check, who: list[BlindedPerson], generation: int = 1) -> Chec
     return check
 
 
-def recommitted(certificate: dict[str, Any], openings: Openings) -> dict[str, Any]:
+def recommitted(certificate: Certificate, openings: Openings) -> Certificate:
     """The certificate with commitments to these openings: what a cheating registrar would sign."""
-    return certificate | {
-        "count": len(openings.elements),
-        "elements": certs.commit_elements(openings.elements_salt, openings.elements).hex(),
-        "rlist": certs.commit_rlist(openings.rlist_salt, openings.rlist).hex(),
-        "casemap": certs.commit_casemap(openings.casemap_salt, openings.casemap).hex(),
-        "consents": certs.commit_consents(openings.consents_salt, openings.consents).hex(),
-    }
+    return replace(
+        certificate,
+        count=len(openings.elements),
+        elements=opened.commit_elements(openings.elements_salt, openings.elements),
+        rlist=opened.commit_rlist(openings.rlist_salt, openings.rlist),
+        casemap=opened.commit_casemap(openings.casemap_salt, openings.casemap),
+        consents=opened.commit_consents(openings.consents_salt, openings.consents),
+    )
 
 
 def make_check(*names: bytes, query: str = QUERY) -> Check:

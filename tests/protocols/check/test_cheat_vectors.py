@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from protocols.check.answer import Answer, verify_answer
-from protocols.check.certificate import Openings, check_openings
+from protocols.check.certificate import Certificate
 from protocols.check.evidence import ElementProof, EvidenceLine, SetReference, verify_lines
-from protocols.check.terms import check_list, signed_ciphertexts
+from protocols.check.openings import Openings, check_openings
+from protocols.check.terms import TermList, check_list, signed_ciphertexts
 from protocols.errors import ProtocolError
 from tests.protocols.check.small_check import RULES, VECTORS, household, paillier
 
@@ -22,32 +23,32 @@ CHEATS = {vector["name"]: vector for vector in FILE["cheats"]}
 
 def verify(shown: dict[str, Any]) -> int:
     """What a trustee and a report's verifier do with a case; the number of its rows."""
-    certificate = shown["certificate"]
-    openings = Openings.from_json(shown["openings"])
+    certificate = Certificate.parse(shown["certificate"])
+    openings = Openings.parse(shown["openings"])
     check_openings(certificate, openings)
     references = {
-        item["dataset"]: SetReference(
-            item["dataset"],
-            item["publication"],
-            bytes.fromhex(item["key"]),
-            bytes.fromhex(shown["references"][item["dataset"]]["root"]),
-            shown["references"][item["dataset"]]["count"],
-            shown["references"][item["dataset"]]["leaf_bytes"],
+        item.dataset: SetReference(
+            item.dataset,
+            item.publication,
+            item.key,
+            bytes.fromhex(shown["references"][item.dataset]["root"]),
+            shown["references"][item.dataset]["count"],
+            shown["references"][item.dataset]["leaf_bytes"],
         )
-        for item in certificate["datasets"]
+        for item in certificate.datasets
     }
-    answers = {name: Answer.from_json(name, value) for name, value in shown["answers"].items()}
+    answers = {name: Answer.parse(name, value) for name, value in shown["answers"].items()}
     for name, reference in references.items():
         verify_answer(answers[name], reference.key, openings.elements)
     commitments = dict(zip(openings.real, openings.rlist, strict=True))
     lines = verify_lines(
-        [EvidenceLine.from_json(value) for value in shown["lines"]],
-        [ElementProof.from_json(value) for value in shown["proofs"]],
+        [EvidenceLine.parse(value) for value in shown["lines"]],
+        [ElementProof.parse(value) for value in shown["proofs"]],
         commitments,
         answers,
         references,
     )
-    terms = check_list(shown["list"], certificate, 0, openings.real, RULES, lines)
+    terms = check_list(TermList.parse(shown["list"]), certificate, 0, openings.real, RULES, lines)
     rows = signed_ciphertexts(terms, lines)
     paillier().check_ciphertexts([paillier().from_bytes(data) for data, _ in rows])
     return len(rows)
@@ -76,7 +77,7 @@ def test_the_file_is_what_its_maker_makes() -> None:
 
 def test_an_honest_check_passes() -> None:
     assert verify(FILE["honest"]) == 3
-    assert FILE["honest"]["certificate"] == household().certificate
+    assert FILE["honest"]["certificate"] == household().certificate.to_json()
 
 
 @pytest.mark.parametrize("name", CHEATS)

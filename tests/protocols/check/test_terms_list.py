@@ -20,7 +20,14 @@ from protocols.check.evidence import (
     verify_line,
     verify_lines,
 )
-from protocols.check.terms import RuleDatasets, check_list, expected_terms, list_digest, list_message
+from protocols.check.terms import (
+    RuleDatasets,
+    TermList,
+    check_list,
+    expected_terms,
+    list_digest,
+    list_message,
+)
 from protocols.errors import EvidenceError, ProofError, TermListError
 from protocols.psi.publication import AbsenceProof, MatchProof
 from tests.protocols.check.small_check import (
@@ -133,7 +140,9 @@ def test_vetoes_are_no_terms() -> None:
 
 def test_the_digest_binds_every_field_of_the_list() -> None:
     check = household()
-    document = check.document()
+    document = check.term_list().to_json()
+    assert check.term_list().digest == list_digest(document)
+    assert check.term_list().message == list_message(document)
     assert list_digest(document) == hashlib.sha256(list_message(document)).digest()
     others = [document | {name: value} for name, value in (("case", 1), ("query", "x"), ("terms", []))]
     assert len({list_digest(one) for one in (document, *others)}) == 4
@@ -150,17 +159,18 @@ def test_the_digest_binds_every_field_of_the_list() -> None:
 )
 def test_what_is_wrong_with_a_list_is_said(change: dict[str, Any], message: str) -> None:
     check = household()
+    document = check.term_list().to_json() | change
     with pytest.raises(TermListError, match=message):
-        check_list(check.document() | change, check.certificate, 0, check.openings.real, RULES, check.lines)
+        check_list(TermList.parse(document), check.certificate, 0, check.openings.real, RULES, check.lines)
 
 
 def test_a_list_for_some_of_the_elements_only() -> None:
     """The trustee takes the elements from the case map, not from the list."""
     check = household()
     few = expected_terms(check.openings.real[1:], RULES, check.lines)
-    document = terms.list_document(check.certificate, 0, few)
+    listed = TermList.of(check.certificate, 0, few)
     with pytest.raises(TermListError, match="leaves out"):
-        check_list(document, check.certificate, 0, check.openings.real, RULES, check.lines)
+        check_list(listed, check.certificate, 0, check.openings.real, RULES, check.lines)
 
 
 def test_ciphertexts_come_from_the_proven_leaves_in_the_lists_order() -> None:
@@ -181,7 +191,7 @@ def test_an_answer_verifies_and_its_digest_binds_it() -> None:
     betas, proof = evaluate(own.key, own.public, check.openings.elements)
     answer = replace(check.answers["tax.income"], betas=betas, proof=proof)
     verify_answer(answer, own.public, check.openings.elements)
-    assert Answer.from_json("tax.income", answer.to_json()) == answer
+    assert Answer.parse("tax.income", answer.to_json()) == answer
     digests = {
         response_digest(answer.salt, betas, proof),
         response_digest(b"\0" * 32, betas, proof),
@@ -198,9 +208,9 @@ def test_a_receipt_binds_question_publication_elements_and_response() -> None:
         receipt_message(certificate, "tax.income", b"\1" * 32),
         receipt_message(certificate, "tax.income", b"\2" * 32),
         receipt_message(certificate, "hib.selfpaid", b"\1" * 32),
-        receipt_message(certificate | {"query": "ff" * 16}, "tax.income", b"\1" * 32),
-        receipt_message(certificate | {"elements": "00" * 32}, "tax.income", b"\1" * 32),
-        receipt_message(certificate | {"network": "other"}, "tax.income", b"\1" * 32),
+        receipt_message(replace(certificate, query="ff" * 16), "tax.income", b"\1" * 32),
+        receipt_message(replace(certificate, elements=bytes(32)), "tax.income", b"\1" * 32),
+        receipt_message(replace(certificate, network="other"), "tax.income", b"\1" * 32),
     }
     assert len(messages) == 6
 
@@ -248,7 +258,7 @@ def test_a_proof_by_another_blind_fails() -> None:
 def test_lines_read_back_and_say_what_they_claim() -> None:
     check = household()
     for one in check.lines.values():
-        assert EvidenceLine.from_json(one.to_json()) == one
+        assert EvidenceLine.parse(one.to_json()) == one
         verify_line(one, check.references[one.dataset])
     answers = {
         (who, name): check.lines[check.positions[who], name].answer
@@ -259,7 +269,7 @@ def test_lines_read_back_and_say_what_they_claim() -> None:
         (who, name) for name, rows in ROWS.items() for who in rows
     }
     for proof in check.proofs:
-        assert ElementProof.from_json(proof.to_json()) == proof
+        assert ElementProof.parse(proof.to_json()) == proof
 
 
 GOOD = household().lines[household().positions[ANNA], "tax.income"].to_json()
@@ -283,7 +293,7 @@ GOOD = household().lines[household().positions[ANNA], "tax.income"].to_json()
 )
 def test_malformed_lines(value: dict[str, Any]) -> None:
     with pytest.raises(EvidenceError):
-        EvidenceLine.from_json(value)
+        EvidenceLine.parse(value)
 
 
 @pytest.mark.parametrize(
@@ -291,7 +301,7 @@ def test_malformed_lines(value: dict[str, Any]) -> None:
 )
 def test_malformed_element_proofs(value: dict[str, Any]) -> None:
     with pytest.raises(EvidenceError):
-        ElementProof.from_json(value)
+        ElementProof.parse(value)
 
 
 @settings(max_examples=80)
@@ -318,4 +328,4 @@ def test_any_changed_byte_of_a_lines_evidence_fails(data: st.DataObject) -> None
         raw[data.draw(st.integers(0, len(raw) - 1))] ^= data.draw(st.integers(1, 255))
         holder[key] = raw.hex()
     with pytest.raises(EvidenceError):
-        verify_line(EvidenceLine.from_json(value), check.references[one.dataset])
+        verify_line(EvidenceLine.parse(value), check.references[one.dataset])
