@@ -20,6 +20,8 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from typing_extensions import override
+
 from ledger.errors import MerkleError
 
 HASH_BYTES = 32
@@ -198,7 +200,7 @@ def _climb(node: int, last: int, nodes: Sequence[bytes]) -> tuple[bytes, bytes]:
     return older, newer
 
 
-class MemoryTree:
+class MemoryTree(HashSource):
     """A whole tree in memory: 64 bytes a leaf. Serves proofs for every size it has had."""
 
     def __init__(self, leaves: Iterable[bytes] = ()) -> None:
@@ -222,8 +224,8 @@ class MemoryTree:
             self._levels[level + 1].append(node_hash(left, right))
             level += 1
 
+    @override
     def hash(self, level: int, index: int) -> bytes:
-        """See ``HashSource``."""
         if not 0 <= level < len(self._levels) or not 0 <= index < len(self._levels[level]):
             raise MerkleError(f"the subtree {index} of level {level} is not complete")
         return self._levels[level][index]

@@ -17,11 +17,11 @@ from ledger.audit.source import NOTE_LIMIT, FolderSource, LogSource, tile_limit
 from ledger.entries.entry import Entry, parse
 from ledger.errors import EntryError, NoteError, TileError, TileMissingError
 from ledger.formats.checkpoint import Checkpoint
+from ledger.formats.layout import CHECKPOINT
 from ledger.formats.note import Note
 from ledger.formats.tiles import TILE_WIDTH, Tile, decode_bundle
 from ledger.merkle import HASH_BYTES
 
-CHECKPOINT = "checkpoint"
 ATTEMPTS = 8
 """Checkpoints that a reader tries one after the other if the tiles of the last one are gone."""
 

@@ -5,13 +5,13 @@
     group <name> <k>|all|any <witness>…
     quorum <group>
 
-The group holds the witnesses that count. A *further* witness stands in no group: the log asks it at its URL
-and publishes its cosignature, which must be true where it is there, and which no quorum needs.
+The group holds the witnesses that count. A *further* witness is in no group: the log asks it at its URL and
+publishes its cosignature. No quorum needs that cosignature, but a false one is refused.
 
 Parsing follows the specification (spaces and tabs, comments, empty lines, order, opaque non-ASCII octets as
-UTF-8); what this network does not use, more than one log, nested groups, ``quorum none``, is refused rather
-than half understood. ``format`` writes one canonical form, so that equal policies have equal bytes and
-fingerprints.
+UTF-8). Features that this network does not use (more than one log, nested groups, ``quorum none``) are
+refused rather than half supported. ``format`` writes one canonical form, so that equal policies have equal
+bytes and fingerprints.
 
 Quorum for n witnesses: f = ⌊(n − 1)/3⌋, k = ⌊(n + f)/2⌋ + 1, never below 2: two quorums share more than f
 witnesses, so two different trees of one size can both be cosigned only if more than f witnesses break the
@@ -78,7 +78,7 @@ class VerifiedCheckpoint:
 
 @dataclass(frozen=True)
 class Policy:
-    """Whom a network trusts.
+    """The keys that a network trusts.
 
     Attributes:
         log: the log's vkey, type 0x01; its name is the origin.

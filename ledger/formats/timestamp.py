@@ -1,4 +1,4 @@
-"""RFC 3161 time-stamps of checkpoints: what is stamped, how it is asked for, how a token is verified offline.
+"""RFC 3161 time-stamps of checkpoints: what is stamped, how it is requested, how a token is verified offline.
 
 Stamped is SHA-256 of the *note's bytes* as they were published, the log's signature and the witnesses'
 cosignatures included, not of the text alone. So the token says that this head *was signed by the log and
@@ -14,9 +14,9 @@ A token is verified without a network, against the authority's certificates that
     policy       the authority's policy OID, where the reader wants one
     time         not after now by more than the tolerance of clocks
 
-What an authority's answer says of time is its own word: a token proves no more than that the authority signed
-it. The certificates in a token stand outside its signature; OpenSSL does not sort them as DER wants it, so
-they are sorted before a strict parser reads them.
+A token proves that the authority signed this time, not that the time is right. The certificates in a token
+are not covered by its signature. OpenSSL does not sort them as DER requires, so they are sorted before a
+strict parser reads them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ CLOCK_TOLERANCE = 120
 """Seconds that an authority's clock may be ahead of the reader's."""
 
 Post: TypeAlias = Callable[[bytes], bytes]
-"""Sends a DER request to an authority and gives its answer's bytes.
+"""Sends a DER request to an authority and returns its answer's bytes.
 
 Raises:
     LogUnavailableError: the authority is out of reach, or answers with something else.
@@ -68,7 +68,7 @@ class Token:
 
 @dataclass(frozen=True)
 class TimestampAuthority:
-    """Whom a reader trusts to say the time.
+    """An authority that a reader trusts for the time.
 
     Attributes:
         roots: self-signed certificates.

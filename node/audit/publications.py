@@ -18,6 +18,7 @@ from pathlib import Path
 from sqlalchemy import insert
 
 from ledger.contract.records import Publication
+from ledger.entries import bodies
 from node.department.serve_publication import CHUNK_LEAVES
 from node.errors import RefusalError, ServiceUnavailableError
 from node.membership.sum_key import paillier_key
@@ -68,7 +69,7 @@ def verify_publications(services: Services, progress: Callable[[str, int, int], 
             obtain(services, publication, partial(progress, dataset))
             _note_verified(services, publication)
         if not view.verified(dataset, label, services.member):
-            body = {"dataset": dataset, "publication": label, "root": publication.root}
+            body = bodies.dataset_verified(dataset, label, publication.root)
             services.ledger.submit("dataset.verified", secrets.token_hex(16), body)
             recorded.append(f"{dataset}/{label}")
     return recorded

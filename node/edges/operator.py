@@ -170,7 +170,7 @@ class OperatorEdge(operator_pb2_grpc.OperatorServicer):
     ) -> Iterator[operator_pb2.Progress]:
         """Run one check to its recorded report."""
         self._require_own(context)
-        self._require_role("office")
+        self._services.require_role("office")
         case = read_case(bytes(request.application), [self._services.member])
         rules = rule_sets.text_of(self._services, case.rules)
 
@@ -185,9 +185,6 @@ class OperatorEdge(operator_pb2_grpc.OperatorServicer):
     def _require_own(self, context: grpc.ServicerContext) -> None:
         if self._peers.member(context) != self._services.member:
             raise RefusalError("not_an_operator", "only this member's own people use this service")
-
-    def _require_role(self, role: str) -> None:
-        self._services.require_role(role)
 
 
 def _result(stage: str, value: dict[str, Any]) -> operator_pb2.Progress:

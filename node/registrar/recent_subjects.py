@@ -1,13 +1,13 @@
-"""Who was in a question for a total this month: the registrar's keyed index, and reasons for another one.
+"""The registrar's index of persons in questions for a total this month, and reasons for another question.
 
-Two totals that differ by one person give that person's amount away. So a person is in one question for a
-total a calendar month (UTC+8): the same persons under the same rules and publications may be asked again,
-anything else needs a reason that two people of the registrar sign, and a reason serves one question. The
-index holds keyed digests; without the key it says nothing.
+Two totals that differ by one person reveal that person's amount. So a person is in one question for a total
+a calendar month (UTC+8). The same persons under the same rules and publications may be asked about again; any
+other question needs a reason that two people of the registrar sign, and a reason serves one question. The
+index holds keyed digests, which reveal nothing without the key.
 
-A registrar restored from an old backup does not know who was asked about since: in a month that is concerned
-every person counts as asked about in another question, so two people sign a reason for each case, and the
-ledger gets an ``incident`` (``asked_without_memory``) for it; the next month it works as ever.
+A registrar restored from an old backup lacks the questions since that backup. In the months concerned every
+person counts as asked about in another question: two people sign a reason for each case, and the registrar
+records an ``incident`` (``asked_without_memory``). From the next month on it works as usual.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ ALLOWANCE_DOMAIN = b"hedui/question-allowance/v1\x00"
 
 
 class SubjectIndex:
-    """The registrar's memory of who was asked about."""
+    """The registrar's index of the persons it certified questions for a total about, by month."""
 
     def __init__(self, services: Services) -> None:
         """Args: ``services`` of the node."""
         self._services = services
         self._key = services.keys.vault.get("subjects")
-        self._lost: frozenset[str] | None = None
+        self._uncertain: frozenset[str] | None = None
 
     def _months(self) -> set[str]:
         """Calendar months in UTC+8 in which a certificate made now may be used."""
@@ -51,20 +51,20 @@ class SubjectIndex:
         return {self._services.month_of(now), self._services.month_of(now + CERTIFICATE_SECONDS)}
 
     def _subject(self, identifier: bytes) -> str:
-        """Keyed index of a person; without the key it says nothing."""
+        """Keyed digest of a person, which reveals nothing without the key."""
         return hmac.digest(self._key, fields(b"subject", identifier), "sha256").hex()
 
     def _basis(self, terms: Terms, persons: list[BlindedPerson]) -> str:
-        """What makes two questions for a total the same: persons, rules and publications."""
+        """Keyed digest of persons, rules and publications; the same digest means the same question."""
         subjects = sorted(self._subject(person.identifier) for person in persons)
         publications = [f"{item.dataset}/{item.publication}" for item in terms.datasets]
         parts = [*subjects, terms.rules.digest, *publications]
         return hmac.digest(self._key, fields(b"basis", *(part.encode() for part in parts)), "sha256").hex()
 
-    def forgotten(self) -> frozenset[str]:
+    def uncertain_months(self) -> frozenset[str]:
         """Months in which questions were certified, or may have been, that this store does not know."""
         services = self._services
-        if self._lost is None:
+        if self._uncertain is None:
             found: set[str] = set()
             for _, entry in services.ledger.replica.of_type("query.intent"):
                 certificate = entry.body["certificate"]
@@ -74,8 +74,8 @@ class SubjectIndex:
             fence = services.restore_fence.position
             if fence is not None:  # certified before the loss, and logged by the office later, or never
                 found |= self._between(fence.moment, fence.time)
-            self._lost = frozenset(found)
-        return self._lost
+            self._uncertain = frozenset(found)
+        return self._uncertain
 
     def _between(self, first: int, last: int) -> set[str]:
         """Months in which certificates made from ``first`` to ``last`` may be used."""
@@ -91,12 +91,12 @@ class SubjectIndex:
         used: set[str] = set()
         if terms.protocol != "sum" or not terms.datasets:
             return used
-        basis, forgotten = self._basis(terms, persons), self.forgotten()
+        basis, uncertain = self._basis(terms, persons), self.uncertain_months()
         for month in sorted(self._months()):
             for person in persons:
                 subject = self._subject(person.identifier)
                 asked = self._services.store.all(tables.subject, subject=subject, month=month)
-                is_free = not asked and month not in forgotten
+                is_free = not asked and month not in uncertain
                 if is_free or any(row["basis"] == basis for row in asked):
                     continue
                 where = {"case_number": cases[person.case], "month": month}
@@ -167,7 +167,7 @@ class SubjectIndex:
     def remember(
         self, connection: Connection, terms: Terms, persons: list[BlindedPerson], allowances: set[str]
     ) -> None:
-        """Who was asked about, in each month the certificate may be used in; reasons used up."""
+        """Store the persons for each month in which the certificate may be used, and mark reasons as used."""
         basis = self._basis(terms, persons)
         for month in sorted(self._months()):
             for person in persons:
@@ -180,7 +180,7 @@ class SubjectIndex:
                     kept = {**json.loads(row["document"]), "used": terms.query}
                     text = json.dumps(kept, ensure_ascii=False)
                     put(connection, tables.allowed_question, where, {"document": text})
-                    if month in self.forgotten():
+                    if month in self.uncertain_months():
                         body = bodies.incident(WITHOUT_MEMORY, 1)
                         name, now = f"allowance/{terms.query}/{month}", self._services.clock()
                         self._services.outbox.add(connection, name, "incident", body, now)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.errors import IdentifierError
-from adapters.identifiers import canonical_bytes, identifier_text, mask, resident_id
+from adapters.identifiers import canonical_bytes, canonical_or_none, identifier_text, mask, resident_id
 from adapters.reasons import REASONS
 
 VALID = "11010519491231002X"
@@ -157,3 +157,12 @@ def test_only_canonical_identifiers_have_bytes() -> None:
 def test_the_mask_keeps_four_and_four() -> None:
     assert mask("33010219491231001X") == "3301**********001X"
     assert mask("12345678") == "********"
+
+
+@pytest.mark.parametrize("text", ["", "123", "3310****0101001X", "33102219800101001Z"])
+def test_what_is_no_identifier_has_no_canonical_form(text: str) -> None:
+    assert canonical_or_none(text) is None
+
+
+def test_an_identifier_as_written_has_the_canonical_form_of_resident_id() -> None:
+    assert canonical_or_none(" 11010519491231002x ") == resident_id("11010519491231002X")

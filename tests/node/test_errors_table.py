@@ -168,3 +168,11 @@ def test_failures_that_are_nobodys_refusal(status: grpc.StatusCode, text: str, m
 
 def test_details_are_bounded() -> None:
     assert len(wire_text(RefusalError("x", "y" * 10_000))) == MAX_DETAILS
+
+
+def test_an_unavailable_service_has_a_code_of_its_own_or_the_common_one() -> None:
+    assert ServiceUnavailableError("wait").code == "unavailable"
+    stale = ServiceUnavailableError("wait", code="stale_head")
+    assert (stale.code, str(stale)) == ("stale_head", "wait")
+    assert wire_text(stale) == "stale_head|wait"
+    assert ServiceUnavailableError.code == "unavailable"

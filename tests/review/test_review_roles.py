@@ -196,7 +196,7 @@ def test_roles_that_have_forgotten_open_and_certify_by_two_people_only(net: Netw
     ):
         with services.store.writing() as connection:
             connection.execute(delete(table))
-    net.trustee._possibly_opened = net.registrar.subjects._lost = None  # as after a start
+    net.trustee._possibly_opened = net.registrar.subjects._uncertain = None  # as after a start
     refused(net, "trust", "Open", opened, "already_released")
     refused(net, "trust", "Open", further, "row_released")
     case = net.case(stranger(906))

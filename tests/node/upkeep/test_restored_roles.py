@@ -53,7 +53,7 @@ def net(network: Network) -> Iterator[Network]:
             connection.execute(delete(tables.rejoined_log))
             connection.execute(delete(WITNESS))
         services.__dict__.pop("restore_fence", None)
-    network.trustee._possibly_opened = network.registrar.subjects._lost = None
+    network.trustee._possibly_opened = network.registrar.subjects._uncertain = None
 
 
 @pytest.fixture
@@ -246,13 +246,13 @@ def test_a_registrar_put_back_asks_for_reasons_this_month_only(own: Network) -> 
     desk = net.services["desk"]
     set_back(desk)
     come_back(desk)
-    net.registrar.subjects._lost = None
+    net.registrar.subjects._uncertain = None
     now = desk.clock()
-    assert net.registrar.subjects.forgotten() == {desk.month_of(now - 60)}
+    assert net.registrar.subjects.uncertain_months() == {desk.month_of(now - 60)}
     asked = hold(net, net.case(FANG), "desk", "Certify")
     assert b"already_asked" in send(net, "desk", "Certify", asked).refusal
     net.now += 31 * 24 * 3600
-    assert not net.registrar.subjects.forgotten() & {desk.month()}
+    assert not net.registrar.subjects.uncertain_months() & {desk.month()}
 
 
 def test_an_outbox_entry_signed_again_by_the_lost_node_counts_as_final(net: Network) -> None:
