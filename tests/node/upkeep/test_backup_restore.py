@@ -284,7 +284,7 @@ def test_the_commands(
         given = ("--passphrase-file", tmp_path / "none")
         assert run(monkeypatch, "node", "backup", home, tmp_path / "d", *given) == 2
         assert not (tmp_path / "d").exists()
-        assert "holds no passphrase" in capsys.readouterr().err
+        assert "contains no passphrase" in capsys.readouterr().err
     assert run(monkeypatch, "node", "restore", tmp_path / "c", tmp_path / "new") == 2
     assert run(monkeypatch, "node", "restore", tmp_path / "b", "--verify", "--passphrase-file", words) == 1
     assert "wrong_passphrase" in capsys.readouterr().err
