@@ -118,7 +118,7 @@ class PreparedDataset:
         self._work.close(remove=not self._keep)
 
     def __enter__(self) -> PreparedDataset:
-        """Itself."""
+        """Begin a block that ``close`` ends."""
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -28,7 +28,7 @@
         ├── QuarantineError           a start was refused: a witness knows a larger or different tree
         ├── TransactionConflictError  another transaction came in between: endorse again
         └── LogUnavailableError       the log cannot answer now; asking again later is safe
-            └── OutcomeUnknownError   handed on to be ordered, and nobody knows whether it was
+            └── OutcomeUnknownError   handed on to be ordered, outcome not known
 
 Each class carries ``code``, the stable name that crosses the wire; the text of an instance names the remedy.
 """
@@ -193,7 +193,7 @@ class VerificationError(LedgerError):
 
 
 class ProfileError(LedgerError):
-    """A connection profile of the Fabric engine that is missing something, or says it wrongly."""
+    """A connection profile of the Fabric engine that is missing something, or has a wrong value."""
 
     code = "profile"
 

@@ -5,7 +5,7 @@ called with the point, in the thread that has reached it. Nothing else sets one:
 configuration. Without it a point costs the call of an empty function.
 
 "Storing" points lie inside a transaction, after its last statement and before its commit: what is killed
-there must be as if it had never begun. "Stored" points lie after the commit and before any answer.
+there must be as if it had never begun. "Stored" points lie after the commit and before anything is reported.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Point(StrEnum):
     TILES = "tiles"
     """The public tiles are written, the checkpoint is the old one."""
     PUBLISHED = "published"
-    """The public checkpoint is replaced; nobody has a receipt."""
+    """The public checkpoint is replaced; no submitter has a receipt."""
     FINAL = "final"
     """Receipts are handed out."""
 
@@ -97,7 +97,7 @@ class Point(StrEnum):
     INTENT_FINAL = "intent-final"
     """The intent is final; the inquiry does not say so."""
     INTENT_LOGGED = "intent-logged"
-    """The inquiry says so; nobody has been asked."""
+    """The inquiry says so; no department has been asked."""
     ANSWERS_RECEIVED = "answers-received"
     """Departments have answered; nothing of it is stored."""
     CLOSE_STORED = "close-stored"

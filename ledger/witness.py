@@ -30,6 +30,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from typing_extensions import override
+
 from ledger.errors import MerkleError, NoteError, WitnessError
 from ledger.fault_points import Observe, Point, unobserved
 from ledger.formats.checkpoint import Checkpoint, Cosigner, cosigned_at, verify_signed
@@ -80,20 +82,20 @@ class WitnessStore(Protocol):
         ...
 
 
-class MemoryWitnessStore:
+class MemoryWitnessStore(WitnessStore):
     """Records in memory, for one process and no longer than it lives."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # guards `_records`
         self._records: dict[str, WitnessRecord] = {}
 
+    @override
     def read(self, origin: str) -> WitnessRecord | None:
-        """See ``WitnessStore``."""
         with self._lock:
             return self._records.get(origin)
 
+    @override
     def swap(self, origin: str, old: WitnessRecord | None, new: WitnessRecord) -> bool:
-        """See ``WitnessStore``."""
         with self._lock:
             if self._records.get(origin) != old:
                 return False

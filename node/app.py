@@ -45,7 +45,6 @@ from node.tlog.witness import WitnessDesk, open_witness
 from node.upkeep.rejoin import Rejoining
 from node.web.server import WebServer, open_web
 
-GOSSIP_SECONDS = 10.0
 COUNT_SECONDS = 10.0
 """How often the refusal counter looks at the clock; it counts each hour."""
 RETIRE_SECONDS = 3600.0
@@ -134,7 +133,7 @@ class Node:
             name            pause between two runs      work
             follow          10 s, at a start 0.25 s     fetch and replay what is new on the ledger
             rejoin          0.25 s until rejoined       after a restore: load what the ledger knows
-            gossip          10 s                        compare checkpoints with the next member
+            gossip          10 s, at a start 0.25 s     compare checkpoints with the next member
             count-refusals  10 s, counts each hour      refusals without an intent onto the ledger
             retire          1 h                         destroy keys of publications no longer in use
             timestamps      as configured               have the log's checkpoint time-stamped
@@ -155,7 +154,7 @@ class Node:
         tasks = [
             PeriodicTask("follow", follower.pause, follower.follow, log),
             PeriodicTask("rejoin", rejoining.pause, rejoining.attempt, log),
-            PeriodicTask("gossip", GOSSIP_SECONDS, compare, log),
+            PeriodicTask("gossip", gossip.pause, compare, log),
             PeriodicTask("count-refusals", COUNT_SECONDS, count, log),
         ]
         if "department" in self._configuration.roles:

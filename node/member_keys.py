@@ -29,6 +29,7 @@ from keys.sealing import SealingKey
 from keys.signing import SigningKey
 from keys.tls import Authority, Identity
 from keys.vault import STANDARD, ScryptProfile, Vault
+from ledger.entries import bodies
 from node.config import Configuration
 from node.errors import ConfigurationError
 from node.home import Home, write_file
@@ -123,14 +124,8 @@ def make_card(configuration: Configuration, keys: MemberKeys) -> dict[str, Any]:
             _public("witness", keys.signing("witness"), _key_name("witness", member, keys.signing("witness")))
         )
     entries.append({"use": "seal", "alg": "x25519", "public": keys.sealing.public.hex()})
-    return {
-        "id": member,
-        "name": configuration.name,
-        "roles": sorted(configuration.roles),
-        "keys": entries,
-        "endpoint": configuration.endpoint,
-        "tls": keys.authority.certificate_der.hex(),
-    }
+    roles, certificate = sorted(configuration.roles), keys.authority.certificate_der
+    return bodies.member(member, configuration.name, roles, entries, configuration.endpoint, certificate)
 
 
 def _key_name(use: str, member: str, key: SigningKey) -> str:

@@ -1,4 +1,4 @@
-"""Rules of consents and of what is said about cases: commitments and codes, never content.
+"""Rules of consents and of what is recorded about cases: commitments and codes, never content.
 
 The registrar commits to consents and revokes them or a certificate, each once. A certificate may be revoked
 before its intent arrives; the intent is then refused. ``case.decision``, ``complaint``, ``correction`` and

@@ -109,10 +109,6 @@ class View:
             return None
         return next(((member, each) for each in member.keys if each.id == key), None)
 
-    def key_known(self, key: str) -> bool:
-        """Whether a key with this id is or ever was a member's."""
-        return self._state.get(f"key/{key}") is not None
-
     def witnesses(self) -> tuple[tuple[Member, MemberKey], ...]:
         """Active members with their witness keys: those whose cosignatures make the quorum."""
         pairs = ((member, member.key_for("witness")) for member in self.members())
@@ -155,14 +151,6 @@ class View:
         """Whether an auditor verified the publication."""
         return self._state.get(f"audited/{dataset}/{label}") is not None
 
-    def verified_by(self, dataset: str, label: str) -> tuple[str, ...]:
-        """Members, removed ones too, that verified the publication, sorted."""
-        return tuple(m for m in self._state.get("members") or [] if self.verified(dataset, label, m))
-
-    def is_current(self, dataset: str, label: str, office: str) -> bool:
-        """Whether the publication is the current one of its dataset for ``office``."""
-        return self._current_label(dataset, office) == label
-
     def current(self, dataset: str, office: str) -> Publication | None:
         """The publication ``office`` must ask about now, or None."""
         label = self._current_label(dataset, office)
@@ -177,10 +165,6 @@ class View:
         """Definition digest of a publication, or None when there is no such publication."""
         publication = self.publication(dataset, label)
         return None if publication is None else publication.definition
-
-    def voprf_key_used(self, key: str) -> bool:
-        """Whether some publication used this K."""
-        return self._state.get(f"voprf/{key}") is not None
 
     def sumkey(self) -> SumKeyRecord | None:
         """The network's sum key, or None."""

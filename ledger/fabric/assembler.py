@@ -3,13 +3,13 @@
     own peer's blocks ─▶ derived log ─▶ sign ─▶ witnesses ─▶ tiles ─▶ publish
                          (every node)   └──────── ledger.sequencer.finalizer ────────┘
 
-Nobody sequences here: the assembler decides neither what is an entry nor its place, it only says, under
-the log key, what its own peer shows. A witness cosigns when its own peer shows the same
+There is no sequencer on Fabric: the assembler decides neither what is an entry nor its place, it only signs,
+under the log key, what its own peer shows. A witness cosigns when its own peer shows the same
 (``ledger.fabric.checkpoints``). So an assembler that lies or stops can hold receipts up, and nothing else;
 its key can be given to another member, who derives the same log from its own blocks.
 
 Rules
-- A head is stored in the database before it is shown to any other process, one text a size.
+- A head is stored in the database before it is shown, one text for each size.
 - Start gate as on the embedded log: nothing is signed before n − k + 1 witnesses have told what they saw
   last. One that has seen more than is derived here yet is waited for: the blocks bring it. One that has
   seen another tree of a size that is derived here puts the log in quarantine: peers disagree, or the key
@@ -49,7 +49,7 @@ from ledger.storage.tree_store import EMPTY_TREE_HEAD, TreeHead, TreeStore
 
 REMEDY = (
     "The log is in quarantine and signs nothing. Compare the validation flags of the members' peers, "
-    "and see that nobody else holds the log key; then start this node again"
+    "and see that no other member holds the log key; then start this node again"
 )
 
 

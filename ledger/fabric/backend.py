@@ -1,4 +1,4 @@
-"""The Fabric engine behind ``ledger.backend.Backend``: a member's way to append, its own reading of the log.
+"""The Fabric engine of one member: its way to append, and its own reading of the log.
 
 Append, in this order:
 
@@ -18,7 +18,7 @@ counts
    submitted for a leaf while a transaction that carries it may still be ordered.** After a minute of
    asking, or a restart, it may: the key ``id/<entry id>``, which every such transaction reads and writes,
    lets one of them count and no more. Where the leaf has become too old to be endorsed again, the old
-   transaction is submitted again instead, since an orderer may keep it for long: ``clock`` is said only
+   transaction is submitted again instead, since an orderer may keep it for long: ``clock`` is reported only
    when it is known not to count, or after a restart.
 6. Wait until the own peer shows the leaf, and until a cosigned checkpoint covers it; its root must be
    that of the own log. The receipt's path comes from the own log.
@@ -39,12 +39,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy import Engine
 
 from ledger import contract
-from ledger.backend import Opener
 from ledger.contract.replay import Apply
 from ledger.errors import (
     EntryRefusedElsewhereError,
@@ -68,14 +66,14 @@ from ledger.fabric.gateway import (
     connect,
 )
 from ledger.fabric.profile import ConnectionProfile, FabricIdentity
-from ledger.formats.policy import Policy, VerifiedCheckpoint
+from ledger.formats.policy import Policy
 from ledger.formats.receipt import Receipt
 from ledger.sequencer.ordering import Candidate
 
 log = logging.getLogger("hedui.fabric")
 
 ATTEMPTS = 12
-"""Endorsements of one leaf that raced with others, before its submitter is told to come back."""
+"""Endorsements of one leaf that raced with others, before its submitter is told to try again later."""
 
 BEHIND_ATTEMPTS = 4
 """How often a refusal by another organisation's peer alone is met with another try: it may be behind."""
@@ -91,7 +89,7 @@ SETTLE_SECONDS = 60.0
 
 
 KEPT_SECONDS = 3600.0
-"""After this, a transaction of unknown outcome that nobody has asked about is forgotten."""
+"""After this, a transaction of unknown outcome that no submitter has asked about is forgotten."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +167,7 @@ class FabricBackend:
         return self._follower.fault
 
     def append(self, leaf: bytes) -> Receipt:
-        """See ``ledger.backend.Backend``.
+        """Append an entry and wait until it is final; the same bytes again give the first receipt.
 
         Raises:
             EntryError: the leaf is no entry. Refused: the contract does not allow it, or it is ordered
@@ -196,16 +194,12 @@ class FabricBackend:
             )
         return Receipt(position, self.derived.inclusion_paths([position], size_of(note))[0], note)
 
-    def verify(self, receipt: Receipt, leaf: bytes) -> VerifiedCheckpoint:
-        """See ``ledger.backend.Backend``."""
-        return receipt.verify(self._policy, leaf)
-
     def read(self, begin: int, end: int) -> Sequence[bytes]:
-        """See ``ledger.backend.Backend``; from the own log."""
+        """Leaves begin … end − 1 of the own log, as far as they are final."""
         return self.derived.leaves(begin, min(end, self._heads.final))
 
     def head(self) -> bytes | None:
-        """See ``ledger.backend.Backend``; one that the own log agrees with.
+        """Note of the last final checkpoint that the own log agrees with; None before the first.
 
         Raises:
             LogUnavailableError: the own peer does not show its entries in time.
@@ -268,7 +262,7 @@ class FabricBackend:
         )
 
     def _tried(self, candidate: Candidate, attempt: int, old: _Pending | None, deadline: float) -> bool:
-        """Endorse again, or submit the old transaction if it is too late for that; False to try again."""
+        """Endorse again, or submit the old transaction where it is too late for that; False to try again."""
         try:
             return self._submitted(candidate, deadline)
         except TransactionConflictError:
@@ -374,16 +368,3 @@ class FabricBackend:
 def _slice(deadline: float) -> float:
     """Seconds to ask once: a lost answer must not cost the whole time that is left."""
     return min(max(deadline - time.monotonic(), AGAIN_SECONDS), 2.0)
-
-
-def opener(
-    database: Engine, policy: Policy, head: Callable[[], bytes | None], now: Callable[[], int]
-) -> Opener:
-    """What ``ledger.backend.open_backend`` calls for ``fabric:<profile>``: it gives a started database."""
-
-    def open_fabric(path: str) -> FabricBackend:
-        backend = FabricBackend(ConnectionProfile.read(Path(path)), database, policy, head, now)
-        backend.start()
-        return backend
-
-    return open_fabric

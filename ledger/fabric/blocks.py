@@ -24,8 +24,8 @@ peer, and why checkpoints over the derived log are compared between nodes.
 Everything else is no leaf, for every node alike, since all of it is in the block and nothing else is looked
 at. An argument that is no entry, or one the contract refuses, is a leaf all the same and void by replay. No
 honest endorser signs one; rule 3 keeps what dishonest ones could sign within what an entry bundle holds. A
-VALID transaction against rule 4 is no leaf either: a peer that says VALID to it is broken, and its node
-says so.
+VALID transaction against rule 4 is no leaf either: a peer that flags it VALID is broken, and its node
+reports that.
 """
 
 from __future__ import annotations

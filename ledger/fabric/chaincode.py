@@ -32,7 +32,7 @@ that add to them; two of those at once are one race and one more endorsement.
 hottest of all. The chaincode therefore runs the contract at the entry's own time. Every node's replay runs
 it at the greatest time of the entries so far, which may be up to 240 s later; only an intent depends on it
 (validity of its certificate and grants, period of its slots). An intent at such an edge can be accepted
-here and void in the replay. **The replay is the authority**: nobody answers a void intent, and the slots it
+here and void in the replay. **The replay is the authority**: no node answers a void intent, and the slots it
 took stay taken here, which gives away nothing. All state of the replay is state here too, so whatever
 depends on a void entry is void as well.
 """
@@ -43,10 +43,13 @@ import hashlib
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
+from typing_extensions import override
+
 from ledger import contract
 from ledger.canonical import decode, encode
 from ledger.contract import foreseen, signers
 from ledger.contract.replay import Apply
+from ledger.contract.state import State
 from ledger.contract.view import View
 from ledger.entries.entry import Entry, parse
 from ledger.entries.times import parse_time
@@ -67,7 +70,7 @@ class InvalidKeyError(LogError):
     code = "invalid_key"
 
 
-class ChaincodeState:
+class ChaincodeState(State):
     """The contract's state in one transaction: reads once, holds writes back, sees its own writes."""
 
     def __init__(self, stub: Stub) -> None:
@@ -75,14 +78,14 @@ class ChaincodeState:
         self._values: dict[str, Any] = {}
         self._changed: set[str] = set()
 
+    @override
     def get(self, key: str) -> Any:
-        """See ``ledger.contract.state.State``."""
         if key not in self._values:
             self._values[key] = _value(self._stub.get_state(checked_key(key)))
         return self._values[key]
 
+    @override
     def put(self, key: str, value: Any) -> None:
-        """See ``ledger.contract.state.State``."""
         self._values[checked_key(key)] = value
         self._changed.add(key)
 

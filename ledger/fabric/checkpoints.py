@@ -1,8 +1,8 @@
 """Cosigned checkpoints of the assembler, each taken only when the own derived log agrees with it.
 
 The assembler is not trusted here: a checkpoint counts when it carries the policy's quorum and its root is
-that of the own log at its size. Those who wait for one share one request at a time, and nobody waits longer
-for the others than for the answer.
+that of the own log at its size. Those who wait for one share one request at a time, and none of them waits
+longer for the others than for the answer.
 
 A witness on Fabric: it cosigns only a checkpoint that its own peer shows too.
 
@@ -158,7 +158,7 @@ class DerivedWitness(Witness):
         self._wait = wait
 
     def add_checkpoint(self, body: bytes, now: int) -> tuple[int, bytes, str]:
-        """See ``Witness``; 503 and 422 as the module says."""
+        """Answer one request as ``Witness`` does, with 503 and 422 as the module describes."""
         head = self._signed(body)
         refusal = None if head is None else self._compare(head)
         if refusal is not None:

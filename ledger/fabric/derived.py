@@ -204,7 +204,7 @@ class DerivedLog(OrderedLog):
 
         Raises:
             MerkleError: there are not so many yet.
-            LogError: the tiles are not those of the last root: nobody is accused by what a disk has changed.
+            LogError: the tiles are not those of the last root: a damaged disk is no evidence against the log.
         """
         head = self.head
         if size > head.size:

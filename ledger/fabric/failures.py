@@ -95,9 +95,9 @@ def raise_endorse(error: grpc.RpcError, own: str) -> NoReturn:
     raise _other(error, f"the endorsement failed ({_shown(messages)}); nothing was submitted") from error
 
 
-def _raise_refusal(error: grpc.RpcError, told: list[tuple[str, str]], own: str) -> None:
+def _raise_refusal(error: grpc.RpcError, reports: list[tuple[str, str]], own: str) -> None:
     """Raise a refusal of the contract among the messages of peers, the own organisation's first."""
-    found = [(msp, _REFUSAL.search(message)) for msp, message in told or [(own, _text(error))]]
+    found = [(msp, _REFUSAL.search(message)) for msp, message in reports or [(own, _text(error))]]
     for msp, refusal in sorted(found, key=lambda one: one[0] != own):
         if refusal is None:
             continue

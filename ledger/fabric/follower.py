@@ -77,7 +77,7 @@ class Follower:
                 )
 
     def _try(self) -> None:
-        """Follow until the stream ends, for a reason that may pass; say each reason once."""
+        """Follow until the stream ends, for a reason that may pass; log each reason once."""
         try:
             self._follow()
         except (ForkError, QuarantineError):
@@ -91,7 +91,7 @@ class Follower:
             log.log(level, "the own peer is followed again soon: %s", error)
 
     def _load(self) -> None:
-        """Load what is stored: after a failed write it is not known what was kept."""
+        """Load what is stored: it is not known what a failed write has kept."""
         try:
             self._log.load()
             self._log.order()

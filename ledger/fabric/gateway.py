@@ -1,16 +1,14 @@
-"""The own peer's Gateway service: endorse, submit, ask for the outcome, evaluate.
+"""The own peer's Gateway service: endorse, submit, ask for the outcome.
 
     Endorse        the peer collects the endorsements the policy wants and prepares the transaction
     Submit         signed, to the ordering service; an answer says that it was taken, not that it counts
     CommitStatus   how the own peer's block flagged it; asked again, with the same id, until it is known
-    Evaluate       a query on a peer of our own organisation: the Gateway would fail over to another's
 
 Only an answer of CommitStatus is an outcome. ``ledger.fabric.failures`` says what each error means.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +17,6 @@ import grpc
 from fabric_protos.gateway import gateway_pb2, gateway_pb2_grpc
 from fabric_protos.peer import transaction_pb2
 
-from ledger.errors import OutcomeUnknownError
 from ledger.fabric.failures import raise_endorse, raise_status, raise_submit
 from ledger.fabric.profile import ConnectionProfile, FabricIdentity
 
@@ -31,9 +28,6 @@ KEEPALIVE_MS = 120_000
 
 AGAIN_SECONDS = 0.25
 """Pause before CommitStatus is asked again."""
-
-ASK_SECONDS = 5.0
-"""How long one CommitStatus may stay silent: a lost answer is asked for again."""
 
 VALID = "VALID"
 RACES = ("MVCC_READ_CONFLICT", "PHANTOM_READ_CONFLICT")
@@ -130,7 +124,7 @@ class Gateway:
         """Hand an endorsed transaction to the ordering service.
 
         Raises:
-            OutcomeUnknownError: it may have been taken: ask ``outcome``.
+            OutcomeUnknownError: it may have been taken: ask ``status``.
             LogUnavailableError: it was not taken.
             LogError: the peer does not accept this identity or channel.
         """
@@ -162,39 +156,3 @@ class Gateway:
         except grpc.RpcError as error:
             raise_status(error, transaction)
         return TransactionOutcome(_flag(answer.result), int(answer.block_number))
-
-    def outcome(self, transaction: str, seconds: float) -> TransactionOutcome:
-        """Ask, with the same id again and again, until the outcome is known.
-
-        Raises:
-            OutcomeUnknownError: not within ``seconds``.
-            LogError: the peer does not accept this identity or channel.
-        """
-        deadline = time.monotonic() + seconds
-        while True:
-            left = deadline - time.monotonic()
-            try:
-                return self.status(transaction, min(max(left, AGAIN_SECONDS), ASK_SECONDS))
-            except OutcomeUnknownError:
-                if time.monotonic() + AGAIN_SECONDS > deadline:
-                    raise
-                time.sleep(AGAIN_SECONDS)
-
-    def evaluate(self, args: Sequence[bytes]) -> bytes:
-        """Call a function on a peer of the own organisation, without a transaction; its result.
-
-        Raises:
-            EntryRefusedError, LogUnavailableError, LogError: as ``endorse``.
-        """
-        proposal = self._identity.proposal(self._profile, args)
-        request = gateway_pb2.EvaluateRequest(
-            transaction_id=proposal.transaction,
-            channel_id=self._profile.channel,
-            proposed_transaction=proposal.signed,
-            target_organizations=[self._identity.msp],
-        )
-        try:
-            answer = self._stub.Evaluate(request, timeout=self._profile.limits.endorse)
-        except grpc.RpcError as error:
-            raise_endorse(error, self._identity.msp)
-        return bytes(answer.result.payload)

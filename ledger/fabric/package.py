@@ -11,7 +11,7 @@ Files stand in a fixed order, times and owners are zero. Fabric's package id is 
 package>``; the server is started with it.
 
 ``Connection.create`` makes both ends of that connection from an authority of its own, whose key is forgotten
-at once: nobody can ever issue a third identity that either end would trust.
+at once: a third identity can never be issued that either end would trust.
 
 Source: Fabric documentation, "Running Chaincode as a Service", "Fabric chaincode lifecycle".
 """

@@ -194,7 +194,7 @@ class Stream:
         self._pool = pool
         # Safe for any thread: workers and the reading thread put, gRPC's own thread takes.
         self._outgoing: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        # Guards `_running`, the open transactions: the reader adds one, the thread that ends it removes it.
+        # Guards `_running`, the transactions under way: the reading thread adds, others remove.
         self._lock = threading.Lock()
         self._running: dict[_Key, Stub] = {}
         # Replaced by the reading thread when the peer says that it is ready; read by workers.

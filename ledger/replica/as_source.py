@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sqlalchemy import Engine
+from typing_extensions import override
 
+from ledger.audit.source import LogSource
 from ledger.errors import TileError, TileMissingError
 from ledger.formats.layout import CHECKPOINT, POLICY
 from ledger.formats.policy import Policy
@@ -21,8 +23,8 @@ from ledger.storage.tables import REPLICA
 from ledger.storage.tree_store import EMPTY_TREE_HEAD, StoredTiles, TreeStore, whole_leaves
 
 
-class ReplicaSource:
-    """See ``ledger.audit.source.Source``."""
+class ReplicaSource(LogSource):
+    """The files of a public log, made from a node's replica."""
 
     def __init__(self, database: Engine, policy: Policy, place: str) -> None:
         """The replica in a database.
@@ -47,20 +49,20 @@ class ReplicaSource:
             )
 
     @property
+    @override
     def place(self) -> str:
-        """See ``Source``."""
         return self._place
 
     def names(self) -> Iterator[str] | None:
         """None: there are no files."""
         return None
 
+    @override
     def close(self) -> None:
-        """See ``Source``."""
         self._database.dispose()
 
+    @override
     def fetch(self, name: str, limit: int) -> bytes:
-        """See ``Source``."""
         if name == POLICY:
             data = self._policy.format().encode()
         elif name == CHECKPOINT:

@@ -1,8 +1,7 @@
-"""Opening a replica: load what it holds, or empty it if the disk has changed it.
+"""Opening a replica: load what it holds, or empty it where the disk has changed it.
 
 Everything in a replica can be fetched again and is verified again, so nothing is repaired in place. Only the
-last verified checkpoint is kept when a replica is emptied: the history that is fetched again must contain it,
-    or a
+last verified checkpoint is kept when a replica is emptied: the history fetched again must hold it, or a
 damaged disk would be a way to be shown another one. It is stored twice, under two names. What was verified is
 the largest checkpoint that any stored note carries under the log's signature, with the note's own size and
 root; no row is looked up by its name for that. So one flipped bit leaves one of the two.

@@ -9,9 +9,8 @@ Rules
 - A checkpoint that does not extend the last one is a fork, evidence against the log: it is refused and named,
   with both notes.
 - When it is opened, checkpoint, tiles and state are checked (``ledger.storage.repair``). What the disk has
-changed is
-  never built upon: the replica is emptied and follows the log from its start, whose history must still hold
-  the checkpoint it had verified before.
+  changed is never built upon: the replica is emptied and follows the log from its start, whose history must
+  still hold the checkpoint it had verified before.
 - One thread extends at a time; any number read.
 
 Proofs read at most one tile a level, so they cost the same at a million entries as at a thousand.
@@ -396,7 +395,7 @@ class Replica:
         if root_from(head.size, TileSource(writer)) != head.root:
             own = self._newest.head
             root_at(own.size, own, TileSource(TileCache(self._database, self._store)))
-            # Wrong entries under a genuine checkpoint look the same: the two notes alone accuse nobody.
+            # Wrong entries under a genuine checkpoint look the same: the two notes alone are no evidence.
             raise ForkError(
                 f"the root of these entries is not that of the cosigned checkpoint of size {head.size}: "
                 "ask another node for them; where that fails too, call the auditor"

@@ -1,4 +1,4 @@
-"""Finishing: from a signed head to a final one, and receipts for those who wait.
+"""Finalizing: from a signed head to a final one, and receipts for those who wait.
 
     gate      after a start: ask the witnesses what they saw last, until n − k + 1 have answered
     round     ask every witness for a cosignature over the last signed head, until a quorum or the time-out
@@ -6,11 +6,10 @@
 
 An entry is final when a checkpoint that holds it carries a quorum's cosignatures. An idle head gets fresh
 ones over the same text; lines of witnesses that were late or silent this time are kept from before, or taken
-from where they came in late, as long as the text is the same. Where the quorum is missing, all waiting
-callers
-are told which witnesses did not answer, and the round is tried again until it succeeds: what was ordered
-becomes final then. A cosignature whose time is before the one already published over the same text is not
-put in its place.
+from where they came in late, as long as the text is the same. Where the quorum is missing, every submitter
+that waits is told which witnesses did not answer, and the round is tried again until it succeeds: what was
+ordered becomes final then. A cosignature whose time is before the one already published over the same text
+is not put in its place.
 
 A witness that shows another tree under this log's signature ends the work, however late its answer comes.
 """
@@ -171,7 +170,7 @@ class Finalizer:
                 waiting = gate(self._cosigners, self._policy, self._judge, self._settings.round)
                 self.awaited = QuorumError("the start gate waits for witnesses", waiting) if waiting else None
                 if not waiting:
-                    self._take_published()
+                    self._load_published()
                     self._public.open(self._policy.format(), self.final.size, self._log.content)
                     return True
             except (SQLAlchemyError, OSError, LogUnavailableError):
@@ -219,7 +218,7 @@ class Finalizer:
         return [Receipt(position, path, head.note) for position, path in zip(positions, paths, strict=True)]
 
     def _judge(self, note: bytes) -> None:
-        """See ``OrderedLog.judge``; called in the witnesses' threads as well."""
+        """Compare a witness's checkpoint with this log; called in the witnesses' threads as well."""
         try:
             self._log.judge(self._policy, note)
         except SQLAlchemyError as error:
@@ -232,7 +231,7 @@ class Finalizer:
         except SQLAlchemyError as error:
             raise _lost_database(error) from error
 
-    def _take_published(self) -> None:
+    def _load_published(self) -> None:
         """Load the published checkpoint; one that is damaged or of another policy is written again."""
         note = self._public.checkpoint()
         if note is None:

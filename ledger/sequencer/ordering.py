@@ -4,12 +4,11 @@
     order   read the staged leaves again, recompute every hash from the stored bytes and compare; sign the new
             head; in one transaction compare-and-swap it for the last one and store the tiles
 
-A stop between the two leaves staged entries; ``order`` after the next start takes them up. What is signed
-comes from the bytes as stored, never from memory: one flipped bit in a buffer once ended a public log. A head
-    is signed once a size and stored before it is shown to any other process, so there is never a second text
-    for a size. The
-compare-and-swap fails when another process writes the same log. After a failure nobody knows what was kept:
-memory is dropped, and what the database holds is loaded before anything else is done.
+A stop between the two leaves staged entries; ``order`` signs them after the next start. What is signed comes
+from the bytes as stored, never from memory: one flipped bit in a buffer once ended a public log. A head is
+signed once for each size and stored before it is shown, so there is never a second text for a size. The
+compare-and-swap fails when another process writes the same log. After a failure it is not known what was
+stored: memory is dropped, and the database is loaded before anything else is done.
 
 At a start heads, tiles and state are checked, and rebuilt from the leaves where they have changed on the
 disk (``ledger.storage.repair``); before every head the tiles that it grows from must still give the last
@@ -117,7 +116,7 @@ class OrderedLog:
     def __init__(
         self, database: Engine, signer: NoteSigner | None, apply: Apply, observe: Observe = unobserved
     ) -> None:
-        """Load a log, and repair what its disk has changed.
+        """Load a log, and rebuild what its disk has changed.
 
         Args:
             database: with the tables of ``ledger.storage.tables``.
@@ -193,7 +192,7 @@ class OrderedLog:
         Returns:
             For each candidate its position, or why it was refused.
         """
-        self._take_up()
+        self._load_again()
         self._is_current = False
         rows: list[EntryRow] = []
         refusals: list[RefusedCandidate] = []
@@ -222,7 +221,7 @@ class OrderedLog:
             QuarantineError: a stored leaf is no longer what was staged, or a tile not what was ordered.
             LogError: another process has moved the head.
         """
-        self._take_up()
+        self._load_again()
         if not self.pending:
             return self._ordered
         writer = self._last_tree()
@@ -289,7 +288,7 @@ class OrderedLog:
             text = f"a witness has seen another tree of {seen.size} entries"
             raise ForkError(text, (self._ordered.note, note))
 
-    def _take_up(self) -> None:
+    def _load_again(self) -> None:
         """Load again after a failure: nothing half done is ever built upon."""
         if not self._is_current:
             self.load()
@@ -309,7 +308,7 @@ class OrderedLog:
             raise QuarantineError(f"the stored head has changed on the disk: {LOST}")
 
     def _repair(self) -> None:
-        """Rebuild tiles and state if they do not follow from the leaves."""
+        """Rebuild tiles and state where they are not those of the leaves."""
         with self._database.connect() as connection:
             state = state_holds(connection, self._store, self._staged.size, self._staged.time)
         if state and tiles_hold(self._database, self._store, self._ordered):

@@ -11,7 +11,7 @@ Rules
   own verified replica, or than the checkpoint published here, is refused; so is one in which the signed head
   or the published checkpoint has another root. The notes of such a fork are handed to ``evidence`` first.
 - Entries that were staged and never signed are dropped. Those that the copy has not are returned, for the
-  operator to tell their submitters; nobody has a receipt for them.
+  operator to tell their submitters; none of these has a receipt for them.
 - A replica that the copy extends is left to catch up by itself; one that the copy does not extend, while the
   log does, is emptied and follows the log again: the notes of that fork are kept as evidence too.
 
@@ -28,6 +28,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from sqlalchemy import Connection, Engine
+from typing_extensions import override
 
 from ledger import contract
 from ledger.audit.checked_tiles import CheckedTiles
@@ -41,7 +42,7 @@ from ledger.formats.checkpoint import Checkpoint
 from ledger.formats.layout import CHECKPOINT
 from ledger.formats.note import Note, VerifierKey
 from ledger.formats.policy import Policy
-from ledger.formats.tiles import TILE_WIDTH, TileSource, TileWriter
+from ledger.formats.tiles import TILE_WIDTH, TileReader, TileSource, TileWriter
 from ledger.merkle import leaf_hash, root_from
 from ledger.replica.opening import VERIFIED, newest_signed
 from ledger.sequencer.ordering import ORDERED, STAGED
@@ -221,7 +222,7 @@ def _dropped(position: int, leaf: bytes) -> Dropped:
     return Dropped(position, entry.id, entry.type, leaf)
 
 
-class _Tables:
+class _Tables(TileReader):
     """The log's tables while they are filled again, in one transaction."""
 
     def __init__(self, connection: Connection, store: TreeStore, apply: Apply) -> None:
@@ -232,8 +233,8 @@ class _Tables:
         self._replay = Replay(self._values, apply)
         self.writer = TileWriter(0, self)
 
+    @override
     def tile(self, level: int, index: int, width: int) -> bytes:
-        """See ``TileReader``."""
         del width
         return self._store.tile(self._connection, level, index)
 

@@ -1,24 +1,22 @@
 """The embedded log: a sequencer on one SQL database.
 
     submit ─▶ batch ─▶ stage ─▶ re-read, hash, sign ─▶ swap head ─▶ witnesses ─▶ tiles ─▶ publish ─▶ receipts
-              └─────────── ordering thread ──────────────────┘     └──────── finishing thread ──────────┘
+              └─────────── ordering thread ──────────────────┘     └──────── finalizing thread ─────────┘
 
 Rules
 - Group commit (``ledger.sequencer.submissions``): one batch is made final while the next is ordered.
 - An entry is *final* when a checkpoint that holds it carries a quorum's cosignatures; only then does its
   submitter get the receipt. The same bytes again give the receipt of the first time, at any time later.
-- What the contract refuses is not ordered; the submitter gets ``EntryRefusedError``. So does an entry whose
-time is
-  more than 120 s off this log's clock. A refused ``query.intent`` leaves a ``query.refused`` entry, one
-  every 10 s at most.
+- What the contract refuses is not ordered; the submitter gets ``EntryRefusedError``. So does the submitter
+  of an entry whose time is more than 120 s off this log's clock. A refused ``query.intent`` leaves a
+  ``query.refused`` entry, one every 10 s at most.
 - Quorum missing: submitters get ``QuorumError`` with the silent witnesses' names. What was ordered stays so
   and becomes final later; nothing new is ordered meanwhile.
 - An idle head gets fresh cosignatures every 20 s, over the same text.
 - Start gate: nothing is signed after a start before n − k + 1 witnesses have told what they saw last. A
   larger or different tree under this log's own signature, then or later, puts the log in quarantine.
 
-Never two texts for a size: a head is stored before it is shown to any other process. Never a cosignature time
-    that goes back.
+Never two texts for a size: a head is stored before it is shown. Never a cosignature time that goes back.
 """
 
 from __future__ import annotations

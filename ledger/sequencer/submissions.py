@@ -45,7 +45,7 @@ class Submissions:
     def __init__(self) -> None:
         # Guards all fields below. Futures are resolved outside of it: their callbacks are not ours.
         self._changed = threading.Condition()
-        # Every submission that nobody has answered yet. Who removes one from here answers it, so that a
+        # Every submission that is not answered yet. Who removes one from here answers it, so that a
         # future is resolved once although several threads may try.
         self._by_hash: dict[bytes, Submission] = {}
         # Those of them that the ordering thread has not taken.
@@ -105,7 +105,7 @@ class Submissions:
                 submission.future.set_exception(error)
 
     def fail_all(self, error: LedgerError) -> None:
-        """Hand an error to all waiting callers, queued or ordered."""
+        """Hand an error to every submitter that waits, queued or ordered."""
         with self._changed:
             waiting = list(self._by_hash.values())
             self._queue.clear()

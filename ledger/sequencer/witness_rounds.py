@@ -1,8 +1,8 @@
 """The log's side of witnessing: every witness is asked at once, and a round ends with the first quorum.
 
 Each witness has one thread that works on the newest request only, so a slow witness never holds the others
-up and never falls behind by more than one answer. A request starts from the size that the witness last told
-(a 409 says it) and carries the consistency proof from there.
+up and never falls behind by more than one answer. A request starts from the size that the witness last named
+(in a 409) and carries the consistency proof from there.
 
 A *further* witness of the policy, outside its quorum group, gets the same request on a thread of its own. No
 round waits for it and the start gate does not ask it; what it cosigned by the end of the round is published
@@ -155,7 +155,7 @@ class Cosigners:
         self.fork: ForkError | None = None
         """The first evidence of another tree that a witness has shown, in any round."""
         self._workers = [
-            _Worker(name, client, keys[name], judge, self._caught) for name, client in clients.items()
+            _Worker(name, client, keys[name], judge, self._keep_fork) for name, client in clients.items()
         ]
 
     def start(self) -> None:
@@ -179,7 +179,7 @@ class Cosigners:
             worker.post(lambda worker=worker: worker.cosign(started))  # type: ignore[misc]  # bound at once
         return started
 
-    def _caught(self, fork: ForkError) -> None:
+    def _keep_fork(self, fork: ForkError) -> None:
         with self._lock:
             if self.fork is None:
                 self.fork = fork
@@ -264,11 +264,11 @@ class _Worker(threading.Thread):
     def cosign(self, target: Round) -> None:
         """Ask for a cosignature and tell the round, whatever comes of it."""
         with self._failures:
-            self._tell(target)
+            self._report(target)
             return
         target.fail(self.name, "the request failed")
 
-    def _tell(self, target: Round) -> None:
+    def _report(self, target: Round) -> None:
         try:
             self._cosign(target)
         except ForkError as error:
@@ -334,16 +334,16 @@ def gate(cosigners: Cosigners, policy: Policy, judge: CheckConflict, seconds: fl
     """
     needed = len(policy.witnesses) - policy.quorum + 1
     answers = cosigners.survey(needed, seconds)
-    heard: set[str] = set()
+    answered: set[str] = set()
     for name, note in answers.items():
         if note is None:
-            heard.add(name)
+            answered.add(name)
             continue
         try:
             judge(note)
         except NoteError:
             continue
-        heard.add(name)
-    if len(heard) >= needed:
+        answered.add(name)
+    if len(answered) >= needed:
         return []
-    return [witness.name for witness in policy.witnesses if witness.name not in heard]
+    return [witness.name for witness in policy.witnesses if witness.name not in answered]

@@ -7,9 +7,8 @@ Checked before anything is signed or answered, in time that does not depend on t
     state     its digest (``ledger.storage.state_digest``) is the stored one, for this size and time
 
 Tiles and state follow from the leaves, so they are rebuilt from them: each leaf is hashed again, replayed,
-    and
-the root must be the signed one. Leaves follow from nothing here: where they or a head have changed, the tree
-is lost, and the caller says where another copy is.
+and the root must be the signed one. Leaves follow from nothing here: where they or a head have changed, the
+tree is lost, and the caller says where another copy is.
 """
 
 from __future__ import annotations
@@ -57,10 +56,10 @@ def state_holds(connection: Connection, store: TreeStore, size: int, time: str) 
 
 
 def root_at(size: int, head: TreeHead, source: HashSource) -> bytes:
-    """The root that the tree of ``head`` had at an earlier size, whose tiles may accuse another party.
+    """The root that the tree of ``head`` had at an earlier size, which may be evidence against the log.
 
     Raises:
-        LogError: the tiles are not those of ``head``: nobody is accused by what a disk has changed.
+        LogError: the tiles are not those of ``head``: a damaged disk is no evidence against the log.
     """
     root = root_from(size, source)
     try:

@@ -11,8 +11,10 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Engine
+from typing_extensions import override
 
 from ledger.canonical import encode
+from ledger.contract.state import State
 from ledger.errors import LogError
 from ledger.storage.state_digest import DIGEST_KEY, EMPTY_STATE, StateDigest
 from ledger.storage.tree_store import TreeStore, damaged
@@ -21,7 +23,7 @@ _VALUES = 50_000
 _ABSENT = object()
 
 
-class CachedState:
+class CachedState(State):
     """The contract's state for the one writer of a tree: reads through memory, holds writes back.
 
     It keeps the state's digest as well (``ledger.storage.state_digest``): ``write`` stores the changes and
@@ -45,8 +47,8 @@ class CachedState:
         """Read through this connection from now on; None: one of its own for each read."""
         self._connection = connection
 
+    @override
     def get(self, key: str) -> Any:
-        """See ``ledger.contract.state.State``."""
         return self.changes[key] if key in self.changes else self._get_written(key)
 
     def fetch(self, connection: Connection, keys: Collection[str]) -> None:
@@ -58,8 +60,8 @@ class CachedState:
             self._keep(key, value)
         self._absent.update(key for key in wanted if key not in found)
 
+    @override
     def put(self, key: str, value: Any) -> None:
-        """See ``ledger.contract.state.State``."""
         if key not in self.changes:
             self._before[key] = self._get_written(key)
         self.changes[key] = value
@@ -128,15 +130,15 @@ class CachedState:
             self._kept.popitem(last=False)
 
 
-class ReadState:
+class ReadState(State):
     """The committed state, read-only, for ``ledger.contract.view``; each read is its own transaction."""
 
     def __init__(self, database: Engine, store: TreeStore) -> None:
         self._database = database
         self._store = store
 
+    @override
     def get(self, key: str) -> Any:
-        """See ``ledger.contract.state.State``."""
         with self._database.connect() as connection:
             return self._store.value(connection, key)
 
@@ -163,8 +165,8 @@ class SharedState(ReadState):
         # head may get in while that one is committed: `after` drops every key that it has changed.
         self._kept: dict[str, Any] = {} if kept is None else dict(kept)
 
+    @override
     def get(self, key: str) -> Any:
-        """See ``ledger.contract.state.State``."""
         value = self._kept.get(key, _ABSENT)
         if value is _ABSENT:
             value = super().get(key)
@@ -186,6 +188,6 @@ class PinnedState(ReadState):
         super().__init__(connection.engine, store)
         self._connection = connection
 
+    @override
     def get(self, key: str) -> Any:
-        """See ``ledger.contract.state.State``."""
         return self._store.value(self._connection, key)

@@ -9,8 +9,7 @@ contract uses, and is committed with every change. At a start the whole table is
 for a million keys.
 
 It finds what a disk or a hand has changed, lost or added, and is no proof against an attacker who can write
-the
-database: that is what replay and witnesses are for.
+the database: that is what replay and witnesses are for.
 """
 
 from __future__ import annotations

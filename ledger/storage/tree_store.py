@@ -15,11 +15,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Insert, LargeBinary, Table, bindparam, cast, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from typing_extensions import override
 
 from ledger.canonical import decode, encode
 from ledger.contract.replay import NO_TIME
 from ledger.errors import CanonicalError, LogError
-from ledger.formats.tiles import TileSource
+from ledger.formats.tiles import TileReader, TileSource
 from ledger.merkle import EMPTY_ROOT, HASH_BYTES, HashSource, leaf_hash
 from ledger.storage.state_digest import StateDigest
 from ledger.storage.tables import TreeTables
@@ -239,7 +240,7 @@ class TreeStore:
     def _states(self, connection: Connection) -> Iterator[tuple[str, bytes]]:
         """(key, value) of the whole state.
 
-        SQLite is told to go through the index: it takes the keys from there then, and a key that look-ups
+        SQLite is told to go through the index: it then takes the keys from there, and a key that look-ups
         would miss is missed here as well.
         """
         table = self._tables.state
@@ -332,7 +333,7 @@ def _insert(connection: Connection, table: Table) -> Any:
     return insert(table)
 
 
-class TileCache:
+class TileCache(TileReader):
     """A ``TileReader`` over the stored tiles that keeps those used last, 8 KiB each; safe for threads."""
 
     def __init__(self, database: Engine, store: TreeStore) -> None:
@@ -342,8 +343,8 @@ class TileCache:
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[int, int], bytes] = OrderedDict()
 
+    @override
     def tile(self, level: int, index: int, width: int) -> bytes:
-        """See ``TileReader``."""
         with self._lock:
             found = self._kept.get((level, index))
             if found is not None and len(found) >= width * HASH_BYTES:
@@ -370,14 +371,14 @@ class TileCache:
         return TileSource(self)
 
 
-class StoredTiles:
+class StoredTiles(TileReader):
     """A ``TileReader`` over the stored tiles as one transaction sees them."""
 
     def __init__(self, connection: Connection, store: TreeStore) -> None:
         self._connection = connection
         self._store = store
 
+    @override
     def tile(self, level: int, index: int, width: int) -> bytes:
-        """See ``TileReader``."""
         del width
         return self._store.tile(self._connection, level, index)

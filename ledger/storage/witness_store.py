@@ -6,15 +6,16 @@ import threading
 from typing import Any
 
 from sqlalchemy import Engine, Row, Table, select, update
+from typing_extensions import override
 
 from ledger.errors import WitnessError
 from ledger.storage.database import writing
 from ledger.storage.tables import WITNESS
 from ledger.storage.tree_store import insert_new
-from ledger.witness import DAMAGED, WitnessRecord
+from ledger.witness import DAMAGED, WitnessRecord, WitnessStore
 
 
-class SqlWitnessStore:
+class SqlWitnessStore(WitnessStore):
     """A ``WitnessStore`` in the table ``ledger_witness``; safe for threads and processes.
 
     The last record is kept in memory: ``swap`` compares with the database in any case, and what another
@@ -36,8 +37,8 @@ class SqlWitnessStore:
         # The newest record that this process has seen; it outlives a `swap` that failed.
         self._newest: dict[str, WitnessRecord] = {}
 
+    @override
     def read(self, origin: str) -> WitnessRecord | None:
-        """See ``WitnessStore``."""
         kept = self._kept.get(origin)
         return self._stored(origin) if kept is None else kept
 
@@ -60,8 +61,8 @@ class SqlWitnessStore:
                 self._newest[origin] = record
         return record
 
+    @override
     def swap(self, origin: str, old: WitnessRecord | None, new: WitnessRecord) -> bool:
-        """See ``WitnessStore``."""
         with self._swapping:
             self._kept.pop(origin, None)
             done = self._swapped(origin, old, new)

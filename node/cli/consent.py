@@ -27,7 +27,9 @@ def consent() -> None:
 def load(home: Path, folder: Path) -> None:
     """At the registrar: load the consents of the application files in FOLDER."""
     if not any(folder.glob("*.json")):
-        raise UsageError(f"{folder} holds no application (*.json): give the folder of the application files")
+        raise UsageError(
+            f"{folder} contains no application (*.json): give the folder of the application files"
+        )
     client = OperatorClient(home)
     result = client.load_consents(folder)
     client.close()

@@ -138,7 +138,7 @@ def real_url(context: click.Context, option: click.Parameter, value: str) -> str
         is_address = False
     if not is_address:
         raise click.BadParameter(
-            translated("{value} is no address: write it as http://tsa.example/tsr", value=value),
+            translated("{value} is not an address: write it as http://tsa.example/tsr", value=value),
             context,
             option,
         )

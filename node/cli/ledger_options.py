@@ -42,13 +42,13 @@ def opened(place: str) -> LogSource:
         UsageError: no such folder, or one that holds nothing of a log.
     """
     if not is_url(place) and not Path(place).is_dir():
-        raise UsageError(f"{place} is no folder: give the folder or the http(s) URL of a public log")
+        raise UsageError(f"{place} is not a folder: give the folder or the http(s) URL of a public log")
     if (Path(place) / "node.toml").is_file():
         source = _replica(Path(place))
     else:
         source = open_source(place)
         if isinstance(source, FolderSource) and not any((Path(place) / name).exists() for name in OF_A_LOG):
-            raise UsageError(f"{place} holds no public log: give the folder or the http(s) URL of one")
+            raise UsageError(f"{place} contains no public log: give the folder or the http(s) URL of one")
     click.get_current_context().call_on_close(source.close)
     return source
 

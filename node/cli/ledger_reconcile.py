@@ -67,7 +67,9 @@ def reconcile(
     journals = [read_home(configuration) for configuration in configurations]
     journals += [read_file(path, ledger.view) for path in files]
     if openings is not None and not any(openings.glob("*.json")):
-        raise UsageError(f"{openings} holds no openings (*.json): give the office's own folder of openings")
+        raise UsageError(
+            f"{openings} contains no openings (*.json): give the office's own folder of openings"
+        )
     case_files = read_case_files(reports, _openings(openings, configurations))
     found = compare.reconcile(ledger, journals, case_files, _moment(as_of))
     if as_json:

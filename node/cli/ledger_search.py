@@ -49,7 +49,7 @@ def known_type(context: click.Context, option: click.Parameter, value: str | Non
     """
     del context, option
     if value is not None and value not in TYPES:
-        raise UsageError(f"--type {value} is no type of an entry: one of {', '.join(sorted(SCHEMAS))}")
+        raise UsageError(f"--type {value} is not a type of entry: one of {', '.join(sorted(SCHEMAS))}")
     return value
 
 
@@ -102,7 +102,7 @@ def _bound(text: str | None, *, is_end: bool) -> str | None:
     try:
         return None if text is None else moment(text, is_end=is_end)
     except ValueError as error:
-        raise UsageError(f"{text} is no time: write YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ") from error
+        raise UsageError(f"{text} is not a time: write YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ") from error
 
 
 def _place(text: str | None) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def _place(text: str | None) -> dict[str, Any]:
             with path.open("rb") as file:
                 receipt = Receipt.parse(file.read(2 * MAX_NOTE_BYTES + 1))
         except (OSError, ReceiptError) as error:
-            raise UsageError(f"{text} is no receipt: {error}") from error
+            raise UsageError(f"{text} is not a receipt: {error}") from error
         return {"receipt": receipt, "index": receipt.index}
     if text.isdecimal() and len(text) < 19:
         return {"index": int(text)}
@@ -288,9 +288,9 @@ def _check(output: Path, *, replace: bool) -> None:
     """
     if output.is_symlink() or (output.exists() and not output.is_file()):
         raise UsageError(
-            f"{output} is no plain file: give another name, or leave --output away and redirect the output"
+            f"{output} is not a regular file: give another name, or redirect standard output instead"
         )
     if not output.absolute().parent.is_dir():
-        raise ConfigurationError(f"{output.parent} is no folder: create it, or choose another")
+        raise ConfigurationError(f"{output.parent} is not a folder: create it, or choose another")
     if not replace:
         require_absent(output, "give another name, or --force to replace it")

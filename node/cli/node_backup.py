@@ -121,13 +121,15 @@ def rejoin(home: Path, checkpoint: Path) -> None:
     """
     configuration = read_configuration(home)
     if "sequencer" in configuration.roles:
-        raise ConfigurationError(f"{configuration.member} runs the log and is no witness: nothing to rejoin")
+        raise ConfigurationError(
+            f"{configuration.member} runs the log and is not a witness: nothing to rejoin"
+        )
     note = read_bounded(checkpoint, MAX_NOTE_BYTES)
     try:
         origin = Checkpoint.parse(Note.parse(note).text).origin
     except NoteError as error:
         raise UsageError(
-            f"{checkpoint} is no checkpoint: give the file named checkpoint of a mirror"
+            f"{checkpoint} is not a checkpoint: give the file named checkpoint of a mirror"
         ) from error
     policy = NetworkFile.read(configuration.home.network).policy
     cosigner = own_cosigner(configuration.member, open_keys(configuration).signing("witness"), policy)
@@ -153,7 +155,7 @@ def _read_passphrase(path: Path) -> bytes:
     """
     passphrase = passphrase_in(path)
     if not passphrase:
-        raise ConfigurationError(f"{path} holds no passphrase: write one line into it")
+        raise ConfigurationError(f"{path} contains no passphrase: write one line into it")
     return passphrase
 
 

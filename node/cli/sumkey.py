@@ -148,7 +148,9 @@ def allow(home: Path, query: str, case_index: int, digest: str, reason: str) -> 
     Two people sign.
     """
     if _DIGEST.fullmatch(digest) is None:
-        raise UsageError(f"--list {digest} is no digest: give the 64 hex characters that the refusal named")
+        raise UsageError(
+            f"--list {digest} is not a digest: give the 64 hex characters that the refusal named"
+        )
     client = OperatorClient(home)
     salt = exception_salt(client.keys.vault.get("exceptions"), query, case_index)
     named = commit(salt, b"list", from_hex(digest)).hex()

@@ -62,7 +62,7 @@ class LogEdge(log_pb2_grpc.LogServicer):
             raise ServiceUnavailableError(
                 f"{member} has written too many entries of this kind: send it again later"
             )
-        return log_pb2.AppendResponse(receipt=self._log.append(leaf))
+        return log_pb2.AppendResponse(receipt=self._log.append(leaf).format())
 
     def Head(  # noqa: N802  gRPC names its methods
         self, _request: log_pb2.HeadRequest, context: grpc.ServicerContext

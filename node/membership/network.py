@@ -28,7 +28,7 @@ from keys.errors import KeysError
 from keys.signing import PublicKey, SigningKey
 from keys.tls import check_profile
 from ledger import canonical
-from ledger.entries import body_schema
+from ledger.entries import bodies, body_schema
 from ledger.entries import entry as entries
 from ledger.entries.entry import Signature
 from ledger.errors import LedgerError, NoteError
@@ -156,7 +156,7 @@ def propose(
         policy_of(cards, params)
     except LedgerError as error:
         raise ConfigurationError(f"no trust policy can be made of these members: {error}") from error
-    body = {"pilot": pilot, "epoch": epoch, "members": cards, "params": params}
+    body = bodies.network_genesis(pilot=pilot, epoch=epoch, members=cards, params=params)
     try:
         entries.draft(network, "network.genesis", GENESIS, ANY_TIME, body)
         body_schema.check_body("network.genesis", body)

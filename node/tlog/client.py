@@ -1,8 +1,8 @@
 """A node's way to the one ledger: follow it by local replay, append to it, prove what stands on it.
 
-The sequencer's member uses its own log through the same ``Transport`` as the other members use the wire, so
-that no role sees another ledger than the public one. A role that answers asks for a **fresh head**: a
-checkpoint fetched now, whose quorum of cosignatures is under 60 s old by this node's clock, replayed here,
+The sequencer's member uses its own log through the same ``Transport`` as every other member uses over the
+wire, so that no role sees another ledger than the public one. A role that answers asks for a **fresh head**:
+a checkpoint fetched now, whose quorum of cosignatures is under 60 s old by this node's clock, replayed here,
 and consistent with what this node's own witness has cosigned.
 """
 
@@ -108,7 +108,7 @@ class LedgerClient:
                 return self.replica.extend(leaves, note)
 
     def compare(self, note: bytes) -> None:
-        """Compare a checkpoint of the log, seen at any other party, with this node's own history.
+        """Compare a checkpoint of the log, seen at another member, with this node's own history.
 
         One larger than the replica is compared with what this node's witness has cosigned, or not at all.
 
@@ -216,7 +216,7 @@ class LedgerClient:
             ServiceUnavailableError: the ledger or its quorum is out of reach; the same leaf may be sent
                 again.
         """
-        receipt = Receipt.parse(self._transport.append(leaf))
+        receipt = self._transport.append(leaf)
         receipt.verify(self.policy, leaf)
         return receipt
 
@@ -231,8 +231,7 @@ class LedgerClient:
     ) -> Receipt:
         """Compose and append one entry; where the very same content is recorded already, that is enough.
 
-        The same content is network, type, id and body, whichever member submitted it and whichever others
-        signed it.
+        The same content is network, type, id and body, with any submitter and any further signatures.
 
         Raises:
             RefusalError: the contract refuses it; ``id_used`` where the id is that of something else.
@@ -274,7 +273,7 @@ class LedgerClient:
         return False
 
     def require_accepted(self, index: int, leaf: bytes) -> None:
-        """The entry at ``index`` is this very leaf, and this node's local replay accepted it.
+        """The entry at ``index`` is this very leaf, and this node's replay accepted it.
 
         Raises:
             RefusalError: ``not_on_ledger``, ``receipt`` when another entry stands there, or ``void_entry``.

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from typing_extensions import override
+
 from ledger.errors import (
     EntryRefusedError,
     LedgerError,
@@ -23,6 +25,7 @@ from ledger.fabric.assembler import Assembler
 from ledger.fabric.backend import FabricBackend
 from ledger.fabric.checkpoints import DerivedWitness
 from ledger.fabric.profile import ConnectionProfile
+from ledger.formats.receipt import Receipt
 from ledger.sequencer.final_log import LogParts
 from node.config import FABRIC
 from node.errors import NodeError, RefusalError, ServiceUnavailableError
@@ -34,24 +37,24 @@ READ_AT_ONCE = 1024
 log = logging.getLogger("hedui.fabric")
 
 
-class FabricTransport:
-    """A node's own Fabric engine as ``node.tlog.client.Transport``."""
+class FabricTransport(Transport):
+    """The ledger through this node's own Fabric engine."""
 
     def __init__(self, backend: FabricBackend) -> None:
         """Args: ``backend`` of this process, started by its owner."""
         self._backend = backend
 
-    def append(self, leaf: bytes) -> bytes:
-        """See ``node.tlog.client.Transport``."""
+    @override
+    def append(self, leaf: bytes) -> Receipt:
         try:
-            return self._backend.append(leaf).format()
+            return self._backend.append(leaf)
         except EntryRefusedError as refused:
             raise RefusalError(refused.code, refused.remedy) from refused
         except (LogUnavailableError, QuorumError, TransactionConflictError) as error:
             raise _unavailable(error) from error
 
+    @override
     def head(self) -> bytes:
-        """See ``node.tlog.client.Transport``."""
         try:
             note = self._backend.head()
         except (LogUnavailableError, QuorumError) as error:
@@ -63,8 +66,8 @@ class FabricTransport:
             )
         return note
 
+    @override
     def read(self, start: int, end: int) -> Iterator[bytes]:
-        """See ``node.tlog.client.Transport``."""
         for begin in range(start, end, READ_AT_ONCE):
             leaves = self._backend.read(begin, min(end, begin + READ_AT_ONCE))
             if not leaves:
@@ -105,19 +108,19 @@ def _own_reading(backend: FabricBackend, parts: EngineParts) -> Engine:
 def head_of(transport: Transport) -> Callable[[], bytes | None]:
     """The newest note of another member's log, for ``FabricBackend``; None where it does not answer.
 
-    Who waits asks many times a second: each reason is said once, until there is an answer or another reason.
+    Callers ask many times a second: each reason is logged once, until there is an answer or another reason.
     """
-    said = [""]
+    logged = [""]
 
     def head() -> bytes | None:
         try:
             note = transport.head()
         except (NodeError, LedgerError) as error:
-            if str(error) != said[0]:
+            if str(error) != logged[0]:
                 log.info("the assembler gives no checkpoint: %s", error)
-            said[0] = str(error)
+            logged[0] = str(error)
             return None
-        said[0] = ""
+        logged[0] = ""
         return note
 
     return head

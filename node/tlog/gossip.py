@@ -1,6 +1,6 @@
 """Comparing checkpoints with the other members, so that a log cannot show them two histories for long.
 
-In every round of the follower this node looks at what its own witness has cosigned last, and asks one other
+In every round this node looks at what its own witness has cosigned last, and asks one other
 member in turn for the same. Both checkpoints must be part of this node's own replica. A pair that cannot
 belong to one history is kept as evidence by the node that compares (``node.tlog.split_views``). As both
 sides ask, both find out. A question carries the office's checkpoint too, in the receipt of its intent
@@ -21,6 +21,11 @@ from node.tlog.client import LedgerClient
 
 log = logging.getLogger("hedui.gossip")
 SECONDS = 5.0
+"""How long the other member may take to answer."""
+GOSSIP_SECONDS = 10.0
+"""Pause between two comparisons."""
+FIRST_GOSSIP_SECONDS = 0.25
+"""The same while nothing is replayed here yet, so that the first comparison follows the first replay."""
 
 
 class Gossip:
@@ -60,3 +65,7 @@ class Gossip:
         except (grpc.RpcError, NodeError, LedgerError) as error:
             log.debug("no comparison with %s: %s", peer, error)
         return None
+
+    def pause(self) -> float:
+        """Seconds to the next comparison."""
+        return FIRST_GOSSIP_SECONDS if self._ledger.replica.size == 0 else GOSSIP_SECONDS

@@ -59,7 +59,8 @@ class Outbox:
         Args:
             name: what the entry records, once in this node, such as ``answer/<query>/<dataset>``; a name
             already
-                there is left as it is. The entry's own id is random, so that nobody can take it first.
+                there is left as it is. The entry's own id is random, so that no other member can take it
+                first.
 
         Returns:
             Whether the entry is new.
@@ -95,7 +96,7 @@ class Outbox:
             if refusal.code == "clock":
                 self._recompose(row)
                 return
-            state = self._judged(row, refusal)
+            state = self._state_after(row, refusal)
             if state == "waiting":
                 return
         except (NodeError, LedgerError) as error:
@@ -107,8 +108,8 @@ class Outbox:
             )
         self._observe(Point.OUTBOX_NOTED)
 
-    def _judged(self, row: dict[str, Any], refusal: RefusalError) -> str:
-        """What a refusal means: the log's word counts only where the local replay refuses it too."""
+    def _state_after(self, row: dict[str, Any], refusal: RefusalError) -> str:
+        """State after a refusal, which is final only where the local replay refuses the entry too."""
         leaf = bytes(row["leaf"])
         if self._ledger.holds(leaf):
             return "final"

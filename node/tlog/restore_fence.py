@@ -1,4 +1,4 @@
-"""Restore fence: which stored state may be trusted after a restore.
+"""The restore fence: which stored state may be trusted after a restore from a backup, and from where on.
 
 A restored store has forgotten what the node did between the backup and its loss. The ledger has not. So the
 restored node puts one entry of its own on it, ``incident`` with code ``restored`` and as count the entries it
@@ -25,7 +25,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import insert, update
+from typing_extensions import override
 
+from ledger.entries import bodies
 from ledger.entries import entry as entries
 from ledger.entries.times import parse_time
 from ledger.witness import WitnessRecord, WitnessStore
@@ -82,7 +84,7 @@ class RestoreFence:
                     line = {"at": now, "peer": "", "query": "", "dataset": "", "reported": 1}
                     result = f"{CODE}:{row['moment']}:{row['size']}"
                     connection.execute(insert(tables.journal).values(result=result, **line))
-                body = {"code": CODE, "count": int(row["size"])}
+                body = bodies.incident(CODE, int(row["size"]))
                 self._outbox.add(connection, _outbox_name(row), "incident", body, now)
         return bool(waiting)
 
@@ -176,7 +178,7 @@ class RestoreFence:
         return self._settled
 
 
-class GuardedWitnessStore:
+class GuardedWitnessStore(WitnessStore):
     """A witness's records behind the restore fence: none is read or replaced before the node rejoined."""
 
     def __init__(self, inner: WitnessStore, fence: RestoreFence) -> None:
@@ -184,8 +186,9 @@ class GuardedWitnessStore:
         self._inner = inner
         self._fence = fence
 
+    @override
     def read(self, origin: str) -> WitnessRecord | None:
-        """See ``ledger.witness.WitnessStore``.
+        """The record of a log, None before its first cosignature.
 
         Raises:
             ServiceUnavailableError: ``restored``: the node has not rejoined.
@@ -193,8 +196,9 @@ class GuardedWitnessStore:
         self._fence.require_witness(origin)
         return self._inner.read(origin)
 
+    @override
     def swap(self, origin: str, old: WitnessRecord | None, new: WitnessRecord) -> bool:
-        """See ``ledger.witness.WitnessStore``; raises as ``read`` does."""
+        """Replace ``old`` by ``new`` as ``WitnessStore`` does; raises as ``read`` does."""
         self._fence.require_witness(origin)
         return self._inner.swap(origin, old, new)
 

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar
 
 import grpc
+from typing_extensions import override
 
 from ledger.errors import EntryRefusedError
+from ledger.formats.receipt import Receipt
 from ledger.sequencer.final_log import LocalLog
 from ledger.wire import log_pb2, log_pb2_grpc
 from node.errors import RefusalError, ServiceUnavailableError
@@ -17,22 +19,53 @@ from node.rpc.status import is_lost, raise_from_wire
 READ_AT_ONCE = 1024
 
 
-class LocalTransport:
+APPEND_SECONDS = 30.0
+READ_SECONDS = 30.0
+HEAD_SECONDS = 5.0
+Response = TypeVar("Response")
+
+
+class Transport(Protocol):
+    """The ledger as every role of a node reaches it, whatever orders it; safe for threads."""
+
+    def append(self, leaf: bytes) -> Receipt:
+        """Append one leaf and wait until it is final; its receipt, not verified.
+
+        Raises:
+            RefusalError: the contract refuses it.
+            ServiceUnavailableError: the ledger or its quorum is out of reach; the same bytes again are safe.
+        """
+        ...
+
+    def head(self) -> bytes:
+        """Newest final checkpoint note.
+
+        Raises:
+            ServiceUnavailableError: there is none yet, or the ledger is out of reach.
+        """
+        ...
+
+    def read(self, start: int, end: int) -> Iterator[bytes]:
+        """Leaves start … end − 1 of the final log, as far as there are."""
+        ...
+
+
+class LocalTransport(Transport):
     """The log of this process, for its member's other roles and for the wire."""
 
     def __init__(self, own: LocalLog) -> None:
         """Args: ``own`` runs here."""
         self._log = own
 
-    def append(self, leaf: bytes) -> bytes:
-        """See ``node.tlog.client.Transport``."""
+    @override
+    def append(self, leaf: bytes) -> Receipt:
         try:
-            return self._log.submit(leaf).format()
+            return self._log.submit(leaf)
         except EntryRefusedError as refused:
             raise RefusalError(refused.code, refused.remedy) from refused
 
+    @override
     def head(self) -> bytes:
-        """See ``node.tlog.client.Transport``."""
         note = self._log.head
         if note is None and self._log.quarantined is not None:
             raise ServiceUnavailableError(
@@ -42,32 +75,13 @@ class LocalTransport:
             raise ServiceUnavailableError("the ledger has no final checkpoint yet: its witnesses must run")
         return note
 
+    @override
     def read(self, start: int, end: int) -> Iterator[bytes]:
-        """See ``node.tlog.client.Transport``."""
         for begin in range(start, min(end, self._log.size), READ_AT_ONCE):
             yield from self._log.read(begin, min(end, begin + READ_AT_ONCE))
 
 
-APPEND_SECONDS = 30.0
-READ_SECONDS = 30.0
-HEAD_SECONDS = 5.0
-Response = TypeVar("Response")
-
-
-class Transport(Protocol):
-    """What every ledger back end offers a node."""
-
-    def append(self, leaf: bytes) -> bytes:
-        """Append one leaf; its receipt once it is final."""
-
-    def head(self) -> bytes:
-        """Newest final checkpoint note."""
-
-    def read(self, start: int, end: int) -> Iterator[bytes]:
-        """Leaves [start, end) of the final log."""
-
-
-class RemoteTransport:
+class RemoteTransport(Transport):
     """The sequencer's log over gRPC."""
 
     def __init__(self, channels: Channels, sequencer: Callable[[], str]) -> None:
@@ -75,18 +89,19 @@ class RemoteTransport:
         self._channels = channels
         self._sequencer = sequencer
 
-    def append(self, leaf: bytes) -> bytes:
-        """See ``Transport``."""
+    @override
+    def append(self, leaf: bytes) -> Receipt:
         request = log_pb2.AppendRequest(leaf=leaf)
-        return bytes(self._patiently(lambda log: log.Append(request, timeout=APPEND_SECONDS)).receipt)
+        answer = self._call_again(lambda log: log.Append(request, timeout=APPEND_SECONDS))
+        return Receipt.parse(bytes(answer.receipt))
 
+    @override
     def head(self) -> bytes:
-        """See ``Transport``."""
         request = log_pb2.HeadRequest()
-        return bytes(self._patiently(lambda log: log.Head(request, timeout=HEAD_SECONDS)).checkpoint)
+        return bytes(self._call_again(lambda log: log.Head(request, timeout=HEAD_SECONDS)).checkpoint)
 
+    @override
     def read(self, start: int, end: int) -> Iterator[bytes]:
-        """See ``Transport``."""
         log = log_pb2_grpc.LogStub(self._channels.to(self._sequencer()))
         try:
             for part in log.Read(log_pb2.ReadRequest(start=start, end=end), timeout=READ_SECONDS):
@@ -94,7 +109,7 @@ class RemoteTransport:
         except grpc.RpcError as error:
             raise_from_wire(error, "the ledger")
 
-    def _patiently(self, call: Callable[[log_pb2_grpc.LogStub], Response]) -> Response:
+    def _call_again(self, call: Callable[[log_pb2_grpc.LogStub], Response]) -> Response:
         """Make a call; where the connection is lost, wait for the next one and make it once more.
 
         Both calls may be made twice: the same leaf again gives the same receipt.

@@ -1,10 +1,10 @@
 """This member's witness, whichever edge a request comes in by: gRPC from the log, HTTP from any client.
 
-Every request goes through one ``Witness`` over one store, so the check of the old size and the durable record
-are one step for both edges together. Whatever is cosigned of this network's own log is remembered in
+Every request goes through one ``Witness`` over one store, so the check of the old size and the durable
+record are one step for both edges together. Whatever is cosigned of this network's own log is remembered in
 ``CosignedNotes`` before the answer leaves: a node answers no question under a head that contradicts it. A
-witness
-may also cosign logs of others (``[[web.logs]]`` in ``node.toml``); those are no concern of this network.
+witness may also cosign logs of others (``[[web.logs]]`` in ``node.toml``); those are no concern of this
+network.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 import grpc
+from typing_extensions import override
 
 from keys.signing import SigningKey
 from ledger.errors import LedgerError, LogError, NoteError
 from ledger.formats.checkpoint import Checkpoint, Cosigner
 from ledger.formats.note import TYPE_ED25519, Note, VerifierKey
 from ledger.formats.policy import Policy
+from ledger.sequencer.witness_rounds import WitnessClient
 from ledger.wire import log_pb2, log_pb2_grpc
 from ledger.witness import AddCheckpoint, Witness, WitnessStore
 from node.errors import ConfigurationError, NodeError, ServiceUnavailableError
@@ -186,7 +188,7 @@ _LOST = (grpc.RpcError, NodeError, ValueError)
 """What a call raises that is not answered; ``ValueError`` where its channel was closed meanwhile."""
 
 
-class WitnessOverWire:
+class WitnessOverWire(WitnessClient):
     """A member's witness as the log reaches it."""
 
     def __init__(self, channels: Channels, member: str) -> None:
@@ -194,8 +196,8 @@ class WitnessOverWire:
         self._channels = channels
         self._member = member
 
+    @override
     def add_checkpoint(self, body: bytes) -> tuple[int, bytes]:
-        """See ``ledger.sequencer.witness_rounds.WitnessClient``."""
         try:
             response = self._stub().AddCheckpoint(
                 log_pb2.AddCheckpointRequest(body=body), timeout=WITNESS_SECONDS
@@ -204,8 +206,8 @@ class WitnessOverWire:
             raise LogError(f"the witness of {self._member} does not answer") from error
         return int(response.status), bytes(response.body)
 
+    @override
     def latest(self) -> bytes | None:
-        """See ``ledger.sequencer.witness_rounds.WitnessClient``."""
         try:
             response = self._stub().Latest(log_pb2.LatestRequest(), timeout=WITNESS_SECONDS)
         except _LOST as error:

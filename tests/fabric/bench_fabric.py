@@ -32,6 +32,7 @@ from tests.fabric.settings import TUNED
 from tests.ledger.conformance.fabric_engine import FabricEngine
 from tests.ledger.conformance.live_net import text
 from tests.ledger.contract.contract_cases import NETWORK, Net, signer
+from tests.ledger.fabric.gateway_calls import final_outcome
 
 MEBI = 1 << 20
 Append = Callable[[int, bytes], None]
@@ -81,7 +82,7 @@ def committing(network: FabricNetwork, folder: Path) -> Iterator[Append]:
         gateway = gateways[number % len(gateways)]
         prepared = gateway.endorse([b"append", leaf])
         gateway.submit(prepared)
-        outcome = gateway.outcome(prepared.transaction, 30.0)
+        outcome = final_outcome(gateway, prepared.transaction, 30.0)
         if outcome.flag != "VALID":
             raise LedgerError(outcome.flag)
 

@@ -27,6 +27,7 @@ from node.demo.processes import free_ports
 from tests.fabric.layout import ROOT, Layout
 from tests.fabric.process_keeper import Keeper
 from tests.fabric.settings import CHAINCODE, CHANNEL, ORGANISATIONS, TUNED, Tuned, msp, peer_name
+from tests.ledger.fabric.gateway_calls import final_outcome
 
 POLICY = "AND({})".format(",".join(f"'{msp(each)}.peer'" for each in ORGANISATIONS))
 LOG_FORMAT = "%{time:2006-01-02 15:04:05.000} %{level:.4s} [%{module}] %{message}"
@@ -227,7 +228,7 @@ class FabricNetwork:
             try:
                 prepared = gateway.endorse([b"find", b"genesis"])
                 gateway.submit(prepared)
-                return gateway.outcome(prepared.transaction, 5.0).flag == "VALID"
+                return final_outcome(gateway, prepared.transaction, 5.0).flag == "VALID"
             except LedgerError:
                 return False
 

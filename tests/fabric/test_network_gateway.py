@@ -16,6 +16,7 @@ from ledger.fabric.gateway import Gateway, PreparedTransaction, connect
 from ledger.fabric.profile import ConnectionProfile, FabricIdentity
 from tests.fabric.settings import ORGANISATIONS
 from tests.ledger.contract.contract_cases import NETWORK, Net, draft, signed, signer
+from tests.ledger.fabric.gateway_calls import final_outcome
 
 pytestmark = pytest.mark.fabric
 OUTCOME = 60.0
@@ -45,7 +46,7 @@ def gateways(network):
     net.genesis()
     prepared = made[0].endorse([b"append", net.entries[0][0].leaf()])
     made[0].submit(prepared)
-    assert [gateway.outcome(prepared.transaction, OUTCOME).flag for gateway in made] == ["VALID"] * 2
+    assert [final_outcome(gateway, prepared.transaction, OUTCOME).flag for gateway in made] == ["VALID"] * 2
     yield made
     for channel in channels:
         channel.close()
@@ -54,7 +55,7 @@ def gateways(network):
 def append(gateway: Gateway, leaf: bytes) -> str:
     prepared = gateway.endorse([b"append", leaf])
     gateway.submit(prepared)
-    return gateway.outcome(prepared.transaction, OUTCOME).flag
+    return final_outcome(gateway, prepared.transaction, OUTCOME).flag
 
 
 def test_the_contract_refuses_with_its_code_and_its_remedy(gateways):
@@ -75,7 +76,7 @@ def test_of_eight_transactions_with_one_id_exactly_one_counts(gateways):
     prepared = [gateways[n % 2].endorse([b"append", incident("b" * 32, count=n + 1)]) for n in range(8)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: gateways[n % 2].submit(prepared[n]), range(8)))
-    flags = Counter(gateways[0].outcome(each.transaction, OUTCOME).flag for each in prepared)
+    flags = Counter(final_outcome(gateways[0], each.transaction, OUTCOME).flag for each in prepared)
     assert flags == {"VALID": 1, "MVCC_READ_CONFLICT": 7}
 
 
@@ -83,12 +84,12 @@ def test_a_transaction_submitted_again_counts_once(gateways):
     prepared = gateways[0].endorse([b"append", incident("c" * 32)])
     for gateway in (*gateways, *gateways):
         gateway.submit(prepared)
-    outcome = gateways[0].outcome(prepared.transaction, OUTCOME)
+    outcome = final_outcome(gateways[0], prepared.transaction, OUTCOME)
     assert outcome.flag == "VALID"
     gateways[1].submit(prepared)
     assert append(gateways[1], incident("d" * 32)) == "VALID"
-    assert gateways[0].outcome(prepared.transaction, OUTCOME) == outcome
-    assert gateways[1].outcome(prepared.transaction, OUTCOME) == outcome
+    assert final_outcome(gateways[0], prepared.transaction, OUTCOME) == outcome
+    assert final_outcome(gateways[1], prepared.transaction, OUTCOME) == outcome
 
 
 def settle(gateway: Gateway, prepared: PreparedTransaction) -> str:
@@ -97,7 +98,7 @@ def settle(gateway: Gateway, prepared: PreparedTransaction) -> str:
         with contextlib.suppress(OutcomeUnknownError):
             gateway.submit(prepared)
         with contextlib.suppress(OutcomeUnknownError):
-            return gateway.outcome(prepared.transaction, 1.0).flag
+            return final_outcome(gateway, prepared.transaction, 1.0).flag
     raise AssertionError("no outcome in a minute")
 
 

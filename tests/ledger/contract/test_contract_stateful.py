@@ -193,7 +193,9 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def current_publications_agree(self) -> None:
         for dataset in DATASETS:
-            assert self.net.view.is_current(dataset, f"2026-11.{self.current(dataset)}", "office")
+            current = self.net.view.current(dataset, "office")
+            assert current is not None
+            assert current.label == f"2026-11.{self.current(dataset)}"
 
     def teardown(self) -> None:
         """A replica that replays the accepted entries has the same state, and every id once."""

@@ -14,6 +14,7 @@ from ledger.canonical import MAX_BYTES
 from ledger.errors import ForkError
 from ledger.fabric.blocks import Position, data_hash, derive, header_hash, leaf_of
 from ledger.fabric.gateway import Gateway
+from tests.ledger.fabric.gateway_calls import final_outcome
 from tests.ledger.fabric.memory_fabric import Network
 from tests.ledger.fabric.memory_messages import (
     CHAINCODE,
@@ -30,7 +31,7 @@ from tests.ledger.sequencer.log_cases import leaf
 def append(gateway: Gateway, data: bytes) -> str:
     prepared = gateway.endorse([b"append", data])
     gateway.submit(prepared)
-    return gateway.outcome(prepared.transaction, 10).flag
+    return final_outcome(gateway, prepared.transaction, 10).flag
 
 
 @pytest.fixture

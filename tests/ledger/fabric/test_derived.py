@@ -31,6 +31,7 @@ from ledger.storage.database import open_database, writing
 from ledger.storage.tables import LOG, create_tables
 from ledger.storage.tree_store import EMPTY_TREE_HEAD, TreeStore
 from ledger.witness import MemoryWitnessStore
+from tests.ledger.fabric.gateway_calls import final_outcome
 from tests.ledger.fabric.memory_fabric import Network
 from tests.ledger.fabric.memory_messages import CHAINCODE, CHANNEL, ORGANISATIONS, Fault
 from tests.ledger.sequencer.log_cases import COSIGNERS, MOMENT, cheap, leaf, signed_head, tree_of
@@ -79,7 +80,7 @@ def append(gateway: Gateway, count: int = 1) -> list[bytes]:
         prepared = gateway.endorse([b"append", one])
         gateway.submit(prepared)
         transactions.append(prepared.transaction)
-    assert {gateway.outcome(one, 10).flag for one in transactions} == {"VALID"}
+    assert {final_outcome(gateway, one, 10).flag for one in transactions} == {"VALID"}
     return leaves
 
 

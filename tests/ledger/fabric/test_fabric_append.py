@@ -11,9 +11,9 @@ import pytest
 from fabric_protos.peer import transaction_pb2
 
 from ledger.audit.verify import verify_folder
-from ledger.backend import open_backend
 from ledger.errors import EntryRefusedError, LogError, LogUnavailableError, OutcomeUnknownError
-from ledger.fabric.backend import FabricBackend, opener
+from ledger.fabric.backend import FabricBackend
+from ledger.fabric.profile import ConnectionProfile
 from ledger.storage.database import open_database
 from ledger.storage.tables import create_tables
 from tests.ledger.conformance.fabric_engine import FabricEngine
@@ -35,7 +35,7 @@ def test_a_receipt_verifies_and_the_public_folder_too(engine: FabricEngine, back
     leaves = [leaf() for _ in range(5)]
     for one in leaves:
         receipt = backend.append(one)
-        assert backend.verify(receipt, one).checkpoint.size > receipt.index
+        assert receipt.verify(POLICY, one).checkpoint.size > receipt.index
     assert backend.read(0, 10) == leaves
     found = verify_folder(engine.public, policy=POLICY.format().encode(), apply=cheap)
     assert (found.size, found.voids) == (5, ())
@@ -219,16 +219,16 @@ def test_a_down_organisation_is_unavailable_and_passes(
     backend.append(one).verify(POLICY, one)
 
 
-def test_the_engine_is_opened_by_its_uri(
+def test_a_further_member_reads_by_its_profile(
     network: MemoryNetwork, engine: FabricEngine, tmp_path: Path
 ) -> None:
     one = leaf()
     engine.append(one)
     database = open_database(f"sqlite:///{tmp_path / 'further.db'}")
     create_tables(database)
-    openers = {"fabric": opener(database, POLICY, lambda: engine.assembler.head, network.network.clock)}
-    backend = open_backend(f"fabric:{tmp_path / ORGANISATIONS[1] / 'connection.toml'}", openers)
-    assert isinstance(backend, FabricBackend)
+    profile = ConnectionProfile.read(tmp_path / ORGANISATIONS[1] / "connection.toml")
+    backend = FabricBackend(profile, database, POLICY, lambda: engine.assembler.head, network.network.clock)
+    backend.start()
     note = backend.head()
     assert note is not None
     assert POLICY.verify_log(note)[1].origin == LOG.verifier.name

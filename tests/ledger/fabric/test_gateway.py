@@ -22,6 +22,7 @@ from ledger.errors import (
 )
 from ledger.fabric.gateway import Gateway, TransactionOutcome
 from ledger.fabric.profile import ConnectionProfile, FabricIdentity
+from tests.ledger.fabric.gateway_calls import evaluate, final_outcome
 from tests.ledger.fabric.memory_fabric import Network
 from tests.ledger.fabric.memory_messages import ORGANISATIONS, Fault, issue
 from tests.ledger.sequencer.log_cases import leaf
@@ -33,7 +34,7 @@ Status = grpc.StatusCode
 def append(gateway: Gateway, data: bytes) -> TransactionOutcome:
     prepared = gateway.endorse([b"append", data])
     gateway.submit(prepared)
-    return gateway.outcome(prepared.transaction, 10)
+    return final_outcome(gateway, prepared.transaction, 10)
 
 
 def test_a_leaf_is_endorsed_submitted_and_valid(gateway: Gateway) -> None:
@@ -44,10 +45,10 @@ def test_a_leaf_is_endorsed_submitted_and_valid(gateway: Gateway) -> None:
 def test_what_is_found_is_what_was_appended(gateway: Gateway) -> None:
     data = leaf()
     append(gateway, data)
-    found = decode(gateway.evaluate([b"find", parse(data).id.encode()]))
+    found = decode(evaluate(gateway, [b"find", parse(data).id.encode()]))
     assert isinstance(found, dict)
     assert found["type"] == "incident"
-    assert gateway.evaluate([b"find", b"nothing"]) == b""
+    assert evaluate(gateway, [b"find", b"nothing"]) == b""
 
 
 def test_a_refusal_carries_code_and_remedy(gateway: Gateway) -> None:
@@ -95,8 +96,8 @@ def test_of_two_in_one_block_the_second_raced(fabric: Network, gateway: Gateway)
     gateway.submit(first)
     gateway.submit(second)
     fabric.hold(held=False)
-    assert gateway.outcome(first.transaction, 10).flag == "VALID"
-    late = gateway.outcome(second.transaction, 10)
+    assert final_outcome(gateway, first.transaction, 10).flag == "VALID"
+    late = final_outcome(gateway, second.transaction, 10)
     assert late.flag == "MVCC_READ_CONFLICT"
     assert late.raced
 
@@ -105,7 +106,7 @@ def test_a_transaction_submitted_twice_counts_once(gateway: Gateway) -> None:
     prepared = gateway.endorse([b"append", leaf()])
     gateway.submit(prepared)
     gateway.submit(prepared)
-    assert gateway.outcome(prepared.transaction, 10).flag == "VALID"
+    assert final_outcome(gateway, prepared.transaction, 10).flag == "VALID"
 
 
 def test_endorsers_with_different_blocks_are_a_race(fabric: Network, gateway: Gateway) -> None:
@@ -147,10 +148,10 @@ def test_a_submit_that_breaks_off_is_unknown(
         gateway.submit(prepared)
     assert error.value.transaction == prepared.transaction
     if after:
-        assert gateway.outcome(prepared.transaction, 10).flag == "VALID"
+        assert final_outcome(gateway, prepared.transaction, 10).flag == "VALID"
     else:
         with pytest.raises(OutcomeUnknownError):
-            gateway.outcome(prepared.transaction, 0.1)
+            final_outcome(gateway, prepared.transaction, 0.1)
 
 
 @pytest.mark.parametrize("code", [Status.ABORTED, Status.FAILED_PRECONDITION])

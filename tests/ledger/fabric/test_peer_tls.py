@@ -14,6 +14,7 @@ from keys.tls import Authority
 from ledger.errors import LogUnavailableError
 from ledger.fabric.gateway import Gateway, connect
 from ledger.fabric.profile import ConnectionProfile, FabricIdentity
+from tests.ledger.fabric.gateway_calls import evaluate
 from tests.ledger.fabric.memory_fabric import Network
 from tests.ledger.fabric.memory_messages import ORGANISATIONS
 from tests.ledger.fabric.memory_peer import GatewayEdge
@@ -43,7 +44,7 @@ def port(fabric: Network, authority: Authority) -> Iterator[int]:
 def find(fabric: Network, profile: ConnectionProfile) -> bytes:
     with connect(profile) as channel:
         gateway = Gateway(profile, FabricIdentity.of(profile, fabric.clock), channel)
-        return gateway.evaluate([b"find", b"nothing"])
+        return evaluate(gateway, [b"find", b"nothing"])
 
 
 def test_the_name_in_the_profile_is_the_peers(

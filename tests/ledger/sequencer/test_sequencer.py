@@ -22,6 +22,7 @@ from ledger.errors import (
     MerkleError,
     QuarantineError,
     QuorumError,
+    ReceiptError,
     WitnessError,
 )
 from ledger.formats.note import Note, NoteSigner
@@ -394,3 +395,17 @@ def test_a_log_in_postgresql(tmp_path, postgres_url):
     world.close()
     assert verify_folder(world.public, apply=cheap).size == 40
     engine.dispose()
+
+
+def test_it_appends_proves_reads_and_names_its_head(tmp_path):
+    world = World(tmp_path)
+    log = world.started()
+    assert log.head is None
+    one = leaf()
+    receipt = log.submit(one)
+    assert receipt.verify(POLICY, one).checkpoint.size == 1
+    with pytest.raises(ReceiptError):
+        receipt.verify(POLICY, leaf())
+    assert log.read(0, 5) == [one]
+    assert POLICY.verify_checkpoint(log.head).checkpoint.size == 1
+    world.close()

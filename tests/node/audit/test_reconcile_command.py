@@ -81,7 +81,7 @@ def test_closes_that_nothing_opens_are_named(history: History, tmp_path: Path) -
 def test_a_folder_without_files_of_the_office(history: History, tmp_path: Path) -> None:
     (tmp_path / "wrong").mkdir()
     given = ("--journal", journal(history, "office", tmp_path))
-    for option, said in (("--reports", "holds no report"), ("--openings", "holds no openings")):
+    for option, said in (("--reports", "holds no report"), ("--openings", "contains no openings")):
         done = run(history, *given, option, tmp_path / "wrong")
         assert isinstance(done.exception, UsageError)
         assert said in str(done.exception)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,12 +20,10 @@ from node.times import system_clock
 from tests.ledger.audit.growing_folder import Growing
 from tests.ledger.contract.contract_cases import answered
 from tests.ledger.sequencer.log_cases import real_leaves
+from tests.node.cli.leftover_english import leftover
 from tests.node.cli.pinned_policy import nobodys_settings
 
 ROOT = Path(__file__).parents[3]
-SENTENCE = re.compile(r"[A-Za-z]{2,}(?: [a-z]{2,}){2,}")
-"""Three English words in a row; commands to type stand in backquotes or begin with ``hedui``."""
-COMMAND = re.compile(r"`[^`]*`|hedui [a-z-]+( [a-z-]+)?")
 HELP = """
 import click
 from node.config import prepare_language, prepare_transport
@@ -41,11 +38,6 @@ def show(command, context):
             show(below, below.context_class(below, parent=context, info_name=name, terminal_width=90))
 show(cli, cli.context_class(cli, info_name="hedui", terminal_width=90))
 """
-
-
-def leftover(text: str) -> list[str]:
-    """English sentences in a text."""
-    return SENTENCE.findall(COMMAND.sub("", text))
 
 
 @pytest.fixture(autouse=True)

@@ -51,7 +51,7 @@ def test_a_dataset_that_the_file_does_not_describe(tmp_path: Path) -> None:
 def test_a_folder_without_applications(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("none")
     for place in (tmp_path, tmp_path / "notes.txt"):
-        assert f"{place} holds no application" in refused(run(consent, "load", tmp_path, place))
+        assert f"{place} contains no application" in refused(run(consent, "load", tmp_path, place))
 
 
 @pytest.mark.parametrize("month", ["2026-13", "2026-00", "2026-1", "202611", "2026-11-01", "soon"])
@@ -64,7 +64,7 @@ def test_a_month_of_no_calendar(tmp_path: Path, month: str) -> None:
 @pytest.mark.parametrize("digest", ["abc", "AB" * 32, "ab" * 31, ""])
 def test_a_list_that_is_no_digest(tmp_path: Path, digest: str) -> None:
     done = run(share, "except", tmp_path, "ab" * 16, "--list", digest, "--reason", "appeal")
-    assert refused(done).startswith(f"--list {digest} is no digest")
+    assert refused(done).startswith(f"--list {digest} is not a digest")
 
 
 def test_a_command_to_paste_starts_the_program_as_it_was_started(

@@ -71,7 +71,7 @@ def test_rejoin_from_what_is_no_checkpoint(tmp_path: Path, other: bytes) -> None
     files = [tmp_path / "policy", *([ENDLESS] if ENDLESS.exists() else [])]
     for file in files:
         done = CliRunner().invoke(node, ["rejoin", str(home), str(file)])
-        assert said(done, 2) == f"{file} is no checkpoint: give the file named checkpoint of a mirror"
+        assert said(done, 2) == f"{file} is not a checkpoint: give the file named checkpoint of a mirror"
         assert isinstance(done.exception, UsageError)
 
 
@@ -79,7 +79,7 @@ def test_the_member_that_runs_the_log_has_nothing_to_rejoin(tmp_path: Path) -> N
     init_home(tmp_path / "home", "audit", "审计局", ("sequencer", "auditor"), "127.0.0.1:7400")
     (tmp_path / "checkpoint").write_bytes(b"x")
     done = CliRunner().invoke(node, ["rejoin", str(tmp_path / "home"), str(tmp_path / "checkpoint")])
-    assert said(done, 2) == "audit runs the log and is no witness: nothing to rejoin"
+    assert said(done, 2) == "audit runs the log and is not a witness: nothing to rejoin"
 
 
 @pytest.mark.parametrize("command", ["verify", "show", "search"])
@@ -88,8 +88,8 @@ def test_a_folder_without_a_log_is_no_damaged_log(tmp_path: Path, command: str) 
     folder.mkdir()
     (folder / "notes.txt").write_text("none")
     done = CliRunner().invoke(ledger, [command, str(folder)])
-    assert said(done, 2).startswith(f"{folder} holds no public log: ")
+    assert said(done, 2).startswith(f"{folder} contains no public log: ")
     (folder / "tile").mkdir()
     assert said(CliRunner().invoke(ledger, [command, str(folder)]), 1)
     shutil.rmtree(folder)
-    assert "is no folder" in said(CliRunner().invoke(ledger, [command, str(folder)]), 2)
+    assert "is not a folder" in said(CliRunner().invoke(ledger, [command, str(folder)]), 2)

@@ -242,7 +242,7 @@ def test_a_search_that_cannot_match_is_an_error(asked: Growing, tmp_path: Path) 
         (("--member", "nobody"), "in no entry"),
         (("--grant", "zzz"), "in no entry"),
         (("--purpose", "none"), "in no entry"),
-        (("--type", "query.nothing"), "is no type"),
+        (("--type", "query.nothing"), "is not a type"),
         (("--from", "2026-11-23", "--until", "2026-11-22"), "before --from"),
     ):
         done = run("search", asked.root, *arguments)

@@ -157,7 +157,7 @@ def test_an_authority_needs_an_address(asked: Growing, tmp_path: Path, url: str)
     done = run("timestamp", asked.root, "--url", url, "--ca", tmp_path / "pin")
     assert done.exit_code == 2
     assert "'--url'" in done.output
-    assert "is no address" in done.output
+    assert "is not an address" in done.output
 
 
 @pytest.mark.parametrize("force", [(), ("--force",)])
@@ -169,13 +169,13 @@ def test_an_export_replaces_plain_files_only(asked: Growing, tmp_path: Path, for
     for name in ("pipe", "link"):
         done = run("export", asked.root, "--format", "csv", "--output", tmp_path / name, *force)
         assert status(done) == 2
-        assert "is no plain file" in str(done.exception)
+        assert "is not a regular file" in str(done.exception)
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "target").read_text() == "mine"
     assert (tmp_path / "pipe").is_fifo()
     done = run("export", asked.root, "--format", "csv", "--output", tmp_path / "no" / "out", *force)
     assert status(done) == 2
-    assert f"{tmp_path / 'no'} is no folder" in str(done.exception)
+    assert f"{tmp_path / 'no'} is not a folder" in str(done.exception)
 
 
 def test_a_mirror_may_be_the_folder_one_is_in(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ledger.formats.receipt import Receipt
 from node.errors import RefusalError, ServiceUnavailableError
 from node.office import inquiry, plan
 from node.store import tables
@@ -53,7 +54,7 @@ def test_a_lost_intent_receipt_takes_no_second_slot(net: Network) -> None:
     class Lossy:
         """The real way to the log; its first answer is lost."""
 
-        def append(self, leaf: bytes) -> bytes:
+        def append(self, leaf: bytes) -> Receipt:
             sent.append(leaf)
             receipt = inner.append(leaf)
             if len(sent) == 1:

@@ -14,6 +14,7 @@ import pytest
 
 from keys.tls import Authority
 from ledger import canonical
+from ledger.formats.receipt import Receipt
 from ledger.wire import log_pb2, log_pb2_grpc
 from node.config import prepare_transport
 from node.demo.processes import free_ports
@@ -60,6 +61,14 @@ class Echo(log_pb2_grpc.LogServicer):
             ENDED.release()
         yield log_pb2.ReadResponse(leaves=[b"one"])
         raise ServiceUnavailableError("the rest is elsewhere")
+
+
+class Proof(Echo):
+    """The same in the form of a receipt."""
+
+    def Append(self, request: Any, context: Any) -> Any:  # noqa: N802
+        caller = bytes(super().Append(request, context).receipt)
+        return log_pb2.AppendResponse(receipt=Receipt(0, (), caller).format())
 
 
 class Party:
@@ -293,12 +302,12 @@ def test_a_log_that_starts_again_is_found() -> None:
         log.head()
 
     def register(server: grpc.Server) -> None:
-        log_pb2_grpc.add_LogServicer_to_server(Echo(Peers(directory)), server)
+        log_pb2_grpc.add_LogServicer_to_server(Proof(Peers(directory)), server)
 
     identity = authority.issue("court", ["127.0.0.1"], 2)
     server = start_server(contact.endpoint, identity, directory, register, threads=2)
     assert log.head() == b""
-    assert log.append(b"x") == b"office"
+    assert log.append(b"x") == Receipt(0, (), b"office")
     with pytest.raises(RefusalError, match="slot_taken"):
         log.append(b"refuse")
     channels.close()
@@ -344,9 +353,9 @@ def test_what_a_member_may_write_at_any_time_has_an_allowance() -> None:
     taken: list[bytes] = []
 
     class Taking:
-        def append(self, leaf: bytes) -> bytes:
+        def append(self, leaf: bytes) -> Receipt:
             taken.append(leaf)
-            return b"receipt"
+            return Receipt(0, (), b"note")
 
         def head(self) -> bytes:
             return b""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ledger.entries import entry as entries
+from ledger.formats.receipt import Receipt
 from ledger.storage.database import open_database
 from node.errors import RefusalError, ServiceUnavailableError
 from node.store import tables
@@ -30,7 +31,7 @@ class Watched:
         self.before: Callable[[bytes], None] = lambda leaf: None
         self.after: Callable[[bytes], None] = lambda leaf: None
 
-    def append(self, leaf: bytes) -> bytes:
+    def append(self, leaf: bytes) -> Receipt:
         self.sent.append(leaf)
         self.before(leaf)
         receipt = self._inner.append(leaf)

@@ -278,13 +278,13 @@ def test_the_commands(
     words.write_text("five random words of mine\n")
     assert run(monkeypatch, "node", "backup", home, tmp_path / "b") == 0
     assert run(monkeypatch, "node", "backup", home, tmp_path / "c", "--passphrase-file", words) == 0
-    assert "holds neither" in capsys.readouterr().out
+    assert "contains neither" in capsys.readouterr().out
     for empty in ("", "\n"):
         (tmp_path / "none").write_text(empty)
         given = ("--passphrase-file", tmp_path / "none")
         assert run(monkeypatch, "node", "backup", home, tmp_path / "d", *given) == 2
         assert not (tmp_path / "d").exists()
-        assert "holds no passphrase" in capsys.readouterr().err
+        assert "contains no passphrase" in capsys.readouterr().err
     assert run(monkeypatch, "node", "restore", tmp_path / "c", tmp_path / "new") == 2
     assert run(monkeypatch, "node", "restore", tmp_path / "b", "--verify", "--passphrase-file", words) == 1
     assert "wrong_passphrase" in capsys.readouterr().err

@@ -77,7 +77,7 @@ def test_a_backup_without_room_says_so_once(tmp_path: Path, room: int) -> None:
     home = make_home(tmp_path / "home")
     done = limited(room, "backup", home, tmp_path / "b")
     assert (done.returncode, done.stderr.count("\n")) == (3, 1), done.stderr
-    assert done.stderr.startswith(f"hedui: {tmp_path / 'b'}: File too large: see")
+    assert done.stderr.startswith(f"hedui: {tmp_path / 'b'}: File too large: check")
     assert [path.name for path in tmp_path.iterdir()] == ["home"]
 
 
@@ -86,5 +86,5 @@ def test_a_restore_without_room_names_the_home(backup: Path, tmp_path: Path) -> 
     words.write_bytes(WORDS)
     done = limited(200_000, "restore", backup, tmp_path / "new", "--passphrase-file", words)
     assert (done.returncode, done.stderr.count("\n")) == (3, 1), done.stderr
-    assert done.stderr.startswith(f"hedui: {tmp_path / 'new'}: File too large: see")
+    assert done.stderr.startswith(f"hedui: {tmp_path / 'new'}: File too large: check")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "home", "words"]

@@ -6,6 +6,9 @@ import copy
 import importlib
 import json
 import logging
+import shutil
+import subprocess
+import sys
 import traceback
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -21,7 +24,7 @@ from node.demo.scenario.generate import generate
 from node.demo.scenario.load import load
 from node.demo.scenario.model import NetworkTable, ScenarioMember
 from node.department.declaration import DatasetDeclaration, _DatasetFile, read_dataset_file
-from node.errors import NodeError
+from node.errors import EXIT_USAGE, NodeError
 from node.governance.grants import GrantRequest
 from node.home import Home
 from node.registrar.consents import QuestionAllowance
@@ -288,6 +291,21 @@ def test_no_scenario_shows_what_it_refuses(scenario: Path, secret: str) -> None:
             assert secret not in (said or "")
     finally:
         path.write_bytes(right)
+
+
+def test_a_command_prints_every_fault_and_no_identifier(scenario: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "scenario"
+    shutil.copytree(scenario, folder)
+    path = next((folder / "cases").glob("*.json"))
+    case = json.loads(path.read_text("utf-8"))
+    case["household"][0] |= {"id": int(IDENTIFIER), "consent": NAME, OLD_IDENTIFIER: NAME}
+    path.write_text(json.dumps(case | {"office": IDENTIFIER}), "utf-8")
+    command = [sys.executable, "-m", "node.cli", "demo", str(folder), "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == EXIT_USAGE
+    for field in ("office", "household[1].id", "household[1].consent", "household[1].(a key"):
+        assert f"cases/{path.name}: {field}" in done.stderr
+    assert not [secret for secret in SECRETS if secret in done.stdout + done.stderr]
 
 
 @pytest.mark.parametrize("secret", SECRETS)
