@@ -7,7 +7,7 @@ only after a cast: ``CAST("年收入" AS REAL) > 1000``. A sub-select is refused
 one row. For databases the condition runs in the database, over ``SELECT * FROM (…) AS source WHERE …``,
 with the database's own types.
 
-Column names in a condition for SQLite are matched as everywhere (``adapters.columns``) and rewritten to the
+Column names in a condition for SQLite are matched as everywhere (``adapters.loading``) and rewritten to the
 exact name. A double-quoted name that no column has is refused, because SQLite would silently read it as a
 string and the filter would pass or drop everything.
 
@@ -23,8 +23,8 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from itertools import islice
 
-from adapters.columns import column_name, listed
 from adapters.errors import ColumnError, ConditionError
+from adapters.loading import column_name, listed
 from adapters.sources import SourceRow
 
 _TOKENS = re.compile(

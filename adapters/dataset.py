@@ -28,14 +28,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapters.amounts import UNITS
-from adapters.columns import column_name
 from adapters.errors import DatasetError
 from adapters.identifiers import DOMAIN
-from adapters.loading import Loader, Mapping
+from adapters.loading import Loader, Mapping, column_name
 from adapters.opening import open_source
 from adapters.report import QualityReport
 from adapters.sources import SourceUri, require_options
-from adapters.sql_source import server_url
+from adapters.sql_sources import server_url
 from adapters.workfile import WorkFile
 
 KINDS = ("member", "amount")

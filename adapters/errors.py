@@ -15,12 +15,12 @@
     ├── DatasetError            a declaration that contradicts itself
     └── WorkError               the work folder or file
 
-``code`` is stable and has its texts in ``adapters.reasons``. No message ever holds a value of a row.
+``code`` is stable and has its texts in ``adapters.report``. No message ever holds a value of a row.
 """
 
 from __future__ import annotations
 
-from adapters.reasons import reason_text
+from adapters.report import reason_text
 
 
 class AdapterError(Exception):

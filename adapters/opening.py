@@ -6,15 +6,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from adapters.csv_source import CsvSource
+from adapters.file_sources import CsvSource
 from adapters.sources import Source, SourceUri, require_options
-from adapters.sql_source import SqlSource
-from adapters.sqlite_source import SqliteSource
+from adapters.sql_sources import SqliteSource, SqlSource
 
 
 def _open_xlsx(uri: SourceUri, root: Path) -> Source:
     """An XLSX source; its library takes a fifth of a second to load, so only a node that needs it does."""
-    from adapters.xlsx_source import XlsxSource  # noqa: PLC0415
+    from adapters.file_sources import XlsxSource  # noqa: PLC0415
 
     return XlsxSource(uri, root)
 

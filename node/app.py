@@ -24,7 +24,7 @@ from ledger.periodic import PeriodicTask
 from ledger.storage.database import open_database
 from ledger.storage.witness_store import SqlWitnessStore
 from node.config import Configuration
-from node.department.publication_keys import retire_unused_publications
+from node.department.own_publications import retire_unused_publications
 from node.department.refusal_counts import RefusalCounter
 from node.edges.registration import register_services
 from node.errors import ConfigurationError, NodeError
@@ -35,8 +35,7 @@ from node.store.database import Store, check_database
 from node.store.opening import open_store
 from node.times import system_clock
 from node.tlog.engine import Founding
-from node.tlog.following import LedgerFollower
-from node.tlog.gossip import Gossip
+from node.tlog.following import Gossip, LedgerFollower
 from node.tlog.opening import LedgerSide, open_ledger_side
 from node.tlog.outbox import Outbox
 from node.tlog.restore_fence import GuardedWitnessStore

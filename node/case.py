@@ -15,10 +15,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from node.rules.ruleset import Label, Region
-from node.validation.decode import decode_json
-from node.validation.model import Date, Listed, NotedModel, Text, fault
-from node.validation.problems import Problem, ScenarioError
-from node.validation.reading import read
+from node.validation.model import Date, Listed, NotedModel, Problem, ScenarioError, Text, fault
+from node.validation.reading import decode_json, read
 
 Consent = Literal["signed", "paper", "guardian", "none"]
 NO_CONSENT = "none"

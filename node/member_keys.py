@@ -33,7 +33,7 @@ from ledger.entries import bodies
 from node.config import Configuration
 from node.errors import ConfigurationError
 from node.home import Home, write_file
-from protocols.check.signature import SignatureValue
+from protocols.check.json_form import SignatureValue
 
 LEAF_DAYS = 397
 DRAWN = ScryptProfile(n=1 << 12, r=8, p=1)

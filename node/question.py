@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ledger.contract.records import Grant, Intent
-from ledger.entries.certificate import certificate_digest, certificate_message
-from ledger.entries.entry import Entry
+from ledger.entries.entry import Entry, certificate_digest, certificate_message
 from ledger.entries.entry import parse as parse_entry
 from ledger.entries.times import parse_time
 from ledger.errors import LedgerError

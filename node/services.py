@@ -21,7 +21,7 @@ from node.times import CHINA, Timings, system_clock
 from node.tlog.client import LedgerClient
 from node.tlog.outbox import Outbox
 from node.tlog.restore_fence import RestoreFence
-from protocols.check.signature import SignatureValue
+from protocols.check.json_form import SignatureValue
 from protocols.errors import EncodingError
 
 

@@ -18,14 +18,23 @@ from dataclasses import dataclass
 
 from typing_extensions import override
 
-from ledger.audit.reading import read_bundle, read_tile
-from ledger.audit.source import LogSource
+from ledger.audit.source import LogSource, read_bundle, read_tile
 from ledger.audit.verify import OnEntries
 from ledger.audit.verify_files import FOREIGN, MISSING
 from ledger.errors import MerkleError, TileError, TileMissingError
 from ledger.formats.checkpoint import Checkpoint
-from ledger.formats.layout import CHECKPOINT, POLICY, TIMESTAMPS, TRACE
-from ledger.formats.tiles import TILE_WIDTH, Tile, TileReader, TileSource, fold, tiles_of
+from ledger.formats.tiles import (
+    CHECKPOINT,
+    POLICY,
+    TILE_WIDTH,
+    TIMESTAMPS,
+    TRACE,
+    Tile,
+    TileReader,
+    TileSource,
+    fold,
+    tiles_of,
+)
 from ledger.merkle import HASH_BYTES, leaf_hash, root_from
 
 DIFFERS = "differs from what the rest of the log records: copy it again"

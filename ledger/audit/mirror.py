@@ -8,7 +8,7 @@
 
 A mirror pulls and has no key of its own; otherwise it follows c2sp.org/tlog-mirror. First comes a
 checkpoint that is verified under the policy's quorum and consistent with the last one (there: the *pending
-checkpoint*). Each bundle is authenticated under it before it is stored (``ledger.audit.checked_tiles``).
+checkpoint*). Each bundle is authenticated under it before it is stored (``ledger.audit.mirror_files``).
 The checkpoint in DIR is replaced last, when everything it covers is on the disk.
 
 - *Resumable*: a run that is killed loses at most the bundle it is working on. The next run checks again
@@ -41,10 +41,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from ledger.audit.checked_tiles import CheckedTiles
-from ledger.audit.mirror_files import MirrorFiles, OwnTiles
-from ledger.audit.reading import ATTEMPTS, read_bundle
-from ledger.audit.source import MAX_POLICY_BYTES, MAX_TRACE_BYTES, NOTE_LIMIT, FolderSource, LogSource
+from ledger.audit.mirror_files import CheckedTiles, MirrorFiles, OwnTiles
+from ledger.audit.source import (
+    ATTEMPTS,
+    MAX_POLICY_BYTES,
+    MAX_TRACE_BYTES,
+    NOTE_LIMIT,
+    FolderSource,
+    LogSource,
+    read_bundle,
+)
 from ledger.audit.stamps import new_stamps, read_stamp
 from ledger.audit.verify import OnEntries
 from ledger.audit.verify_files import check_checkpoint, check_policy, check_trace
@@ -62,11 +68,20 @@ from ledger.errors import (
     VerificationError,
 )
 from ledger.formats.checkpoint import Checkpoint
-from ledger.formats.layout import CHECKPOINT, POLICY, TRACE
 from ledger.formats.note import Note
 from ledger.formats.policy import Policy, VerifiedCheckpoint
 from ledger.formats.split_view import ROLLBACK, SPLIT, SplitView
-from ledger.formats.tiles import TILE_WIDTH, Tile, TileSource, TileWriter, decode_bundle, encode_bundle
+from ledger.formats.tiles import (
+    CHECKPOINT,
+    POLICY,
+    TILE_WIDTH,
+    TRACE,
+    Tile,
+    TileSource,
+    TileWriter,
+    decode_bundle,
+    encode_bundle,
+)
 from ledger.merkle import HASH_BYTES, leaf_hash, root_from
 
 _ROOT = re.compile("[0-9a-f]{64}")

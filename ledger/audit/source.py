@@ -4,22 +4,39 @@ A ``LogSource`` returns the bytes of one file by its name below the log's prefix
 ``tile/0/x001/234.p/5`` …), and never more of them than the caller allows. What it returns is not trusted: the
 caller checks it. A file that does not exist is ``TileMissingError``, which is no fault while a log grows: a
 partial tile is removed once a larger one has replaced it. ``ledger.audit.http_source`` reads from a URL.
+
+The ``read_*`` functions read a log that may grow meanwhile; ``ledger.audit.verify`` says whether it is
+genuine. A log removes a partial tile once a larger one has replaced it. A reader that has just read an older
+checkpoint then does not find the tile. It falls back to the full tile, cut to the width it needs, if the
+log has that by now; else to the newer checkpoint, from the entry where it stopped, a bounded number of
+times.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from typing_extensions import override
 
-from ledger.errors import LogUnavailableError, TileError, TileMissingError, VerificationError
-from ledger.formats.note import MAX_NOTE_BYTES
-from ledger.formats.tiles import MAX_ENTRY_BYTES, Tile
+from ledger.entries.entry import Entry, parse
+from ledger.errors import (
+    EntryError,
+    NoteError,
+    TileError,
+    TileMissingError,
+    VerificationError,
+)
+from ledger.formats.checkpoint import Checkpoint
+from ledger.formats.note import MAX_NOTE_BYTES, Note
+from ledger.formats.tiles import CHECKPOINT, MAX_ENTRY_BYTES, TILE_WIDTH, Tile, decode_bundle
+from ledger.merkle import HASH_BYTES
 
 MAX_POLICY_BYTES = 1 << 20
 MAX_FOLDERS = 16
@@ -113,27 +130,6 @@ def _unless_gone(error: OSError) -> None:
         raise TileError(f"{error.filename} cannot be listed: {error.strerror}") from error
 
 
-def is_url(place: str) -> bool:
-    """Whether a place is an http(s) URL, its scheme in letters of any case, and not a folder's path."""
-    return place.lower().startswith(("http://", "https://"))
-
-
-def open_source(place: str) -> LogSource:
-    """The source at a folder's path or an http(s) URL.
-
-    Raises:
-        LogUnavailableError: neither a folder that exists nor an http(s) URL.
-    """
-    if is_url(place):
-        from ledger.audit.http_source import HttpSource  # noqa: PLC0415  loads the HTTP client where it is used
-
-        return HttpSource(place)
-    folder = Path(place)
-    if not folder.is_dir():
-        raise LogUnavailableError(f"{place} is no folder: give the folder or the http(s) URL of a public log")
-    return FolderSource(folder)
-
-
 def tile_limit(tile: Tile) -> int:
     """Most bytes that a tile or bundle can have."""
     return tile.width * (32 if tile.level >= 0 else MAX_ENTRY_BYTES + 2)
@@ -141,3 +137,103 @@ def tile_limit(tile: Tile) -> int:
 
 NOTE_LIMIT = MAX_NOTE_BYTES
 """Most bytes of a checkpoint that are read."""
+ATTEMPTS = 8
+"""Checkpoints that a reader tries one after the other if the tiles of the last one are gone."""
+
+
+def read_checkpoint(source: LogSource) -> Checkpoint:
+    """The checkpoint that a source has now; its signatures are not verified.
+
+    Raises:
+        TileError: it does not exist, or is malformed.
+        LogUnavailableError: the source is out of reach.
+    """
+    try:
+        return Checkpoint.parse(Note.parse(source.fetch(CHECKPOINT, NOTE_LIMIT)).text)
+    except TileMissingError as error:
+        raise TileError(f"{source.place} is no whole public log: it has no checkpoint") from error
+    except NoteError as error:
+        raise TileError(f"the checkpoint of {source.place} is malformed: {error}") from error
+
+
+def read_tile(source: LogSource, tile: Tile) -> bytes:
+    """Hashes of a tile, from the full one if the partial one is gone.
+
+    Raises:
+        TileMissingError: neither exists.
+        TileError: it does not hold as many hashes.
+        LogUnavailableError: the source is out of reach.
+    """
+    found = _tile_or_full(source, tile)
+    if len(found[0]) != found[1] * HASH_BYTES:
+        raise TileError(
+            f"{tile.path} of {source.place} does not have the length of a tile: copy the log again"
+        )
+    return found[0][: tile.width * HASH_BYTES]
+
+
+def read_bundle(source: LogSource, tile: Tile) -> list[bytes]:
+    """Leaves of an entry bundle, from the full one if the partial one is gone.
+
+    Raises:
+        TileMissingError: neither exists.
+        TileError: it is malformed.
+        LogUnavailableError: the source is out of reach.
+    """
+    data, width = _tile_or_full(source, tile)
+    return decode_bundle(data, width)[: tile.width]
+
+
+def _tile_or_full(source: LogSource, tile: Tile) -> tuple[bytes, int]:
+    """Bytes and width of a tile, or of the full one of its place."""
+    try:
+        return source.fetch(tile.path, tile_limit(tile)), tile.width
+    except TileMissingError:
+        if tile.width == TILE_WIDTH:
+            raise
+    full = replace(tile, width=TILE_WIDTH)
+    return source.fetch(full.path, tile_limit(full)), TILE_WIDTH
+
+
+def read_leaves(source: LogSource, begin: int = 0) -> Iterator[bytes]:
+    """Leaves from ``begin`` up to the checkpoint, or to a newer one if its tiles are gone.
+
+    Raises:
+        TileError: no checkpoint, a bundle is malformed, or is missing under a checkpoint that stays.
+        LogUnavailableError: the source is out of reach.
+    """
+    size, place, attempts = read_checkpoint(source).size, begin, ATTEMPTS
+    while place < size:
+        index, skip = divmod(place, TILE_WIDTH)
+        try:
+            leaves = read_bundle(source, Tile(-1, index, min(TILE_WIDTH, size - place + skip)))
+        except TileMissingError as error:
+            newer, attempts = read_checkpoint(source).size, attempts - 1
+            if newer <= size or not attempts:
+                raise TileError(f"{source.place} is no whole public log: {error}") from error
+            size = newer
+            continue
+        yield from leaves[skip:]
+        place += len(leaves) - skip
+
+
+def read_entries(place: Path | LogSource, begin: int = 0) -> Iterator[tuple[int, Entry]]:
+    """(index, entry) of every well-formed entry up to the checkpoint; others are skipped.
+
+    Args:
+        place: a public folder, or any source.
+        begin: index of the first entry wanted.
+
+    Raises:
+        TileError: there is no checkpoint, or a bundle is missing or malformed.
+        LogUnavailableError: the source is out of reach.
+    """
+    source = FolderSource(place) if isinstance(place, Path) else place
+    for index, leaf in enumerate(read_leaves(source, begin), begin):
+        with contextlib.suppress(EntryError):
+            yield index, parse(leaf)
+
+
+def is_url(place: str) -> bool:
+    """Whether a place is an http(s) URL, its scheme in letters of any case, and not a folder's path."""
+    return place.lower().startswith(("http://", "https://"))

@@ -21,14 +21,28 @@ the result and are no failure. Entries are read bundle by bundle; memory holds t
 contract's state. The checks of files are in ``ledger.audit.verify_files``: partial tiles that the log has
 superseded may still exist, and must hold the beginning of what was recomputed. Under a URL the files cannot
 be listed, so there ``files`` says only that none is missing.
+
+Bundles are checked ahead of their replay, in other processes if there are any::
+
+    folder ─▶ bundles ─▶ check (hashes, form, signatures; any order, any process) ─▶ replay (in order, here)
+
+Replay is the work of one thread, because each entry needs the state before it. Two thirds of a verification
+do not need it: hashing, strict parsing and signatures (``ledger.contract.signature_check``).
+``checked_leaves`` sends bundles ahead to an executor and returns them in order with what was found. A
+bundle is checked under the keys known when it was sent; an entry that a later key signed comes back
+unproven and is then checked by the contract itself. So the result is that of a sequential verification,
+entry for entry.
+
+A bundle that cannot be read is reported after those before it. If a worker process dies, its bundles are
+checked here.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -38,26 +52,21 @@ from typing_extensions import override
 from ledger import contract
 from ledger.audit.source import FolderSource, LogSource
 from ledger.audit.stamps import Stamp
-from ledger.audit.verify_ahead import checked_leaves
 from ledger.audit.verify_files import LogFiles, read_files, trace_root
 from ledger.contract.replay import Apply, Replay, Step, proven_form
-from ledger.contract.signature_check import Keys, keys_of
+from ledger.contract.signature_check import CheckedLeaf, Keys, check_leaf, keys_of
 from ledger.contract.state import PackedState
 from ledger.errors import LedgerError, VerificationError
-from ledger.formats.layout import CHECKPOINT, TRACE
 from ledger.formats.policy import Policy, VerifiedCheckpoint
-from ledger.formats.tiles import TileReader, TileSource, TileWriter, tiles_of
+from ledger.formats.tiles import CHECKPOINT, TRACE, TileReader, TileSource, TileWriter, tiles_of
 from ledger.formats.timestamp import TimestampAuthority
 from ledger.merkle import HASH_BYTES, root_from
 
 __all__ = ["Verification", "failure", "trace_root", "verify_folder", "verify_source"]
-
 FEW = 2048
 """For logs up to this size no workers are used: starting them takes longer."""
-
 KEY_TYPES = ("network.", "member.")
 """Prefixes of the types of entries that change keys."""
-
 OnEntries: TypeAlias = Callable[[int, int], None]
 """Told (entries done, entries in all) after each bundle."""
 
@@ -132,7 +141,7 @@ def verify_source(
         authority: under whose certificates time-stamps are verified; with None each is only checked to be of
             its note.
         apply: the contract. workers: processes that check forms and signatures ahead
-        (``ledger.audit.verify_ahead``); the result is
+        (``ledger.audit.verify``); the result is
             the same with and without them.
 
     Raises:
@@ -245,3 +254,86 @@ def failure(error: LedgerError) -> tuple[str, str, str]:
     if isinstance(error, VerificationError):
         return error.check, error.place, error.reason
     return error.code, "", str(error)
+
+
+AHEAD_BUNDLES = 64
+AHEAD_BYTES = 1 << 26
+"""Limits of what is sent ahead: one bundle may have 15 MB."""
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """A bundle that is being checked: its leaves, their total size in bytes, and the result to come."""
+
+    leaves: Sequence[bytes]
+    size: int
+    found: Future[CheckedLeaf]
+
+    @classmethod
+    def to(cls, workers: Executor, leaves: Sequence[bytes], keys: Keys) -> _Sent:
+        try:
+            found = workers.submit(check_leaf, leaves, keys)
+        except BrokenExecutor as error:
+            found = Future()
+            found.set_exception(error)
+        return cls(leaves, sum(map(len, leaves)), found)
+
+    def result(self, keys: Callable[[], Keys]) -> CheckedLeaf:
+        try:
+            return self.found.result()
+        except BrokenExecutor:
+            return check_leaf(self.leaves, keys())
+
+
+def checked_leaves(
+    bundles: Iterable[Sequence[bytes]], keys: Callable[[], Keys], workers: Executor | None
+) -> Iterator[tuple[Sequence[bytes], CheckedLeaf]]:
+    """Each bundle of leaves with the result of its check, in order.
+
+    Args:
+        bundles: the leaves, bundle by bundle.
+        keys: returns the keys known now; called for every bundle that is sent.
+        workers: where bundles are checked; with None here, one after the other.
+    """
+    waiting = iter(bundles)
+    for leaves in waiting:
+        yield leaves, check_leaf(leaves, keys())
+        if workers is not None:
+            break
+    if workers is not None:
+        yield from _by_workers(waiting, keys, workers)
+
+
+def _by_workers(
+    waiting: Iterator[Sequence[bytes]], keys: Callable[[], Keys], workers: Executor
+) -> Iterator[tuple[Sequence[bytes], CheckedLeaf]]:
+    errors: list[LedgerError] = []
+    readable = _readable(waiting, errors)
+    sent: deque[_Sent] = deque()
+    held = 0
+    try:
+        while True:
+            while len(sent) < AHEAD_BUNDLES and held < AHEAD_BYTES:
+                leaves = next(readable, None)
+                if leaves is None:
+                    break
+                sent.append(_Sent.to(workers, leaves, keys()))
+                held += sent[-1].size
+            if not sent:
+                break
+            first = sent.popleft()
+            held -= first.size
+            yield first.leaves, first.result(keys)
+    finally:
+        for left in sent:
+            left.found.cancel()
+    if errors:
+        raise errors[0]
+
+
+def _readable(waiting: Iterator[Sequence[bytes]], errors: list[LedgerError]) -> Iterator[Sequence[bytes]]:
+    """The bundles up to the first that cannot be read, whose error is appended to ``errors``."""
+    try:
+        yield from waiting
+    except LedgerError as error:
+        errors.append(error)

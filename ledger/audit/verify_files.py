@@ -17,14 +17,31 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence, Set
 
-from ledger.audit.reading import ATTEMPTS, read_bundle, read_tile
-from ledger.audit.source import MAX_POLICY_BYTES, MAX_TRACE_BYTES, NOTE_LIMIT, LogSource, tile_limit
+from ledger.audit.source import (
+    ATTEMPTS,
+    MAX_POLICY_BYTES,
+    MAX_TRACE_BYTES,
+    NOTE_LIMIT,
+    LogSource,
+    read_bundle,
+    read_tile,
+    tile_limit,
+)
 from ledger.audit.stamps import Stamps
 from ledger.errors import NoteError, PolicyError, QuorumError, TileError, TileMissingError, VerificationError
-from ledger.formats.layout import CHECKPOINT, POLICY, TIMESTAMPS, TRACE
 from ledger.formats.note import Note
 from ledger.formats.policy import Policy, VerifiedCheckpoint, quorum_size
-from ledger.formats.tiles import TILE_WIDTH, Tile, TileWriter, encode_bundle, partial_tiles
+from ledger.formats.tiles import (
+    CHECKPOINT,
+    POLICY,
+    TILE_WIDTH,
+    TIMESTAMPS,
+    TRACE,
+    Tile,
+    TileWriter,
+    encode_bundle,
+    partial_tiles,
+)
 from ledger.merkle import HASH_BYTES, RootStream, leaf_hash
 
 MISSING = "is missing: copy the log again"

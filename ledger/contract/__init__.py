@@ -50,7 +50,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ledger.contract import cases, datasets, grants, intents, network, queries, rules, shares, signers
+from ledger.contract import datasets, grants, intents, network, queries, rules, signers
 from ledger.contract.context import Context, require
 from ledger.contract.records import Network
 from ledger.contract.state import Overlay, State
@@ -94,26 +94,26 @@ TABLE: Mapping[str, Rule] = {
     "dataset.publish": Rule(_OWNER, signers.nobody, datasets.publish),
     "dataset.verified": Rule(("office", "auditor"), signers.nobody, datasets.verified),
     "dataset.retired": Rule(_OWNER, signers.nobody, datasets.retired),
-    "sumkey.publish": Rule(_OFFICE, signers.trustees, shares.sumkey),
+    "sumkey.publish": Rule(_OFFICE, signers.trustees, queries.sumkey),
     "rules.publish": Rule(_OFFICE, signers.nobody, rules.publish),
     "rules.approve": Rule(_ANY, signers.nobody, rules.approve),
     "grant.request": Rule(_OFFICE, signers.nobody, grants.request),
     "grant.decide": Rule(_OWNER, signers.two_operators, grants.decide),
     "grant.revoke": Rule(_OWNER, signers.two_operators, grants.revoke),
     "grant.review": Rule(_OWNER, signers.two_operators, grants.review),
-    "consent.commit": Rule(_REGISTRAR, signers.nobody, cases.commit_consents),
-    "consent.revoke": Rule(_REGISTRAR, signers.nobody, cases.revoke_consent),
-    "certificate.revoke": Rule(_REGISTRAR, signers.nobody, cases.revoke_certificate),
+    "consent.commit": Rule(_REGISTRAR, signers.nobody, queries.commit_consents),
+    "consent.revoke": Rule(_REGISTRAR, signers.nobody, queries.revoke_consent),
+    "certificate.revoke": Rule(_REGISTRAR, signers.nobody, queries.revoke_certificate),
     "query.intent": Rule(_OFFICE, signers.nobody, intents.intent),
     "query.refused": Rule(("sequencer",), signers.nobody, queries.refused),
     "query.answer": Rule(_OWNER, signers.nobody, queries.answer),
     "query.close": Rule(_OFFICE, signers.nobody, queries.close),
-    "share.release": Rule(_TRUSTEE, signers.nobody, shares.release),
-    "share.exception": Rule(_TRUSTEE, signers.two_operators, shares.exception),
-    "case.decision": Rule(_OFFICE, signers.nobody, cases.note),
-    "complaint": Rule(_ANY, signers.nobody, cases.note),
-    "correction": Rule(_ANY, signers.nobody, cases.note),
-    "incident": Rule(_ANY, signers.nobody, cases.note),
+    "share.release": Rule(_TRUSTEE, signers.nobody, queries.release),
+    "share.exception": Rule(_TRUSTEE, signers.two_operators, queries.exception),
+    "case.decision": Rule(_OFFICE, signers.nobody, queries.note),
+    "complaint": Rule(_ANY, signers.nobody, queries.note),
+    "correction": Rule(_ANY, signers.nobody, queries.note),
+    "incident": Rule(_ANY, signers.nobody, queries.note),
 }
 """Every entry type: who submits, who co-signs, what is checked."""
 

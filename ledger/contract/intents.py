@@ -27,8 +27,7 @@ from ledger.contract.context import Context, require
 from ledger.contract.records import Grant, Publication
 from ledger.contract.signers import verify_signature
 from ledger.contract.view import dataset_owner
-from ledger.entries.certificate import certificate_digest, certificate_message
-from ledger.entries.entry import Signature
+from ledger.entries.entry import Signature, certificate_digest, certificate_message
 from ledger.entries.times import local_date, period_label
 from ledger.errors import EntryRefusedError
 

@@ -28,8 +28,15 @@ from keys.signing import ED25519
 from ledger.contract.state import State
 from ledger.contract.view import View
 from ledger.entries.body_schema import check_body
-from ledger.entries.certificate import certificate_digest, certificate_message
-from ledger.entries.entry import NODE_DOMAIN, Entry, Signature, body_message, parse
+from ledger.entries.entry import (
+    NODE_DOMAIN,
+    Entry,
+    Signature,
+    body_message,
+    certificate_digest,
+    certificate_message,
+    parse,
+)
 from ledger.errors import EntryError, EntryRefusedError
 from ledger.merkle import leaf_hash
 

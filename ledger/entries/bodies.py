@@ -12,8 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ledger.entries.certificate import certificate_digest
-from ledger.entries.entry import Body, Signature
+from ledger.entries.entry import Body, Signature, certificate_digest
 
 
 def key(use: str, alg: str, public: bytes, name: str | None = None) -> Body:

@@ -15,12 +15,21 @@ A leaf is the canonical JSON (RFC 8785) of ``{v, network, type, id, time, body, 
     body_message = "hedui/body/v1"  ‖ 0x00 ‖ canonical({v, network, type, id, body})
 
 This module checks form only; whether a signature is true and its key may sign is the contract's decision.
+
+Of the registrar's certificate the ledger knows what is signed and what the digest covers:
+
+    message = "hedui/certificate/v1" ‖ 0x00 ‖ canonical(certificate)
+    digest  = SHA-256("hedui/certificate-digest/v1" ‖ 0x00 ‖ canonical(certificate without its times))
+
+The times are ``not_before`` and ``not_after``. A renewal changes only these, so it keeps the digest and needs
+no new intent.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -33,10 +42,8 @@ VERSION = 1
 NODE_DOMAIN = b"hedui/entry/v1\x00"
 BODY_DOMAIN = b"hedui/body/v1\x00"
 MAX_SIGNATURES = 64
-
 Body: TypeAlias = "dict[str, Any]"
 """A body: canonical JSON values only; its exact shape is that of its type's schema."""
-
 _FIELDS = frozenset({"v", "network", "type", "id", "time", "body", "sigs"})
 _SIGNATURE_FIELDS = frozenset({"key", "alg", "sig"})
 _NETWORK = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -243,3 +250,19 @@ def _body(value: Json) -> Body:
     if type(value) is not dict:
         raise EntryError("body must be an object")
     return value
+
+
+SIGNATURE_DOMAIN = b"hedui/certificate/v1\x00"
+DIGEST_DOMAIN = b"hedui/certificate-digest/v1\x00"
+RENEWED_FIELDS = ("not_before", "not_after")
+
+
+def certificate_message(certificate: Mapping[str, Any]) -> bytes:
+    """The bytes the registrar's node key signs."""
+    return SIGNATURE_DOMAIN + encode(dict(certificate))
+
+
+def certificate_digest(certificate: Mapping[str, Any]) -> str:
+    """Hex digest that names the certificate through all its renewals."""
+    lasting = {name: value for name, value in certificate.items() if name not in RENEWED_FIELDS}
+    return hashlib.sha256(DIGEST_DOMAIN + encode(lasting)).hexdigest()

@@ -43,8 +43,7 @@ from ledger.formats.tiles import Tile
 from ledger.sequencer.final_log import FinalLog, LocalLog, LogParts, OrderedTree
 from ledger.sequencer.public_folder import PublicFolder
 from ledger.sequencer.submissions import Submissions
-from ledger.storage.database import writing
-from ledger.storage.tables import LOG
+from ledger.storage.database import LOG, writing
 from ledger.storage.tree_store import EMPTY_TREE_HEAD, TreeHead, TreeStore
 
 REMEDY = (

@@ -122,7 +122,7 @@ class FabricBackend:
 
         Args:
             profile: the own peer and identity.
-            database: with the tables of ``ledger.storage.tables``.
+            database: with the tables of ``ledger.storage.database``.
             policy: whom the network trusts.
             head: the newest cosigned checkpoint of the assembler; None where it has none or does not answer.
             now: POSIX seconds.

@@ -31,9 +31,8 @@ from ledger.fault_points import Observe, Point, unobserved
 from ledger.formats.tiles import TILE_WIDTH, TileSource, TileWriter
 from ledger.merkle import leaf_hash, root_from
 from ledger.sequencer.ordering import ORDERED, STAGED, OrderedLog
-from ledger.storage.database import writing
+from ledger.storage.database import LOG, writing
 from ledger.storage.repair import root_at
-from ledger.storage.tables import LOG
 from ledger.storage.tree_store import EMPTY_TREE_HEAD, EntryRow, TreeHead, TreeStore
 
 BLOCK = "block"
@@ -68,7 +67,7 @@ class DerivedLog(OrderedLog):
         """Open it and finish what a stop left half done.
 
         Args:
-            database: with the tables of ``ledger.storage.tables``.
+            database: with the tables of ``ledger.storage.database``.
             apply: the contract.
             observe: told each point of the work.
 

@@ -7,6 +7,8 @@ N is written in path elements of three digits, all but the last with an ``x``: 1
 Hash i of tile n at tile level l is the root over leaves (256 n + i) · 256^l and the 256^l − 1 that follow.
 In a tree of size s, tile level l holds ⌊s / 256^l⌋ hashes; the last tile is partial when that is no
 multiple of 256.
+
+Beside the tiles a public folder holds the files named here: policy, checkpoint, side files, time-stamps.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from ledger.errors import MerkleError, TileError
@@ -25,10 +28,8 @@ MAX_LEVEL = 63
 MAX_ENTRY_BYTES = 0xFFFF
 BUNDLE_BYTES = TILE_WIDTH * (MAX_ENTRY_BYTES + 2)
 """Most bytes of an entry bundle: 16 MiB."""
-
 ENTRIES = "entries"
 """What stands for the level in the path of an entry bundle."""
-
 _PATH = re.compile(r"tile/(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/)*)([0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
 
 
@@ -280,3 +281,19 @@ class TileWriter:
         if index == count // TILE_WIDTH and level in self._open:
             return bytes(self._open[level])
         return b""
+
+
+POLICY = "policy"
+CHECKPOINT = "checkpoint"
+TRACE = "trace"
+TIMESTAMPS = "timestamps"
+FOLDER_MODE, FILE_MODE = 0o755, 0o644
+"""A public folder is readable for all users, whatever the umask of its process."""
+
+
+def make_public_folder(path: Path) -> None:
+    """Create a folder that all users may read, and the missing folders above it."""
+    if not path.is_dir():
+        make_public_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        path.chmod(FOLDER_MODE)

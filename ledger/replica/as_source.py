@@ -14,12 +14,11 @@ from typing_extensions import override
 
 from ledger.audit.source import LogSource
 from ledger.errors import TileError, TileMissingError
-from ledger.formats.layout import CHECKPOINT, POLICY
 from ledger.formats.policy import Policy
-from ledger.formats.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, TileSource, encode_bundle
+from ledger.formats.tiles import CHECKPOINT, POLICY, TILE_HEIGHT, TILE_WIDTH, Tile, TileSource, encode_bundle
 from ledger.merkle import HASH_BYTES
-from ledger.replica.opening import VERIFIED
-from ledger.storage.tables import REPLICA
+from ledger.replica.replica import VERIFIED
+from ledger.storage.database import REPLICA
 from ledger.storage.tree_store import EMPTY_TREE_HEAD, StoredTiles, TreeStore, whole_leaves
 
 
@@ -30,7 +29,7 @@ class ReplicaSource(LogSource):
         """The replica in a database.
 
         Args:
-            database: with the tables of ``ledger.storage.tables``; disposed of by ``close``.
+            database: with the tables of ``ledger.storage.database``; disposed of by ``close``.
             policy: the network's.
             place: what messages call it.
 

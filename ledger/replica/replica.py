@@ -14,21 +14,29 @@ Rules
 - One thread extends at a time; any number read.
 
 Proofs read at most one tile a level, so they cost the same at a million entries as at a thousand.
+
+**Opening** loads what a replica holds, or empties it where the disk has changed it. Everything in a replica
+can be fetched again and is verified again, so nothing is repaired in place. Only the
+last verified checkpoint is kept when a replica is emptied: the history fetched again must hold it, or a
+damaged disk would be a way to be shown another one. It is stored twice, under two names. What was verified is
+the largest checkpoint that any stored note carries under the log's signature, with the note's own size and
+root; no row is looked up by its name for that. So one flipped bit leaves one of the two.
 """
 
 from __future__ import annotations
 
 import hashlib
 import itertools
+import logging
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 
 from ledger import contract
-from ledger.contract.replay import Apply, Replay
+from ledger.contract.replay import NO_TIME, Apply, Replay
 from ledger.contract.state import State
 from ledger.entries.entry import Entry, parse
 from ledger.errors import ForkError, LogError, MerkleError, NoteError, QuorumError
@@ -38,11 +46,9 @@ from ledger.formats.policy import Policy, VerifiedCheckpoint
 from ledger.formats.receipt import Receipt
 from ledger.formats.tiles import TILE_WIDTH, TileSource, TileWriter
 from ledger.merkle import HashSource, inclusion_path, leaf_hash, root_from
-from ledger.replica.opening import BEFORE, VERIFIED, load_replica
-from ledger.storage.database import writing
-from ledger.storage.repair import root_at
+from ledger.storage.database import REPLICA, writing
+from ledger.storage.repair import root_at, state_holds, tiles_hold
 from ledger.storage.sql_state import CachedState, PinnedState, SharedState
-from ledger.storage.tables import REPLICA
 from ledger.storage.tree_store import (
     EMPTY_TREE_HEAD,
     EntryRow,
@@ -83,7 +89,7 @@ class Replica:
         """Open the replica.
 
         Args:
-            database: with the tables of ``ledger.storage.tables``.
+            database: with the tables of ``ledger.storage.database``.
             network: the network's name; the contract holds every entry to that of the genesis entry.
             genesis_digest: SHA-256 of the genesis leaf, 32 bytes; None: the first one seen is taken.
             policy: whom to trust.
@@ -400,3 +406,66 @@ class Replica:
                 f"the root of these entries is not that of the cosigned checkpoint of size {head.size}: "
                 "ask another node for them; where that fails too, call the auditor"
             )
+
+
+VERIFIED = "verified"
+"""Name of a replica's head."""
+BEFORE = "before"
+"""The last verified checkpoint once more; the only one of a replica that had to be emptied."""
+log = logging.getLogger("hedui.replica")
+
+
+def load_replica(
+    database: Engine, store: TreeStore, policy: Policy
+) -> tuple[TreeHead | None, TreeHead | None]:
+    """The head of a whole replica, None for an empty one, and the last checkpoint it had verified, if any."""
+    with database.connect() as connection:
+        kept, before = _read(connection, store), newest_signed(connection, store, policy)
+        length = store.length(connection)
+    if kept is None and length == 0:
+        return None, before
+    if kept is not None and length == kept.size and _holds(database, store, policy, kept):
+        return kept, before
+    log.error("this node's copy of the ledger changed on the disk: it is fetched again from its start")
+    with writing(database) as connection:
+        store.clear(connection, leaves=True)
+        if before is not None:
+            store.put_head(connection, BEFORE, before)
+    return None, before
+
+
+def newest_signed(connection: Connection, store: TreeStore, policy: Policy) -> TreeHead | None:
+    """The largest checkpoint under the log's signature in any stored note, None where there is none."""
+    found = []
+    for note in store.notes(connection):
+        with suppress(NoteError):
+            _, seen = policy.verify_log(note)
+            found.append(TreeHead(seen.size, seen.root, note, NO_TIME))
+    return max(found, key=lambda one: one.size, default=None)
+
+
+def _read(connection: Connection, store: TreeStore) -> TreeHead | None:
+    """The replica's head, None as well where what is stored is none."""
+    try:
+        return store.head(connection, VERIFIED)
+    except LogError:
+        return None
+
+
+def _holds(database: Engine, store: TreeStore, policy: Policy, kept: TreeHead) -> bool:
+    """Whether checkpoint, tiles and state are those that were stored together."""
+    if not _is_signed(kept, policy):
+        return False
+    with database.connect() as connection:
+        if not state_holds(connection, store, kept.size, kept.time):
+            return False
+    return tiles_hold(database, store, kept)
+
+
+def _is_signed(kept: TreeHead, policy: Policy) -> bool:
+    """Whether a stored head is that of a checkpoint which the log has signed."""
+    try:
+        _, seen = policy.verify_log(kept.note)
+    except NoteError:
+        return False
+    return (seen.size, seen.root) == (kept.size, kept.root)

@@ -47,10 +47,9 @@ from ledger.formats.note import Note, NoteSigner
 from ledger.formats.policy import Policy
 from ledger.formats.tiles import TILE_WIDTH, Tile, TileSource, TileWriter, encode_bundle
 from ledger.merkle import HASH_BYTES, consistency_path, inclusion_path, leaf_hash, root_from
-from ledger.storage.database import writing
+from ledger.storage.database import LOG, REFUSAL, writing
 from ledger.storage.repair import LOST, rebuild, root_at, state_holds, tiles_hold
 from ledger.storage.sql_state import CachedState, ReadState
-from ledger.storage.tables import LOG, REFUSAL
 from ledger.storage.tree_store import EMPTY_TREE_HEAD, EntryRow, TileCache, TreeHead, TreeStore, whole_leaves
 
 STAGED = "staged"
@@ -119,7 +118,7 @@ class OrderedLog:
         """Load a log, and rebuild what its disk has changed.
 
         Args:
-            database: with the tables of ``ledger.storage.tables``.
+            database: with the tables of ``ledger.storage.database``.
             signer: the log key; None where heads are kept without notes.
             apply: the contract, which says what may be ordered.
             observe: told each point of the work.

@@ -25,8 +25,16 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ledger.errors import LogError, TileError
-from ledger.formats.layout import CHECKPOINT, FILE_MODE, POLICY, make_public_folder
-from ledger.formats.tiles import TILE_WIDTH, Tile, partial_tiles, tiles_of
+from ledger.formats.tiles import (
+    CHECKPOINT,
+    FILE_MODE,
+    POLICY,
+    TILE_WIDTH,
+    Tile,
+    make_public_folder,
+    partial_tiles,
+    tiles_of,
+)
 
 GRACE = 30.0
 """Seconds for which a superseded partial tile stays."""

@@ -31,24 +31,21 @@ from sqlalchemy import Connection, Engine
 from typing_extensions import override
 
 from ledger import contract
-from ledger.audit.checked_tiles import CheckedTiles
-from ledger.audit.reading import read_leaves
-from ledger.audit.source import NOTE_LIMIT, LogSource
+from ledger.audit.mirror_files import CheckedTiles
+from ledger.audit.source import NOTE_LIMIT, LogSource, read_leaves
 from ledger.audit.verify import OnEntries, verify_source
 from ledger.contract.replay import Apply, Replay
 from ledger.entries.entry import parse
 from ledger.errors import EntryError, ForkError, LogError
 from ledger.formats.checkpoint import Checkpoint
-from ledger.formats.layout import CHECKPOINT
 from ledger.formats.note import Note, VerifierKey
 from ledger.formats.policy import Policy
-from ledger.formats.tiles import TILE_WIDTH, TileReader, TileSource, TileWriter
+from ledger.formats.tiles import CHECKPOINT, TILE_WIDTH, TileReader, TileSource, TileWriter
 from ledger.merkle import leaf_hash, root_from
-from ledger.replica.opening import VERIFIED, newest_signed
+from ledger.replica.replica import VERIFIED, newest_signed
 from ledger.sequencer.ordering import ORDERED, STAGED
-from ledger.storage.database import writing
+from ledger.storage.database import LOG, REPLICA, writing
 from ledger.storage.sql_state import CachedState
-from ledger.storage.tables import LOG, REPLICA
 from ledger.storage.tree_store import EMPTY_TREE_HEAD, EntryRow, TreeHead, TreeStore
 
 StoreEvidence: TypeAlias = Callable[[str, bytes, bytes], str]

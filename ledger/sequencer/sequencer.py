@@ -55,7 +55,7 @@ class Sequencer(LocalLog):
         """Prepare a log; nothing is signed or sent before ``start``.
 
         Args:
-            database: with the tables of ``ledger.storage.tables``.
+            database: with the tables of ``ledger.storage.database``.
             parts: log key, policy, witnesses, public folder and settings.
             now: POSIX seconds.
             admit: the contract, which says what may be ordered.

@@ -4,7 +4,7 @@ Checked before anything is signed or answered, in time that does not depend on t
 
     heads     sizes fit each other and the last leaf; a stored checkpoint is that of its row
     tiles     the root folded from them is the head's: every hash that a new root is made of takes part
-    state     its digest (``ledger.storage.state_digest``) is the stored one, for this size and time
+    state     its digest (``ledger.storage.tree_store``) is the stored one, for this size and time
 
 Tiles and state follow from the leaves, so they are rebuilt from them: each leaf is hashed again, replayed,
 and the root must be the signed one. Leaves follow from nothing here: where they or a head have changed, the
@@ -19,11 +19,9 @@ from ledger.contract.replay import NO_TIME, Apply, Replay
 from ledger.errors import LogError, MerkleError, QuarantineError, TileError
 from ledger.formats.tiles import TILE_WIDTH, TileSource, TileWriter
 from ledger.merkle import HashSource, consistency_path, leaf_hash, root_from, verify_consistency
-from ledger.storage.database import writing
+from ledger.storage.database import TreeTables, writing
 from ledger.storage.sql_state import CachedState
-from ledger.storage.state_digest import DIGEST_KEY
-from ledger.storage.tables import TreeTables
-from ledger.storage.tree_store import StoredTiles, TileCache, TreeHead, TreeStore, damaged
+from ledger.storage.tree_store import DIGEST_KEY, StoredTiles, TileCache, TreeHead, TreeStore, damaged
 
 LOST = (
     "stored entries are not those that were signed: restore the newest database, or recover the log from an "

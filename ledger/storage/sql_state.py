@@ -16,8 +16,7 @@ from typing_extensions import override
 from ledger.canonical import encode
 from ledger.contract.state import State
 from ledger.errors import LogError
-from ledger.storage.state_digest import DIGEST_KEY, EMPTY_STATE, StateDigest
-from ledger.storage.tree_store import TreeStore, damaged
+from ledger.storage.tree_store import DIGEST_KEY, EMPTY_STATE, StateDigest, TreeStore, damaged
 
 _VALUES = 50_000
 _ABSENT = object()
@@ -26,7 +25,7 @@ _ABSENT = object()
 class CachedState(State):
     """The contract's state for the one writer of a tree: reads through memory, holds writes back.
 
-    It keeps the state's digest as well (``ledger.storage.state_digest``): ``write`` stores the changes and
+    It keeps the state's digest as well (``ledger.storage.tree_store``): ``write`` stores the changes and
     ``seal`` the digest, both in the caller's transaction.
     """
 

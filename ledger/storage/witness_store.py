@@ -9,8 +9,7 @@ from sqlalchemy import Engine, Row, Table, select, update
 from typing_extensions import override
 
 from ledger.errors import WitnessError
-from ledger.storage.database import writing
-from ledger.storage.tables import WITNESS
+from ledger.storage.database import WITNESS, writing
 from ledger.storage.tree_store import insert_new
 from ledger.witness import DAMAGED, WitnessRecord, WitnessStore
 

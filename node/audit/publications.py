@@ -19,7 +19,7 @@ from sqlalchemy import insert
 
 from ledger.contract.records import Publication
 from ledger.entries import bodies
-from node.department.serve_publication import CHUNK_LEAVES
+from node.department.own_publications import CHUNK_LEAVES
 from node.errors import RefusalError, ServiceUnavailableError
 from node.membership.sum_key import paillier_key
 from node.rpc.status import calling

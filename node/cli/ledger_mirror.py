@@ -15,11 +15,10 @@ import click
 
 from ledger.audit.mirror import update_mirror
 from ledger.audit.source import FolderSource
-from ledger.audit.stamps import stamp_folder
-from ledger.audit.timestamp_client import post_to
+from ledger.audit.stamps import post_to, stamp_folder
 from ledger.entries.times import format_time
 from ledger.formats.policy import Policy
-from node.audit.reconcile.ledger_side import read_policy
+from node.audit.reconcile.sides import read_policy
 from node.cli.help import Command
 from node.cli.ledger_options import (
     JSON,

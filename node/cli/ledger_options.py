@@ -10,10 +10,10 @@ from pathlib import Path
 
 import click
 
-from ledger.audit.source import MAX_POLICY_BYTES, FolderSource, LogSource, is_url, open_source
+from ledger.audit.source import MAX_POLICY_BYTES, FolderSource, LogSource, is_url
 from ledger.audit.verify import OnEntries
 from ledger.errors import PolicyError, TileError, VerificationError
-from ledger.formats import layout
+from ledger.formats import tiles
 from ledger.formats.policy import Policy
 from node.cli.output import POLICY_FORMS, user_messages
 from node.config import read_configuration, user_folder
@@ -28,7 +28,7 @@ POLICY = click.option(
     type=click.Path(path_type=Path, exists=True),
     help=f"{POLICY_FORMS}; else the one you pinned, else the log's own.",
 )
-OF_A_LOG = (layout.CHECKPOINT, layout.POLICY, "tile")
+OF_A_LOG = (tiles.CHECKPOINT, tiles.POLICY, "tile")
 """A folder without any of these holds no log, rather than a damaged one."""
 FEW = 2048
 """Logs of fewer entries are read without a count on the terminal."""
@@ -45,12 +45,21 @@ def opened(place: str) -> LogSource:
         raise UsageError(f"{place} is not a folder: give the folder or the http(s) URL of a public log")
     if (Path(place) / "node.toml").is_file():
         source = _replica(Path(place))
+    elif is_url(place):
+        source = _http_source(place)
+    elif any((Path(place) / name).exists() for name in OF_A_LOG):
+        source = FolderSource(Path(place))
     else:
-        source = open_source(place)
-        if isinstance(source, FolderSource) and not any((Path(place) / name).exists() for name in OF_A_LOG):
-            raise UsageError(f"{place} contains no public log: give the folder or the http(s) URL of one")
+        raise UsageError(f"{place} contains no public log: give the folder or the http(s) URL of one")
     click.get_current_context().call_on_close(source.close)
     return source
+
+
+def _http_source(url: str) -> LogSource:
+    """The public log under a URL."""
+    from ledger.audit.http_source import HttpSource  # noqa: PLC0415  only a URL needs the HTTP client
+
+    return HttpSource(url)
 
 
 def _replica(home: Path) -> LogSource:

@@ -10,11 +10,9 @@ import click
 from ledger.audit.search import moment
 from ledger.entries.times import parse_time
 from node.audit.reconcile import compare
-from node.audit.reconcile.case_files import read_case_files
 from node.audit.reconcile.difference import DIFFERENCE_TEXTS, SIDE_TEXTS, Difference
-from node.audit.reconcile.journal import read_home
-from node.audit.reconcile.journal_file import read_file
-from node.audit.reconcile.ledger_side import read_ledger
+from node.audit.reconcile.journal import read_file, read_home
+from node.audit.reconcile.sides import read_case_files, read_ledger
 from node.cli.help import Command
 from node.cli.ledger_options import JSON, SOURCE, opened
 from node.cli.output import user_messages

@@ -19,11 +19,9 @@ from typing import Any
 
 import click
 
-from ledger.audit.export import FORMATS, json_line, jsonl
-from ledger.audit.reading import read_checkpoint, read_entries
-from ledger.audit.search import SearchFilter, SearchHit, matches, moment
+from ledger.audit.search import FORMATS, SearchFilter, SearchHit, json_line, jsonl, matches, moment
 from ledger.audit.search import search as search_log
-from ledger.audit.source import LogSource
+from ledger.audit.source import LogSource, read_checkpoint, read_entries
 from ledger.entries.body_schema import SCHEMAS
 from ledger.entries.entry import Entry
 from ledger.errors import ReceiptError
@@ -257,7 +255,7 @@ def _line(index: int, entry: Entry) -> str:
 def export(source: str, form: str, output: Path | None, wanted: SearchFilter, *, force: bool) -> None:
     """Write the entries of the public log in a folder or at a URL as rows.
 
-    The conditions are those of `hedui ledger search`. The columns are listed in ledger/audit/export.py. CSV
+    The conditions are those of `hedui ledger search`. The columns are listed in ledger/audit/search.py. CSV
     is UTF-8; a cell that a spreadsheet would compute gets an apostrophe before it. The number of rows written
     is printed on standard error.
     """

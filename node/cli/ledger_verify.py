@@ -12,8 +12,7 @@ from typing import Any
 import click
 
 from ledger.audit.damage import SURVEYED_CHECKS, Damage, find_damage
-from ledger.audit.reading import read_checkpoint
-from ledger.audit.source import LogSource
+from ledger.audit.source import LogSource, read_checkpoint
 from ledger.audit.stamps import Stamp
 from ledger.audit.verify import OnEntries, Verification, failure, verify_source
 from ledger.entries.times import format_time

@@ -15,8 +15,7 @@ from ledger.errors import NoteError
 from ledger.formats.checkpoint import Checkpoint
 from ledger.formats.note import MAX_NOTE_BYTES, Note
 from ledger.storage.database import open_database
-from node.audit.reconcile.journal import read_home
-from node.audit.reconcile.journal_file import export
+from node.audit.reconcile.journal import export, read_home
 from node.cli.help import Command
 from node.cli.output import entries, print_message, translated
 from node.config import environment_passphrase, passphrase_in, passphrase_path, read_configuration

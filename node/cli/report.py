@@ -22,7 +22,7 @@ from node.report.form import MAX_REPORT_BYTES, decode_report
 from node.report.html import people_of_openings, render
 from node.report.policies import trusted_policy
 from node.report.verify import verify_report
-from node.report.verify_identity import MAX_OPENINGS_BYTES, read_openings
+from node.report.verify_question import MAX_OPENINGS_BYTES, read_openings
 
 READABLE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 THERE = click.Path(exists=True, readable=True, path_type=Path)

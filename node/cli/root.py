@@ -14,7 +14,7 @@ import click
 from node.cli.lazy import LazyGroup
 from node.cli.output import translated, user_messages
 from node.errors import EXIT_UNAVAILABLE, EXIT_USAGE, KNOWN_ERRORS, error_code, exit_code
-from node.messages.error_texts import sentence_of
+from node.messages.words import sentence_of
 
 INTERRUPTED = 130
 COMMANDS = {

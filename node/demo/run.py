@@ -31,8 +31,7 @@ from node.case import Case
 from node.config import EMBEDDED, FABRIC
 from node.demo.processes import NodeProcesses, free_ports, wait_sent
 from node.demo.scenario.generate import generate
-from node.demo.scenario.load import load
-from node.demo.scenario.model import Scenario, ScenarioMember
+from node.demo.scenario.load import Scenario, ScenarioMember, load
 from node.edges.operator_client import OperatorClient
 from node.errors import ConfigurationError, ReportError
 from node.governance.entry_drafts import EntryDraft

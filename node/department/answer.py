@@ -19,7 +19,7 @@ from keys.errors import KeysError
 from ledger.entries import bodies
 from ledger.errors import LedgerError
 from ledger.fault_points import Point
-from node.department.publication_keys import open_secret
+from node.department.own_publications import open_secret
 from node.errors import NodeError, RefusalError, StoreError
 from node.member_keys import sign
 from node.question import Question, VerifiedQuestion, check_grant, verify_question

@@ -13,10 +13,18 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from adapters.dataset import DatasetSpec
 from node.rules.ruleset import DatasetId, Label, Region
-from node.validation.decode import decode_toml
-from node.validation.model import Date, Listed, NotedModel, Text, fault, missing, unique
-from node.validation.problems import Problem, ScenarioError
-from node.validation.reading import read, read_request
+from node.validation.model import (
+    Date,
+    Listed,
+    NotedModel,
+    Problem,
+    ScenarioError,
+    Text,
+    fault,
+    missing,
+    unique,
+)
+from node.validation.reading import decode_toml, read, read_request
 
 _Column = Annotated[Text, Field(description="a column")]
 

@@ -31,7 +31,7 @@ from ledger.contract.view import View, dataset_owner
 from ledger.entries import bodies
 from ledger.entries.body_schema import EPOCH
 from node.department.declaration import DatasetDeclaration
-from node.department.publication_keys import PublicationSecret, draw_secret, open_secret
+from node.department.own_publications import PublicationSecret, draw_secret, open_secret
 from node.errors import RefusalError, ServiceUnavailableError
 from node.membership.sum_key import paillier_key
 from node.services import Services

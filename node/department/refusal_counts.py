@@ -14,7 +14,7 @@ from sqlalchemy import func, select, update
 from ledger.entries import bodies
 from node.services import Services
 from node.store import tables
-from protocols.check.commitments import CODE, peer_commitment
+from protocols.check.openings import CODE, peer_commitment
 
 HOUR = 3600
 

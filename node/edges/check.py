@@ -8,13 +8,12 @@ import grpc
 
 from ledger import canonical
 from node.department.answer import Department
-from node.department.serve_publication import send_publication
+from node.department.own_publications import send_publication
 from node.errors import RefusalError
 from node.question import Question
 from node.registrar.certify import CertificationRefusal, CertificationRequest, Registrar
-from node.rpc.openings import openings_from_wire, openings_to_wire
 from node.rpc.server import Peers
-from node.rpc.untrusted_json import read_object, read_signature
+from node.rpc.untrusted_json import openings_from_wire, openings_to_wire, read_object, read_signature
 from node.services import Services
 from node.trustee.release import OpenRequest, Trustee
 from protocols.check.certificate import Certificate, SignedCertificate, Terms

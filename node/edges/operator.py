@@ -21,7 +21,7 @@ from ledger.entries.entry import parse_signature
 from node.audit.publications import verify_publications
 from node.case import load_cases, read_case
 from node.department.declaration import DatasetDeclaration
-from node.department.publication_keys import retire
+from node.department.own_publications import retire
 from node.department.publish import Publisher
 from node.errors import RefusalError
 from node.governance import grants, rule_sets

@@ -28,16 +28,15 @@ from keys.sealing import SealingKey, seal
 from keys.vault import Vault
 from ledger import canonical
 from ledger.contract.view import View
-from ledger.storage.database import open_database
+from ledger.storage.database import REPLICA, open_database
 from ledger.storage.sql_state import SharedState
-from ledger.storage.tables import REPLICA
 from ledger.storage.tree_store import TreeStore
 from node.errors import ConfigurationError
 from node.home import read_document
 from node.workers import worker_pool
 from protocols.encoding import fields
 from protocols.profiles import PAILLIER_PROFILES, PaillierProfile
-from protocols.sums.primes import safe_prime
+from protocols.sums.arithmetic import safe_prime
 from protocols.sums.sumkey import SumKey
 from protocols.sums.threshold import Dealt, combine, deal, decode, partial
 

@@ -25,7 +25,7 @@ from typing import Any
 
 from ledger.errors import LedgerError, NoteError, QuorumError
 from ledger.formats.policy import Policy, VerifiedCheckpoint
-from node.department.publication_keys import published_sets
+from node.department.own_publications import published_sets
 from node.services import Services
 from node.tlog.client import fresh_cosignatures
 from node.tlog.engine import Engine

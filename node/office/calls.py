@@ -9,14 +9,13 @@ from ledger.contract.view import View
 from node.case import Case
 from node.errors import RefusalError, ServiceUnavailableError
 from node.office.inquiry import Inquiry
-from node.rpc.openings import openings_from_wire, openings_to_wire
 from node.rpc.status import calling
-from node.rpc.untrusted_json import read_object, read_signature
+from node.rpc.untrusted_json import openings_from_wire, openings_to_wire, read_object, read_signature
 from node.services import Services, check_signature
 from protocols.check.answer import Answer
 from protocols.check.certificate import Certificate, RefusalDocument, Terms
+from protocols.check.json_form import SignatureValue
 from protocols.check.openings import CertifiedQuestion
-from protocols.check.signature import SignatureValue
 from protocols.errors import GroupError, ProofError
 from protocols.psi import group, voprf
 from protocols.wire import check_pb2, check_pb2_grpc

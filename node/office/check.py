@@ -21,13 +21,12 @@ from ledger.fault_points import Point
 from node.case import Case
 from node.governance import rule_sets
 from node.office import inquiry
-from node.office.answers import ask_departments, stays_open
+from node.office.answers import ask_departments, look_up, stays_open
 from node.office.calls import SignedRefusal
 from node.office.certification import certify
 from node.office.check_state import Answers, CheckState, CompletedCheck, HouseholdLines, Total
 from node.office.inquiry import DONE, CloseSalts, Inquiry
 from node.office.intent import log_intent
-from node.office.lookup import look_up
 from node.office.report import write_report
 from node.office.total import close_without_total, open_total
 from node.references import rule_datasets
@@ -43,7 +42,7 @@ from node.rules.verdict import (
 )
 from node.services import Services
 from protocols.check.certificate import RulesReference
-from protocols.check.commitments import recorded_list, recorded_report
+from protocols.check.openings import recorded_list, recorded_report
 
 OnStage = Callable[[str], None]
 """Told the name of each stage as it starts."""

@@ -17,14 +17,12 @@ from ledger import canonical
 from node.case import Case
 from node.office.calls import SignedRefusal
 from node.office.inquiry import Inquiry
-from node.rules.gaps import Gap
 from node.rules.ruleset import RuleSet
-from node.rules.verdict import Verdict, VerdictLine, shown_answer
+from node.rules.verdict import Gap, Verdict, VerdictLine, shown_answer
 from protocols.check.answer import Answer
 from protocols.check.evidence import ElementProof, EvidenceLine
-from protocols.check.partial_opening import PartialOpening
-from protocols.check.signature import SignatureValue
-from protocols.check.terms import TermList
+from protocols.check.json_form import SignatureValue
+from protocols.check.terms import PartialOpening, TermList
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ from node.services import Services
 from node.store import tables
 from node.store.database import put
 from protocols.check.certificate import Certificate
+from protocols.check.json_form import SignatureValue
 from protocols.check.openings import CertifiedQuestion, Openings
-from protocols.check.signature import SignatureValue
 from protocols.encoding import commit
 from protocols.psi import group, voprf
 

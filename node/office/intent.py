@@ -10,13 +10,12 @@ from __future__ import annotations
 import secrets
 
 from ledger.entries import bodies
-from ledger.entries.certificate import certificate_digest
-from ledger.entries.entry import Signature
+from ledger.entries.entry import Signature, certificate_digest
 from ledger.entries.times import period_label
 from ledger.fault_points import Point
 from node.errors import RefusalError, ServiceUnavailableError
 from node.member_keys import sign
-from node.office import inquiry, plan
+from node.office import certification, inquiry
 from node.office.inquiry import ABANDONED, LOGGED, Inquiry, OperatorSignature
 from node.services import Services
 from protocols.encoding import commit, fields
@@ -66,8 +65,8 @@ def log_intent(services: Services, current: Inquiry) -> None:
 def _compose(services: Services, current: Inquiry) -> bytes:
     """Leaf of ``query.intent``: certificate, its signature and digest, operator commitment, slots."""
     certificate, now = current.certificate, services.ledger.now_text()
-    grants = plan.certified_grants(services.view, certificate)
-    slots = plan.free_slots(
+    grants = certification.certified_grants(services.view, certificate)
+    slots = certification.free_slots(
         services.view, grants, certificate.count, lambda grant: period_label(now, grant.period)
     )
     document = certificate.to_json()

@@ -22,8 +22,7 @@ from node.office.inquiry import Inquiry
 from node.references import rule_datasets
 from node.rpc.untrusted_json import read_object
 from node.services import Services
-from protocols.check.partial_opening import PartialOpening
-from protocols.check.terms import TermList, expected_terms, signed_ciphertexts
+from protocols.check.terms import PartialOpening, TermList, expected_terms, signed_ciphertexts
 from protocols.errors import EvidenceError, ProtocolError
 from protocols.sums import shareproof
 from protocols.sums.shareproof import ListContext

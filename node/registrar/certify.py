@@ -29,7 +29,7 @@ from sqlalchemy import Connection, insert, select
 from adapters.identifiers import canonical_bytes, canonical_or_none
 from ledger import canonical
 from ledger.entries import body_schema
-from ledger.entries.certificate import certificate_digest, certificate_message
+from ledger.entries.entry import certificate_digest, certificate_message
 from ledger.entries.times import format_time, parse_time
 from ledger.errors import EntryError
 from node.case import NO_CONSENT
@@ -41,8 +41,8 @@ from node.services import Services, check_signature
 from node.store import tables
 from protocols.check.certificate import RefusalDocument, SignedCertificate, Terms, commit_household
 from protocols.check.certify import BlindedPerson, certify
+from protocols.check.json_form import SignatureValue
 from protocols.check.openings import CertifiedQuestion
-from protocols.check.signature import SignatureValue
 from protocols.encoding import fields
 from protocols.errors import ProtocolError
 from protocols.profiles import CERTIFICATE_SECONDS, CLOCK_TOLERANCE_SECONDS, RENEWAL_LIMIT_SECONDS

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from ledger.contract.view import View
 from ledger.entries import bodies
-from ledger.entries.certificate import certificate_digest
+from ledger.entries.entry import certificate_digest
 from node.case import NO_CONSENT, Case
 from node.errors import RefusalError, ServiceUnavailableError
 from node.registrar.certify import stored_identifier

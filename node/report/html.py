@@ -26,8 +26,8 @@ from node.messages.catalogue import Messages, mark, placeholders
 from node.messages.words import word_text
 from node.report.findings import CheckFailedError
 from node.report.form import MAX_REPORT_BYTES, MAX_REPORT_DEPTH
-from node.rules.gaps import Gap, GapKind
 from node.rules.ruleset import RuleSet, parse
+from node.rules.verdict import Gap, GapKind
 
 TEMPLATE = "page.html.j2"
 DIGEST_CHARACTERS = 16

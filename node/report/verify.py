@@ -20,12 +20,11 @@ from ledger.formats.policy import Policy
 from node.report.findings import CheckFailedError, Failure, Findings, require
 from node.report.form import decode_report, is_report, seal_message
 from node.report.subject import Subject
-from node.report.verify_identity import check_identity
 from node.report.verify_ledger import read_ledger
 from node.report.verify_lines import check_lines
-from node.report.verify_question import check_question
+from node.report.verify_question import check_identity, check_question
 from node.report.verify_total import check_result
-from protocols.check.signature import SignatureValue
+from protocols.check.json_form import SignatureValue
 
 
 def verify_report(data: bytes, policy: Policy | None, openings: bytes | None = None) -> list[Failure]:

@@ -27,7 +27,7 @@ from ledger.formats.note import Note
 from ledger.formats.policy import Policy
 from ledger.merkle import leaf_hash, verify_inclusion
 from node.report.findings import CheckFailedError, Findings, require
-from protocols.check.signature import SignatureValue
+from protocols.check.json_form import SignatureValue
 
 
 @dataclass

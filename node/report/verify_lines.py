@@ -21,8 +21,7 @@ from typing import Any
 
 from node.report.findings import require
 from node.report.subject import Subject
-from node.rules.gaps import NO_GRANT, REGION, SILENT, TOO_OLD, UNPUBLISHED, Gap, GapKind
-from node.rules.verdict import SUMMED, too_old
+from node.rules.verdict import NO_GRANT, REGION, SILENT, SUMMED, TOO_OLD, UNPUBLISHED, Gap, GapKind, too_old
 from protocols.check.evidence import MATCH, ElementProof, EvidenceLine, verify_element, verify_line
 
 NOT_COVERED = "not_covered"

@@ -17,10 +17,9 @@ from node.membership.sum_key import sum_key
 from node.report.findings import CheckFailedError, require
 from node.report.subject import Subject
 from node.rules.verdict import SUMMED, Household, LineAnswer, VerdictLine, decide
-from protocols.check.commitments import recorded_list
-from protocols.check.partial_opening import PartialOpening
-from protocols.check.signature import SignatureValue
-from protocols.check.terms import check_list, expected_terms, signed_ciphertexts
+from protocols.check.json_form import SignatureValue
+from protocols.check.openings import recorded_list
+from protocols.check.terms import PartialOpening, check_list, expected_terms, signed_ciphertexts
 from protocols.sums import shareproof
 from protocols.sums.shareproof import ListContext
 from protocols.sums.sumkey import SumKey

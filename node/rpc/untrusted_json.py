@@ -1,4 +1,7 @@
-"""Decoding of canonical JSON from peers: the form is checked here, the meaning where the value is used."""
+"""Values from peers: canonical JSON, and openings of a certificate as protobuf messages.
+
+The form is checked here, the meaning where the value is used.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,10 @@ from typing import Any
 from ledger import canonical
 from ledger.errors import CanonicalError
 from node.errors import RefusalError
-from protocols.check.signature import SignatureValue
+from protocols.check.json_form import SignatureValue
+from protocols.check.openings import Openings
 from protocols.errors import EncodingError
+from protocols.wire import check_pb2
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 16
@@ -69,3 +74,33 @@ def _decode(data: bytes) -> Any:
     except CanonicalError:
         pass
     raise RefusalError("malformed", "a document is not canonical JSON")
+
+
+def openings_to_wire(openings: Openings, *, consents: bool = False) -> check_pb2.Openings:
+    """Openings as a message; the consents' ids only where the receiver is the office."""
+    message = check_pb2.Openings(
+        elements=openings.elements,
+        elements_salt=openings.elements_salt,
+        rlist=openings.rlist,
+        rlist_salt=openings.rlist_salt,
+        casemap=openings.casemap,
+        casemap_salt=openings.casemap_salt,
+    )
+    if consents:
+        message.consents.extend(openings.consents)
+        message.consents_salt = openings.consents_salt
+    return message
+
+
+def openings_from_wire(message: check_pb2.Openings) -> Openings:
+    """Openings from a message."""
+    return Openings(
+        tuple(message.elements),
+        bytes(message.elements_salt),
+        tuple(message.rlist),
+        bytes(message.rlist_salt),
+        tuple(message.casemap),
+        bytes(message.casemap_salt),
+        tuple(message.consents),
+        bytes(message.consents_salt),
+    )

@@ -29,7 +29,7 @@ from sqlalchemy import Connection, LargeBinary, MetaData, Table, func, insert, i
 from sqlalchemy.exc import SQLAlchemyError
 
 from node.errors import StoreError
-from node.store.migrate import current_revision, upgrade
+from node.store.opening import current_revision, upgrade
 
 FORMAT = 1
 VERSION_TABLE = "alembic_version"

@@ -1,4 +1,4 @@
-"""Tables of a node's own database, by role. The ledger's tables are in ``ledger.storage.tables``.
+"""Tables of a node's own database, by role. The ledger's tables are in ``ledger.storage.database``.
 
 Identifiers stand in two tables only, both in the home that owns the data: ``consent`` (registrar) and
 ``application`` (office). Everything else holds commitments, digests and counts.
@@ -137,7 +137,7 @@ last_intent = Table(
     PrimaryKeyConstraint("dataset", "publication"),
 )
 """Department: position and time of the last intent under each publication, read from the replica
-(``node.department.last_intents``)."""
+(``node.department.own_publications``)."""
 
 release = Table(
     "release",

@@ -41,11 +41,9 @@ from node.store import tables
 from node.store.database import note_release, put
 from protocols.check.answer import Answer, verify_answer
 from protocols.check.certificate import Certificate
-from protocols.check.commitments import recorded_list
 from protocols.check.evidence import ElementProof, EvidenceLine, SetReference, verify_lines
-from protocols.check.openings import Openings, check_openings
-from protocols.check.partial_opening import PartialOpening
-from protocols.check.terms import ROW, RuleDatasets, TermList, check_list, signed_ciphertexts
+from protocols.check.openings import Openings, check_openings, recorded_list
+from protocols.check.terms import ROW, PartialOpening, RuleDatasets, TermList, check_list, signed_ciphertexts
 from protocols.encoding import commit, fields
 from protocols.errors import ProtocolError
 from protocols.sums import shareproof

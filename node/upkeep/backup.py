@@ -25,15 +25,14 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, select
 
 from keys.sealedfile import SealedWriter
-from ledger.storage.database import open_database
-from ledger.storage.tables import REPLICA
+from ledger.storage.database import REPLICA, open_database
 from node.config import is_store_absolute, passphrase_path, store_url
 from node.errors import ConfigurationError, StoreError
 from node.home import Home, naming, require_absent
 from node.member_keys import passphrase_cost
 from node.membership.network import NetworkFile
 from node.store import copying, tables
-from node.store.migrate import current_revision, require_known
+from node.store.opening import current_revision, require_known
 from node.store.setfiles import is_whole
 from node.upkeep.archive import HOME_PREFIX, STORE, ArchiveHeader, ArchiveWriter
 

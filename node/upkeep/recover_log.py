@@ -22,9 +22,9 @@ from ledger.audit.source import NOTE_LIMIT, FolderSource, LogSource
 from ledger.audit.verify import OnEntries
 from ledger.entries.times import format_time
 from ledger.errors import LogError, NoteError, TileError
-from ledger.formats.layout import CHECKPOINT
 from ledger.formats.policy import Policy
 from ledger.formats.split_view import SplitView, holds_evidence
+from ledger.formats.tiles import CHECKPOINT
 from ledger.sequencer.recovery import Recovered, recover_log
 from ledger.storage.database import open_database
 from node.config import Configuration

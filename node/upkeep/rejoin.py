@@ -31,15 +31,15 @@ from ledger.contract.records import Publication
 from ledger.contract.view import dataset_owner
 from ledger.errors import ForkError, LedgerError, QuorumError, RollbackError, VerificationError
 from ledger.formats.checkpoint import Checkpoint, Cosigner, cosigned_at, verify_signed
-from ledger.formats.layout import CHECKPOINT
 from ledger.formats.note import Note, VerifierKey
 from ledger.formats.policy import Policy, VerifiedCheckpoint
+from ledger.formats.tiles import CHECKPOINT
 from ledger.merkle import root_from
 from ledger.storage.database import writing
 from ledger.storage.witness_store import SqlWitnessStore
 from ledger.witness import WitnessRecord, WitnessStore
 from node.case import NO_CONSENT
-from node.department.publication_keys import LOST, open_secret, secret_name
+from node.department.own_publications import LOST, open_secret, secret_name
 from node.errors import ConfigurationError, NodeError, StoreError
 from node.services import Services
 from node.store import tables

@@ -36,7 +36,7 @@ from node.errors import ConfigurationError, StoreError
 from node.home import Home, naming, write_file
 from node.membership.home_setup import check_store
 from node.store import copying, tables
-from node.store.migrate import require_known, upgrade
+from node.store.opening import require_known, upgrade
 from node.upkeep.archive import COPY_BYTES, HOME_PREFIX, STORE, ArchiveHeader, Readable, read_archive
 from node.upkeep.backup import sync_folder
 

@@ -35,8 +35,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from ledger.errors import TileError
-from ledger.formats.layout import CHECKPOINT, POLICY, TRACE
-from ledger.formats.tiles import Tile
+from ledger.formats.tiles import CHECKPOINT, POLICY, TRACE, Tile
 from ledger.witness import TEXT
 from node.errors import ServiceUnavailableError
 from node.rpc.limits import RateLimit

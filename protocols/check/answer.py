@@ -21,7 +21,7 @@ from typing import Any
 
 from ledger import canonical
 from protocols.check.certificate import Certificate
-from protocols.check.signature import SignatureValue
+from protocols.check.json_form import SignatureValue
 from protocols.encoding import commit, from_hex
 from protocols.errors import EncodingError, EvidenceError, ProofError
 from protocols.psi import group, voprf

@@ -11,7 +11,7 @@ Rounds (one household or a batch of them; ``x`` a canonical identifier, ``r`` a 
 
 The certificate holds salted commitments only: ``elements`` (sorted), ``rlist`` (one R a real element, in that
 order), ``casemap`` (one u32 an element in that order: 0 padding, else case index + 1), ``consents`` (their
-ids). What is signed, and the digest that a renewal keeps, is defined by ``ledger.entries.certificate``.
+ids). What is signed, and the digest that a renewal keeps, is defined by ``ledger.entries.entry``.
 
 A household that may not be asked gets a signed refusal instead, which names nobody (``RefusalDocument``).
 
@@ -27,8 +27,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from ledger import canonical
-from protocols.check.json_form import MOMENT, JsonForm, choice, integer, listed, matching, octets, part, text
-from protocols.check.signature import SignatureValue
+from protocols.check.json_form import (
+    MOMENT,
+    JsonForm,
+    SignatureValue,
+    choice,
+    integer,
+    listed,
+    matching,
+    octets,
+    part,
+    text,
+)
 from protocols.encoding import commit
 from protocols.errors import CertificateError
 
@@ -244,7 +254,7 @@ class Certificate:
         return cls(**_CERTIFICATE_FORM.read(value))
 
     def to_json(self) -> dict[str, Any]:
-        """The object whose canonical bytes the registrar signs (``ledger.entries.certificate``)."""
+        """The object whose canonical bytes the registrar signs (``ledger.entries.entry``)."""
         return _CERTIFICATE_FORM.write(self)
 
     def dataset(self, name: str) -> CertifiedDataset | None:

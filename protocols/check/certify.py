@@ -9,13 +9,7 @@ from dataclasses import dataclass
 
 from protocols import profiles
 from protocols.check.certificate import TRACE_BYTES, Certificate, Terms
-from protocols.check.openings import (
-    Openings,
-    commit_casemap,
-    commit_consents,
-    commit_elements,
-    commit_rlist,
-)
+from protocols.check.openings import Openings, commit_casemap, commit_consents, commit_elements, commit_rlist
 from protocols.encoding import fields, from_hex
 from protocols.errors import CertificateError
 from protocols.psi import group, voprf

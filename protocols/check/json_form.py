@@ -5,6 +5,8 @@ A document's class names its fields once, as a table from field name to ``Field`
 its value, and never an unknown name, which may be anything); ``JsonForm.write`` gives back the same object.
 Reading is strict so that ``write(read(value)) == value``: a parsed document stands for exactly the object
 that was signed or hashed.
+
+``SignatureValue`` is the signature object of every document outside the ledger.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from protocols.encoding import from_hex
 from protocols.errors import EncodingError, ProtocolError
 
 _HEX = re.compile(r"(?:[0-9a-f]{2})*")
@@ -179,3 +182,44 @@ def listed(item: Field) -> Field:
 def part(parse: Callable[[object], Any]) -> Field:
     """A part with a class of its own, which has ``to_json``."""
     return Field(parse, lambda value: value.to_json())
+
+
+_ANY_TEXT = text(1 << 15, shortest=0)
+_FORM = JsonForm("the signature", EncodingError, {"key": _ANY_TEXT, "alg": _ANY_TEXT, "sig": _ANY_TEXT})
+
+
+@dataclass(frozen=True)
+class SignatureValue:
+    """One signature; whether it verifies, and under whose key, is for the reader to check.
+
+    Attributes:
+        key: id of the signing key, 32 hex characters.
+        alg: name of the algorithm, such as ``ed25519``.
+        sig: the signature in lower-case hex.
+    """
+
+    key: str
+    alg: str
+    sig: str
+
+    @property
+    def raw(self) -> bytes:
+        """The signature's bytes.
+
+        Raises:
+            EncodingError: ``sig`` is not lower-case hex.
+        """
+        return from_hex(self.sig)
+
+    @classmethod
+    def parse(cls, value: object) -> SignatureValue:
+        """Read ``{key, alg, sig}``, three texts.
+
+        Raises:
+            EncodingError: a field is missing, unknown or not text.
+        """
+        return cls(**_FORM.read(value))
+
+    def to_json(self) -> dict[str, Any]:
+        """``{key, alg, sig}``."""
+        return _FORM.write(self)

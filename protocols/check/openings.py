@@ -2,17 +2,23 @@
 
 The registrar gives all of it to the office. The office shows departments the elements, and the trustee the
 elements, R list and case map; each of them checks with the functions here that this is what was certified.
+
+Of a list of terms and of a report the ledger holds salted digests, which the party that keeps the salt can
+open:
+``share.release`` carries ``recorded_list``, ``query.close`` both. Where no total was opened there is no list,
+and the random salt itself stands in its place: nobody else can tell the two apart.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from protocols.check.certificate import Certificate
-from protocols.check.signature import SignatureValue
+from protocols.check.json_form import SignatureValue
 from protocols.encoding import commit, from_hex, whole
 from protocols.errors import CertificateError, EncodingError
 from protocols.psi import group
@@ -176,3 +182,21 @@ def check_openings(certificate: Certificate, openings: Openings) -> None:
     if len(openings.casemap) != len(openings.elements) or len(openings.rlist) != len(openings.real):
         raise CertificateError("R list, case map and elements have lengths that do not fit")
     group.check_points(list(openings.rlist))
+
+
+def recorded_list(salt: bytes, digest: bytes | None) -> bytes:
+    """Salted digest of a list of terms, 32 bytes; the salt where ``digest`` is None."""
+    return salt if digest is None else commit(salt, b"list", digest)
+
+
+def recorded_report(salt: bytes, report: bytes) -> bytes:
+    """Salted SHA-256 of a report's bytes, 32 bytes."""
+    return commit(salt, b"report", hashlib.sha256(report).digest())
+
+
+CODE = "refused_without_intent"
+
+
+def peer_commitment(salt: bytes, peer: str) -> bytes:
+    """Salted commitment of an incident's peer, 32 bytes."""
+    return commit(salt, b"peer", peer.encode())

@@ -20,6 +20,11 @@ belong to someone uncertified.
 
 The total is C = Π c_j^{±1} mod n² over the ``row`` terms, computed by office, trustee and verifier each from
 the leaves. The trustee takes no ciphertext from anyone and nothing is re-randomised.
+
+``PartialOpening`` is a holder's share as it crosses the wire and stands in a report. The value is the
+holder's partial opening of C (``protocols.sums.threshold``); the proof shows that it is
+right (``protocols.sums.shareproof``). A trustee's share also carries the salt that opens its
+``share.release``.
 """
 
 from __future__ import annotations
@@ -33,7 +38,7 @@ from ledger import canonical
 from protocols.check.certificate import NAME, QUERY_ID, Certificate, RulesReference
 from protocols.check.evidence import EvidenceLine
 from protocols.check.json_form import JsonForm, choice, integer, listed, octets, part, text
-from protocols.errors import TermListError
+from protocols.errors import EvidenceError, TermListError
 from protocols.profiles import TAG_BYTES
 from protocols.psi.publication import MatchProof
 
@@ -41,7 +46,6 @@ TERMS_DOMAIN = b"hedui/terms/v1\x00"
 ROW = "row"
 ABSENT = "absent"
 EXCLUDED = "excluded"
-
 _TERM_FORM = JsonForm(
     "a term",
     TermListError,
@@ -271,3 +275,50 @@ def signed_ciphertexts(
             raise TermListError("a row term has no leaf")
         rows.append((proof.leaf[TAG_BYTES:], term.sign))
     return rows
+
+
+_MOST_BYTES = 1 << 14
+_FORM = JsonForm(
+    "the share",
+    EvidenceError,
+    {
+        "holder": NAME,
+        "list": octets(32),
+        "proof": octets(1, _MOST_BYTES),
+        "value": octets(1, _MOST_BYTES),
+        "salt": octets(32),
+    },
+    optional=frozenset({"salt"}),
+)
+
+
+@dataclass(frozen=True)
+class PartialOpening:
+    """One holder's share of an opened total.
+
+    Attributes:
+        holder: member that holds the share of the sum key.
+        list: digest of the term list it belongs to, 32 bytes.
+        proof: proof that the value is the holder's opening of C for this list.
+        value: the partial opening, big-endian, as many bytes as a ciphertext.
+        salt: opens the digest in the trustee's ``share.release``, 32 bytes; None for the office's own share.
+    """
+
+    holder: str
+    list: bytes
+    proof: bytes
+    value: bytes
+    salt: bytes | None = None
+
+    @classmethod
+    def parse(cls, value: object) -> PartialOpening:
+        """Read ``{holder, list, proof, value, salt?}``.
+
+        Raises:
+            EvidenceError: a field is missing, unknown or malformed; the message names it.
+        """
+        return cls(**_FORM.read(value))
+
+    def to_json(self) -> dict[str, Any]:
+        """``{holder, list, proof, value}``, and ``salt`` where there is one."""
+        return _FORM.write(self)

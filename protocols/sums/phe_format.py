@@ -26,8 +26,7 @@ from dataclasses import dataclass
 from protocols.errors import EncodingError, SumKeyError
 from protocols.profiles import PaillierProfile
 from protocols.sums.modulus import check_modulus
-from protocols.sums.paillier import PaillierPublicKey
-from protocols.sums.private import PaillierPrivateKey
+from protocols.sums.paillier import PaillierPrivateKey, PaillierPublicKey
 
 _KEY_TYPE = "DAJ"
 _ALGORITHM = "PAI-GN1"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from adapters.amounts import LIMIT_FEN, UNITS, fen
 from adapters.errors import AmountError
-from adapters.reasons import REASONS
+from adapters.report import REASONS
 
 SHIFT = {"fen": 0, "yuan": 2, "wan": 6}
 FEN = st.integers(-LIMIT_FEN, LIMIT_FEN)

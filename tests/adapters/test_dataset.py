@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 
 from adapters.dataset import DatasetSpec, check_dataset, definition_digest, read_dataset
 from adapters.errors import ColumnError, DatasetError, SourceReadError, WorkError
-from adapters.reasons import REASONS
-from adapters.report import QualityReport
+from adapters.report import REASONS, QualityReport
 
 Writer = Callable[..., str]
 People = Callable[[int], str]

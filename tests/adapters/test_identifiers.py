@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from adapters.errors import IdentifierError
 from adapters.identifiers import canonical_bytes, canonical_or_none, identifier_text, mask, resident_id
-from adapters.reasons import REASONS
+from adapters.report import REASONS
 
 VALID = "11010519491231002X"
 VALID_DIGITS = "440524188001010014"

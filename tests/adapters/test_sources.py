@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from adapters.columns import position
 from adapters.errors import (
     AdapterError,
     ColumnError,
@@ -21,8 +20,9 @@ from adapters.errors import (
     SourceReadError,
     SourceUriError,
 )
+from adapters.loading import position
 from adapters.opening import open_source
-from adapters.reasons import REASONS, reason_text
+from adapters.report import REASONS, reason_text
 from adapters.sources import SourceUri
 
 Writer = Callable[..., str]

@@ -43,8 +43,8 @@ from ledger.contract.replay import Replay
 from ledger.contract.state import MemoryState
 from ledger.formats.tiles import TILE_WIDTH, Tile, TileSource, TileWriter, decode_bundle, tiles_of
 from ledger.merkle import inclusion_path, leaf_hash, root_from
+from ledger.storage.database import LOG as TABLES
 from ledger.storage.database import open_database
-from ledger.storage.tables import LOG as TABLES
 from ledger.storage.tree_store import TileCache, TreeStore
 from node.config import prepare_transport
 from node.workers import worker_pool

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 
 from protocols.profiles import PAILLIER_2048_TEST, PAILLIER_3072, PaillierProfile
-from protocols.sums.primes import safe_prime
+from protocols.sums.arithmetic import safe_prime
 from protocols.sums.shareproof import ListContext, prove, verify
 from protocols.sums.sumkey import SumKey
 from protocols.sums.threshold import combine, deal, partial

@@ -27,8 +27,7 @@ from ledger.sequencer.final_log import LogParts
 from ledger.sequencer.finalizer import FinalizerSettings
 from ledger.sequencer.sequencer import Sequencer
 from ledger.sequencer.witness_rounds import WitnessClient
-from ledger.storage.database import open_database
-from ledger.storage.tables import create_tables
+from ledger.storage.database import create_tables, open_database
 from ledger.storage.witness_store import SqlWitnessStore
 from ledger.wire import log_pb2, log_pb2_grpc
 from ledger.witness import Witness

@@ -16,11 +16,9 @@ from ledger.formats.note import Note
 from ledger.formats.tiles import TILE_WIDTH, decode_bundle, tiles_of
 from ledger.merkle import HASH_BYTES, leaf_hash
 from ledger.sequencer.ordering import ORDERED, STAGED
-from ledger.storage.database import open_database, writing
-from ledger.storage.state_digest import DIGEST_KEY
-from ledger.storage.tables import LOG as TABLES
-from ledger.storage.tables import create_tables
-from ledger.storage.tree_store import EntryRow, TreeHead, TreeStore
+from ledger.storage.database import LOG as TABLES
+from ledger.storage.database import create_tables, open_database, writing
+from ledger.storage.tree_store import DIGEST_KEY, EntryRow, TreeHead, TreeStore
 
 VALUES_AT_ONCE = 4096
 

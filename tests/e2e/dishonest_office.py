@@ -23,12 +23,11 @@ from node.config import read_configuration
 from node.errors import NodeError
 from node.member_keys import sign
 from node.office import calls, inquiry, intent, total
-from node.office.answers import ask_departments
+from node.office.answers import ask_departments, look_up
 from node.office.calls import SignedRefusal
 from node.office.certification import certify
 from node.office.check_state import Answers, Certification, HouseholdLines, Total
 from node.office.inquiry import Inquiry
-from node.office.lookup import look_up
 from node.references import rule_datasets
 from node.rpc.status import raise_from_wire
 from node.rules.ruleset import RuleSet

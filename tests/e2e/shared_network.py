@@ -32,7 +32,7 @@ import grpc
 import pytest
 
 from keys.tls import Identity
-from ledger.audit.reading import read_entries
+from ledger.audit.source import read_entries
 from ledger.formats.policy import Policy
 from node.app import Node
 from node.case import Case
@@ -40,8 +40,7 @@ from node.cli import root
 from node.config import Configuration, read_configuration
 from node.demo.processes import NodeProcesses
 from node.demo.run import Demo
-from node.demo.scenario.load import load
-from node.demo.scenario.model import Scenario
+from node.demo.scenario.load import Scenario, load
 from node.edges.operator_client import OperatorClient
 from node.errors import NodeError, ServiceUnavailableError
 from node.home import Home

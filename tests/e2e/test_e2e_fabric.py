@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.audit.reading import read_entries
+from ledger.audit.source import read_entries
 from ledger.audit.verify import verify_folder
 from ledger.formats.policy import Policy
 from node.report.verify import verify_report

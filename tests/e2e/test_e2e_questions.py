@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from ledger import canonical
-from ledger.entries.certificate import certificate_digest, certificate_message
+from ledger.entries.entry import certificate_digest, certificate_message
 from ledger.entries.times import format_time, parse_time
 from node.app import Node
 from node.department import refusal_counts
 from node.governance.entry_drafts import EntryDraft
 from node.member_keys import sign
-from node.office import calls, plan
+from node.office import calls, certification
 from node.office.certification import _terms
 from protocols.check.openings import CertifiedQuestion, commit_elements
 from protocols.psi import group, voprf
@@ -388,7 +388,7 @@ def test_only_the_office_is_certified(
     running_network: RunningNetwork, dishonest_office: DishonestOffice, asked: AskedCheck
 ) -> None:
     now = dishonest_office.services.ledger.now_text()
-    chosen = plan.choose_datasets(dishonest_office.services.view, "bureau", asked.rules, 4, now)
+    chosen = certification.choose_datasets(dishonest_office.services.view, "bureau", asked.rules, 4, now)
     begun = dishonest_office.begin(running_network.case())
     terms = _terms(dishonest_office.services, begun.rules, begun.inquiry, chosen).to_json()
     channel = running_network.channel(running_network.clients["revenue"].keys.tls, "window")

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ledger.audit.reading import read_entries
+from ledger.audit.source import read_entries
 from tests.e2e.shared_network import Done, quickly
 from tests.ledger.audit.static_server import serving as web
 from tests.ledger.formats.timestamp_authority import OPENSSL, WITHOUT, Authority, serving

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ledger import canonical
-from ledger.entries.certificate import certificate_digest, certificate_message
+from ledger.entries.entry import certificate_digest, certificate_message
 from ledger.entries.times import format_time, parse_time
 from node.edges.operator_client import OperatorClient
 from node.errors import NodeError

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ledger.audit.reading import read_entries
+from ledger.audit.source import read_entries
 from ledger.audit.verify import verify_folder
 from ledger.formats.policy import Policy
 from node.report.verify import verify_report

@@ -21,8 +21,7 @@ from ledger.fault_points import Observe, unobserved
 from ledger.formats.receipt import Receipt
 from ledger.replica.replica import Replica
 from ledger.sequencer.sequencer import Sequencer
-from ledger.storage.database import open_database
-from ledger.storage.tables import create_tables
+from ledger.storage.database import create_tables, open_database
 from ledger.witness import AddCheckpoint, Witness
 from tests.faults.fork_server import killer
 from tests.ledger.contract.contract_cases import NETWORK

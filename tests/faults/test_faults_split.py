@@ -18,7 +18,7 @@ from ledger.sequencer.ordering import Candidate, OrderedLog
 from ledger.storage.database import open_database
 from ledger.wire import log_pb2, log_pb2_grpc
 from node.store import tables
-from node.tlog.gossip import Gossip
+from node.tlog.following import Gossip
 from node.tlog.split_views import MOST_FILES, SplitViewEvidence
 from protocols.wire import check_pb2
 from tests.node.network_in_memory import Network, stranger

@@ -12,8 +12,7 @@ import pytest
 from keys.signing import SigningKey
 from ledger.formats.note import VerifierKey
 from ledger.formats.policy import Policy
-from ledger.storage.database import open_database
-from ledger.storage.tables import create_tables
+from ledger.storage.database import create_tables, open_database
 from ledger.storage.witness_store import SqlWitnessStore
 from ledger.witness import Witness
 from node.tlog.witness import CosignedNotes, WitnessDesk, open_witness

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from protocols.profiles import PAILLIER_2048_TEST
+from protocols.sums.paillier import PaillierPrivateKey
 from protocols.sums.phe_format import (
     EncryptedNumber,
     decode_integer,
@@ -23,7 +24,6 @@ from protocols.sums.phe_format import (
     public_from_jwk,
     public_to_jwk,
 )
-from protocols.sums.private import PaillierPrivateKey
 
 PHEUTIL = shutil.which("pheutil", path=str(Path(sys.executable).parent)) or shutil.which("pheutil")
 pytestmark = [

@@ -11,7 +11,7 @@ import pytest
 
 from protocols.errors import CiphertextError
 from protocols.profiles import PAILLIER_2048_TEST
-from protocols.sums.paillier import PaillierPublicKey
+from protocols.sums.paillier import PaillierPrivateKey, PaillierPublicKey
 from protocols.sums.phe_format import EncryptedNumber as OurNumber
 from protocols.sums.phe_format import (
     decode_integer,
@@ -22,7 +22,6 @@ from protocols.sums.phe_format import (
     private_to_jwk,
     public_from_jwk,
 )
-from protocols.sums.private import PaillierPrivateKey
 from protocols.sums.threshold import combine, deal, decode, partial
 
 phe: Any = pytest.importorskip(

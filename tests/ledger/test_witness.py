@@ -12,8 +12,7 @@ from ledger.errors import WitnessError
 from ledger.formats.checkpoint import Checkpoint, Cosigner, sign_checkpoint, verify_cosignature
 from ledger.formats.note import Note, NoteSignature, NoteSigner
 from ledger.merkle import EMPTY_ROOT, consistency_path, leaf_hash
-from ledger.storage.database import check, open_database, writing
-from ledger.storage.tables import WITNESS, create_tables
+from ledger.storage.database import WITNESS, check, create_tables, open_database, writing
 from ledger.storage.witness_store import SqlWitnessStore
 from ledger.witness import SIZE_TYPE, AddCheckpoint, MemoryWitnessStore, Witness, WitnessRecord
 from tests.ledger.sequencer.log_cases import COSIGNERS, LOG, MOMENT, signed_head, some_leaves, tree_of

@@ -56,7 +56,7 @@ from node.rpc.server import Peers
 from node.rules.ruleset import RuleSet
 from node.services import Services
 from node.store.database import Store
-from node.store.migrate import migrate
+from node.store.opening import migrate
 from node.tlog.client import LedgerClient
 from node.tlog.outbox import Outbox
 from node.tlog.split_views import SplitViewEvidence

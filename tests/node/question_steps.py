@@ -14,7 +14,7 @@ import pytest
 
 from keys.signing import SigningKey
 from ledger import canonical
-from ledger.entries.certificate import certificate_message
+from ledger.entries.entry import certificate_message
 from node.case import Case
 from node.errors import RefusalError, ServiceUnavailableError
 from node.governance import rule_sets

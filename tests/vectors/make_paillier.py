@@ -2,7 +2,8 @@
 
     python tests/vectors/make_paillier.py            write the file (the repository root on the import path)
 
-Provenance: the safe primes were drawn once with ``protocols.sums.primes.safe_prime``. They and the shares are
+Provenance: the safe primes were drawn once with ``protocols.sums.arithmetic.safe_prime``. They and the
+shares are
 public: **test constants, never a key**. Everything else follows from them. ``test_sums_vectors`` makes the
 file again, compares it byte for byte, and recomputes it with Python's own integers, without this package.
 """

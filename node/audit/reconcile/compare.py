@@ -6,18 +6,16 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from node.audit.reconcile.case_files import CaseFiles
 from node.audit.reconcile.departments import SlotCount, compare_answers, compare_incidents, compare_slots
 from node.audit.reconcile.difference import Difference
 from node.audit.reconcile.journal import Journal
-from node.audit.reconcile.ledger_side import LedgerRecords
 from node.audit.reconcile.questions import (
     closes_not_compared,
     compare_questions,
     compare_releases,
     compare_reports,
 )
-from node.audit.reconcile.sides import Sides
+from node.audit.reconcile.sides import CaseFiles, LedgerRecords, Sides
 from node.errors import UsageError
 
 ROLES = frozenset({"department", "office", "registrar", "trustee"})

@@ -25,9 +25,8 @@ from ledger.contract.view import dataset_owner
 from ledger.entries.times import parse_time
 from node.audit.reconcile.difference import ABSENT
 from node.audit.reconcile.journal import ANSWER, INCIDENT, Journal, JournalLine, Opening
-from node.audit.reconcile.ledger_side import LedgerRecords, RecordedAnswer, RecordedIncident
-from node.audit.reconcile.sides import Sides
-from protocols.check.commitments import peer_commitment
+from node.audit.reconcile.sides import LedgerRecords, RecordedAnswer, RecordedIncident, Sides
+from protocols.check.openings import peer_commitment
 from protocols.encoding import SALT_BYTES
 
 ANSWERED = "answered"

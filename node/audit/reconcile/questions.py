@@ -20,12 +20,11 @@ from ledger.contract.view import dataset_owner
 from ledger.entries.times import parse_time
 from ledger.errors import LedgerError
 from ledger.merkle import leaf_hash
-from node.audit.reconcile.case_files import Report
 from node.audit.reconcile.difference import ABSENT
 from node.audit.reconcile.journal import RELEASE, Journal, JournalLine, JournalQuestion
-from node.audit.reconcile.sides import Sides
+from node.audit.reconcile.sides import Report, Sides
 from node.office.inquiry import DONE, LOGGED
-from protocols.check.commitments import recorded_list, recorded_report
+from protocols.check.openings import recorded_list, recorded_report
 
 
 def compare_questions(sides: Sides) -> None:

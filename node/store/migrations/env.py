@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the revisions over the connection that ``node.store.migrate`` hands in."""
+"""Alembic's entry: runs the revisions over the connection that ``node.store.opening`` hands in."""
 
 from __future__ import annotations
 

@@ -9,8 +9,16 @@ from dataclasses import replace
 
 import pytest
 
-from ledger.audit.export import BYTE_ORDER_MARK, COLUMNS, csv_lines, jsonl, row
-from ledger.audit.search import SearchFilter, SearchHit, search
+from ledger.audit.search import (
+    BYTE_ORDER_MARK,
+    COLUMNS,
+    SearchFilter,
+    SearchHit,
+    csv_lines,
+    jsonl,
+    row,
+    search,
+)
 from ledger.audit.source import FolderSource
 from tests.ledger.audit.growing_folder import Growing
 from tests.ledger.contract.contract_cases import answered

@@ -16,8 +16,7 @@ import pytest
 
 from ledger.audit.http_source import ATTEMPTS, OPTIONS, HttpSource
 from ledger.audit.mirror import update_mirror
-from ledger.audit.reading import read_entries
-from ledger.audit.source import open_source
+from ledger.audit.source import read_entries
 from ledger.audit.verify import verify_folder, verify_source
 from ledger.errors import ForkError, LogUnavailableError, TileError, TileMissingError, VerificationError
 from ledger.http_client import BoundedClient
@@ -54,9 +53,6 @@ def source(web: Web) -> Iterator[HttpSource]:
 
 
 def test_a_url_is_read_and_verified_like_a_folder(log: Growing, web: Web, source: HttpSource) -> None:
-    opened = open_source(web.url)
-    assert isinstance(opened, HttpSource)
-    opened.close()
     assert [entry.leaf() for _, entry in read_entries(source)] == log.leaves
     found = verify_source(source, policy=PINNED, apply=cheap)
     assert (found.size, found.root) == (300, verify_folder(log.root, apply=cheap).root)

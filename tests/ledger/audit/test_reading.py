@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.audit.reading import ATTEMPTS, read_entries, read_leaves
-from ledger.audit.source import FolderSource
+from ledger.audit.source import ATTEMPTS, FolderSource, read_entries, read_leaves
 from ledger.audit.verify import verify_folder
 from ledger.errors import TileError
 from ledger.sequencer.sequencer import Sequencer

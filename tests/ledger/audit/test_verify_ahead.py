@@ -11,8 +11,7 @@ from hypothesis import given, settings
 
 from ledger import contract
 from ledger.audit import verify
-from ledger.audit.verify import verify_folder
-from ledger.audit.verify_ahead import checked_leaves
+from ledger.audit.verify import checked_leaves, verify_folder
 from ledger.contract.replay import Replay, proven_form
 from ledger.contract.signature_check import check_leaf, is_proven, keys_of, node_message_in
 from ledger.contract.state import MemoryState

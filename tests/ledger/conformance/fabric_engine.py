@@ -26,8 +26,7 @@ from ledger.formats.checkpoint import Cosigner
 from ledger.formats.receipt import Receipt
 from ledger.sequencer.final_log import LogParts
 from ledger.sequencer.finalizer import FinalizerSettings
-from ledger.storage.database import open_database
-from ledger.storage.tables import create_tables
+from ledger.storage.database import create_tables, open_database
 from ledger.storage.witness_store import SqlWitnessStore
 from tests.ledger.conformance.live_net import text
 from tests.ledger.sequencer.log_cases import COSIGNERS, LOG, POLICY

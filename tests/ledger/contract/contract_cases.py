@@ -17,8 +17,17 @@ from ledger.contract import apply
 from ledger.contract.state import MemoryState
 from ledger.contract.view import View
 from ledger.entries import bodies
-from ledger.entries.certificate import certificate_message
-from ledger.entries.entry import Body, Entry, Signature, draft, parse, sign_body, sign_message, signed
+from ledger.entries.entry import (
+    Body,
+    Entry,
+    Signature,
+    certificate_message,
+    draft,
+    parse,
+    sign_body,
+    sign_message,
+    signed,
+)
 from ledger.entries.times import period_label
 
 NETWORK = "s-county"

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ledger.entries import bodies
-from ledger.entries.certificate import certificate_message
-from ledger.entries.entry import Body, Entry, sign_message
+from ledger.entries.entry import Body, Entry, certificate_message, sign_message
 from tests.ledger.contract.contract_cases import (
     Net,
     digest,

@@ -22,8 +22,14 @@ from ledger.contract.signature_check import is_proven, keys_of
 from ledger.contract.state import MemoryState
 from ledger.entries import bodies
 from ledger.entries.body_schema import SCHEMAS
-from ledger.entries.certificate import certificate_digest, certificate_message
-from ledger.entries.entry import Entry, body_message, node_message, sign_message
+from ledger.entries.entry import (
+    Entry,
+    body_message,
+    certificate_digest,
+    certificate_message,
+    node_message,
+    sign_message,
+)
 from ledger.errors import CanonicalError
 from tests.ledger.contract.contract_cases import (
     MEMBERS,

@@ -17,11 +17,12 @@ from ledger.contract.datasets import is_row_step
 from ledger.contract.intents import is_element_step
 from ledger.contract.network import key_id
 from ledger.entries import times
-from ledger.entries.certificate import certificate_digest, certificate_message
 from ledger.entries.entry import (
     Entry,
     Signature,
     body_message,
+    certificate_digest,
+    certificate_message,
     draft,
     node_message,
     parse,

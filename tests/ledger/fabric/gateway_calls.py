@@ -9,8 +9,7 @@ import grpc
 from fabric_protos.gateway import gateway_pb2
 
 from ledger.errors import OutcomeUnknownError
-from ledger.fabric.failures import raise_endorse
-from ledger.fabric.gateway import AGAIN_SECONDS, Gateway, TransactionOutcome
+from ledger.fabric.gateway import AGAIN_SECONDS, Gateway, TransactionOutcome, raise_endorse
 
 ASK_SECONDS = 5.0
 """How long one CommitStatus may stay silent: a lost answer is asked for again."""

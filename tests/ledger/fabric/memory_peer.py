@@ -26,7 +26,7 @@ from fabric_protos.peer import (
 )
 
 from keys import msp
-from ledger.fabric.failures import DETAILS
+from ledger.fabric.gateway import DETAILS
 from ledger.wire import rpc_status_pb2
 from tests.ledger.fabric.memory_messages import (
     CHANNEL,

@@ -27,8 +27,7 @@ from ledger.fabric.profile import ConnectionProfile, FabricIdentity
 from ledger.fault_points import Point
 from ledger.merkle import leaf_hash, verify_inclusion
 from ledger.sequencer.ordering import Candidate, OrderedLog
-from ledger.storage.database import open_database, writing
-from ledger.storage.tables import LOG, create_tables
+from ledger.storage.database import LOG, create_tables, open_database, writing
 from ledger.storage.tree_store import EMPTY_TREE_HEAD, TreeStore
 from ledger.witness import MemoryWitnessStore
 from tests.ledger.fabric.gateway_calls import final_outcome

@@ -14,8 +14,7 @@ from ledger.audit.verify import verify_folder
 from ledger.errors import EntryRefusedError, LogError, LogUnavailableError, OutcomeUnknownError
 from ledger.fabric.backend import FabricBackend
 from ledger.fabric.profile import ConnectionProfile
-from ledger.storage.database import open_database
-from ledger.storage.tables import create_tables
+from ledger.storage.database import create_tables, open_database
 from tests.ledger.conformance.fabric_engine import FabricEngine
 from tests.ledger.conformance.memory_engine import MemoryNetwork
 from tests.ledger.fabric.memory_messages import ORGANISATIONS, Fault

@@ -12,12 +12,11 @@ import pytest
 
 from ledger.audit.mirror import update_mirror
 from ledger.audit.source import FolderSource
-from ledger.audit.stamps import stamp_folder, stem_of
-from ledger.audit.timestamp_client import post_to
+from ledger.audit.stamps import post_to, stamp_folder, stem_of
 from ledger.audit.verify import verify_folder
 from ledger.errors import ForkError, LogUnavailableError, TimestampError, VerificationError
-from ledger.formats.layout import CHECKPOINT
 from ledger.formats.split_view import SplitView
+from ledger.formats.tiles import CHECKPOINT
 from ledger.formats.timestamp import TimestampAuthority as Trusted
 from ledger.formats.timestamp import parse_token, stamp, verify_token
 from tests.ledger.audit.growing_folder import Growing

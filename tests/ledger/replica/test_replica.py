@@ -14,8 +14,7 @@ from ledger.entries.entry import draft, parse, signed
 from ledger.errors import EntryError, ForkError, LogError, MerkleError, NoteError, QuorumError
 from ledger.merkle import consistency_path, root_from, verify_consistency
 from ledger.replica.replica import Replica
-from ledger.storage.database import open_database
-from ledger.storage.tables import create_tables
+from ledger.storage.database import create_tables, open_database
 from tests.ledger.contract.contract_cases import NETWORK, NOW, digest, founded, ready, signer
 from tests.ledger.sequencer.log_cases import MOMENT, POLICY, cheap, cosigned, leaf, real_leaves, tree_of
 

@@ -7,10 +7,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.errors import ForkError
 from ledger.formats.policy import Policy
-from ledger.replica.opening import BEFORE, VERIFIED
-from ledger.replica.replica import Replica
-from ledger.storage.database import open_database
-from ledger.storage.tables import create_tables
+from ledger.replica.replica import BEFORE, VERIFIED, Replica
+from ledger.storage.database import create_tables, open_database
 from tests.ledger.contract.contract_cases import NETWORK
 from tests.ledger.sequencer.log_cases import MOMENT, POLICY, cheap, cosigned, leaf
 from tests.ledger.storage.flipped_bits import flips, hidings

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ledger.audit.mirror import update_mirror
-from ledger.audit.reading import read_leaves
+from ledger.audit.source import read_leaves
 from ledger.audit.verify import verify_folder, verify_source
 from ledger.errors import TileError, TileMissingError
 from ledger.replica.as_source import ReplicaSource

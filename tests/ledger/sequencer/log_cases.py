@@ -25,8 +25,7 @@ from ledger.merkle import MemoryTree, leaf_hash
 from ledger.sequencer.final_log import LogParts
 from ledger.sequencer.finalizer import FinalizerSettings
 from ledger.sequencer.sequencer import Sequencer
-from ledger.storage.database import open_database
-from ledger.storage.tables import create_tables
+from ledger.storage.database import create_tables, open_database
 from ledger.witness import MemoryWitnessStore, Witness
 from tests.ledger.contract.contract_cases import MEMBERS, NETWORK, NOW, Net, signer
 

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import MetaData
 
 from ledger.audit.verify import verify_folder
-from ledger.storage.tables import WITNESS
+from ledger.storage.database import WITNESS
 from ledger.storage.witness_store import SqlWitnessStore
 from ledger.witness import Witness
 from tests.ledger.sequencer.log_cases import COSIGNERS, LOG, World, cheap, leaf

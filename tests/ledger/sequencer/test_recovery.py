@@ -17,9 +17,8 @@ from ledger.formats.note import NoteSignature
 from ledger.replica.replica import Replica
 from ledger.sequencer.ordering import Candidate, OrderedLog
 from ledger.sequencer.recovery import Recovered, recover_log
-from ledger.storage.database import open_database
-from ledger.storage.tables import LOG as TABLES
-from ledger.storage.tables import create_tables
+from ledger.storage.database import LOG as TABLES
+from ledger.storage.database import create_tables, open_database
 from tests.ledger.audit.growing_folder import Growing
 from tests.ledger.contract.contract_cases import NETWORK
 from tests.ledger.sequencer.log_cases import LOG, POLICY, World, cheap, cosigned, leaf

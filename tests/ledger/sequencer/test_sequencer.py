@@ -31,9 +31,8 @@ from ledger.replica.replica import Replica
 from ledger.sequencer.final_log import LogParts
 from ledger.sequencer.ordering import Candidate, OrderedLog
 from ledger.sequencer.sequencer import Sequencer
-from ledger.storage.database import open_database, writing
-from ledger.storage.tables import LOG as LOG_TABLES
-from ledger.storage.tables import REFUSAL, create_tables
+from ledger.storage.database import LOG as LOG_TABLES
+from ledger.storage.database import REFUSAL, create_tables, open_database, writing
 from tests.ledger.contract.contract_cases import NETWORK, NOW, digest, founded, ready, signer
 from tests.ledger.sequencer.log_cases import (
     COSIGNERS,

@@ -10,8 +10,7 @@ from sqlalchemy.exc import DatabaseError
 
 from ledger.errors import LogError
 from ledger.merkle import leaf_hash
-from ledger.storage.database import check, open_database, writing
-from ledger.storage.tables import LOG, create_tables
+from ledger.storage.database import LOG, check, create_tables, open_database, writing
 from ledger.storage.tree_store import EntryRow, TreeStore, whole_leaves
 from tests.ledger.sequencer.log_cases import tree_of
 

@@ -7,12 +7,10 @@ import pytest
 from ledger.entries.entry import parse
 from ledger.errors import EntryRefusedError, LogError
 from ledger.sequencer.ordering import Candidate, OrderedLog
-from ledger.storage.database import open_database, writing
+from ledger.storage.database import LOG as TABLES
+from ledger.storage.database import create_tables, open_database, writing
 from ledger.storage.repair import state_holds
-from ledger.storage.state_digest import DIGEST_KEY
-from ledger.storage.tables import LOG as TABLES
-from ledger.storage.tables import create_tables
-from ledger.storage.tree_store import TreeStore
+from ledger.storage.tree_store import DIGEST_KEY, TreeStore
 from tests.ledger.sequencer.log_cases import LOG, cheap, leaf, tree_of
 from tests.ledger.storage.flipped_bits import hidings
 

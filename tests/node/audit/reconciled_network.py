@@ -18,13 +18,18 @@ from typing import Any
 
 from sqlalchemy import Table, delete, insert, update
 
-from ledger.audit.reading import read_leaves
-from ledger.audit.source import FolderSource
+from ledger.audit.source import FolderSource, read_leaves
 from ledger.entries.entry import Entry, parse
-from node.audit.reconcile.case_files import CaseFiles, read_case_files
 from node.audit.reconcile.compare import Reconciliation, reconcile
 from node.audit.reconcile.journal import Journal, read_journal
-from node.audit.reconcile.ledger_side import LedgerRecords, read_ledger, read_policy, replayed
+from node.audit.reconcile.sides import (
+    CaseFiles,
+    LedgerRecords,
+    read_case_files,
+    read_ledger,
+    read_policy,
+    replayed,
+)
 from node.department.refusal_counts import RefusalCounter
 from node.office.report import write_report
 from node.services import Services

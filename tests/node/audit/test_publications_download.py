@@ -11,7 +11,7 @@ import grpc
 import pytest
 
 from node.audit.publications import _examine_own, verify_publications
-from node.department.publication_keys import published_sets
+from node.department.own_publications import published_sets
 from node.errors import NodeError, RefusalError, ServiceUnavailableError
 from node.rpc.status import raise_from_wire
 from node.store import tables

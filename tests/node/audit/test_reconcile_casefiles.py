@@ -12,10 +12,9 @@ import pytest
 from ledger import canonical
 from ledger.audit.source import FolderSource
 from ledger.entries.entry import parse
-from node.audit.reconcile.case_files import CaseFiles, read_case_files
 from node.audit.reconcile.compare import reconcile
 from node.audit.reconcile.difference import ABSENT, CODES, DIFFERENCE_TEXTS, SIDE_TEXTS, SIDES
-from node.audit.reconcile.ledger_side import read_policy, replayed
+from node.audit.reconcile.sides import CaseFiles, read_case_files, read_policy, replayed
 from node.errors import ReportError, UsageError
 from node.messages.catalogue import Messages
 from node.office.inquiry import read_inquiry

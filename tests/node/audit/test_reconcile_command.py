@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from node.audit.reconcile.compare import ROLES as SPEAKING
 from node.audit.reconcile.compare import reconcile
 from node.audit.reconcile.difference import Difference
-from node.audit.reconcile.journal_file import export
+from node.audit.reconcile.journal import export
 from node.cli.ledger_reconcile import reconcile as command
 from node.cli.ledger_reconcile import shown
 from node.errors import UsageError

@@ -14,16 +14,15 @@ from click.testing import CliRunner
 
 from ledger import canonical
 from ledger.storage.database import open_database, writing
-from node.audit.reconcile.case_files import CaseFiles
 from node.audit.reconcile.compare import reconcile
-from node.audit.reconcile.journal import Journal, read_home
-from node.audit.reconcile.journal_file import export, read_file
+from node.audit.reconcile.journal import Journal, export, read_file, read_home
+from node.audit.reconcile.sides import CaseFiles
 from node.cli.node_backup import command as journal_command
 from node.errors import ConfigurationError, JournalError, UsageError
 from node.membership.network import NetworkFile
 from node.store import tables
 from node.store.database import Store
-from node.store.migrate import MIGRATIONS, migrate
+from node.store.opening import MIGRATIONS, migrate
 from tests.node.audit.reconciled_network import History, codes, forged, shared_history, without
 from tests.node.network_in_memory import ANNA, BAO, CHEN, ROLES, found, stranger
 

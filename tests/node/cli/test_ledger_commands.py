@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from ledger.audit.export import BYTE_ORDER_MARK, COLUMNS
+from ledger.audit.search import BYTE_ORDER_MARK, COLUMNS
 from ledger.audit.verify import verify_folder
 from ledger.formats.receipt import Receipt
 from ledger.merkle import inclusion_path

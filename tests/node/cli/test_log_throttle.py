@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from node.cli.log_throttle import MOST_NEW, MOST_TEXTS, RepeatFilter
+from node.cli.logs import MOST_NEW, MOST_TEXTS, RepeatFilter
 
 
 class Clock:

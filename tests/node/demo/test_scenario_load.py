@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from node.demo.scenario.load import load
-from node.validation.problems import ScenarioError
+from node.validation.model import ScenarioError
 from tests.node.demo import second_scenario
 
 CASE = "cases/B-01.json"

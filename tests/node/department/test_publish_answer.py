@@ -11,12 +11,12 @@ import pytest
 from ledger import canonical
 from ledger.contract.view import View
 from ledger.entries import entry as entries
-from node.department.publication_keys import secret_name
+from node.department.own_publications import secret_name
 from node.department.refusal_counts import RefusalCounter
 from node.registrar import consents
 from node.store import tables
 from protocols.check.answer import Answer
-from protocols.check.signature import SignatureValue
+from protocols.check.json_form import SignatureValue
 from protocols.psi import voprf
 from protocols.wire import check_pb2
 from tests.node.network_in_memory import Network, shared, stranger

@@ -12,7 +12,7 @@ from adapters.identifiers import canonical_bytes
 from ledger.errors import EntryRefusedError
 from node.department import publish as publishing
 from node.department.declaration import DatasetDeclaration
-from node.department.publication_keys import open_secret
+from node.department.own_publications import open_secret
 from node.department.publish import PublishedDataset, Publisher
 from node.errors import RefusalError, ServiceUnavailableError
 from node.membership.sum_key import paillier_key

@@ -8,8 +8,13 @@ from ledger.entries.entry import Entry, parse
 from ledger.entries.times import parse_time
 from ledger.replica import replica
 from node.audit.publications import verify_publications
-from node.department.last_intents import last_intent, update_last_intents
-from node.department.publication_keys import open_secret, retire, retire_unused_publications
+from node.department.own_publications import (
+    last_intent,
+    open_secret,
+    retire,
+    retire_unused_publications,
+    update_last_intents,
+)
 from node.errors import RefusalError
 from protocols.profiles import CLOCK_TOLERANCE_SECONDS, RENEWAL_LIMIT_SECONDS
 from tests.node.network_in_memory import EPOCH, SOURCES, Network, shared, stranger

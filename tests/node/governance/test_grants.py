@@ -9,13 +9,7 @@ import pytest
 from ledger.errors import EntryRefusedError
 from node.errors import RefusalError
 from node.governance.entry_drafts import EntryDraft, sign_draft, submit_entry
-from node.governance.grants import (
-    Decision,
-    GrantDecision,
-    GrantRequest,
-    GrantRevocation,
-    request_grant,
-)
+from node.governance.grants import Decision, GrantDecision, GrantRequest, GrantRevocation, request_grant
 from tests.node.network_in_memory import NETWORK, Network, shared
 
 ASKED = GrantRequest(

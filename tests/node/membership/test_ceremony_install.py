@@ -19,7 +19,7 @@ from node.membership import sum_key_ceremony
 from node.membership.home_setup import init_home
 from node.membership.network import read_card
 from node.membership.sum_key_ceremony import recorded_modulus
-from node.store.migrate import migrate
+from node.store.opening import migrate
 
 MEMBERS = {"office": "office", "audit": "trustee", "tax": "department"}
 SUITE = "paillier-2048-test"

@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from node.case import Consent
-from node.demo.scenario.model import ROLES
+from node.demo.scenario.load import ROLES
 from node.messages.catalogue import (
     LANGUAGES,
     MessageError,

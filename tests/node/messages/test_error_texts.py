@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from adapters.errors import AdapterError
-from adapters.reasons import REASONS
+from adapters.report import REASONS
 from node.errors import KNOWN_ERRORS, RefusalError, UsageError
 from node.messages.catalogue import Messages
-from node.messages.error_texts import ERROR_TEXTS, sentence_of
+from node.messages.words import ERROR_TEXTS, sentence_of
 from node.tlog import restore_fence
 from node.tlog.client import ID_USED
 

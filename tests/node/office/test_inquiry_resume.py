@@ -10,7 +10,7 @@ import pytest
 
 from ledger.formats.receipt import Receipt
 from node.errors import RefusalError, ServiceUnavailableError
-from node.office import inquiry, plan
+from node.office import certification, inquiry
 from node.store import tables
 from protocols.check.openings import Openings
 from tests.node.network_in_memory import ANNA, CHEN, Network, resident, shared, stranger
@@ -169,7 +169,9 @@ def test_the_budget_of_a_grant_ends(net: Network) -> None:
         assert name not in granted(check(net, net.case(stranger(641))))
         view = net.services["office"].view
         with pytest.raises(RefusalError, match="budget"):
-            plan.free_slots(view, {name: view.grant(name)}, 4, lambda _: net.services["desk"].month())
+            certification.free_slots(
+                view, {name: view.grant(name)}, 4, lambda _: net.services["desk"].month()
+            )
     finally:
         net.submit("hib", "grant.revoke", {"grant": name, "reason": "test"}, *net.people("hib"))
 

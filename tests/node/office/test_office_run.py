@@ -12,7 +12,7 @@ from node.office import inquiry
 from node.office.check_state import CompletedCheck
 from node.report.verify import verify_report
 from node.store import tables
-from protocols.check.commitments import recorded_list, recorded_report
+from protocols.check.openings import recorded_list, recorded_report
 from tests.node.network_in_memory import ANNA, CHEN, Network, shared, stranger
 
 STAGES = ["certify", "intent", "answers", "lines", "total", "verdict", "report"]

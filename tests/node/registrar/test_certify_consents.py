@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, insert
 
-from ledger.entries.certificate import certificate_digest
+from ledger.entries.entry import certificate_digest
 from node.errors import RefusalError, ServiceUnavailableError
 from node.member_keys import sign
 from node.registrar import consents

@@ -12,7 +12,7 @@ from sqlalchemy import update
 
 from keys.errors import BadSignatureError
 from ledger import canonical
-from ledger.entries.certificate import certificate_digest, certificate_message
+from ledger.entries.entry import certificate_digest, certificate_message
 from ledger.entries.times import parse_time
 from node.errors import RefusalError
 from node.member_keys import sign
@@ -22,8 +22,8 @@ from node.registrar.recent_subjects import allowance_message
 from node.services import check_signature
 from node.store import tables
 from protocols.check.certificate import RefusalDocument, Terms
+from protocols.check.json_form import SignatureValue
 from protocols.check.openings import CertifiedQuestion
-from protocols.check.signature import SignatureValue
 from protocols.encoding import commit
 from protocols.psi import group
 from protocols.wire import check_pb2

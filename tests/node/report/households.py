@@ -9,20 +9,18 @@ from typing import Any
 
 from adapters.identifiers import canonical_bytes, resident_id
 from ledger.entries import bodies
-from ledger.entries.certificate import certificate_digest, certificate_message
-from ledger.entries.entry import Signature
+from ledger.entries.entry import Signature, certificate_digest, certificate_message
 from node.case import Case
 from node.member_keys import sign
+from node.office.answers import look_up
 from node.office.calls import SignedRefusal
 from node.office.check import refused_verdict
 from node.office.check_state import Answers, Certification, CheckState, HouseholdLines, Total
 from node.office.inquiry import Inquiry, OperatorSignature, member_positions
-from node.office.lookup import look_up
 from node.office.report import build_report
 from node.references import rule_datasets
-from node.rules.gaps import NO_GRANT, UNPUBLISHED, Gap
 from node.rules.ruleset import RuleSet
-from node.rules.verdict import Household, decide, needs_total, summed_lines
+from node.rules.verdict import NO_GRANT, UNPUBLISHED, Gap, Household, decide, needs_total, summed_lines
 from protocols.check.answer import Answer, evaluate, receipt_message, response_digest
 from protocols.check.certificate import (
     CertifiedDataset,
@@ -33,8 +31,7 @@ from protocols.check.certificate import (
 )
 from protocols.check.certify import BlindedPerson, certify
 from protocols.check.openings import CertifiedQuestion
-from protocols.check.partial_opening import PartialOpening
-from protocols.check.terms import TermList, expected_terms, signed_ciphertexts
+from protocols.check.terms import PartialOpening, TermList, expected_terms, signed_ciphertexts
 from protocols.encoding import commit, fields
 from protocols.psi import group
 from protocols.sums import shareproof

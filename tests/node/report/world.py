@@ -29,8 +29,7 @@ from ledger.formats.note import Note, NoteSigner
 from ledger.formats.policy import Policy
 from ledger.merkle import MemoryTree, consistency_path, leaf_hash
 from ledger.replica.replica import Replica
-from ledger.storage.database import open_database
-from ledger.storage.tables import METADATA
+from ledger.storage.database import METADATA, open_database
 from ledger.witness import AddCheckpoint, MemoryWitnessStore, Witness
 from node.case import Case, Person
 from node.config import Configuration

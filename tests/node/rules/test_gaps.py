@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from node.errors import ReportError
-from node.rules.gaps import NO_GRANT, REGION, SILENT, TOO_OLD, UNPUBLISHED, Gap, GapKind
+from node.rules.verdict import NO_GRANT, REGION, SILENT, TOO_OLD, UNPUBLISHED, Gap, GapKind
 
 TEXTS = {
     UNPUBLISHED: "unpublished",

@@ -16,12 +16,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, MetaData, inspect, text
 
-from ledger.storage.database import open_database
-from ledger.storage.tables import METADATA
+from ledger.storage.database import METADATA, open_database
 from node.errors import StoreError
 from node.store import tables
 from node.store.database import Store, note
-from node.store.migrate import MIGRATIONS, current_revision, migrate
+from node.store.opening import MIGRATIONS, current_revision, migrate
 
 ROOT = Path(__file__).resolve().parents[3]
 BREAKING = """
@@ -98,7 +97,7 @@ def test_the_first_version_with_data_comes_to_the_newest(engine: Engine) -> None
 
 
 def test_the_revisions_make_the_tables_the_program_uses(engine: Engine) -> None:
-    """What ``node.store.tables`` and ``ledger.storage.tables`` say, no more and no less."""
+    """What ``node.store.tables`` and ``ledger.storage.database`` say, no more and no less."""
     migrate(engine)
     both = MetaData()
     for metadata in (tables.metadata, METADATA):

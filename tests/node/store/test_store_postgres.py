@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from ledger.storage.database import open_database, writing
 from node.store import tables
 from node.store.database import Store, note, put
-from node.store.migrate import MIGRATIONS, migrate
+from node.store.opening import MIGRATIONS, migrate
 
 pytestmark = pytest.mark.postgres
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from ledger.replica.replica import Replica
-from ledger.storage.database import open_database
-from ledger.storage.tables import create_tables
+from ledger.storage.database import create_tables, open_database
 from node.errors import RefusalError, ServiceUnavailableError
 from node.tlog.fabric import FabricTransport, head_of
 from tests.ledger.conformance.fabric_engine import FabricEngine

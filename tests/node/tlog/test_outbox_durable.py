@@ -15,7 +15,7 @@ from ledger.storage.database import open_database
 from node.errors import RefusalError, ServiceUnavailableError
 from node.store import tables
 from node.store.database import Store
-from node.store.migrate import migrate
+from node.store.opening import migrate
 from node.tlog.client import LedgerClient
 from node.tlog.outbox import Outbox
 from node.tlog.transport import RemoteTransport

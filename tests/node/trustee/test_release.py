@@ -14,7 +14,7 @@ from ledger import canonical
 from node.errors import RefusalError
 from node.member_keys import sign
 from node.registrar.recent_subjects import allowance_message
-from node.rpc.openings import openings_to_wire
+from node.rpc.untrusted_json import openings_to_wire
 from node.store import tables
 from node.trustee.release import exception_salt
 from protocols.check.openings import Openings

@@ -12,13 +12,12 @@ from typing import Any
 
 from sqlalchemy import insert, select
 
-from ledger.storage.database import open_database
-from ledger.storage.tables import LOG, REPLICA
+from ledger.storage.database import LOG, REPLICA, open_database
 from node.config import read_configuration
 from node.membership.home_setup import init_home
 from node.store import tables
 from node.store.database import Store, note
-from node.store.migrate import migrate
+from node.store.opening import migrate
 from node.upkeep.backup import back_up
 from tests.node.network_in_memory import found
 

@@ -14,8 +14,7 @@ import pytest
 
 from keys.errors import SealedFileDamagedError, WrongPassphraseError
 from keys.vault import Vault
-from ledger.storage.database import open_database
-from ledger.storage.tables import LOG
+from ledger.storage.database import LOG, open_database
 from node.cli import root as command
 from node.config import read_configuration
 from node.errors import ConfigurationError, StoreError, UsageError

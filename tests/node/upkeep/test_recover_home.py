@@ -10,8 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from ledger.audit.mirror import update_mirror
-from ledger.audit.reading import read_leaves
-from ledger.audit.source import FolderSource
+from ledger.audit.source import FolderSource, read_leaves
 from ledger.audit.verify import verify_folder
 from ledger.entries.entry import draft, signed
 from ledger.entries.times import parse_time
@@ -30,7 +29,7 @@ from node.member_keys import open_keys
 from node.membership import network
 from node.membership.home_setup import init_home
 from node.membership.network import NetworkFile
-from node.store.migrate import migrate
+from node.store.opening import migrate
 from node.upkeep.recover_log import recover
 
 TIME = "2026-11-22T02:00:00Z"

@@ -17,11 +17,11 @@ from keys.errors import SecretMissingError
 from ledger.errors import ForkError, NoteError, RollbackError
 from ledger.formats.checkpoint import Checkpoint, Cosigner
 from ledger.formats.note import Note, VerifierKey
-from ledger.storage.tables import WITNESS
+from ledger.storage.database import WITNESS
 from ledger.storage.witness_store import SqlWitnessStore
 from ledger.witness import AddCheckpoint, Witness, WitnessRecord
-from node.department import publication_keys
-from node.department.publication_keys import secret_name
+from node.department import own_publications
+from node.department.own_publications import secret_name
 from node.errors import ConfigurationError, RefusalError, ServiceUnavailableError
 from node.registrar import consents
 from node.services import Services
@@ -208,10 +208,10 @@ def test_keys_destroyed_since_stay_destroyed_and_lost_ones_are_named(own: Networ
     assert rows["tax.owner", "2026-11.2"]["details"] == "lost"
     assert rows["tax.income", "2026-11.1"]["details"] == "lost"
     refused(net, "tax", "Answer", hold(net, net.case(stranger(15)), "tax", "Answer"), "lost")
-    assert publication_keys.retire_unused_publications(tax) == [], (
+    assert own_publications.retire_unused_publications(tax) == [], (
         "it is current still: that is for a person to decide"
     )
-    publication_keys.retire(tax, "tax.income", "2026-11.1")
+    own_publications.retire(tax, "tax.income", "2026-11.1")
     tax.ledger.sync()
     assert tax.view.retired("tax.income", "2026-11.1")
 
@@ -388,4 +388,4 @@ def test_a_node_never_restored_is_as_ever(net: Network) -> None:
     fence.require_witness(tax.ledger.policy.origin)
     assert (fence.state(), fence.position, fence.found()) == ("", None, {})
     with pytest.raises(RefusalError, match="in_use"):
-        publication_keys.retire(tax, "tax.owner", "2026-11.1")
+        own_publications.retire(tax, "tax.owner", "2026-11.1")

@@ -21,8 +21,7 @@ import node
 from node.case import Case, load_cases, read_case
 from node.config import read_settings
 from node.demo.scenario.generate import generate
-from node.demo.scenario.load import load
-from node.demo.scenario.model import NetworkTable, ScenarioMember
+from node.demo.scenario.load import NetworkTable, ScenarioMember, load
 from node.department.declaration import DatasetDeclaration, _DatasetFile, read_dataset_file
 from node.errors import EXIT_USAGE, NodeError
 from node.governance.grants import GrantRequest
@@ -30,9 +29,8 @@ from node.home import Home
 from node.registrar.consents import QuestionAllowance
 from node.rpc.untrusted_json import read_object
 from node.rules.ruleset import RuleSet, parse
-from node.validation.model import NotedModel, StrictModel
+from node.validation.model import InvalidDocumentError, NotedModel, Problem, StrictModel
 from node.validation.node_toml import NodeToml, StoreAndKeys
-from node.validation.problems import InvalidDocumentError, Problem
 from node.validation.reading import _fields, _model_in, read
 
 IDENTIFIER, OLD_IDENTIFIER, NAME = "331098196001010013", "331098600101001", "王小明"

@@ -13,8 +13,7 @@ from keys.signing import SigningKey
 from ledger.formats.checkpoint import Checkpoint
 from ledger.formats.note import Note, VerifierKey
 from ledger.formats.policy import Policy
-from ledger.storage.database import open_database
-from ledger.storage.tables import create_tables
+from ledger.storage.database import create_tables, open_database
 from ledger.storage.witness_store import SqlWitnessStore
 from ledger.witness import MemoryWitnessStore, Witness
 from node.errors import ConfigurationError

@@ -20,8 +20,8 @@ from protocols.check.answer import Answer
 from protocols.check.certificate import Certificate, CertifiedDataset, RulesReference, Terms
 from protocols.check.certify import BlindedPerson, certify
 from protocols.check.evidence import ElementProof, EvidenceLine, SetReference
+from protocols.check.json_form import SignatureValue
 from protocols.check.openings import Openings
-from protocols.check.signature import SignatureValue
 from protocols.check.terms import RuleDatasets, TermList, expected_terms
 from protocols.psi import group, tags, voprf
 from protocols.psi.publication import AbsenceProof, MatchProof, leaf_tag, prove_leaf, published_leaves

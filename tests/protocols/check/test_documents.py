@@ -11,16 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger import canonical
-from protocols.check.certificate import (
-    Certificate,
-    RefusalDocument,
-    RulesReference,
-    Terms,
-    first_difference,
-)
-from protocols.check.partial_opening import PartialOpening
-from protocols.check.signature import SignatureValue
-from protocols.check.terms import Term, TermList
+from protocols.check.certificate import Certificate, RefusalDocument, RulesReference, Terms, first_difference
+from protocols.check.json_form import SignatureValue
+from protocols.check.terms import PartialOpening, Term, TermList
 from protocols.errors import CertificateError, EncodingError, EvidenceError, ProtocolError, TermListError
 from tests.protocols.check.small_check import household, terms
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from protocols.errors import CiphertextError, EncodingError, SumKeyError
 from protocols.profiles import PAILLIER_2048_TEST, PaillierProfile
-from protocols.sums.paillier import PaillierPublicKey
+from protocols.sums.paillier import PaillierPrivateKey, PaillierPublicKey
 from protocols.sums.phe_format import (
     EncryptedNumber,
     decode_integer,
@@ -22,7 +22,6 @@ from protocols.sums.phe_format import (
     public_from_jwk,
     public_to_jwk,
 )
-from protocols.sums.private import PaillierPrivateKey
 
 N = (1 << 127) - 1
 

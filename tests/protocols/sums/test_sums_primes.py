@@ -7,8 +7,7 @@ import random
 import pytest
 
 from protocols.errors import SumKeyError
-from protocols.sums.arithmetic import is_prime
-from protocols.sums.primes import _candidates, safe_prime, small_primes
+from protocols.sums.arithmetic import _candidates, is_prime, safe_prime, small_primes
 
 
 def test_the_small_primes_are_the_primes() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from protocols.errors import ProofError, SumKeyError
 from protocols.profiles import PAILLIER_2048_TEST, PaillierProfile
-from protocols.sums.primes import safe_prime
+from protocols.sums.arithmetic import safe_prime
 from protocols.sums.sumkey import Share, SumKey, lagrange
 from protocols.sums.threshold import Dealt, deal
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from protocols.errors import CiphertextError, ProofError, SumKeyError, TotalError
 from protocols.profiles import AMOUNT_LIMIT_FEN, PAILLIER_2048_TEST, PaillierProfile
+from protocols.sums.arithmetic import safe_prime
 from protocols.sums.paillier import PaillierPublicKey
-from protocols.sums.primes import safe_prime
 from protocols.sums.sumkey import Share
 from protocols.sums.threshold import Dealt, combine, deal, decode, partial
 

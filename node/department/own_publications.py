@@ -1,4 +1,4 @@
-"""Keys of a department's publications: drawn, opened, and destroyed when the publication is retired.
+"""A department's own publications: their keys, serving a download, and retiring them.
 
 A publication answers intents that were logged before a newer one became current. The last renewal of the
 last of them ends seven days after its intent. From then on nobody needs the key except a thief, so the key is
@@ -7,24 +7,37 @@ hand.
 
 A publication whose key was lost with a restored home may be retired by hand at any time, and the offices then
 ask under the one before it. The node itself retires it once a newer one is current.
+
+A download streams the whole set to an office or auditor.
+
+Retiring does not read the whole log. The table ``last_intent`` holds, for every publication of any
+department that an intent has named, position
+and time of the last such intent. It is complete up to the largest position in it, so that each update reads
+only the intents after that. The first update reads all of them once.
 """
 
 from __future__ import annotations
 
 import contextlib
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
+
+from sqlalchemy import Connection, func, select
 
 from keys.errors import SecretMissingError
 from ledger.entries import bodies
-from node.department.last_intents import last_intent, update_last_intents
+from ledger.entries.entry import Entry
+from ledger.entries.times import parse_time
 from node.errors import RefusalError
 from node.services import Services
 from node.store import tables
 from node.store.database import put
-from node.store.setfiles import is_whole
-from protocols.profiles import CLOCK_TOLERANCE_SECONDS, RENEWAL_LIMIT_SECONDS
-from protocols.psi import group
+from node.store.setfiles import PublishedSet, is_whole
+from protocols.profiles import CLOCK_TOLERANCE_SECONDS, RENEWAL_LIMIT_SECONDS, TAG_BYTES
+from protocols.psi import golomb, group
+from protocols.wire import check_pb2
 
 SECRET_BYTES = 64
 LOST = "lost"
@@ -161,3 +174,79 @@ def _free_from(services: Services, dataset: str, publication: str) -> int:
     update_last_intents(services)
     last = last_intent(services, dataset, publication)
     return 0 if last is None else last + RENEWAL_LIMIT_SECONDS + CLOCK_TOLERANCE_SECONDS
+
+
+CHUNK_BYTES = 256 * 1024
+CHUNK_LEAVES = 256
+
+
+def send_publication(
+    services: Services, dataset: str, publication: str
+) -> Iterator[check_pb2.DownloadResponse]:
+    """Stream one of this department's publications: tags Golomb-coded, then ciphertexts.
+
+    Raises:
+        RefusalError: ``unknown_publication``: this department has no such live set.
+    """
+    row = services.store.one(tables.own_publication, dataset=dataset, publication=publication)
+    if row is None or row["state"] != "published":
+        raise RefusalError("unknown_publication", "this department has no such publication")
+    folder = services.publication_folder(dataset, publication)
+    with contextlib.closing(PublishedSet(folder)) as published:
+        count = published.facts.count
+    encoder = golomb.Encoder(count)
+    with (folder / "tags.bin").open("rb") as file:
+        while block := file.read(CHUNK_BYTES):
+            tags = [
+                int.from_bytes(block[at : at + TAG_BYTES], "big") for at in range(0, len(block), TAG_BYTES)
+            ]
+            yield check_pb2.DownloadResponse(tags=encoder.feed(tags))
+        yield check_pb2.DownloadResponse(tags=encoder.finish())
+    with (folder / "ciphertexts.bin").open("rb") as file:
+        while block := file.read(CHUNK_BYTES):
+            yield check_pb2.DownloadResponse(ciphertexts=block)
+
+
+AT_ONCE = 4096
+"""Intents a transaction covers."""
+
+
+def update_last_intents(services: Services) -> None:
+    """Read the intents that the replica holds beyond the table; safe for several threads."""
+    with services.store.reading() as connection:
+        newest = connection.execute(select(func.max(tables.last_intent.c.position))).scalar()
+    begin = 0 if newest is None else int(newest) + 1
+    intents = services.ledger.replica.of_type("query.intent", begin)
+    while batch := list(islice(intents, AT_ONCE)):
+        found = _last_by_publication(batch)
+        with services.store.writing() as connection:
+            for (dataset, publication), (position, asked) in found.items():
+                _record(connection, dataset, publication, position, asked)
+
+
+def last_intent(services: Services, dataset: str, publication: str) -> int | None:
+    """Time of the last recorded intent under a publication, seconds since 1970; None if there was none."""
+    row = services.store.one(tables.last_intent, dataset=dataset, publication=publication)
+    return None if row is None else int(row["asked"])
+
+
+def _last_by_publication(intents: list[tuple[int, Entry]]) -> dict[tuple[str, str], tuple[int, int]]:
+    """(largest position, latest time) of the intents that name each (dataset, publication)."""
+    found: dict[tuple[str, str], tuple[int, int]] = {}
+    for position, entry in intents:
+        for item in entry.body["certificate"]["datasets"]:
+            name = (item["dataset"], item["publication"])
+            known = found.get(name, (0, 0))
+            found[name] = (position, max(known[1], parse_time(entry.time)))
+    return found
+
+
+def _record(connection: Connection, dataset: str, publication: str, position: int, asked: int) -> None:
+    """Keep the larger position and the later time; another thread may have read further meanwhile."""
+    key = {"dataset": dataset, "publication": publication}
+    table = tables.last_intent
+    where = (table.c.dataset == dataset, table.c.publication == publication)
+    known = connection.execute(select(table.c.position, table.c.asked).where(*where)).first()
+    if known is not None:
+        position, asked = max(position, known.position), max(asked, known.asked)
+    put(connection, table, key, {"position": position, "asked": asked})
