@@ -11,7 +11,7 @@ from node.cli.help import Group
 from node.cli.output import counted, print_message, translated
 from node.edges.operator_client import OperatorClient
 from node.errors import UsageError
-from node.registrar.consents import QuestionAllowance
+from node.registrar.recent_subjects import QuestionAllowance
 
 EXISTING = click.Path(path_type=Path, exists=True)
 

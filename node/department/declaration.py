@@ -96,14 +96,6 @@ class DatasetDeclaration(NotedModel):
             value["regions"] = list(self.regions)
         return value
 
-    def covers(self, region: str | None) -> bool:
-        """Whether a person who declared ``region`` is covered; one who declared none always is.
-
-        A person's region and a dataset's are digit codes from the province down; the dataset covers the
-        region itself and every region inside it.
-        """
-        return region is None or not self.regions or any(region.startswith(own) for own in self.regions)
-
     def spec(self, folder: Path) -> DatasetSpec:
         """How the adapters read the rows.
 

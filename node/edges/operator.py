@@ -30,7 +30,7 @@ from node.governance.grants import GrantRequest
 from node.monitoring.health import LedgerHealth, node_health
 from node.office.check import Office
 from node.registrar import consents
-from node.registrar.consents import QuestionAllowance
+from node.registrar.recent_subjects import QuestionAllowance
 from node.rpc.server import Peers
 from node.rpc.untrusted_json import read_list, read_object, read_texts
 from node.services import Services

@@ -20,7 +20,7 @@ from node.governance.grants import GrantDecision, GrantRequest, GrantRevocation
 from node.home import Home
 from node.member_keys import OPERATORS, open_keys, sign
 from node.membership.network import NetworkFile
-from node.registrar.consents import QuestionAllowance
+from node.registrar.recent_subjects import QuestionAllowance
 from node.rpc.channels import open_channel
 from node.rpc.status import raise_from_wire
 from node.wire import operator_pb2, operator_pb2_grpc

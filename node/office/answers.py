@@ -18,7 +18,17 @@ from node.office import calls
 from node.office.check_state import Answers, Certification, HouseholdLines, LookupEvidence
 from node.office.inquiry import Inquiry
 from node.rules.ruleset import RuleSet
-from node.rules.verdict import REGION, SILENT, TOO_OLD, Gap, GapKind, LineAnswer, VerdictLine, too_old
+from node.rules.verdict import (
+    REGION,
+    SILENT,
+    TOO_OLD,
+    Gap,
+    GapKind,
+    LineAnswer,
+    VerdictLine,
+    covers_region,
+    too_old,
+)
 from node.services import Services, check_signature
 from node.store.setfiles import PublishedSet
 from node.tlog.restore_fence import CODE as RESTORED
@@ -83,7 +93,7 @@ def coverage_gap(
     """
     if too_old(rules, date.fromisoformat(as_of), case.applied):
         return TOO_OLD
-    if regions and region is not None and not any(region.startswith(own) for own in regions):
+    if not covers_region(regions, region):
         return REGION
     return None
 

@@ -18,7 +18,7 @@ from node.errors import RefusalError
 from node.office import calls, inquiry
 from node.office.calls import SignedRefusal
 from node.office.check_state import Certification
-from node.office.inquiry import BEGUN, CERTIFIED, Inquiry
+from node.office.inquiry import Inquiry, InquiryState
 from node.rules.ruleset import RuleSet
 from node.rules.verdict import NO_GRANT, UNPUBLISHED, Gap
 from node.services import Services
@@ -160,7 +160,7 @@ def certify(
     now = services.ledger.now_text()
     count = padded_elements(len(case.household))
     chosen = choose_datasets(services.view, services.member, rules, count, now)
-    if current.state != BEGUN:
+    if current.state != InquiryState.BEGUN:
         named = {item.dataset for item in current.certificate.datasets}
         gaps = {name: chosen.gaps.get(name, UNPUBLISHED) for name in rules.datasets if name not in named}
         positions = inquiry.member_positions(case, current.blinds, current.openings)
@@ -171,7 +171,7 @@ def certify(
         return outcome
     check_openings(outcome.certificate, outcome.openings)
     services.observe(Point.CERTIFIED)
-    current.certified, current.state = outcome, CERTIFIED
+    current.certified, current.state = outcome, InquiryState.CERTIFIED
     positions = inquiry.member_positions(case, current.blinds, current.openings)
     inquiry.save(services, current)
     return Certification(positions, chosen.gaps)

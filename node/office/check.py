@@ -25,7 +25,7 @@ from node.office.answers import ask_departments, look_up, stays_open
 from node.office.calls import SignedRefusal
 from node.office.certification import certify
 from node.office.check_state import Answers, CheckState, CompletedCheck, HouseholdLines, Total
-from node.office.inquiry import DONE, CloseSalts, Inquiry
+from node.office.inquiry import CloseSalts, Inquiry, InquiryState
 from node.office.intent import log_intent
 from node.office.report import write_report
 from node.office.total import close_without_total, open_total
@@ -125,7 +125,7 @@ class Office:
         """
         services, current = self._services, state.inquiry
         if state.refusal is not None:
-            current.state = DONE
+            current.state = InquiryState.DONE
             inquiry.save(services, current)
             return
         if any(stays_open(gap) for gap in state.lines.gaps.values()):
@@ -135,7 +135,7 @@ class Office:
         total = recorded_list(bytes.fromhex(salts.total), digest)
         sealed = recorded_report(bytes.fromhex(salts.report), report)
         body = bodies.query_close(current.query, total.hex(), sealed.hex())
-        current.close_salts, current.state = salts, DONE
+        current.close_salts, current.state = salts, InquiryState.DONE
         with services.store.writing() as connection:
             services.outbox.add(connection, f"close/{current.query}", "query.close", body, services.clock())
             inquiry.put_inquiry(connection, current)

@@ -11,6 +11,7 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection
@@ -28,9 +29,18 @@ from protocols.check.openings import CertifiedQuestion, Openings
 from protocols.encoding import commit
 from protocols.psi import group, voprf
 
-BEGUN, CERTIFIED, LOGGED = "begun", "certified", "logged"
-DONE, ABANDONED = "done", "abandoned"
-ENDED = (DONE, ABANDONED)
+
+class InquiryState(StrEnum):
+    """How far an inquiry has got, as the store and the journal name it."""
+
+    BEGUN = "begun"
+    CERTIFIED = "certified"
+    LOGGED = "logged"
+    DONE = "done"
+    ABANDONED = "abandoned"
+
+
+ENDED = (InquiryState.DONE, InquiryState.ABANDONED)
 
 
 @dataclass(frozen=True)
@@ -79,7 +89,7 @@ class Inquiry:
         operator: the operator's signature, once the intent is composed.
         intent: the intent's leaf in hex, once composed.
         close_salts: kept for a reconciliation, once ``query.close`` is recorded.
-        state: ``begun``, ``certified``, ``logged``, ``done`` or ``abandoned``.
+        state: how far it has got.
     """
 
     query: str
@@ -91,7 +101,7 @@ class Inquiry:
     operator: OperatorSignature | None = None
     intent: str = ""
     close_salts: CloseSalts | None = None
-    state: str = BEGUN
+    state: InquiryState = InquiryState.BEGUN
 
     @property
     def certificate(self) -> Certificate:
@@ -125,7 +135,7 @@ class Inquiry:
             "operator": {} if self.operator is None else self.operator.to_json(),
             "intent": self.intent,
             "closing": {} if self.close_salts is None else self.close_salts.to_json(),
-            "state": self.state,
+            "state": self.state.value,
         }
 
     @classmethod
@@ -141,7 +151,7 @@ class Inquiry:
             OperatorSignature.parse(value["operator"]) if value["operator"] else None,
             value["intent"],
             CloseSalts(**value["closing"]) if value["closing"] else None,
-            value["state"],
+            InquiryState(value["state"]),
         )
 
 
@@ -166,7 +176,7 @@ def resume_or_begin(services: Services, case: Case) -> Inquiry:
             and not _is_logged_elsewhere(services, current)
         ):
             return current
-        current.state = ABANDONED
+        current.state = InquiryState.ABANDONED
         save(services, current)
     salt = secrets.token_bytes(32)
     blinds = [group.random_scalar() for _ in case.household]
@@ -190,7 +200,7 @@ def _same_application(current: Inquiry, case: Case) -> bool:
 
 def _has_expired(current: Inquiry, now: int) -> bool:
     """Whether a certificate expired before its intent was logged."""
-    return current.state == CERTIFIED and parse_time(current.certificate.not_after) <= now
+    return current.state == InquiryState.CERTIFIED and parse_time(current.certificate.not_after) <= now
 
 
 def _is_logged_elsewhere(services: Services, current: Inquiry) -> bool:
@@ -208,7 +218,7 @@ def put_inquiry(connection: Connection, inquiry: Inquiry) -> None:
     """Store an inquiry as it stands, inside the caller's transaction."""
     values = {
         "case_number": inquiry.case,
-        "state": inquiry.state,
+        "state": inquiry.state.value,
         "document": json.dumps(inquiry.to_json()),
     }
     put(connection, tables.office_check, {"query": inquiry.query}, values)

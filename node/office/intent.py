@@ -16,7 +16,7 @@ from ledger.fault_points import Point
 from node.errors import RefusalError, ServiceUnavailableError
 from node.member_keys import sign
 from node.office import certification, inquiry
-from node.office.inquiry import ABANDONED, LOGGED, Inquiry, OperatorSignature
+from node.office.inquiry import Inquiry, InquiryState, OperatorSignature
 from node.services import Services
 from protocols.encoding import commit, fields
 
@@ -51,13 +51,13 @@ def log_intent(services: Services, current: Inquiry) -> None:
                 continue
             current.intent = ""
             if refusal.code not in COMPOSE_AGAIN or attempt == TRIES - 1:
-                current.state = ABANDONED
+                current.state = InquiryState.ABANDONED
                 inquiry.save(services, current)
                 raise
     services.ledger.sync()
     if services.view.intent(current.query) is None:
         raise ServiceUnavailableError("the intent is not on the ledger yet: begin the check again")
-    current.state = LOGGED
+    current.state = InquiryState.LOGGED
     inquiry.save(services, current)
     services.observe(Point.INTENT_LOGGED)
 

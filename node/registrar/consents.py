@@ -14,7 +14,6 @@ import secrets
 from collections.abc import Iterable
 from typing import Any
 
-from pydantic import Field
 from sqlalchemy import Connection, insert, select, update
 
 from ledger.contract.view import View
@@ -23,46 +22,13 @@ from ledger.entries.entry import certificate_digest
 from node.case import NO_CONSENT, Case
 from node.errors import RefusalError, ServiceUnavailableError
 from node.registrar.certify import stored_identifier
-from node.registrar.recent_subjects import SubjectIndex, allowance_message
+from node.registrar.recent_subjects import QuestionAllowance, SubjectIndex
 from node.services import Services
 from node.store import tables
-from node.validation.model import StrictModel
-from node.validation.reading import read_request
 from protocols.encoding import commit
 
 COMMITMENTS_AN_ENTRY = 256
 RECORD_SECONDS = 30.0
-
-
-class QuestionAllowance(StrictModel):
-    """A reason why the persons of a case may be in another question for a total in one month.
-
-    Attributes:
-        case: the case's number.
-        month: ``YYYY-MM`` in UTC+8.
-        reason: for the registrar's records.
-    """
-
-    case: str = Field(description="the case's number")
-    month: str = Field(description="a month, YYYY-MM")
-    reason: str = Field(description="a text")
-
-    @classmethod
-    def parse(cls, value: object) -> QuestionAllowance:
-        """An allowance from its JSON object.
-
-        Raises:
-            RefusalError: ``malformed``: fields are missing, unknown or no texts.
-        """
-        return read_request(cls, value, "allowance")
-
-    def to_json(self) -> dict[str, str]:
-        """The JSON object that ``parse`` reads."""
-        return self.model_dump()
-
-    def message(self) -> bytes:
-        """The bytes that two operators of the registrar sign."""
-        return allowance_message(self.to_json())
 
 
 def load_consents(services: Services, cases: Iterable[Case]) -> int:
@@ -96,7 +62,7 @@ def allow_question(
     """
     services.require_role("registrar")
     services.ledger.sync()
-    SubjectIndex(services).allow(allowance.to_json(), signatures)
+    SubjectIndex(services).allow(allowance, signatures)
 
 
 def load_case(services: Services, case: Case) -> list[str]:

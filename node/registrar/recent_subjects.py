@@ -15,8 +15,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from typing import Any
 
+from pydantic import Field
 from sqlalchemy import Connection
 
 from ledger import canonical
@@ -26,6 +26,8 @@ from node.errors import RefusalError
 from node.services import Services
 from node.store import tables
 from node.store.database import put
+from node.validation.model import StrictModel
+from node.validation.reading import read_request
 from protocols.check.certificate import Terms
 from protocols.check.certify import BlindedPerson
 from protocols.encoding import fields
@@ -34,6 +36,37 @@ from protocols.profiles import CERTIFICATE_SECONDS
 DAY = 24 * 3600
 WITHOUT_MEMORY = "asked_without_memory"
 ALLOWANCE_DOMAIN = b"hedui/question-allowance/v1\x00"
+
+
+class QuestionAllowance(StrictModel):
+    """A reason why the persons of a case may be in another question for a total in one month.
+
+    Attributes:
+        case: the case's number.
+        month: ``YYYY-MM`` in UTC+8.
+        reason: for the registrar's records.
+    """
+
+    case: str = Field(description="the case's number")
+    month: str = Field(description="a month, YYYY-MM")
+    reason: str = Field(description="a text")
+
+    @classmethod
+    def parse(cls, value: object) -> QuestionAllowance:
+        """An allowance from its JSON object.
+
+        Raises:
+            RefusalError: ``malformed``: fields are missing, unknown or no texts.
+        """
+        return read_request(cls, value, "allowance")
+
+    def to_json(self) -> dict[str, str]:
+        """The JSON object that ``parse`` reads."""
+        return self.model_dump()
+
+    def message(self) -> bytes:
+        """The bytes that two operators of the registrar sign."""
+        return ALLOWANCE_DOMAIN + canonical.encode(self.to_json())
 
 
 class SubjectIndex:
@@ -110,14 +143,14 @@ class SubjectIndex:
                 used.add(where["case_number"])
         return used
 
-    def allow(self, document: dict[str, Any], signatures: list[dict[str, str]]) -> None:
+    def allow(self, allowance: QuestionAllowance, signatures: list[dict[str, str]]) -> None:
         """Let a case be asked this month although its persons were: a reason signed by two people.
 
         A reason serves one question; the next one needs another.
 
         Args:
-            document: ``{"case", "month", "reason"}``.
-            signatures: of two different operators of this registrar over ``allowance_message``.
+            allowance: case, month and reason.
+            signatures: of two different operators of this registrar over ``allowance.message()``.
 
         Raises:
             RefusalError: ``malformed`` for a month that is none; ``unknown_case`` where this registrar's
@@ -127,7 +160,7 @@ class SubjectIndex:
         """
         member = self._services.view.member(self._services.member)
         operators = {} if member is None else {key.id: key for key in member.keys_for("operator")}
-        message = allowance_message(document)
+        message = allowance.message()
         for item in signatures:
             key = operators.get(item["key"])
             if key is None:
@@ -136,7 +169,7 @@ class SubjectIndex:
         if len({item["key"] for item in signatures}) < 2:
             raise RefusalError("missing_signer", "two different people of the registrar must sign the reason")
         digest = hashlib.sha256(message).hexdigest()
-        where = {"case_number": str(document["case"]), "month": str(document["month"])}
+        where = {"case_number": allowance.case, "month": allowance.month}
         self._require_real(**where)
         with self._services.store.writing() as connection:
             row = self._services.store.one(tables.allowed_question, **where)
@@ -148,7 +181,12 @@ class SubjectIndex:
                     )
                 return
             reasons = [*known["reasons"], digest]
-            kept = {"document": document, "signatures": signatures, "used": "", "reasons": reasons}
+            kept = {
+                "document": allowance.to_json(),
+                "signatures": signatures,
+                "used": "",
+                "reasons": reasons,
+            }
             text = json.dumps(kept, ensure_ascii=False)
             put(connection, tables.allowed_question, where, {"document": text})
 
@@ -184,8 +222,3 @@ class SubjectIndex:
                         body = bodies.incident(WITHOUT_MEMORY, 1)
                         name, now = f"allowance/{terms.query}/{month}", self._services.clock()
                         self._services.outbox.add(connection, name, "incident", body, now)
-
-
-def allowance_message(document: dict[str, Any]) -> bytes:
-    """Bytes two people of the registrar sign to let a case be asked again in a month."""
-    return ALLOWANCE_DOMAIN + canonical.encode(document)

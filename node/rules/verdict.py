@@ -32,7 +32,7 @@ A **gap** is why a dataset says nothing about a member, so that its line is "not
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -140,6 +140,18 @@ def refused_outcome(code: str) -> ReservedOutcome:
 def too_old(rules: RuleSet, as_of: dt.date, applied: dt.date) -> bool:
     """Whether a source as of ``as_of`` is older at ``applied`` than the rules allow, and so not covered."""
     return rules.max_age_days is not None and (applied - as_of).days > rules.max_age_days
+
+
+def covers_region(regions: Collection[str] | None, region: str | None) -> bool:
+    """Whether a source that is limited to these regions covers a person of this region.
+
+    Region codes are digits from the province down; a source covers its regions and every region inside them.
+
+    Args:
+        regions: of the source; None or empty for all.
+        region: the person's, or None where it is not known: then the person is covered.
+    """
+    return not regions or region is None or any(region.startswith(own) for own in regions)
 
 
 def shown_answer(rules: RuleSet, line: VerdictLine) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from node.errors import RefusalError
-from node.registrar.consents import QuestionAllowance
+from node.registrar.recent_subjects import QuestionAllowance
 from node.rpc.untrusted_json import read_object
 from tests.e2e.dishonest_office import AskedCheck, DishonestOffice, Pack, canonical_copy, refused
 from tests.e2e.families_scenario import CARE, FURTHER, NET, WAGES

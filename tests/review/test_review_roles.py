@@ -20,7 +20,7 @@ from node.governance import rule_sets
 from node.member_keys import sign
 from node.office import calls
 from node.registrar import consents
-from node.registrar.recent_subjects import WITHOUT_MEMORY, allowance_message
+from node.registrar.recent_subjects import WITHOUT_MEMORY, QuestionAllowance
 from node.rpc.directory import Contact, Directory
 from node.rpc.server import DEFECT
 from node.rpc.untrusted_json import read_object
@@ -43,9 +43,9 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
 
 def allow(net: Network, case: Case, reason: str) -> None:
     """Two people of the registrar sign a reason."""
-    document = {"case": case.case, "month": net.services["desk"].month(), "reason": reason}
+    document = QuestionAllowance(case=case.case, month=net.services["desk"].month(), reason=reason)
     net.registrar.subjects.allow(
-        document, [sign(key, allowance_message(document)).to_json() for key in net.people("desk")]
+        document, [sign(key, document.message()).to_json() for key in net.people("desk")]
     )
 
 

@@ -253,7 +253,7 @@ def _questions(store: Store, outbox: OutboxEntries) -> Iterator[JournalQuestion]
         yield JournalQuestion(
             current.query,
             label,
-            current.state,
+            current.state.value,
             certificate is not None and bool(certificate.datasets),
             "" if certificate is None else certificate_digest(certificate.to_json()),
             0 if certificate is None else parse_time(certificate.not_before),

@@ -23,7 +23,7 @@ from ledger.merkle import leaf_hash
 from node.audit.reconcile.difference import ABSENT
 from node.audit.reconcile.journal import RELEASE, Journal, JournalLine, JournalQuestion
 from node.audit.reconcile.sides import Report, Sides
-from node.office.inquiry import DONE, LOGGED
+from node.office.inquiry import InquiryState
 from protocols.check.openings import recorded_list, recorded_report
 
 
@@ -55,7 +55,7 @@ def _on_ledger(sides: Sides, journal: Journal, question: JournalQuestion) -> Non
     """A question the office says it logged is on the ledger under the same certificate."""
     intent = sides.ledger.intents.get(question.query)
     if intent is None:
-        said = question.asks and question.state in (LOGGED, DONE)
+        said = question.asks and question.state in (InquiryState.LOGGED, InquiryState.DONE)
         if said and not sides.is_pending(question.at, waiting=False):
             missing(sides, question.query, journal.member, journal=question.state)
         return
@@ -83,9 +83,9 @@ def _closed(sides: Sides, intent: Intent) -> None:
         return
     if question is None or journal is None:
         return
-    if question.state != DONE or (journal.opened and not (question.total and question.report)):
+    if question.state != InquiryState.DONE or (journal.opened and not (question.total and question.report)):
         if not sides.is_later(journal, closed.at):
-            word = question.state if question.state != DONE else ABSENT
+            word = question.state if question.state != InquiryState.DONE else ABSENT
             sides.found.add("close_unknown", intent.query, intent.office, ledger=closed.report, journal=word)
     elif journal.opened:
         for report in sides.reports(intent.query):
@@ -120,7 +120,7 @@ def _filed(sides: Sides, journal: Journal) -> None:
     places = {query: at for at, query in enumerate(sides.ledger.intents)}
     households: dict[str, list[JournalQuestion]] = {}
     for question in journal.questions:
-        if question.state == DONE:
+        if question.state == InquiryState.DONE:
             households.setdefault(question.household, []).append(question)
     for done in households.values():
         last = max(done, key=lambda question: places.get(question.query, -1))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from node.demo.scenario.load import load
+from node.rules.verdict import covers_region
 from node.validation.model import ScenarioError
 from tests.node.demo import second_scenario
 
@@ -35,10 +36,10 @@ def test_fields_are_read(folder: Path) -> None:
         ("3310", "3311"),
         "sensitive",
     )
-    assert care.covers(None)
-    assert care.covers("331098")
-    assert not care.covers("33")
-    assert not care.covers("3305")
+    assert covers_region(care.regions, None)
+    assert covers_region(care.regions, "331098")
+    assert not covers_region(care.regions, "33")
+    assert not covers_region(care.regions, "3305")
     wages = scenario.datasets["revenue.wages"]
     assert (wages.row_key, wages.period, wages.amount) == (
         ("批次", "序号"),

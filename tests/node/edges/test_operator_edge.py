@@ -18,7 +18,7 @@ from node.governance.entry_drafts import sign_draft
 from node.governance.grants import REVEALED, Decision, GrantDecision, GrantRequest
 from node.member_keys import sign
 from node.monitoring.health import LedgerHealth, node_health
-from node.registrar.consents import QuestionAllowance
+from node.registrar.recent_subjects import QuestionAllowance
 from node.rpc.status import raise_from_wire
 from node.wire import operator_pb2, operator_pb2_grpc
 from tests.node.network_in_memory import NETWORK, RULES, Network, shared, stranger

@@ -106,7 +106,7 @@ def test_a_finished_check_is_not_gone_on_with(net: Network) -> None:
     case = net.case(stranger(614))
     found = check(net, case)
     net.office.close(found, b"report")
-    assert found.inquiry.state == inquiry.DONE
+    assert found.inquiry.state == inquiry.InquiryState.DONE
     again = check(net, case)
     assert again.inquiry.query != found.inquiry.query
 

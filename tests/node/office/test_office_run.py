@@ -46,7 +46,7 @@ def test_a_check_runs_to_its_recorded_report(net: Network, tmp_path: Path) -> No
     assert closed is not None
     row = office.store.one(tables.office_check, query=query)
     assert row is not None
-    assert row["state"] == inquiry.DONE
+    assert row["state"] == inquiry.InquiryState.DONE
     salts = inquiry.read_inquiry(row).close_salts
     assert salts is not None
     assert state.total is not None
@@ -72,7 +72,7 @@ def test_a_refused_household_gets_a_report_and_no_entry(net: Network, tmp_path: 
     assert done.summary()["outcome"] == "no_consent"
     assert verify_report(done.report, net.file.policy) == []
     assert net.services["office"].view.intent(done.state.inquiry.query) is None
-    assert done.state.inquiry.state == inquiry.DONE
+    assert done.state.inquiry.state == inquiry.InquiryState.DONE
 
 
 def test_a_silent_source_leaves_the_inquiry_open(net: Network, tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_a_silent_source_leaves_the_inquiry_open(net: Network, tmp_path: Path) -
     finally:
         net.wire.down.clear()
     assert done.summary()["outcome"] == "incomplete"
-    assert done.state.inquiry.state == inquiry.LOGGED
+    assert done.state.inquiry.state == inquiry.InquiryState.LOGGED
     gaps = {line["reason"] for line in json.loads(done.report)["lines"] if line["reason"] is not None}
     assert gaps == {"silent"}
     assert verify_report(done.report, net.file.policy) == []

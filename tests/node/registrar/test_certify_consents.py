@@ -11,7 +11,7 @@ from ledger.entries.entry import certificate_digest
 from node.errors import RefusalError, ServiceUnavailableError
 from node.member_keys import sign
 from node.registrar import consents
-from node.registrar.consents import QuestionAllowance
+from node.registrar.recent_subjects import QuestionAllowance
 from node.store import tables
 from protocols.encoding import commit
 from tests.node.network_in_memory import Network, shared, stranger

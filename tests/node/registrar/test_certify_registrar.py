@@ -18,7 +18,7 @@ from node.errors import RefusalError
 from node.member_keys import sign
 from node.registrar import consents
 from node.registrar.certify import CertificationRequest, Registrar
-from node.registrar.recent_subjects import allowance_message
+from node.registrar.recent_subjects import QuestionAllowance
 from node.services import check_signature
 from node.store import tables
 from protocols.check.certificate import RefusalDocument, Terms
@@ -168,9 +168,9 @@ def test_questions_without_a_total_do_not_count(net: Network) -> None:
 
 def allowance(net: Network, case: str, *signers: str, month: str | None = None) -> tuple[Any, Any]:
     """A reason, and signatures of these people of the registrar."""
-    document = {"case": case, "month": month or net.services["desk"].month(), "reason": "remarried"}
+    document = QuestionAllowance(case=case, month=month or net.services["desk"].month(), reason="remarried")
     keys = [net.key("desk", name) for name in signers]
-    return document, [sign(key, allowance_message(document)).to_json() for key in keys]
+    return document, [sign(key, document.message()).to_json() for key in keys]
 
 
 def test_two_people_allow_a_second_question(net: Network) -> None:
@@ -208,9 +208,9 @@ def test_nobody_allows_alone(net: Network) -> None:
         ([], "missing_signer"),
         ([first], "missing_signer"),
         ([first, first], "missing_signer"),
-        ([first, sign(net.key("desk"), allowance_message(document)).to_json()], "surplus_signer"),
+        ([first, sign(net.key("desk"), document.message()).to_json()], "surplus_signer"),
         (
-            [first, sign(net.key("office", "operator-b"), allowance_message(document)).to_json()],
+            [first, sign(net.key("office", "operator-b"), document.message()).to_json()],
             "surplus_signer",
         ),
     ):
@@ -218,7 +218,7 @@ def test_nobody_allows_alone(net: Network) -> None:
             net.registrar.subjects.allow(document, signatures)
         assert caught.value.code == code
     with pytest.raises(BadSignatureError):
-        net.registrar.subjects.allow(document | {"reason": "other"}, [first, second])
+        net.registrar.subjects.allow(document.model_copy(update={"reason": "other"}), [first, second])
     assert net.services["desk"].store.one(tables.allowed_question, case_number=case) is None
 
 

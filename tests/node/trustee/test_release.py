@@ -13,7 +13,7 @@ import pytest
 from ledger import canonical
 from node.errors import RefusalError
 from node.member_keys import sign
-from node.registrar.recent_subjects import allowance_message
+from node.registrar.recent_subjects import QuestionAllowance
 from node.rpc.untrusted_json import openings_to_wire
 from node.store import tables
 from node.trustee.release import exception_salt
@@ -212,9 +212,9 @@ def test_a_row_opens_again_only_in_the_same_term_set(net: Network) -> None:
     send(net, "trust", "Open", request(net, DENG))
     send(net, "trust", "Open", request(net, DENG))
     case = net.case(DENG, FANG)
-    document = {"case": case.case, "month": net.services["desk"].month(), "reason": "married"}
+    document = QuestionAllowance(case=case.case, month=net.services["desk"].month(), reason="married")
     net.registrar.subjects.allow(
-        document, [sign(key, allowance_message(document)).to_json() for key in net.people("desk")]
+        document, [sign(key, document.message()).to_json() for key in net.people("desk")]
     )
     message = hold(net, case, "trust", "Open")
     refused(net, "trust", "Open", message, "row_released")

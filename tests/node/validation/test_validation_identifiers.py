@@ -26,7 +26,7 @@ from node.department.declaration import DatasetDeclaration, _DatasetFile, read_d
 from node.errors import EXIT_USAGE, NodeError
 from node.governance.grants import GrantRequest
 from node.home import Home
-from node.registrar.consents import QuestionAllowance
+from node.registrar.recent_subjects import QuestionAllowance
 from node.rpc.untrusted_json import read_object
 from node.rules.ruleset import RuleSet, parse
 from node.validation.model import InvalidDocumentError, NotedModel, Problem, StrictModel
