@@ -35,19 +35,10 @@ from node.case import Case, MemberId, cases_in
 from node.department.declaration import DatasetDeclaration
 from node.rules.ruleset import Label, RulesError, RuleSet
 from node.rules.ruleset import parse as parse_rules
-from node.validation.model import (
-    Listed,
-    NotedModel,
-    Place,
-    Problem,
-    ScenarioError,
-    Text,
-    fault,
-    faults_at,
-    unique,
-)
+from node.validation.documents import Problem, ScenarioError, decode_toml
+from node.validation.model import Listed, NotedModel, Place, Text, fault, faults_at, unique
 from node.validation.node_toml import Role
-from node.validation.reading import decode_toml, read
+from node.validation.reading import read
 
 NETWORK = "network.toml"
 _KINDS = {"income": "amount", "deduct": "amount", "veto": "member", "exclude": "member"}
