@@ -40,8 +40,8 @@ from node.report.form import seal_message
 from node.report.html import people_of, render
 from node.report.parts import (
     HouseholdPart,
+    HouseholdReport,
     LedgerPart,
-    Report,
     ReportEntry,
     ReportLine,
     ReportRefusal,
@@ -63,7 +63,7 @@ def build_report(services: Services, check: CheckState) -> bytes:
             later.
     """
     case, rules, current, refused = check.case, check.rules, check.inquiry, check.refusal
-    report = Report(
+    report = HouseholdReport(
         network=services.network,
         office=services.member,
         case=case.case,

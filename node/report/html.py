@@ -26,7 +26,7 @@ from node.messages.catalogue import Messages, mark, placeholders
 from node.messages.words import word_text
 from node.report.findings import CheckFailedError
 from node.report.form import MAX_REPORT_BYTES, MAX_REPORT_DEPTH
-from node.report.parts import Report, ReportPartError
+from node.report.parts import HouseholdReport, ReportPartError
 from node.rules.verdict import Gap, GapKind, VerdictReason
 from protocols.check.terms import ROW
 
@@ -98,7 +98,7 @@ def render(report: bytes, people: Sequence[PersonView] | None = None) -> str:
     """
     value = canonical.decode(report, max_bytes=MAX_REPORT_BYTES, max_depth=MAX_REPORT_DEPTH)
     try:
-        parsed = Report.parse(value)
+        parsed = HouseholdReport.parse(value)
         page = _Page(parsed)
         return (
             _environment()
@@ -166,7 +166,7 @@ def yuan(fen: int) -> str:
 class _Page:
     """What the template shows of one report."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: HouseholdReport) -> None:
         self._report = report
         self.rules = report.rules.rule_set
         self.size = Checkpoint.parse(Note.parse(report.ledger.checkpoint.encode()).text).size

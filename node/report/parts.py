@@ -1,8 +1,8 @@
-"""A report as typed documents: the whole ``Report``, and the parts that are documents nowhere else.
+"""A report as typed documents: ``HouseholdReport``, and the parts that are documents nowhere else.
 
-The office builds a ``Report`` and seals it; the page shows one. Both read and write a report as a whole, so
-``parse`` is strict: one malformed field anywhere and there is no report. A verifier must say which checks
-fail, and so it reads a report field by field instead, each where a check needs it (``subject``).
+The office builds a ``HouseholdReport`` and seals it; the page shows one. Both read and write a report as a
+whole, so ``parse`` is strict: one malformed field anywhere and there is no report. A verifier must say which
+checks fail, and so it reads a report field by field instead, each where a check needs it (``subject``).
 
 Certificate, refusal, openings, answers, evidence, proofs and term list have classes of their own in
 ``protocols.check``; the verdict has one in ``node.rules.verdict``.
@@ -28,6 +28,7 @@ from protocols.check.json_form import (
     choice,
     integer,
     listed,
+    matching,
     octets,
     part,
     text,
@@ -92,11 +93,11 @@ def _write_openings(openings: Openings) -> dict[str, Any]:
 _FEN = integer(None)
 _ID = text(64)
 _DATASET = text(128)
-_DIGEST_TEXT = text(64, shortest=64)
+_DIGEST_TEXT = matching(r"[0-9a-f]{64}", "32 bytes in lower-case hex")
 _SIGNATURE = part(SignatureValue.parse)
 
 
-_RULES_FORM = JsonForm("the rules", ReportPartError, {"id": _ID, "version": _ID, "text": text(1 << 20)})
+_RULES_FORM = JsonForm("the rules part", ReportPartError, {"id": _ID, "version": _ID, "text": text(1 << 20)})
 
 
 @dataclass(frozen=True)
@@ -413,7 +414,7 @@ _REPORT_FORM = JsonForm(
 
 
 @dataclass(frozen=True)
-class Report:
+class HouseholdReport:
     """A report; ``form`` lists its fields.
 
     Attributes:
@@ -457,7 +458,7 @@ class Report:
     seal: SignatureValue | None = None
 
     @classmethod
-    def parse(cls, value: object) -> Report:
+    def parse(cls, value: object) -> HouseholdReport:
         """Read a report's JSON object.
 
         Raises:
