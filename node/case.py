@@ -15,8 +15,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from node.rules.ruleset import Label, Region
-from node.validation.model import Date, Listed, NotedModel, Problem, ScenarioError, Text, fault
-from node.validation.reading import decode_json, read
+from node.validation.documents import Problem, ScenarioError, decode_json
+from node.validation.model import Date, Listed, NotedModel, Text, fault
+from node.validation.reading import read
 
 Consent = Literal["signed", "paper", "guardian", "none"]
 NO_CONSENT = "none"

@@ -36,8 +36,7 @@ from keys.tls import GRPC_CIPHER_SUITES
 from node.errors import ConfigurationError
 from node.home import PRIVATE, Home, read_bounded
 from node.messages.catalogue import DOMAIN, FOLDER, LOCALES, language_of
-from node.validation.model import InvalidDocumentError, Problem
-from node.validation.reading import decode_toml
+from node.validation.documents import InvalidDocumentError, Problem, decode_toml
 
 if TYPE_CHECKING:
     from node.validation.node_toml import NodeToml, StoreAndKeys, TimestampsTable, WebTable

@@ -26,13 +26,7 @@ from typing import Protocol
 from typing_extensions import override
 
 from ledger.entries.entry import Entry, parse
-from ledger.errors import (
-    EntryError,
-    NoteError,
-    TileError,
-    TileMissingError,
-    VerificationError,
-)
+from ledger.errors import EntryError, NoteError, TileError, TileMissingError, VerificationError
 from ledger.formats.checkpoint import Checkpoint
 from ledger.formats.note import MAX_NOTE_BYTES, Note
 from ledger.formats.tiles import CHECKPOINT, MAX_ENTRY_BYTES, TILE_WIDTH, Tile, decode_bundle

@@ -4,8 +4,8 @@
   (a network ordered by Fabric has none) and signed by every founder. Its members start at version 1.
 - ``member.admit`` takes in a new member, takes back a removed one, or replaces the record of a member (roles,
   keys, name, endpoint); each entry about a member carries a higher version than the one before.
-- Roles: office with trustee or with registrar on one member only in a pilot; one registrar and one sequencer
-  a network; at least three members and one founder at all times.
+- Roles: the pairs of ``SEPARATE_ROLES`` are on one member only in a pilot; one registrar and one sequencer a
+  network; at least three members and one founder at all times.
 - Keys: one node key; a witness key for everyone but the sequencer, who has a log key instead; at most one
   seal key (X25519, all others sign); operators as many as there are people. Witness and log keys have names,
   unique in the network. A key id belongs to one member and one use for ever: a key once retired never comes
@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from typing import Any
 
 from keys.errors import KeysError
@@ -27,6 +28,20 @@ from ledger.errors import EntryRefusedError
 
 LEAST_MEMBERS = 3
 """Two witnesses are the smallest quorum, and the sequencer is none."""
+
+SEPARATE_ROLES: tuple[tuple[str, str], ...] = (
+    ("office", "registrar"),
+    ("office", "trustee"),
+    ("office", "department"),
+    ("office", "auditor"),
+    ("registrar", "department"),
+    ("registrar", "trustee"),
+    ("department", "auditor"),
+    ("department", "trustee"),
+    ("sequencer", "office"),
+)
+"""Roles that one member holds together only in a pilot: together they could answer, certify, open or audit
+their own questions."""
 
 _SEAL_ALG = "x25519"
 _KEY_ID_BYTES = 16
@@ -152,11 +167,18 @@ def _write_member(ctx: Context, member: dict[str, Any], version: int, *, founder
         ctx.state.put("members", sorted([*known, member["id"]]))
 
 
+def conflicting_roles(roles: Collection[str]) -> tuple[str, str] | None:
+    """The first pair of ``SEPARATE_ROLES`` that a member with these roles would hold, or None."""
+    return next((pair for pair in SEPARATE_ROLES if pair[0] in roles and pair[1] in roles), None)
+
+
 def _check_roles(roles: list[str], pilot: bool) -> None:
-    conflict = "office" in roles and ("trustee" in roles or "registrar" in roles)
-    require(
-        pilot or not conflict, "role_conflict", "the office may not be trustee or registrar outside a pilot"
-    )
+    conflict = None if pilot else conflicting_roles(roles)
+    if conflict is not None:
+        raise EntryRefusedError(
+            "role_conflict",
+            f"{conflict[0]} and {conflict[1]} may be one member only in a pilot: give one role to another",
+        )
 
 
 def _check_keys(value: dict[str, Any]) -> None:

@@ -221,8 +221,8 @@ class Assembler(LocalLog):
 
     @property
     @override
-    def short(self) -> QuorumError | None:
-        return self._final.short
+    def quorum_error(self) -> QuorumError | None:
+        return self._final.quorum_error
 
     @property
     @override
@@ -241,8 +241,8 @@ class Assembler(LocalLog):
     def submit(self, leaf: bytes) -> Receipt:
         if self._final.quarantined is not None:
             raise self._final.quarantined
-        if self._finalizer.short is not None:
-            raise self._finalizer.short
+        if self._finalizer.quorum_error is not None:
+            raise self._finalizer.quorum_error
         return self.backend.append(leaf)
 
     def _finalize(self) -> None:

@@ -21,19 +21,19 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from ledger import contract
 from ledger.contract.replay import Apply
+from ledger.contract.state import State
 from ledger.errors import LogError, MerkleError, QuarantineError
 from ledger.fabric.blocks import DerivedBlock, Position
 from ledger.fault_points import Observe, Point, unobserved
-from ledger.formats.tiles import TILE_WIDTH, TileSource, TileWriter
+from ledger.formats.tiles import TILE_WIDTH, Tile, TileSource, TileWriter
 from ledger.merkle import leaf_hash, root_from
-from ledger.sequencer.ordering import ORDERED, STAGED, OrderedLog
+from ledger.sequencer.stored_log import ORDERED, STAGED, LogWrite, StoredLog
 from ledger.storage.database import LOG, writing
-from ledger.storage.repair import root_at
-from ledger.storage.tree_store import EMPTY_TREE_HEAD, EntryRow, TreeHead, TreeStore
+from ledger.storage.tree_store import EntryRow, TreeHead, TreeStore
 
 BLOCK = "block"
 """Head row of the position: size is the next block's number, root the header hash of the one before, note a
@@ -56,10 +56,22 @@ def block_head(number: int, last: bytes, leaves: int) -> TreeHead:
     return TreeHead(number, last, digest, "")
 
 
-class DerivedLog(OrderedLog):
-    """The derived log of one node; one thread takes blocks, any number read and wait."""
+def check_position(stored: StoredLog) -> None:
+    """Check that the stored position is what was stored with these leaves.
 
-    _names = (STAGED, ORDERED, BLOCK, SIGNED)
+    Raises:
+        LogError: the database holds an embedded log.
+        QuarantineError: the position has changed on the disk.
+    """
+    block, head, size = stored.named_head(BLOCK), stored.head, stored.staged.size
+    if block is None and size and (head.size != size or head.note):
+        raise LogError("this database holds an embedded log: join the Fabric network with a new home")
+    if size if block is None else block != block_head(block.size, block.root, size):
+        raise QuarantineError("the position in the chain of blocks has changed on the disk")
+
+
+class DerivedLog:
+    """The derived log of one node; one thread takes blocks, any number read and wait."""
 
     def __init__(
         self, database: Engine, apply: Apply = contract.apply, observe: Observe = unobserved
@@ -74,43 +86,48 @@ class DerivedLog(OrderedLog):
         Raises:
             LogError: the database holds an embedded log.
         """
-        # The follower's thread alone: the stored position in the chain of blocks.
-        self._block: TreeHead | None = None
+        self._observe = observe
         # Notified by the follower's thread after each commit; guards `_released` and writes of `_recent`.
         # The size that waiters compare is that of the last head, which is replaced before the notification.
         self._grown = threading.Condition()
         # Position by leaf hash, of leaves derived lately; a look-up of one key needs no lock.
         self._recent: OrderedDict[bytes, int] = OrderedDict()
         self._released = False
+        # Written by the follower's thread, read by any; see `StoredLog`.
         try:
-            super().__init__(database, None, apply, observe)
+            self._stored = _opened(database, apply, observe)
         except QuarantineError as error:
             log.warning("%s. It is derived again from the own peer's blocks", error)
             with writing(database) as connection:
                 TreeStore(LOG).clear(connection, leaves=True)
-            super().__init__(database, None, apply, observe)
-        self.order()
+            self._stored = _opened(database, apply, observe)
+        self._stored.order()
 
     def load(self) -> None:
-        """Load what the database holds; after a start, and after any failure to write."""
-        super().load()
-        self._block = self._heads[BLOCK]
-        self._check_block()
+        """Load what the database holds, after any failure to write, and finish what is half done.
 
-    def _check_block(self) -> None:
-        """The position is what was stored with these leaves."""
-        block, ordered, size = self._block, self._ordered, self._staged.size
-        if block is None and size and (ordered.size != size or ordered.note):
-            raise LogError("this database holds an embedded log: join the Fabric network with a new home")
-        if size if block is None else block != block_head(block.size, block.root, size):
-            raise QuarantineError("the position in the chain of blocks has changed on the disk")
+        Raises:
+            LogError: the database holds something else than this log.
+            QuarantineError: entries, heads or the position have changed on the disk.
+        """
+        self._stored.load()
+        self._stored.order()
+
+    @property
+    def head(self) -> TreeHead:
+        """The last head, without a note; size 0 before the first."""
+        return self._stored.head
+
+    @property
+    def state(self) -> State:
+        """The committed contract state after the last leaf."""
+        return self._stored.state
 
     @property
     def position(self) -> Position:
         """Which block comes next."""
-        if self._block is None:
-            return Position()
-        return Position(self._block.size, self._block.root)
+        block = self._stored.named_head(BLOCK)
+        return Position() if block is None else Position(block.size, block.root)
 
     @property
     def size(self) -> int:
@@ -127,8 +144,8 @@ class DerivedLog(OrderedLog):
             LogError: another process has written this log.
             QuarantineError: a stored leaf is no longer what was staged.
         """
-        self.order()
-        begin, leaves = self._staged.size, [leaf for block in blocks for leaf in block.leaves]
+        self._stored.order()
+        begin, leaves = self._stored.staged.size, [leaf for block in blocks for leaf in block.leaves]
         after = blocks[-1].after
         self._store_blocks(leaves, block_head(after.next, after.last or _NO_HASH, begin + len(leaves)))
         self._observe(Point.ORDERED)
@@ -141,62 +158,72 @@ class DerivedLog(OrderedLog):
 
     def _store_blocks(self, leaves: Sequence[bytes], block: TreeHead) -> None:
         """Write leaves and position, read the leaves again, write tiles and root: all or nothing."""
-        writer = self._last_tree()
-        self._is_current = False
-        rows = self._replayed(leaves)
-        heads = dict(self._heads)
-        tiles: dict[tuple[int, int], bytes] = {}
-        with writing(self._database) as connection:
-            self._store.swap_head(connection, BLOCK, self._block, block)
-            if rows:
-                size, time = self._staged.size + len(rows), self._replay.time
-                self._store.put_rows(connection, rows)
-                self._values.write(connection)
-                self._values.seal(connection, size, time)
-                self._observe(Point.STAGING)
-                root, tiles = self._hashed(connection, writer, size)
-                for name in (STAGED, ORDERED):
-                    new = TreeHead(size, root, b"", time)
-                    self._store.swap_head(connection, name, self._heads[name], new)
-                    heads[name] = new
-                self._store.put_tiles(connection, tiles)
-            self._observe(Point.ORDERING)
-        self._tiles.keep(tiles)
-        self._block, self._heads = block, heads
-        self._staged, self._ordered = heads[STAGED] or EMPTY_TREE_HEAD, heads[ORDERED] or EMPTY_TREE_HEAD
-        self._is_current = True
+        tree = self._stored.last_tree()
+        with self._stored.changing():
+            rows, time = self._replayed(leaves)
+            with self._stored.writing() as write:
+                write.swap_head(BLOCK, block)
+                if rows:
+                    size = self._stored.staged.size + len(rows)
+                    write.put_entries(rows, size, time)
+                    self._observe(Point.STAGING)
+                    root, tiles = self._hashed(write, tree, size)
+                    for name in (STAGED, ORDERED):
+                        write.swap_head(name, TreeHead(size, root, b"", time))
+                    write.put_tiles(tiles)
+                self._observe(Point.ORDERING)
 
-    def _replayed(self, leaves: Sequence[bytes]) -> list[EntryRow]:
-        """Rows of leaves that are ordered already: nothing is refused, each keeps its place."""
+    def _replayed(self, leaves: Sequence[bytes]) -> tuple[list[EntryRow], str]:
+        """Rows of leaves that are ordered already, and the contract's time after them.
+
+        Nothing is refused, each leaf keeps its place.
+        """
         rows: list[EntryRow] = []
-        with self._database.connect() as connection:
-            self._values.use(connection)
-            try:
-                for position, leaf in enumerate(leaves, self._staged.size):
-                    step = self._replay.step(leaf)
-                    entry = step.entry
-                    name, kind = (None, None) if entry is None else (entry.id, entry.type)
-                    rows.append(EntryRow(position, leaf, leaf_hash(leaf), name, kind, step.void))
-            finally:
-                self._values.use(None)
-        return rows
+        with self._stored.replaying() as open_replay:
+            replay = open_replay.replay
+            for position, leaf in enumerate(leaves, self._stored.staged.size):
+                step = replay.step(leaf)
+                entry = step.entry
+                name, kind = (None, None) if entry is None else (entry.id, entry.type)
+                rows.append(EntryRow(position, leaf, leaf_hash(leaf), name, kind, step.void))
+        return rows, replay.time
 
     def _hashed(
-        self, connection: Connection, writer: TileWriter, size: int
+        self, write: LogWrite, tree: TileWriter, size: int
     ) -> tuple[bytes, dict[tuple[int, int], bytes]]:
         """Root and changed tiles after the leaves just written, each read and hashed again."""
-        while writer.size < size:
-            end = min(writer.size + TILE_WIDTH, size)
-            stored = self._store.leaves(connection, writer.size, end)
-            for expected, (position, leaf, hashed) in enumerate(stored, writer.size):
+        while tree.size < size:
+            end = min(tree.size + TILE_WIDTH, size)
+            stored = write.leaves(tree.size, end)
+            for expected, (position, leaf, hashed) in enumerate(stored, tree.size):
                 if position != expected or leaf_hash(leaf) != hashed:
                     raise QuarantineError(f"entry {expected} is not what was just stored: check the disk")
-                writer.append(hashed)
-            if writer.size != end:
+                tree.append(hashed)
+            if tree.size != end:
                 raise QuarantineError("entries are missing that were just stored: check the disk")
         self._observe(Point.REREAD)
-        tiles = dict(writer.take_changed())
-        return root_from(size, TileSource(writer)), tiles
+        tiles = dict(tree.take_changed())
+        return root_from(size, TileSource(tree)), tiles
+
+    def leaves(self, begin: int, end: int) -> list[bytes]:
+        """Leaves begin … end − 1 as far as they are under the last root.
+
+        Raises:
+            LogError: one is not what was stored; it is not given out.
+        """
+        return self._stored.leaves(begin, end)
+
+    def content(self, tile: Tile) -> bytes:
+        """Bytes of a public tile or bundle."""
+        return self._stored.content(tile)
+
+    def inclusion_paths(self, positions: Sequence[int], size: int) -> list[tuple[bytes, ...]]:
+        """Inclusion proofs of several leaves in one tree."""
+        return self._stored.inclusion_paths(positions, size)
+
+    def consistency_path(self, old: int, new: int) -> tuple[bytes, ...]:
+        """Consistency proof between two sizes of this log."""
+        return self._stored.consistency_path(old, new)
 
     def root_at(self, size: int) -> bytes:
         """Root of the first ``size`` leaves.
@@ -205,10 +232,10 @@ class DerivedLog(OrderedLog):
             MerkleError: there are not so many yet.
             LogError: the tiles are not those of the last root: a damaged disk is no evidence against the log.
         """
-        head = self.head
-        if size > head.size:
-            raise MerkleError(f"only {head.size} entries are derived here yet, not {size}")
-        return root_at(size, head, self._tiles.source())
+        derived = self.size
+        if size > derived:
+            raise MerkleError(f"only {derived} entries are derived here yet, not {size}")
+        return self._stored.root_at(size)
 
     def wait_for_size(self, size: int, seconds: float) -> bool:
         """Wait until that many leaves are derived; False when they are not within ``seconds``."""
@@ -226,7 +253,7 @@ class DerivedLog(OrderedLog):
         """Position of the first leaf with this hash under the last root, or None."""
         found = self._recent.get(hashed)
         if found is None:
-            found = self.known([hashed]).get(hashed)
+            found = self._stored.known([hashed]).get(hashed)
         return found if found is not None and found < self.size else None
 
     def wait_for_leaf(self, hashed: bytes, seconds: float) -> int | None:
@@ -243,5 +270,11 @@ class DerivedLog(OrderedLog):
 
     def void_code(self, position: int) -> str | None:
         """Why the leaf at a position changes nothing; None where it counts."""
-        with self._database.connect() as connection:
-            return self._store.void(connection, position)
+        return self._stored.void_code(position)
+
+
+def _opened(database: Engine, apply: Apply, observe: Observe) -> StoredLog:
+    """The stored log, checked and repaired."""
+    stored = StoredLog(database, None, apply, observe, more_heads=(BLOCK, SIGNED), check=check_position)
+    stored.repair()
+    return stored

@@ -94,7 +94,6 @@ class Follower:
         """Load what is stored: it is not known what a failed write has kept."""
         try:
             self._log.load()
-            self._log.order()
         except (LogError, SQLAlchemyError, OSError) as error:
             if isinstance(error, QuarantineError):
                 self.fault = error

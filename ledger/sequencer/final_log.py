@@ -79,7 +79,7 @@ class LocalLog(Protocol):
         ...
 
     @property
-    def short(self) -> QuorumError | None:
+    def quorum_error(self) -> QuorumError | None:
         """Why nothing becomes final now, at the start gate or later; None while a quorum cosigns."""
         ...
 
@@ -204,10 +204,10 @@ class FinalLog:
         return self._tree.state
 
     @property
-    def short(self) -> QuorumError | None:
+    def quorum_error(self) -> QuorumError | None:
         """Why nothing becomes final now, at the start gate or later; None while a quorum cosigns."""
-        short = self.finalizer.short
-        return self.finalizer.awaited if short is None else short
+        error = self.finalizer.quorum_error
+        return self.finalizer.gate_error if error is None else error
 
     @property
     def quarantined(self) -> LogError | None:

@@ -132,14 +132,15 @@ class Finalizer:
         self._asked = 0.0
         # Each replaced as a whole by the finalizing thread; read by any thread.
         self.final = EMPTY_TREE_HEAD
-        self.short: QuorumError | None = None
-        self.awaited: QuorumError | None = None
-        """The witnesses that the start gate waits for, while it is shut."""
+        self.quorum_error: QuorumError | None = None
+        """Why the last round made nothing final; None after one that did."""
+        self.gate_error: QuorumError | None = None
+        """Names the witnesses that the start gate waits for, while it is shut."""
 
     @property
     def idle(self) -> bool:
         """Whether everything ordered is final, or cannot become so now."""
-        return self.final.size == self._log.head.size or self.short is not None
+        return self.final.size == self._log.head.size or self.quorum_error is not None
 
     def start(self) -> None:
         """Start the witnesses' threads."""
@@ -168,7 +169,8 @@ class Finalizer:
         while not self._stopping.is_set():
             try:
                 waiting = gate(self._cosigners, self._policy, self._judge, self._settings.round)
-                self.awaited = QuorumError("the start gate waits for witnesses", waiting) if waiting else None
+                text = "the start gate waits for witnesses"
+                self.gate_error = QuorumError(text, waiting) if waiting else None
                 if not waiting:
                     self._load_published()
                     self._public.open(self._policy.format(), self.final.size, self._log.content)
@@ -187,7 +189,7 @@ class Finalizer:
         if self._cosigners.fork is not None:
             raise self._cosigners.fork
         head = self._log.head
-        if self.short is not None:
+        if self.quorum_error is not None:
             self._stopping.wait(self._asked + self._settings.retry - time.monotonic())
         elif head.size == self.final.size:
             due = self._asked + self._settings.refresh - time.monotonic()
@@ -262,10 +264,10 @@ class Finalizer:
             self._publish(head, _latest(self._known(head), lines))
             self._last = asked
         except (SQLAlchemyError, OSError) as error:
-            self.short = QuorumError(
+            self.quorum_error = QuorumError(
                 f"the log's disk or database failed ({type(error).__name__}): free space there"
             )
-            self._submissions.fail_all(self.short)
+            self._submissions.fail_all(self.quorum_error)
 
     def _known(self, head: TreeHead) -> dict[str, NoteSignature]:
         """Cosignatures over this very text from before, where it was published already."""
@@ -284,18 +286,18 @@ class Finalizer:
         self._settings.observe(Point.PUBLISHED)
         self._lines = dict(lines)
         self.final = TreeHead(head.size, head.root, data, head.time)
-        self.short = None
+        self.quorum_error = None
         self.settle()
         self._settings.observe(Point.FINAL)
 
     def _fall_short(self, asked: Round, cosigned: int) -> None:
         missing = asked.missing()
-        self.short = QuorumError(
+        self.quorum_error = QuorumError(
             f"{cosigned} of {self._policy.quorum} needed witnesses cosigned; no answer from "
             f"{', '.join(missing)}. Start these nodes; submitting the same bytes again is safe",
             missing,
         )
-        self._submissions.fail_all(self.short)
+        self._submissions.fail_all(self.quorum_error)
 
 
 def _latest(

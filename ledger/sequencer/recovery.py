@@ -43,7 +43,7 @@ from ledger.formats.policy import Policy
 from ledger.formats.tiles import CHECKPOINT, TILE_WIDTH, TileReader, TileSource, TileWriter
 from ledger.merkle import leaf_hash, root_from
 from ledger.replica.replica import VERIFIED, newest_signed
-from ledger.sequencer.ordering import ORDERED, STAGED
+from ledger.sequencer.stored_log import ORDERED, STAGED
 from ledger.storage.database import LOG, REPLICA, writing
 from ledger.storage.sql_state import CachedState
 from ledger.storage.tree_store import EMPTY_TREE_HEAD, EntryRow, TreeHead, TreeStore

@@ -116,8 +116,8 @@ class Sequencer(LocalLog):
 
     @property
     @override
-    def short(self) -> QuorumError | None:
-        return self._final.short
+    def quorum_error(self) -> QuorumError | None:
+        return self._final.quorum_error
 
     @property
     @override
@@ -181,13 +181,13 @@ class Sequencer(LocalLog):
     def _unknown(self, batch: Sequence[Submission]) -> list[Submission]:
         """Those never stored before; the others get their position. Nobody waits for a missing quorum."""
         known = self._log.known([one.candidate.hashed for one in batch])
-        short = self._finalizer.short
+        quorum_error = self._finalizer.quorum_error
         new: list[Submission] = []
         for submission in batch:
             submission.position = known.get(submission.candidate.hashed)
             is_final = submission.position is not None and submission.position < self.size
-            if short is not None and not is_final:
-                self._submissions.fail([submission], short)
+            if quorum_error is not None and not is_final:
+                self._submissions.fail([submission], quorum_error)
             elif submission.position is None:
                 new.append(submission)
         return new

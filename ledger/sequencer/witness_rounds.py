@@ -118,6 +118,11 @@ class Round:
         with self._changed:
             return [name for name in self._names if name not in self._lines]
 
+    def failed(self) -> dict[str, str]:
+        """Reason by name of each witness that did not cosign and said so, or could not be asked."""
+        with self._changed:
+            return dict(self._failed)
+
     def _over(self, quorum: int) -> bool:
         cosigned = sum(name in self._lines for name in self._names)
         failed = sum(name in self._failed for name in self._names)

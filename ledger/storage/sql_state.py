@@ -129,17 +129,8 @@ class CachedState(State):
             self._kept.popitem(last=False)
 
 
-class ReadState(State):
-    """The committed state, read-only, for ``ledger.contract.view``; each read is its own transaction."""
-
-    def __init__(self, database: Engine, store: TreeStore) -> None:
-        self._database = database
-        self._store = store
-
-    @override
-    def get(self, key: str) -> Any:
-        with self._database.connect() as connection:
-            return self._store.value(connection, key)
+class ReadOnlyState(State):
+    """A state that is read and never written, for ``ledger.contract.view``."""
 
     def put(self, key: str, value: Any) -> None:
         """Refuse: only replay writes.
@@ -151,7 +142,20 @@ class ReadState(State):
         raise LogError("the state is read here, not written: append an entry")
 
 
-class SharedState(ReadState):
+class ReadState(ReadOnlyState):
+    """The committed state; each read is its own transaction."""
+
+    def __init__(self, database: Engine, store: TreeStore) -> None:
+        self._database = database
+        self._store = store
+
+    @override
+    def get(self, key: str) -> Any:
+        with self._database.connect() as connection:
+            return self._store.value(connection, key)
+
+
+class SharedState(ReadOnlyState):
     """The committed state of one head, kept in memory as far as it was read; safe for threads.
 
     ``after`` gives the state of the next head with what has not changed: a value read once is read from the
@@ -159,7 +163,8 @@ class SharedState(ReadState):
     """
 
     def __init__(self, database: Engine, store: TreeStore, kept: Mapping[str, Any] | None = None) -> None:
-        super().__init__(database, store)
+        self._database = database
+        self._store = store
         # Filled by any thread that reads; single operations of a dict, which are atomic. A value of the next
         # head may get in while that one is committed: `after` drops every key that it has changed.
         self._kept: dict[str, Any] = {} if kept is None else dict(kept)
@@ -168,7 +173,8 @@ class SharedState(ReadState):
     def get(self, key: str) -> Any:
         value = self._kept.get(key, _ABSENT)
         if value is _ABSENT:
-            value = super().get(key)
+            with self._database.connect() as connection:
+                value = self._store.value(connection, key)
             if len(self._kept) < _VALUES:
                 self._kept[key] = value
         return value
@@ -180,12 +186,12 @@ class SharedState(ReadState):
         return SharedState(self._database, self._store, unchanged)
 
 
-class PinnedState(ReadState):
+class PinnedState(ReadOnlyState):
     """The state as one open transaction sees it."""
 
     def __init__(self, connection: Connection, store: TreeStore) -> None:
-        super().__init__(connection.engine, store)
         self._connection = connection
+        self._store = store
 
     @override
     def get(self, key: str) -> Any:

@@ -20,7 +20,16 @@ from node.errors import ConfigurationError
 from node.governance.entry_drafts import EntryDraft
 from node.home import Home, require_absent, write_file
 from node.member_keys import open_keys
-from node.membership.network import NetworkFile, check_card, join, propose, read_card, seal, sign_proposal
+from node.membership.network import (
+    NetworkFile,
+    check_admission,
+    check_card,
+    join,
+    propose,
+    read_card,
+    seal,
+    sign_proposal,
+)
 from node.membership.signing_preview import (
     admission_lines,
     admission_signed,
@@ -141,7 +150,9 @@ def admit_draft(home: Path, card: Path, draft: Path, version: int) -> None:
     """Write DRAFT, the entry that admits the member of CARD; founders sign it with `admit-sign`."""
     require_absent(draft, "it may hold signatures; give another name, or move it away first")
     name = NetworkFile.read(Home(home.resolve()).require().network).network
-    body = {"member": read_card(card), "version": version}
+    admitted = read_card(card)
+    check_admission(read_configuration(home).store_url, admitted)
+    body = {"member": admitted, "version": version}
     _write(draft, {"network": name, "id": secrets.token_hex(16), "body": body, "sigs": []})
     print_message("{file}: founders sign it with `hedui network admit-sign HOME {file}`", file=draft)
 
@@ -153,6 +164,7 @@ def admit_sign(home: Path, draft: Path) -> None:
     """Show DRAFT and sign it as a founder."""
     found = _read(draft)
     check_card(found["body"]["member"])
+    check_admission(read_configuration(home).store_url, found["body"]["member"])
     network_file = NetworkFile.read(Home(home.resolve()).require().network)
     _show(admission_lines(found, user_messages()))
     keys = open_keys(read_configuration(home))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import os
 import resource
@@ -15,8 +14,8 @@ from typing import Any
 
 import click
 
-from node.cli import node_backup
-from node.cli.help import Group, columns
+from node.cli.help import columns
+from node.cli.lazy import LazyCommand, LazyGroup
 from node.cli.logs import log_to_stderr
 from node.cli.output import print_message, translated
 from node.config import ROLES, exposed_passphrase, read_configuration
@@ -54,26 +53,28 @@ FILES = 8192
 """Open files a node asks the system for; its connections are bounded below that."""
 
 
-LATER = ("backup", "rejoin", "restore")
-"""Commands in ``node.cli.node_backup``, imported when they are used."""
+LAZY = {
+    "backup": LazyCommand(
+        "node.cli.node_backup",
+        "Back up the node of HOME to the new file FILE, sealed; the node may be running.",
+    ),
+    "journal": LazyCommand(
+        "node.cli.node_backup",
+        "Write the journal of HOME, signed by its node key: no identifier, no key, no case number.",
+    ),
+    "rejoin": LazyCommand(
+        "node.cli.node_backup",
+        "Let the witness of the restored HOME continue from the file CHECKPOINT.",
+    ),
+    "restore": LazyCommand(
+        "node.cli.node_backup",
+        "Restore the backup FILE as HOME, which must not exist or must be empty: completely or not at all.",
+    ),
+}
+"""Commands that need more than asking a node does."""
 
 
-class NodeCommands(Group):
-    """The group's commands, the rarer ones from a module of their own."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Every command's name."""
-        return sorted({*super().list_commands(ctx), *LATER})
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """One command."""
-        if cmd_name not in LATER:
-            return super().get_command(ctx, cmd_name)
-        found: click.Command = getattr(importlib.import_module("node.cli.node_backup"), cmd_name)
-        return found
-
-
-@click.group(cls=NodeCommands)
+@click.group(cls=LazyGroup, lazy=LAZY)
 def node() -> None:
     """A member's own node."""
 
@@ -207,6 +208,3 @@ def _end_with_parent(ended: threading.Event) -> None:
     while os.read(sys.stdin.fileno(), 4096):
         pass
     ended.set()
-
-
-node.add_command(node_backup.command)

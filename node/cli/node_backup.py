@@ -217,16 +217,16 @@ def _next_steps(home: Path, head: ArchiveHeader) -> list[str]:
     is_flag=True,
     help="Include the salts that open query.close, for an auditor who has the reports.",
 )
-def command(home: Path, output: Path, *, closings: bool) -> None:
+def journal(home: Path, output: Path, *, closings: bool) -> None:
     """Write the journal of HOME, signed by its node key: no identifier, no key, no case number."""
     require_absent(output)
     configuration = read_configuration(home)
-    journal = read_home(configuration)
+    found = read_home(configuration)
     key = SigningKey.from_seed(open_vault(configuration.home, configuration.passphrase).get("node"))
-    write_file(output, export(journal, key, system_clock(), opened=closings), 0o600)
+    write_file(output, export(found, key, system_clock(), opened=closings), 0o600)
     print_message(
         "{file}: {lines} lines, {questions} questions",
         file=output,
-        lines=len(journal.lines),
-        questions=len(journal.questions),
+        lines=len(found.lines),
+        questions=len(found.questions),
     )

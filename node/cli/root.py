@@ -11,32 +11,48 @@ import sys
 
 import click
 
-from node.cli.lazy import LazyGroup
+from node.cli.lazy import LazyCommand, LazyGroup
 from node.cli.output import translated, user_messages
 from node.errors import EXIT_UNAVAILABLE, EXIT_USAGE, KNOWN_ERRORS, error_code, exit_code
 from node.messages.words import sentence_of
 
 INTERRUPTED = 130
 COMMANDS = {
-    "check": "node.cli.check",
-    "consent": "node.cli.consent",
-    "dataset": "node.cli.dataset",
-    "demo": "node.cli.demo",
-    "grant": "node.cli.grant",
-    "ledger": "node.cli.ledger",
-    "network": "node.cli.network",
-    "node": "node.cli.node",
-    "report": "node.cli.report",
-    "rules": "node.cli.grant",
-    "share": "node.cli.sumkey",
-    "sumkey": "node.cli.sumkey",
+    "check": LazyCommand(
+        "node.cli.check",
+        "At the office: check the household of APPLICATION and write its report into OUT.",
+    ),
+    "consent": LazyCommand("node.cli.consent", "Consents in the registrar's store."),
+    "dataset": LazyCommand("node.cli.dataset", "A department's data."),
+    "demo": LazyCommand(
+        "node.cli.demo",
+        "Run the scenario in FOLDER, or a generated one, with a process for each member; verify "
+        "every report.",
+    ),
+    "grant": LazyCommand(
+        "node.cli.grant",
+        "Grants: what an office may ask of an owner, how often and until when.",
+    ),
+    "ledger": LazyCommand("node.cli.ledger", "The public log."),
+    "network": LazyCommand("node.cli.network", "A network of members around one ledger."),
+    "node": LazyCommand("node.cli.node", "A member's own node."),
+    "report": LazyCommand("node.cli.report", "Verify evidence reports offline, and print them."),
+    "rules": LazyCommand(
+        "node.cli.grant",
+        "Rule sets: published by the office, approved by an auditor and the owners of amount datasets.",
+    ),
+    "share": LazyCommand("node.cli.sumkey", "The trustee's shares of totals."),
+    "sumkey": LazyCommand(
+        "node.cli.sumkey",
+        "The key under which amounts are added; the office and the trustees hold its shares.",
+    ),
 }
-"""Module of each command group."""
+"""Module and summary of each command group."""
 
 
 @click.group(
     cls=LazyGroup,
-    modules=COMMANDS,
+    lazy=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.version_option(package_name="hedui")

@@ -13,18 +13,9 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from adapters.dataset import DatasetSpec
 from node.rules.ruleset import DatasetId, Label, Region
-from node.validation.model import (
-    Date,
-    Listed,
-    NotedModel,
-    Problem,
-    ScenarioError,
-    Text,
-    fault,
-    missing,
-    unique,
-)
-from node.validation.reading import decode_toml, read, read_request
+from node.validation.documents import Problem, ScenarioError, decode_toml
+from node.validation.model import Date, Listed, NotedModel, Text, fault, missing, unique
+from node.validation.reading import read, read_request
 
 _Column = Annotated[Text, Field(description="a column")]
 

@@ -28,6 +28,8 @@ from keys.errors import KeysError
 from keys.signing import PublicKey, SigningKey
 from keys.tls import check_profile
 from ledger import canonical
+from ledger.contract.network import conflicting_roles
+from ledger.contract.view import View
 from ledger.entries import bodies, body_schema
 from ledger.entries import entry as entries
 from ledger.entries.entry import Signature
@@ -37,6 +39,7 @@ from ledger.formats.policy import Policy, WitnessKey
 from ledger.sequencer.http_witness import check_url
 from node.errors import ConfigurationError
 from node.home import Home, read_document, write_file
+from node.membership.home_replica import read_replica
 from node.rpc.directory import Contact
 
 GENESIS = "genesis"
@@ -145,12 +148,16 @@ def propose(
         foreign: foreign witnesses, each ``VKEY@URL``.
 
     Raises:
-        ConfigurationError: fewer than three members, not exactly one sequencer, a foreign witness that cannot
-            be used, or a name, label or card that the ledger would refuse.
+        ConfigurationError: fewer than three members, not exactly one sequencer, roles on one member that
+            only a pilot may join, a foreign witness that cannot be used, or a name, label or card that the
+            ledger would refuse.
     """
     sequencers = [card for card in cards if "sequencer" in card["roles"]]
     if len(cards) < 3 or len(sequencers) != 1:
         raise ConfigurationError("a network has at least three members, exactly one of them the sequencer")
+    if not pilot:
+        for card in cards:
+            check_separate(card)
     params = {"suite": suite, **_foreign_parameters(foreign)}
     try:
         policy_of(cards, params)
@@ -163,6 +170,36 @@ def propose(
     except LedgerError as error:
         raise ConfigurationError(f"the ledger would refuse this network: {error}") from error
     return {"network": network, "body": body, "sigs": []}
+
+
+def check_separate(card: dict[str, Any]) -> None:
+    """Refuse a card whose roles only a pilot may join.
+
+    Raises:
+        ConfigurationError: names the member and both roles.
+    """
+    conflict = conflicting_roles(card["roles"])
+    if conflict is not None:
+        raise ConfigurationError(
+            f"{card['id']} would be {conflict[0]} and {conflict[1]}: give one role to another member, or "
+            "create the network with --pilot"
+        )
+
+
+def check_admission(store_url: str, card: dict[str, Any]) -> None:
+    """Refuse to draft or sign an admission that the contract would refuse for the member's roles.
+
+    Args:
+        store_url: database of the home whose replica says whether the network is a pilot. Where it says
+            nothing yet, the contract alone decides.
+        card: of the member to be admitted.
+
+    Raises:
+        ConfigurationError: names the member and both roles.
+    """
+    network = read_replica(store_url, View.network)
+    if network is not None and not network.pilot:
+        check_separate(card)
 
 
 def sign_proposal(proposal: dict[str, Any], card: dict[str, Any], key: SigningKey) -> None:

@@ -20,19 +20,14 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
-
 from keys.errors import SecretMissingError
 from keys.sealing import SealingKey, seal
 from keys.vault import Vault
 from ledger import canonical
 from ledger.contract.view import View
-from ledger.storage.database import REPLICA, open_database
-from ledger.storage.sql_state import SharedState
-from ledger.storage.tree_store import TreeStore
 from node.errors import ConfigurationError
 from node.home import read_document
+from node.membership.home_replica import read_replica
 from node.workers import worker_pool
 from protocols.encoding import fields
 from protocols.profiles import PAILLIER_PROFILES, PaillierProfile
@@ -207,14 +202,5 @@ def recorded_modulus(store_url: str) -> str | None:
     None if the replica holds no sum key yet, or if the database does not exist or cannot be reached: a
     ceremony may take place before a node and its database are first started.
     """
-    url = make_url(store_url)
-    if url.drivername.startswith("sqlite") and not Path(url.database or "").is_file():
-        return None
-    database = open_database(store_url)
-    try:
-        found = View(SharedState(database, TreeStore(REPLICA))).sumkey()
-    except SQLAlchemyError:
-        return None
-    finally:
-        database.dispose()
+    found = read_replica(store_url, View.sumkey)
     return None if found is None else found.modulus

@@ -65,8 +65,8 @@ def ledger_health(
     age = None if newest is None else max(0, now - newest.quorum_time(policy.quorum))
     if engine.quarantined is not None:
         return LedgerHealth(f"quarantine: {engine.quarantined}", age, quarantined=True)
-    if own is not None and own.short is not None:
-        return LedgerHealth(_shortage(own.short, policy), age)
+    if own is not None and own.quorum_error is not None:
+        return LedgerHealth(_shortage(own.quorum_error, policy), age)
     if newest is None:
         return LedgerHealth("no final checkpoint yet", None)
     if own is None and fresh_cosignatures(newest, now) < policy.quorum:
@@ -181,9 +181,9 @@ def _verified(policy: Policy, note: bytes) -> VerifiedCheckpoint | None:
         return None
 
 
-def _shortage(short: LedgerError, policy: Policy) -> str:
+def _shortage(error: LedgerError, policy: Policy) -> str:
     """The witnesses that are missing; the error's own text where it is not about witnesses."""
-    if not isinstance(short, QuorumError) or not short.missing:
-        return str(short)
-    cosigned = len(policy.witnesses) - len(short.missing)
-    return f"quorum {cosigned} of {policy.quorum}, missing {', '.join(short.missing)}"
+    if not isinstance(error, QuorumError) or not error.missing:
+        return str(error)
+    cosigned = len(policy.witnesses) - len(error.missing)
+    return f"quorum {cosigned} of {policy.quorum}, missing {', '.join(error.missing)}"

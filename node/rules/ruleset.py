@@ -22,19 +22,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
-from node.validation.model import (
-    Date,
-    InvalidDocumentError,
-    Listed,
-    NotedModel,
-    Place,
-    Problem,
-    Text,
-    fault,
-    faults_at,
-    unique,
-)
-from node.validation.reading import decode_toml, read
+from node.validation.documents import InvalidDocumentError, Problem, decode_toml
+from node.validation.model import Date, Listed, NotedModel, Place, Text, fault, faults_at, unique
+from node.validation.reading import read
 
 DatasetId = Annotated[
     str,

@@ -15,7 +15,7 @@ from ledger.formats.checkpoint import Checkpoint
 from ledger.formats.note import Note
 from ledger.formats.tiles import TILE_WIDTH, decode_bundle, tiles_of
 from ledger.merkle import HASH_BYTES, leaf_hash
-from ledger.sequencer.ordering import ORDERED, STAGED
+from ledger.sequencer.stored_log import ORDERED, STAGED
 from ledger.storage.database import LOG as TABLES
 from ledger.storage.database import create_tables, open_database, writing
 from ledger.storage.tree_store import DIGEST_KEY, EntryRow, TreeHead, TreeStore

@@ -64,10 +64,10 @@ def dishonest_office(
 
 @pytest.fixture(scope="session")
 def second_run(shared: Path) -> Path:
-    """Result of the demo over the second, messier scenario."""
+    """Result of the demo over the second scenario."""
 
     def make(folder: Path) -> None:
-        scenario = second_scenario.build(shared / "messier-scenario", residents=12, suite=SUITE)
+        scenario = second_scenario.build(shared / "second-scenario", residents=12, suite=SUITE)
         done = hedui("demo", scenario, "--out", folder, seconds=240)
         assert done.returncode == 0, done.stdout + done.stderr
 

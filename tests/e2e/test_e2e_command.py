@@ -78,7 +78,7 @@ def test_a_node_that_is_down_is_not_available(second_run: Path) -> None:
     done = hedui("node", "status", second_run / "members" / "bureau")
     assert done.returncode == UNAVAILABLE
     assert "does not answer" in done.stderr
-    application = second_run.parent / "messier-scenario" / "cases" / "B-01.json"
+    application = second_run.parent / "second-scenario" / "cases" / "B-01.json"
     assert quickly("check", second_run / "members" / "bureau", application).returncode == UNAVAILABLE
 
 

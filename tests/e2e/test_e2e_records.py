@@ -25,7 +25,7 @@ LATER = "2099-01-01T00:00:00Z"
 Run = Path
 
 
-@pytest.fixture(params=["messier", "generated"])
+@pytest.fixture(params=["second", "generated"])
 def run(request: pytest.FixtureRequest) -> Run:
     """Result of either run."""
     found: Path = request.getfixturevalue(f"{request.param}_run")

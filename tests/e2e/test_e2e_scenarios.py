@@ -33,12 +33,12 @@ Run = tuple[Path, Path]
 """Result and scenario."""
 
 
-@pytest.fixture(params=["messier", "generated"])
+@pytest.fixture(params=["second", "generated"])
 def run(request: pytest.FixtureRequest) -> Run:
     """Either run."""
-    if request.param == "messier":
-        out: Path = request.getfixturevalue("messier_run")
-        return out, out.parent / "messier-scenario"
+    if request.param == "second":
+        out: Path = request.getfixturevalue("second_run")
+        return out, out.parent / "second-scenario"
     out = request.getfixturevalue("generated_run")
     return out, out / "scenario"
 

@@ -17,7 +17,7 @@ from random import Random
 from node.demo.scenario import people
 from node.demo.scenario.exports import EXPORTS, Export, ExportRow, Sink, open_sink
 from node.demo.scenario.people import PLOTS, Plot, rows
-from node.validation.model import Problem, ScenarioError
+from node.validation.documents import Problem, ScenarioError
 
 _APPLIED = "2026-11-02"
 _BAD_SHARE = 0.004

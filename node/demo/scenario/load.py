@@ -3,8 +3,8 @@
 Checked beyond single fields:
 
 - member ids, dataset ids, case numbers and rule keys are unique; a dataset's id starts with its owner's id;
-- there is exactly one sequencer, and at least one office, registrar and trustee; office and registrar, or
-  office and trustee, are one member only in a pilot; only a department has datasets;
+- there is exactly one sequencer, and at least one office, registrar and trustee; roles that
+  ``SEPARATE_ROLES`` keeps apart are one member only in a pilot; only a department has datasets;
 - a case names a rule set and an office of this folder;
 - rules name amount datasets to add or subtract and member datasets to veto or exclude. A dataset in the rules
   that nobody publishes is no error: its lines are "not covered".
@@ -30,24 +30,16 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from ledger.contract.network import SEPARATE_ROLES
 from ledger.entries.body_schema import ROLES
 from node.case import Case, MemberId, cases_in
 from node.department.declaration import DatasetDeclaration
 from node.rules.ruleset import Label, RulesError, RuleSet
 from node.rules.ruleset import parse as parse_rules
-from node.validation.model import (
-    Listed,
-    NotedModel,
-    Place,
-    Problem,
-    ScenarioError,
-    Text,
-    fault,
-    faults_at,
-    unique,
-)
+from node.validation.documents import Problem, ScenarioError, decode_toml
+from node.validation.model import Listed, NotedModel, Place, Text, fault, faults_at, unique
 from node.validation.node_toml import Role
-from node.validation.reading import decode_toml, read
+from node.validation.reading import read
 
 NETWORK = "network.toml"
 _KINDS = {"income": "amount", "deduct": "amount", "veto": "member", "exclude": "member"}
@@ -237,9 +229,9 @@ def _seen(field: str, identity: str, before: list[str]) -> Iterator[Problem]:
 
 def _joined(at: str, roles: Sequence[str]) -> Iterator[Problem]:
     """Roles of one member that only a pilot joins."""
-    for role in ("registrar", "trustee"):
-        if "office" in roles and role in roles:
-            remedy = f"office and {role} are one member: part them, or mark the network pilot = true"
+    for one, other in SEPARATE_ROLES:
+        if one in roles and other in roles:
+            remedy = f"{one} and {other} are one member: part them, or mark the network pilot = true"
             yield Problem(NETWORK, f"{at}.roles", remedy)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ledger.contract.network import SEPARATE_ROLES
 from ledger.entries import bodies
 from ledger.entries.entry import Body, Entry
 from tests.ledger.contract.contract_cases import (
@@ -31,8 +32,12 @@ def keyed(*keys: Body) -> Body:
 
 
 NODE, OPERATOR, _OTHER, WITNESS, SEAL = key_objects("sib")
-admission("role_conflict", "office and trustee", member_object("sib", ["office", "trustee"]))
-admission("role_conflict", "office and registrar", member_object("office", ["office", "registrar"]), 2)
+for _pair in SEPARATE_ROLES:
+    if "sequencer" not in _pair:
+        admission("role_conflict", " and ".join(_pair), member_object("sib", list(_pair)))
+admission(
+    "role_conflict", "office and registrar, replaced", member_object("office", ["office", "registrar"]), 2
+)
 admission("second_registrar", "two registrars", member_object("sib", ["registrar"]))
 admission("second_sequencer", "two sequencers", member_object("sib", ["sequencer"]))
 admission("member_keys", "no node key", keyed(OPERATOR, WITNESS))
@@ -123,6 +128,7 @@ def founding(code: str, name: str, body: Body, id: str = "genesis") -> None:
 founding("genesis_id", "another id", genesis_body(), "first")
 founding("too_few_members", "two members", genesis_body({"seq": ("sequencer",), "office": ("office",)}))
 founding("role_conflict", "genesis of no pilot", genesis_body({**THREE, "a": ("office", "trustee")}))
+founding("role_conflict", "a sequencer that asks", genesis_body({**THREE, "seq": ("sequencer", "office")}))
 TWICE = genesis_body(THREE)
 TWICE["members"].append(member_object("office", ["office"]))
 founding("member_exists", "a founder named twice", TWICE)

@@ -196,11 +196,11 @@ def test_members_come_change_and_go() -> None:
 
 def test_an_admission_may_replace_a_members_record_and_keeps_its_keys() -> None:
     net = founded()
-    wider = member_object("audit", ["auditor", "department"])
+    wider = member_object("audit", ["auditor", "trustee"])
     net.do("member.admit", "office", bodies.member_admit(wider, 2), net.founders())
     audit = net.view.member("audit")
     assert audit is not None
-    assert audit.roles == ("auditor", "department")
+    assert audit.roles == ("auditor", "trustee")
     assert audit.founder
 
 

@@ -376,7 +376,7 @@ def test_a_disk_that_has_changed_a_tile_accuses_nobody(engine: Engine) -> None:
     with writing(engine) as connection:
         tile = connection.execute(LOG.tile.select()).one()
         connection.execute(update(LOG.tile).values(hashes=b"\0" * len(tile.hashes)))
-    log._tiles._kept.clear()
+    log._stored._tiles._kept.clear()
     with pytest.raises(LogError):
         log.root_at(2)
     witness = DerivedWitness(

@@ -219,7 +219,7 @@ def test_a_faulty_client_of_one_that_counts_ends_the_round_and_keeps_the_gate_sh
     checkpoint = Checkpoint.parse(head.text)
     asked = cosigners.begin(checkpoint, head.format(), lambda old: ())
     assert asked.wait(POLICY.quorum, 60) == {}
-    assert set(asked.failed) == set(clients)
+    assert set(asked.failed()) == set(clients)
     assert gate(cosigners, POLICY, lambda note: None, 0.1) == [c.verifier.name for c in COSIGNERS]
     for client in clients.values():
         client.mended = True

@@ -158,8 +158,8 @@ def test_a_missing_quorum_is_named_and_made_up_for(world):
     with pytest.raises(QuorumError) as caught:
         log.submit(one)
     assert list(caught.value.missing) == down
-    assert log.short is not None
-    assert list(log.short.missing) == down
+    assert log.quorum_error is not None
+    assert list(log.quorum_error.missing) == down
     assert log.size == 1
     for again in (one, two):
         with pytest.raises(QuorumError):
@@ -168,7 +168,7 @@ def test_a_missing_quorum_is_named_and_made_up_for(world):
     wait_for(lambda: log.size == 2)
     assert log.submit(one).index == 1
     assert log.submit(two).index == 2
-    assert log.short is None
+    assert log.quorum_error is None
     assert verify_folder(world.public, apply=cheap).size == 3
 
 

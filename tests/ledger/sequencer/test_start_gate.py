@@ -24,10 +24,10 @@ def test_the_gate_stays_shut_until_enough_witnesses_answer(world):
     with pytest.raises(LogUnavailableError):
         log.wait_ready(0.3)
     assert world.steps == []
-    wait_for(lambda: log.short is not None)
+    wait_for(lambda: log.quorum_error is not None)
     world.switch(1, up=True)
     log.wait_ready(5)
-    assert log.short is None
+    assert log.quorum_error is None
 
 
 def test_a_database_that_fails_at_the_gate_keeps_it_shut_and_no_more(world, monkeypatch):

@@ -17,7 +17,7 @@ from ledger.storage.database import open_database, writing
 from node.audit.reconcile.compare import reconcile
 from node.audit.reconcile.journal import Journal, export, read_file, read_home
 from node.audit.reconcile.sides import CaseFiles
-from node.cli.node_backup import command as journal_command
+from node.cli.node_backup import journal as journal_command
 from node.errors import ConfigurationError, JournalError, UsageError
 from node.membership.network import NetworkFile
 from node.store import tables

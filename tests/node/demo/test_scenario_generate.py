@@ -11,7 +11,7 @@ from node.demo.scenario.exports import EXPORTS
 from node.demo.scenario.generate import generate
 from node.demo.scenario.load import load
 from node.demo.scenario.people import ADULTS, CHILDREN, PLOTS, STANDARD_FEN, broken, identifier, messy
-from node.validation.model import ScenarioError
+from node.validation.documents import ScenarioError
 from tests.node.demo import plain_arithmetic, second_scenario
 
 OUTCOMES = {

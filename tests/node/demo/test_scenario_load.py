@@ -9,7 +9,7 @@ import pytest
 
 from node.demo.scenario.load import load
 from node.rules.verdict import covers_region
-from node.validation.model import ScenarioError
+from node.validation.documents import ScenarioError
 from tests.node.demo import second_scenario
 
 CASE = "cases/B-01.json"

@@ -18,7 +18,7 @@ from node.config import prepare_transport, read_configuration, store_url
 from node.errors import ConfigurationError
 from node.member_keys import open_keys
 from node.membership.home_setup import init_home
-from node.validation.model import InvalidDocumentError
+from node.validation.documents import InvalidDocumentError
 from tests.node.upkeep.backup_cases import network_file
 
 GOOD = """[member]

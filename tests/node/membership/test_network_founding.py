@@ -14,12 +14,15 @@ import pytest
 
 from keys.signing import SigningKey
 from ledger.contract import apply
+from ledger.contract.network import SEPARATE_ROLES
 from ledger.contract.state import MemoryState
 from ledger.contract.view import View
 from ledger.entries.entry import parse
 from ledger.errors import EntryRefusedError
 from ledger.formats.note import VerifierKey
 from ledger.formats.policy import Policy
+from ledger.storage.database import REPLICA, create_tables, open_database, writing
+from ledger.storage.tree_store import TreeStore
 from node.errors import ConfigurationError
 from node.home import Home
 from node.member_keys import open_keys
@@ -265,3 +268,35 @@ def test_a_witness_of_the_network_is_no_foreign_one(founding: Founding) -> None:
             pilot=False,
             foreign=[f"{own}@https://w.example"],
         )
+
+
+@pytest.mark.parametrize("pair", SEPARATE_ROLES, ids="-".join)
+def test_roles_that_only_a_pilot_joins_are_refused_before_a_founder_signs(
+    founding: Founding, pair: tuple[str, str]
+) -> None:
+    cards = [
+        {**card, "roles": list(pair)} if card["id"] == ("log" if "sequencer" in pair else "tax") else card
+        for card in founding.cards
+    ]
+    with pytest.raises(ConfigurationError, match=f"would be {pair[0]} and {pair[1]}"):
+        network.propose("net", "2026-11", "paillier-3072", cards, pilot=False)
+    assert network.propose("net", "2026-11", "paillier-3072", cards, pilot=True)["body"]["pilot"]
+
+
+def test_an_admission_is_refused_where_the_replica_says_that_the_network_is_no_pilot(
+    founding: Founding, tmp_path: Path
+) -> None:
+    card = {**founding.cards[3], "roles": ["department", "auditor"]}
+    url = f"sqlite:///{tmp_path / 'node.db'}"
+    network.check_admission(url, card)  # nothing is replayed yet, so that the contract alone decides
+    database = open_database(url)
+    create_tables(database)
+    founded = {"network": "net", "pilot": True, "epoch": "2026-11", "params": {"suite": "paillier-3072"}}
+    with writing(database) as connection:
+        TreeStore(REPLICA).put_values(connection, {"network": founded})
+    network.check_admission(url, card)
+    with writing(database) as connection:
+        TreeStore(REPLICA).put_values(connection, {"network": {**founded, "pilot": False}})
+    database.dispose()
+    with pytest.raises(ConfigurationError, match="would be department and auditor"):
+        network.check_admission(url, card)

@@ -38,7 +38,7 @@ class Log:
     """The state that a log on this machine reports."""
 
     head: bytes | None = None
-    short: QuorumError | None = None
+    quorum_error: QuorumError | None = None
     quarantined: LogError | None = None
 
 
@@ -53,14 +53,14 @@ def engine(log: Log | None) -> Engine:
         (Log(cosigned(NOW - 7)), ("final", 7, False)),
         (Log(), ("no final checkpoint yet", None, False)),
         (
-            Log(cosigned(NOW - 90), short=QuorumError("x", ["a", "b", "c", "d"])),
+            Log(cosigned(NOW - 90), quorum_error=QuorumError("x", ["a", "b", "c", "d"])),
             (f"quorum 0 of {POLICY.quorum}, missing a, b, c, d", 90, False),
         ),
         (
-            Log(short=QuorumError("x", ["b", "c"])),
+            Log(quorum_error=QuorumError("x", ["b", "c"])),
             (f"quorum 2 of {POLICY.quorum}, missing b, c", None, False),
         ),
-        (Log(short=QuorumError("the disk is full")), ("the disk is full", None, False)),
+        (Log(quorum_error=QuorumError("the disk is full")), ("the disk is full", None, False)),
         (Log(cosigned(NOW - 5), quarantined=LogError("another tree")), ("quarantine: another tree", 5, True)),
     ],
 )

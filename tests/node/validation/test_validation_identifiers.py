@@ -29,7 +29,8 @@ from node.home import Home
 from node.registrar.recent_subjects import QuestionAllowance
 from node.rpc.untrusted_json import read_object
 from node.rules.ruleset import RuleSet, parse
-from node.validation.model import InvalidDocumentError, NotedModel, Problem, StrictModel
+from node.validation.documents import InvalidDocumentError, Problem
+from node.validation.model import NotedModel, StrictModel
 from node.validation.node_toml import NodeToml, StoreAndKeys
 from node.validation.reading import _fields, _model_in, read
 

@@ -9,20 +9,9 @@ import pytest
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from node.errors import RefusalError
-from node.validation.model import (
-    Date,
-    InvalidDocumentError,
-    Listed,
-    NotedModel,
-    Problem,
-    StrictModel,
-    Text,
-    fault,
-    missing,
-    shown_key,
-    unique,
-)
-from node.validation.reading import decode_json, decode_toml, read, read_request
+from node.validation.documents import InvalidDocumentError, Problem, decode_json, decode_toml, shown_key
+from node.validation.model import Date, Listed, NotedModel, StrictModel, Text, fault, missing, unique
+from node.validation.reading import read, read_request
 
 
 class Part(NotedModel):
