@@ -24,12 +24,13 @@ from node.office import inquiry
 from node.office.answers import ask_departments, look_up, stays_open
 from node.office.calls import SignedRefusal
 from node.office.certification import certify
-from node.office.check_state import Answers, CheckState, CompletedCheck, HouseholdLines, Total
+from node.office.check_state import Answers, CheckState, CompletedCheck, HouseholdLines
 from node.office.inquiry import CloseSalts, Inquiry, InquiryState
 from node.office.intent import log_intent
 from node.office.report import write_report
 from node.office.total import close_without_total, open_total
 from node.references import rule_datasets
+from node.report.parts import ReportTotal
 from node.rules.ruleset import RuleSet
 from node.rules.verdict import (
     Household,
@@ -104,7 +105,7 @@ class Office:
         stages.start("total")
         total = self._total(rules, current, answers, lines)
         stages.start("verdict")
-        net = None if total is None else total.net
+        net = None if total is None else total.net_fen
         verdict = decide(rules, Household(len(case.household)), lines.lines, net)
         return CheckState(
             case,
@@ -131,7 +132,7 @@ class Office:
         if any(stays_open(gap) for gap in state.lines.gaps.values()):
             return
         salts = CloseSalts(secrets.token_hex(32), secrets.token_hex(32))
-        digest = None if state.total is None else state.total.terms.digest
+        digest = None if state.total is None else state.total.list.digest
         total = recorded_list(bytes.fromhex(salts.total), digest)
         sealed = recorded_report(bytes.fromhex(salts.report), report)
         body = bodies.query_close(current.query, total.hex(), sealed.hex())
@@ -149,7 +150,7 @@ class Office:
 
     def _total(
         self, rules: RuleSet, current: Inquiry, answers: Answers, lines: HouseholdLines
-    ) -> Total | None:
+    ) -> ReportTotal | None:
         """Open the total where the rules need one; otherwise close the case index permanently."""
         certificate = current.certificate
         if certificate.protocol != "sum" or not certificate.datasets or answers.gaps:

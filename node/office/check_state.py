@@ -3,7 +3,7 @@
 certify → Certification, or the registrar's SignedRefusal
 answers → Answers
 lines   → HouseholdLines
-total   → Total, or None
+total   → ReportTotal, or None
 verdict → CheckState with all of these → CompletedCheck once its report is written and recorded
 """
 
@@ -17,12 +17,11 @@ from ledger import canonical
 from node.case import Case
 from node.office.calls import SignedRefusal
 from node.office.inquiry import Inquiry
+from node.report.parts import ReportTotal
 from node.rules.ruleset import RuleSet
 from node.rules.verdict import Gap, Verdict, VerdictLine, shown_answer
 from protocols.check.answer import Answer
 from protocols.check.evidence import ElementProof, EvidenceLine
-from protocols.check.json_form import SignatureValue
-from protocols.check.terms import PartialOpening, TermList
 
 
 @dataclass(frozen=True)
@@ -92,31 +91,6 @@ class HouseholdLines:
 
 
 @dataclass(frozen=True)
-class Total:
-    """An opened total with everything that proves it.
-
-    Attributes:
-        net: fen.
-        terms, signature: the term list and the office's signature over it.
-        shares: every holder's share.
-    """
-
-    net: int
-    terms: TermList
-    signature: SignatureValue
-    shares: tuple[PartialOpening, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """The report's form, shares by holder."""
-        return {
-            "list": self.terms.to_json(),
-            "list_signature": self.signature.to_json(),
-            "shares": [share.to_json() for share in sorted(self.shares, key=lambda share: share.holder)],
-            "net_fen": self.net,
-        }
-
-
-@dataclass(frozen=True)
 class CheckState:
     """A check that has reached its verdict, with all that its report needs.
 
@@ -139,7 +113,7 @@ class CheckState:
     positions: Mapping[int, int] = field(default_factory=dict)
     answers: Answers = field(default_factory=Answers)
     lines: HouseholdLines = field(default_factory=HouseholdLines)
-    total: Total | None = None
+    total: ReportTotal | None = None
     times: Mapping[str, float] = field(default_factory=dict)
 
 

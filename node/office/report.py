@@ -38,6 +38,15 @@ from node.member_keys import sign
 from node.office.check_state import CheckState
 from node.report.form import seal_message
 from node.report.html import people_of, render
+from node.report.parts import (
+    HouseholdPart,
+    HouseholdReport,
+    LedgerPart,
+    ReportEntry,
+    ReportLine,
+    ReportRefusal,
+    RulesPart,
+)
 from node.rules.verdict import VerdictLine, shown_answer
 from node.services import Services
 from protocols.check.certificate import Certificate
@@ -53,32 +62,31 @@ def build_report(services: Services, check: CheckState) -> bytes:
         ServiceUnavailableError: an entry the report needs is not on the ledger after 30 s; build it again
             later.
     """
-    case, rules, current = check.case, check.rules, check.inquiry
-    asked = check.refusal is None
-    report: dict[str, Any] = {
-        "v": 1,
-        "network": services.network,
-        "office": services.member,
-        "case": case.case,
-        "applied": case.applied.isoformat(),
-        "policy": services.ledger.policy.fingerprint,
-        "rules": {"id": rules.id, "version": rules.version, "text": rules.source.decode()},
-        "household": {"size": len(case.household)},
-        "ledger": ledger_part(services, check),
-        "refusal": refusal_part(check),
-        "certificate": current.certificate.to_json() if asked else None,
-        "signature": current.signature.to_json() if asked else None,
-        "openings": openings_part(check) if asked else None,
-        "positions": [check.positions[member] for member in sorted(check.positions)],
-        "answers": {dataset: answer.to_json() for dataset, answer in check.answers.by_dataset.items()},
-        "lines": lines_part(check),
-        "proofs": proofs_part(check),
-        "total": None if check.total is None else check.total.to_json(),
-        "verdict": check.verdict.to_json(),
-        "salt": secrets.token_hex(32),
-    }
-    report["seal"] = sign(services.keys.node, seal_message(report)).to_json()
-    return canonical.encode(report)
+    case, rules, current, refused = check.case, check.rules, check.inquiry, check.refusal
+    report = HouseholdReport(
+        network=services.network,
+        office=services.member,
+        case=case.case,
+        applied=case.applied.isoformat(),
+        policy=services.ledger.policy.fingerprint,
+        rules=RulesPart(rules.id, rules.version, rules.source.decode()),
+        household=HouseholdPart(len(case.household)),
+        ledger=ledger_part(services, check),
+        refusal=None if refused is None else ReportRefusal(refused.document, refused.signature),
+        certificate=current.certificate if refused is None else None,
+        signature=current.signature if refused is None else None,
+        openings=current.openings if refused is None else None,
+        positions=tuple(check.positions[member] for member in sorted(check.positions)),
+        answers=check.answers.by_dataset,
+        lines=tuple(lines_part(check)),
+        proofs=tuple(sorted(check.lines.evidence.proofs, key=lambda proof: (proof.element, proof.datasets))),
+        total=check.total,
+        verdict=check.verdict,
+        salt=secrets.token_bytes(32),
+    )
+    value = report.to_json()
+    value["seal"] = sign(services.keys.node, seal_message(value)).to_json()
+    return canonical.encode(value)
 
 
 def build_openings(check: CheckState) -> bytes:
@@ -135,7 +143,7 @@ def write_report(services: Services, check: CheckState, out: Path) -> bytes:
     return report
 
 
-def ledger_part(services: Services, check: CheckState) -> dict[str, Any]:
+def ledger_part(services: Services, check: CheckState) -> LedgerPart:
     """Checkpoint and proven entries, by index.
 
     Raises:
@@ -154,50 +162,20 @@ def ledger_part(services: Services, check: CheckState) -> dict[str, Any]:
     for index in sorted(needed_entries(replica, services.view, services.member, check)):
         if index < head.size:
             path = inclusion_path(index, head.size, source)
-            leaf = canonical.decode(replica.leaf(index))
-            found.append({"index": index, "path": [node.hex() for node in path], "leaf": leaf})
-    return {"checkpoint": note.decode(), "entries": found}
+            leaf: Any = canonical.decode(replica.leaf(index))
+            found.append(ReportEntry(index, tuple(path), leaf))
+    return LedgerPart(note.decode(), tuple(found))
 
 
-def refusal_part(check: CheckState) -> dict[str, Any] | None:
-    """The registrar's signed refusal, without the salt that opens its household."""
-    refused = check.refusal
-    if refused is None:
-        return None
-    return {"document": refused.document.to_json(), "signature": refused.signature.to_json()}
-
-
-def openings_part(check: CheckState) -> dict[str, Any]:
-    """Elements, R list and case map with their salts; the consents stay out."""
-    opened = check.inquiry.openings.to_json()
-    return {name: value for name, value in opened.items() if not name.startswith("consents")}
-
-
-def lines_part(check: CheckState) -> list[dict[str, Any]]:
+def lines_part(check: CheckState) -> Iterator[ReportLine]:
     """Every household position and dataset of the rules; with evidence wherever the dataset was answered."""
-    found = []
     for line in sorted(check.lines.lines, key=_place):
         evidence = None
         if line.dataset in check.answers.by_dataset:
             element = check.positions[line.member]
-            evidence = check.lines.evidence.lines[element, line.dataset].to_json()
+            evidence = check.lines.evidence.lines[element, line.dataset]
         gap = check.lines.gaps.get((line.member, line.dataset))
-        found.append(
-            {
-                "member": line.member,
-                "dataset": line.dataset,
-                "answer": shown_answer(check.rules, line),
-                "reason": None if gap is None else str(gap),
-                "evidence": evidence,
-            }
-        )
-    return found
-
-
-def proofs_part(check: CheckState) -> list[dict[str, Any]]:
-    """Element proofs by element and datasets."""
-    ordered = sorted(check.lines.evidence.proofs, key=lambda proof: (proof.element, proof.datasets))
-    return [proof.to_json() for proof in ordered]
+        yield ReportLine(line.member, line.dataset, shown_answer(check.rules, line), gap, evidence)
 
 
 def _place(line: VerdictLine) -> tuple[int, str]:

@@ -17,9 +17,10 @@ from node.errors import RefusalError
 from node.member_keys import sign
 from node.membership.sum_key import own_share, sum_key
 from node.office import calls
-from node.office.check_state import Answers, HouseholdLines, Total
+from node.office.check_state import Answers, HouseholdLines
 from node.office.inquiry import Inquiry
 from node.references import rule_datasets
+from node.report.parts import ReportTotal
 from node.rpc.untrusted_json import read_object
 from node.services import Services
 from protocols.check.terms import PartialOpening, TermList, expected_terms, signed_ciphertexts
@@ -39,7 +40,7 @@ def close_without_total(services: Services, current: Inquiry) -> None:
         calls.open_total(services, current, trustee, None)
 
 
-def open_total(services: Services, current: Inquiry, answers: Answers, lines: HouseholdLines) -> Total:
+def open_total(services: Services, current: Inquiry, answers: Answers, lines: HouseholdLines) -> ReportTotal:
     """Open the total of a check whose lines are proven.
 
     Raises:
@@ -69,7 +70,7 @@ def open_total(services: Services, current: Inquiry, answers: Answers, lines: Ho
         except ProtocolError as error:
             _record_incident(services, error.code)
             raise RefusalError(error.code, str(error)) from error
-    return Total(net, listed, signature, shares)
+    return ReportTotal(listed, signature, shares, net)
 
 
 def _read_share(trustee: str, data: bytes) -> PartialOpening:
@@ -94,7 +95,7 @@ def _collect_shares(
     context: ListContext,
     ask_trustee: Callable[[str], PartialOpening],
 ) -> tuple[PartialOpening, ...]:
-    """The office's own share first, then every trustee's, made at the same time."""
+    """The office's own share and every trustee's, made at the same time; by holder."""
     with ThreadPoolExecutor(len(key.trustees)) as pool:
         waiting = [pool.submit(ask_trustee, trustee) for trustee in key.trustees]
         with services.timings.part("cryptography"):
@@ -102,7 +103,8 @@ def _collect_shares(
             value = partial(key, share, ciphertext)
             proof = shareproof.prove(key, share, ciphertext, value, context)
         own = PartialOpening(share.holder, context.list_digest, proof, key.public.to_bytes(value))
-        return (own, *(future.result() for future in waiting))
+        shares = [own, *(future.result() for future in waiting)]
+        return tuple(sorted(shares, key=lambda each: each.holder))
 
 
 def _verified(

@@ -26,8 +26,9 @@ from node.messages.catalogue import Messages, mark, placeholders
 from node.messages.words import word_text
 from node.report.findings import CheckFailedError
 from node.report.form import MAX_REPORT_BYTES, MAX_REPORT_DEPTH
-from node.rules.ruleset import RuleSet, parse
-from node.rules.verdict import Gap, GapKind
+from node.report.parts import HouseholdReport, ReportPartError
+from node.rules.verdict import Gap, GapKind, VerdictReason
+from protocols.check.terms import ROW
 
 TEMPLATE = "page.html.j2"
 DIGEST_CHARACTERS = 16
@@ -95,9 +96,10 @@ def render(report: bytes, people: Sequence[PersonView] | None = None) -> str:
     Raises:
         CheckFailedError: what the page shows is missing in the report.
     """
-    value: Any = canonical.decode(report, max_bytes=MAX_REPORT_BYTES, max_depth=MAX_REPORT_DEPTH)
-    page = _Page(value)
+    value = canonical.decode(report, max_bytes=MAX_REPORT_BYTES, max_depth=MAX_REPORT_DEPTH)
     try:
+        parsed = HouseholdReport.parse(value)
+        page = _Page(parsed)
         return (
             _environment()
             .get_template(TEMPLATE)
@@ -105,7 +107,7 @@ def render(report: bytes, people: Sequence[PersonView] | None = None) -> str:
                 t=both,
                 yuan=yuan,
                 word=word,
-                report=value,
+                report=parsed,
                 rules=page.rules,
                 people=people,
                 digest=hashlib.sha256(report).hexdigest(),
@@ -113,14 +115,14 @@ def render(report: bytes, people: Sequence[PersonView] | None = None) -> str:
                 stages=STAGES,
                 sources=page.sources(),
                 lines=page.lines(),
-                reasons=[reason_text(reason) for reason in value["verdict"]["reasons"]],
-                refusal=value["refusal"],
+                reasons=[reason_text(reason) for reason in parsed.verdict.reasons],
+                refusal=parsed.refusal,
                 total=page.total(),
                 asked_at=page.asked_at(),
                 name=page.member_name,
             )
         )
-    except UndefinedError as error:
+    except (ReportPartError, UndefinedError) as error:
         raise CheckFailedError("the report lacks something the page shows") from error
 
 
@@ -136,23 +138,23 @@ def word(kind: str, code: str) -> Markup:
     return escape(code) if text is None else both(text)
 
 
-def reason_text(reason: Mapping[str, Any]) -> Markup:
+def reason_text(reason: VerdictReason) -> Markup:
     """A reason of the verdict in both languages."""
-    text = word_text("reason", reason["code"])
+    text = word_text("reason", reason.code)
     wanted = frozenset() if text is None else placeholders(text)
-    if text is None or any(reason[name] is None for name in wanted):
-        return escape(reason["code"])
-    return both(text, **{name: reason[name] for name in wanted})
+    values = {name: getattr(reason, name) for name in wanted}
+    if text is None or None in values.values():
+        return escape(reason.code)
+    return both(text, **values)
 
 
-def gap_text(reason: str | None) -> Markup:
+def gap_text(gap: Gap | None) -> Markup:
     """Why a line is not covered, in both languages; empty where it is covered."""
-    if reason is None:
+    if gap is None:
         return Markup("")
-    gap = Gap.parse(reason)
     if gap.kind is GapKind.REFUSED:
         return both("The department refused ({code}).", code=gap.code)
-    return word("gap", reason)
+    return word("gap", str(gap))
 
 
 def yuan(fen: int) -> str:
@@ -164,29 +166,27 @@ def yuan(fen: int) -> str:
 class _Page:
     """What the template shows of one report."""
 
-    def __init__(self, report: dict[str, Any]) -> None:
+    def __init__(self, report: HouseholdReport) -> None:
         self._report = report
-        self.rules: RuleSet = parse(report["rules"]["text"].encode())
-        self.size = Checkpoint.parse(Note.parse(report["ledger"]["checkpoint"].encode()).text).size
-        self._entries = report["ledger"]["entries"]
-        self._labels = {
-            item["dataset"]: item["publication"]
-            for item in (report["certificate"] or {"datasets": []})["datasets"]
-        }
+        self.rules = report.rules.rule_set
+        self.size = Checkpoint.parse(Note.parse(report.ledger.checkpoint.encode()).text).size
+        self._entries = report.ledger.entries
+        certified = () if report.certificate is None else report.certificate.datasets
+        self._labels = {item.dataset: item.publication for item in certified}
 
     def _find(self, kind: str, **fields: object) -> dict[str, Any] | None:
         """The first entry of a type whose body has these fields."""
         for entry in self._entries:
-            leaf = entry["leaf"]
+            leaf = entry.leaf
             if leaf["type"] == kind and all(
                 leaf["body"].get(name) == value for name, value in fields.items()
             ):
-                return {"index": entry["index"], "body": leaf["body"], "time": leaf["time"]}
+                return {"index": entry.index, "body": leaf["body"], "time": leaf["time"]}
         return None
 
     def member_name(self, member: str) -> str:
         """A member's name in the genesis entry, or its id."""
-        founders = self._entries[0]["leaf"]["body"]["members"] if self._entries else []
+        founders = self._entries[0].leaf["body"]["members"] if self._entries else []
         return next((str(one["name"]) for one in founders if one["id"] == member), member)
 
     def _publication(self, dataset: str) -> dict[str, Any] | None:
@@ -211,7 +211,7 @@ class _Page:
                     "publication": "" if publication is None else publication["label"],
                     "as_of": "" if publication is None else publication["as_of"],
                     "entry": None if publication is None else publication["index"],
-                    "answered": dataset in self._report["answers"],
+                    "answered": dataset in self._report.answers,
                 }
             )
         return found
@@ -221,16 +221,16 @@ class _Page:
         sources = {source["dataset"]: source for source in self.sources()}
         heads = {dataset: name for name in LISTS for dataset in getattr(self.rules, name)}
         found = []
-        for line in self._report["lines"]:
-            evidence = line["evidence"]
-            digest = "" if evidence is None else hashlib.sha256(canonical.encode(evidence)).hexdigest()
+        for line in self._report.lines:
+            evidence = None if line.evidence is None else canonical.encode(line.evidence.to_json())
+            digest = "" if evidence is None else hashlib.sha256(evidence).hexdigest()
             found.append(
                 {
-                    "member": line["member"],
-                    "source": sources[line["dataset"]],
-                    "rule": heads[line["dataset"]],
-                    "answer": line["answer"],
-                    "gap": gap_text(line["reason"]),
+                    "member": line.member,
+                    "source": sources[line.dataset],
+                    "rule": heads[line.dataset],
+                    "answer": line.answer,
+                    "gap": gap_text(line.reason),
                     "evidence": digest[:DIGEST_CHARACTERS],
                 }
             )
@@ -238,10 +238,10 @@ class _Page:
 
     def total(self) -> dict[str, Any]:
         """Net income and per head and month, where known, and what is to be said of the total."""
-        verdict, total = self._report["verdict"], self._report["total"]
-        net, heads = verdict["net_fen"], verdict["heads"]
-        terms = [] if total is None else total["list"]["terms"]
-        rows = sum(1 for term in terms if term["kind"] == "row")
+        verdict, total = self._report.verdict, self._report.total
+        net, heads = verdict.net_fen, verdict.heads
+        terms = () if total is None else total.list.terms
+        rows = sum(1 for term in terms if term.kind == ROW)
         return {
             "net": None if net is None else yuan(net),
             "per_head": None if net is None or not heads else yuan(net // (12 * heads)),

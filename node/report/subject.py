@@ -1,7 +1,8 @@
 """The report under verification: its parts as typed documents, for the checks that need them.
 
 A report is untrusted, so its parts are parsed one by one, each where a check needs it. A part that is
-missing or malformed raises there, and fails exactly the checks that need it.
+missing or malformed raises there, and fails exactly the checks that need it. For the same reason a line is
+an ``UntrustedLine`` here, read field by field, and not a ``ReportLine``, which is read as a whole.
 """
 
 from __future__ import annotations
@@ -18,12 +19,92 @@ from node.references import reference
 from node.report.findings import CheckFailedError, Findings
 from node.report.verify_ledger import Proven
 from node.rules.ruleset import RuleSet, parse
+from node.rules.verdict import Gap
 from protocols.check.answer import Answer
 from protocols.check.certificate import Certificate, RefusalDocument
 from protocols.check.evidence import EvidenceLine, SetReference
 from protocols.check.openings import Openings
 from protocols.check.terms import RuleDatasets, TermList
 from protocols.errors import EvidenceError
+
+
+def text_of(value: Any, name: str) -> str:
+    """A text field of an untrusted object.
+
+    Raises:
+        KeyError, TypeError: there is none (``findings.MALFORMED``).
+    """
+    found = value[name]
+    if type(found) is not str:
+        raise TypeError(f"{name} must be text")
+    return found
+
+
+def integer_of(value: Any, name: str | int) -> int:
+    """An integer field of an untrusted object, or an integer item of an untrusted list.
+
+    Raises:
+        KeyError, IndexError, TypeError: there is none (``findings.MALFORMED``).
+    """
+    found = value[name]
+    if type(found) is not int:
+        raise TypeError(f"{name} must be an integer")
+    return found
+
+
+@dataclass(frozen=True)
+class UntrustedLine:
+    """A line of a report under verification; each property reads one field, whatever the others hold.
+
+    Every property but ``label`` raises one of ``findings.MALFORMED`` where its field is missing or of
+    another type.
+
+    Attributes:
+        value: as the report holds it.
+    """
+
+    value: Any
+
+    @property
+    def label(self) -> str:
+        """``<household position>/<dataset>``; empty where the line does not name both."""
+        if not isinstance(self.value, dict) or not {"member", "dataset"} <= self.value.keys():
+            return ""
+        return f"{self.value['member']}/{self.value['dataset']}"
+
+    @property
+    def member(self) -> int:
+        """Position in the household, from 1 in a valid report."""
+        return integer_of(self.value, "member")
+
+    @property
+    def dataset(self) -> str:
+        """Dataset id."""
+        return text_of(self.value, "dataset")
+
+    @property
+    def answer(self) -> str:
+        """The answer as it is shown."""
+        return text_of(self.value, "answer")
+
+    @property
+    def gap(self) -> Gap | None:
+        """Why the line is not covered, or None.
+
+        Raises:
+            ReportError: the text of the reason is that of no gap.
+        """
+        return None if self.value["reason"] is None else Gap.parse(text_of(self.value, "reason"))
+
+    @property
+    def evidence(self) -> EvidenceLine | None:
+        """The evidence, or None.
+
+        Raises:
+            EvidenceError: it is malformed.
+        """
+        given = self.value["evidence"]
+        return None if given is None else EvidenceLine.parse(given)
 
 
 @dataclass
@@ -49,6 +130,32 @@ class Subject:
     def refused(self) -> bool:
         """Whether the report is one of a case no question left for."""
         return self.report["refusal"] is not None
+
+    @property
+    def network(self) -> str:
+        """The network that the report names."""
+        return text_of(self.report, "network")
+
+    @property
+    def office(self) -> str:
+        """The office that the report names."""
+        return text_of(self.report, "office")
+
+    @property
+    def household_size(self) -> int:
+        """Number of the household's members, as stated."""
+        return integer_of(self.report["household"], "size")
+
+    @property
+    def lines(self) -> list[UntrustedLine]:
+        """The lines in the report's order."""
+        return [UntrustedLine(item) for item in self.report["lines"]]
+
+    @property
+    def net_fen(self) -> int | None:
+        """The opened total, as stated; None where none was opened."""
+        total = self.report["total"]
+        return None if total is None else integer_of(total, "net_fen")
 
     @cached_property
     def rules(self) -> RuleSet:
@@ -124,6 +231,14 @@ class Subject:
         """Elements, R list and case map."""
         return Openings.parse(self.report["openings"])
 
+    def is_answered(self, dataset: str) -> bool:
+        """Whether the report holds an answer of this dataset."""
+        return dataset in self.report["answers"]
+
+    def position(self, member: int) -> int:
+        """Element position of a household member, as stated."""
+        return integer_of(self.report["positions"], member - 1)
+
     def answer(self, dataset: str) -> Answer:
         """A department's answer.
 
@@ -159,9 +274,9 @@ class Subject:
     def evidence(self) -> Mapping[tuple[int, str], EvidenceLine]:
         """Evidence by (element, dataset), as far as it parses; each line is verified by its own check."""
         found: dict[tuple[int, str], EvidenceLine] = {}
-        for item in self.report["lines"]:
-            if item["evidence"] is not None:
-                with suppress(EvidenceError):
-                    line = EvidenceLine.parse(item["evidence"])
+        for item in self.lines:
+            with suppress(EvidenceError):
+                line = item.evidence
+                if line is not None:
                     found[line.element, line.dataset] = line
         return found

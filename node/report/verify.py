@@ -62,7 +62,7 @@ def check_policy(subject: Subject, policy: Policy | None) -> None:
         require(report["policy"] == policy.fingerprint, "the report names another policy than yours")
     with subject.found.check("policy"):
         network = view.network()
-        same = network is not None and network.network == report["network"]
+        same = network is not None and network.network == subject.network
         require(same, "the report's network is not that of the genesis entry")
         logs = [key.raw for member in view.members() for key in member.keys_for("log")]
         if logs:
@@ -74,9 +74,9 @@ def check_seal(subject: Subject) -> None:
     """The office's node key signed everything but the seal."""
     report = subject.report
     with subject.found.check("seal"):
-        office = subject.view.member(report["office"])
+        office = subject.view.member(subject.office)
         require(
             office is not None and office.has("office"), "the report's office has no such role on the ledger"
         )
         seal = SignatureValue.parse(report["seal"])
-        subject.proven.check_signature(report["office"], seal, seal_message(report))
+        subject.proven.check_signature(subject.office, seal, seal_message(report))

@@ -20,8 +20,8 @@ from datetime import date
 from typing import Any
 
 from node.report.findings import require
-from node.report.subject import Subject
-from node.rules.verdict import NO_GRANT, REGION, SILENT, SUMMED, TOO_OLD, UNPUBLISHED, Gap, GapKind, too_old
+from node.report.subject import Subject, UntrustedLine, text_of
+from node.rules.verdict import NO_GRANT, REGION, SILENT, SUMMED, TOO_OLD, UNPUBLISHED, GapKind, too_old
 from protocols.check.evidence import MATCH, ElementProof, EvidenceLine, verify_element, verify_line
 
 NOT_COVERED = "not_covered"
@@ -34,21 +34,16 @@ def check_lines(subject: Subject) -> None:
         return
     lines = subject.report.get("lines")
     for item in lines if isinstance(lines, list) else ():
-        check_evidence(subject, item)
-        check_coverage(subject, item)
+        check_evidence(subject, UntrustedLine(item))
+        check_coverage(subject, UntrustedLine(item))
     check_proofs(subject)
-
-
-def label(item: Any) -> str:
-    """``<household position>/<dataset>`` of a line."""
-    return f"{item['member']}/{item['dataset']}" if isinstance(item, dict) else ""
 
 
 def check_grid(subject: Subject) -> None:
     """All lines, no other, each once, in order."""
     with subject.found.check("lines"):
-        given = [(item["member"], item["dataset"]) for item in subject.report["lines"]]
-        size = 0 if subject.refused else int(subject.report["household"]["size"])
+        given = [(line.member, line.dataset) for line in subject.lines]
+        size = 0 if subject.refused else subject.household_size
         require(size <= len(given), "lines are missing: each member needs one a dataset of the rules")
         expected = [(member, dataset) for member in range(1, size + 1) for dataset in subject.rules.datasets]
         missing = sorted(set(expected) - set(given))
@@ -64,23 +59,21 @@ def check_grid(subject: Subject) -> None:
             require(given == expected, "the lines are not in their order")
 
 
-def check_evidence(subject: Subject, item: Any) -> None:
-    """One line's evidence and the word it allows."""
-    with subject.found.check("evidence", label(item)):
-        dataset, given = item["dataset"], item["evidence"]
-        if given is None:
+def check_evidence(subject: Subject, line: UntrustedLine) -> None:
+    """One line's evidence and the answer it allows."""
+    with subject.found.check("evidence", line.label):
+        dataset, evidence = line.dataset, line.evidence
+        if evidence is None:
             require(
-                dataset not in subject.report["answers"],
-                "the dataset was answered, and the line shows no evidence",
+                not subject.is_answered(dataset), "the dataset was answered, and the line shows no evidence"
             )
-            require(item["answer"] == NOT_COVERED, "the line answers without evidence")
+            require(line.answer == NOT_COVERED, "the line answers without evidence")
             return
-        line = EvidenceLine.parse(given)
-        require(line.dataset == dataset, "the evidence is of another dataset")
-        position = subject.report["positions"][item["member"] - 1]
-        require(line.element == position, "the evidence is of another person's element")
-        require(item["answer"] in (_word(subject, line), NOT_COVERED), "the evidence shows another answer")
-        verify_line(line, subject.reference(dataset))
+        require(evidence.dataset == dataset, "the evidence is of another dataset")
+        position = subject.position(line.member)
+        require(evidence.element == position, "the evidence is of another person's element")
+        require(line.answer in (_word(subject, evidence), NOT_COVERED), "the evidence shows another answer")
+        verify_line(evidence, subject.reference(dataset))
 
 
 def _word(subject: Subject, line: EvidenceLine) -> str:
@@ -90,12 +83,11 @@ def _word(subject: Subject, line: EvidenceLine) -> str:
     return line.answer
 
 
-def check_coverage(subject: Subject, item: Any) -> None:
+def check_coverage(subject: Subject, line: UntrustedLine) -> None:
     """One line's reason, both ways."""
-    with subject.found.check("coverage", label(item)):
-        dataset, reason = item["dataset"], item["reason"]
-        gap = None if reason is None else Gap.parse(reason)
-        covered = item["answer"] != NOT_COVERED
+    with subject.found.check("coverage", line.label):
+        dataset, gap = line.dataset, line.gap
+        covered = line.answer != NOT_COVERED
         require(covered == (gap is None), "a line is not covered exactly when it gives a reason")
         if dataset not in subject.labels:
             require(
@@ -103,12 +95,12 @@ def check_coverage(subject: Subject, item: Any) -> None:
                 "the dataset was not asked, so it is unpublished or not granted",
             )
             return
-        if dataset not in subject.report["answers"]:
+        if not subject.is_answered(dataset):
             silent = gap is not None and (gap == SILENT or gap.kind is GapKind.REFUSED)
             require(silent, "the dataset was asked and not answered, so its source was silent or refused")
             return
         publication = subject.publication(dataset)
-        applied = date.fromisoformat(subject.report["applied"])
+        applied = date.fromisoformat(text_of(subject.report, "applied"))
         old = too_old(subject.rules, date.fromisoformat(publication.as_of), applied)
         require((gap == TOO_OLD) == old, "the source's age gives another answer under the rules")
         if not old and gap is not None:
@@ -130,11 +122,11 @@ def check_proofs(subject: Subject) -> None:
         require(set(covered) <= subject.evidence.keys(), "a proof belongs to no line")
     with subject.found.check("element_proof"):
         lacking = subject.evidence.keys() - set(covered)
-        for item in subject.report["lines"]:
-            evidence = item["evidence"]
+        for line in subject.lines:
+            evidence = line.value["evidence"]
             if evidence is not None and (evidence["element"], evidence["dataset"]) in lacking:
                 subject.found.add(
-                    "element_proof", label(item), "no proof ties the line to its certified element"
+                    "element_proof", line.label, "no proof ties the line to its certified element"
                 )
 
 

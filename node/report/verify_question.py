@@ -28,7 +28,7 @@ from ledger.contract.records import Intent
 from ledger.entries.entry import certificate_digest, certificate_message, parse_signature
 from ledger.entries.times import parse_time
 from node.report.findings import CheckFailedError, require
-from node.report.subject import Subject
+from node.report.subject import Subject, text_of
 from node.rules.verdict import refused_outcome
 from protocols.check.answer import receipt_message, verify_answer
 from protocols.check.certificate import Certificate, RulesReference, commit_household, first_difference
@@ -81,7 +81,7 @@ def check_certificate(subject: Subject) -> None:
     report = subject.report
     with subject.found.check("certificate"):
         certificate = subject.certificate
-        same = (certificate.network, certificate.office) == (report["network"], report["office"])
+        same = (certificate.network, certificate.office) == (subject.network, subject.office)
         require(same, "the certificate is for another network or office than the report's")
         require(parse_time(certificate.not_before) < parse_time(certificate.not_after), "it is never valid")
         if certificate.datasets:
@@ -115,9 +115,7 @@ def check_opened(subject: Subject) -> None:
         require(
             sorted(positions) == elements, "the positions are not those of the household's certified elements"
         )
-        require(
-            report["household"]["size"] == len(elements), "the household has another size than was certified"
-        )
+        require(subject.household_size == len(elements), "the household has another size than was certified")
 
 
 def check_answers(subject: Subject) -> None:
@@ -145,7 +143,7 @@ def check_refusal(subject: Subject) -> None:
     report = subject.report
     with subject.found.check("refusal"):
         refusal = subject.refusal
-        same = (refusal.network, refusal.office) == (report["network"], report["office"])
+        same = (refusal.network, refusal.office) == (subject.network, subject.office)
         require(same, "the refusal is for another network or office than the report's")
         registrar = subject.view.member(refusal.registrar)
         holds = registrar is not None and registrar.has("registrar")
@@ -169,11 +167,11 @@ def check_identity(subject: Subject, data: bytes) -> None:
     opened: dict[str, Any] = {}
     with subject.found.check("identity"):
         opened = read_openings(data)
-        require(opened["case"] == subject.report["case"], "the openings are of another case")
+        require(opened["case"] == text_of(subject.report, "case"), "the openings are of another case")
         query = subject.refusal.query if subject.refused else subject.query
         require(opened["query"] == query, "the openings are of another question")
         members = [person["member"] for person in opened["persons"]]
-        size = subject.report["household"]["size"]
+        size = subject.household_size
         require(members == list(range(1, size + 1)), "the openings name another number of persons")
     if not opened:
         return
@@ -205,7 +203,7 @@ def read_openings(data: bytes) -> dict[str, Any]:
 def _check_person(subject: Subject, person: dict[str, Any]) -> None:
     """α and R of one person."""
     with subject.found.check("identity", str(person.get("member"))):
-        position = subject.report["positions"][person["member"] - 1]
+        position = subject.position(person["member"])
         blind = group.scalar_from_bytes(bytes.fromhex(person["blind"]))
         [alpha] = voprf.blind([canonical_bytes(resident_id(person["identifier"]))], [blind])
         [commitment] = group.multiply_base([blind])
@@ -236,7 +234,7 @@ def _check_operator(subject: Subject, opened: dict[str, Any]) -> None:
         committed = commit(salt, fields(signature.key.encode(), signature.raw)).hex()
         entry = subject.proven.entries[subject.asked_at]
         require(committed == entry.body["operator"], "the operator is not the one the intent commits to")
-        office = subject.view.member(str(subject.report["office"]))
+        office = subject.view.member(subject.office)
         keys = () if office is None else office.keys_for("operator")
         key = next((key for key in keys if key.id == signature.key), None)
         if key is None or key.alg != signature.alg:

@@ -15,7 +15,7 @@ from typing import Any
 
 from node.membership.sum_key import sum_key
 from node.report.findings import CheckFailedError, require
-from node.report.subject import Subject
+from node.report.subject import Subject, text_of
 from node.rules.verdict import SUMMED, Household, LineAnswer, VerdictLine, decide
 from protocols.check.json_form import SignatureValue
 from protocols.check.openings import recorded_list
@@ -45,9 +45,7 @@ def check_terms(subject: Subject) -> None:
         check_list(subject.term_list, subject.certificate, CASE_INDEX, elements, subject.rule_datasets, lines)
     with subject.found.check("terms"):
         signature = SignatureValue.parse(subject.report["total"]["list_signature"])
-        subject.proven.check_signature(
-            subject.report["office"], signature, subject.term_list.message, subject.asked_at
-        )
+        subject.proven.check_signature(subject.office, signature, subject.term_list.message, subject.asked_at)
 
 
 def check_release(subject: Subject) -> None:
@@ -70,11 +68,11 @@ def check_shares(subject: Subject) -> None:
     """Holders, and each share's proof."""
     with subject.found.check("shares"):
         key = sum_key(subject.view)
-        holders = [share["holder"] for share in subject.report["total"]["shares"]]
+        holders = [text_of(share, "holder") for share in subject.report["total"]["shares"]]
         require(holders == sorted(set(holders)), "the shares are not in their order, each holder's once")
         require(set(holders) <= set(key.holders), "a share is of nobody who holds one")
         require(key.office in holders and len(holders) >= key.threshold, "too few holders' shares are shown")
-        require(key.office == subject.report["office"], "the sum key is another office's")
+        require(key.office == subject.office, "the sum key is another office's")
     for item in _shares(subject):
         with subject.found.check("shares", str(item.get("holder"))):
             key, share = sum_key(subject.view), PartialOpening.parse(item)
@@ -85,19 +83,19 @@ def check_shares(subject: Subject) -> None:
             )
             ciphertext, _ = _ciphertext(subject, key)
             value = key.public.from_bytes(share.value)
-            context = ListContext(str(subject.report["network"]), subject.query, share.list)
+            context = ListContext(subject.network, subject.query, share.list)
             shareproof.verify(key, share.holder, ciphertext, value, share.proof, context)
 
 
 def check_total(subject: Subject) -> None:
     """The opened value."""
     with subject.found.check("total"):
-        key, total = sum_key(subject.view), subject.report["total"]
-        shares = [PartialOpening.parse(item) for item in total["shares"]]
+        key = sum_key(subject.view)
+        shares = [PartialOpening.parse(item) for item in subject.report["total"]["shares"]]
         values = {share.holder: key.public.from_bytes(share.value) for share in shares}
         _, rows = _ciphertext(subject, key)
         net = decode(key.public, combine(key, values), rows)
-        require(net == total["net_fen"], "the shares open to another total than stated")
+        require(net == subject.net_fen, "the shares open to another total than stated")
 
 
 def check_verdict(subject: Subject) -> None:
@@ -107,13 +105,9 @@ def check_verdict(subject: Subject) -> None:
         if subject.refused:
             _check_refused(subject, given)
             return
-        total = subject.report["total"]
-        household = Household(subject.report["household"]["size"])
-        lines = [
-            VerdictLine(item["member"], item["dataset"], _word(item["answer"]))
-            for item in subject.report["lines"]
-        ]
-        verdict = decide(subject.rules, household, lines, None if total is None else total["net_fen"])
+        household = Household(subject.household_size)
+        lines = [VerdictLine(line.member, line.dataset, _word(line.answer)) for line in subject.lines]
+        verdict = decide(subject.rules, household, lines, subject.net_fen)
         for name in ("outcome", "net_fen", "heads"):
             same = given[name] == getattr(verdict, name)
             require(same, f"{name} does not follow from the lines and the rules")
@@ -131,7 +125,7 @@ def _check_refused(subject: Subject, given: dict[str, Any]) -> None:
     require(bare, "the grounds of a refusal name no dataset or limit")
     if members == [None]:
         return
-    size = subject.report["household"]["size"]
+    size = subject.household_size
     inside = members == sorted(set(members)) and all(1 <= member <= size for member in members)
     require(bool(members) and inside, "the grounds name a member outside the household, or one twice")
 

@@ -130,12 +130,14 @@ def choice(*allowed: str) -> Field:
     return Field(read, _as_is)
 
 
-def integer(least: int, most: int | None = None) -> Field:
-    """An integer from ``least`` on, at most ``most``; a truth value is none."""
+def integer(least: int | None, most: int | None = None) -> Field:
+    """An integer from ``least`` on, at most ``most``, each where it is given; a truth value is none."""
+    bounds = ("" if least is None else f" from {least}") + ("" if most is None else f" to {most}")
 
     def read(value: object) -> int:
-        if type(value) is not int or value < least or (most is not None and value > most):
-            raise EncodingError(f"must be an integer from {least}" + ("" if most is None else f" to {most}"))
+        small = type(value) is int and least is not None and value < least
+        if type(value) is not int or small or (most is not None and value > most):
+            raise EncodingError(f"must be an integer{bounds}")
         return value
 
     return Field(read, _as_is)
@@ -179,7 +181,7 @@ def listed(item: Field) -> Field:
     return Field(read, lambda values: [item.write(each) for each in values])
 
 
-def part(parse: Callable[[object], Any]) -> Field:
+def part(parse: Callable[[Any], Any]) -> Field:
     """A part with a class of its own, which has ``to_json``."""
     return Field(parse, lambda value: value.to_json())
 

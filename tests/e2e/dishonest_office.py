@@ -26,9 +26,10 @@ from node.office import calls, inquiry, intent, total
 from node.office.answers import ask_departments, look_up
 from node.office.calls import SignedRefusal
 from node.office.certification import certify
-from node.office.check_state import Answers, Certification, HouseholdLines, Total
+from node.office.check_state import Answers, Certification, HouseholdLines
 from node.office.inquiry import Inquiry
 from node.references import rule_datasets
+from node.report.parts import ReportTotal
 from node.rpc.status import raise_from_wire
 from node.rules.ruleset import RuleSet
 from protocols.check.terms import TermList, expected_terms, list_message
@@ -203,7 +204,7 @@ class DishonestOffice:
         request = calls.TotalRequest(evidence, document, signed)
         return calls.open_total(self.services, finished.inquiry, "court", request)
 
-    def total(self, finished: AskedCheck) -> Total:
+    def total(self, finished: AskedCheck) -> ReportTotal:
         """The total, opened by the honest code."""
         return total.open_total(self.services, finished.inquiry, finished.answers, finished.lines)
 

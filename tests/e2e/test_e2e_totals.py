@@ -302,7 +302,7 @@ def test_a_row_opens_again_only_after_two_people_of_the_trustee_agree(
     done = quickly("share", "except", trustee, query, "--list", named, "--reason", "appeal")
     assert done.returncode == 0, done.stderr
     assert named not in str(running_network.entries("share.exception")), "the ledger shows a salted digest"
-    assert dishonest_office.total(asked).net == WAGES - CARE + FURTHER
+    assert dishonest_office.total(asked).net_fen == WAGES - CARE + FURTHER
 
 
 def test_an_exception_opens_the_list_it_names_and_no_other(

@@ -269,7 +269,7 @@ def test_no_message_but_the_registrars_names_a_person(
     with recorded(dishonest_office) as messages:
         finished = retry(lambda: dishonest_office.answered(case))
         total = dishonest_office.total(finished)
-    assert total.net == 1_000_000
+    assert total.net_fen == 1_000_000
     seen = {member for member, _ in messages}
     assert seen == {"window", "court", "revenue", "welfare"}
     blinds = [group.scalar_to_bytes(blind) for blind in finished.inquiry.blinds]

@@ -51,7 +51,7 @@ def test_a_check_runs_to_its_recorded_report(net: Network, tmp_path: Path) -> No
     assert salts is not None
     assert state.total is not None
     assert closed.report == recorded_report(bytes.fromhex(salts.report), done.report).hex()
-    assert closed.total == recorded_list(bytes.fromhex(salts.total), state.total.terms.digest).hex()
+    assert closed.total == recorded_list(bytes.fromhex(salts.total), state.total.list.digest).hex()
 
 
 def test_a_summary_is_plain_json(net: Network, tmp_path: Path) -> None:

@@ -15,10 +15,11 @@ from node.member_keys import sign
 from node.office.answers import look_up
 from node.office.calls import SignedRefusal
 from node.office.check import refused_verdict
-from node.office.check_state import Answers, Certification, CheckState, HouseholdLines, Total
+from node.office.check_state import Answers, Certification, CheckState, HouseholdLines
 from node.office.inquiry import Inquiry, OperatorSignature, member_positions
 from node.office.report import build_report
 from node.references import rule_datasets
+from node.report.parts import ReportTotal
 from node.rules.ruleset import RuleSet
 from node.rules.verdict import NO_GRANT, UNPUBLISHED, Gap, Household, decide, needs_total, summed_lines
 from protocols.check.answer import Answer, evaluate, receipt_message, response_digest
@@ -87,7 +88,7 @@ def finish(
         random = secrets.token_hex(32)
         net.submit("share.release", "trust", bodies.share_release(current.query, 0, random))
         net.flush()
-    opened = None if total is None else total.net
+    opened = None if total is None else total.net_fen
     verdict = decide(rule_set, Household(len(case.household)), lines.lines, opened)
     return CheckState(
         case,
@@ -154,7 +155,7 @@ def _answer(net: World, current: Inquiry, dataset: str) -> Answer:
     return Answer(dataset, betas, proof, salt, receipt)
 
 
-def _total(net: World, current: Inquiry, lines: HouseholdLines) -> Total:
+def _total(net: World, current: Inquiry, lines: HouseholdLines) -> ReportTotal:
     rules = rule_datasets(net.view, current.certificate.rules)
     terms = expected_terms(list(current.openings.real), rules, lines.evidence.lines)
     listed = TermList.of(current.certificate, 0, terms)
@@ -173,7 +174,7 @@ def _total(net: World, current: Inquiry, lines: HouseholdLines) -> Total:
         salted = None if share.holder == "office" else salt
         shown.append(PartialOpening(share.holder, listed.digest, proof, value, salted))
     opened = decode(public_key.public, combine(public_key, values), len(rows))
-    return Total(opened, listed, sign(key("office"), listed.message), tuple(shown))
+    return ReportTotal(listed, sign(key("office"), listed.message), tuple(shown), opened)
 
 
 OUTCOMES: dict[str, Callable[[World], CheckState]] = {

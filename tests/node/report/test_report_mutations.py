@@ -123,3 +123,32 @@ def test_what_is_no_report_fails_and_never_raises(data: bytes) -> None:
 def test_bytes_around_a_report_fail_its_form(change: bytes) -> None:
     assert failing(report("nothing") + change) == {"form"}
     assert failing(change + report("nothing")) == {"form"}
+
+
+@pytest.mark.parametrize("name", ["member", "dataset", "answer", "reason", "evidence"])
+def test_a_line_without_a_field_fails_checks_and_never_raises(name: str) -> None:
+    value = decoded("vetoed")
+    del value["lines"][0][name]
+    found = failing(sealed(value))
+    assert found & {"lines", "evidence", "coverage"}
+    assert "form" in found
+    assert not found & {
+        "checkpoint",
+        "receipt",
+        "replay",
+        "seal",
+        "rules",
+        "certificate",
+        "openings",
+        "answer",
+    }
+
+
+@pytest.mark.parametrize("name", ["member", "dataset", "answer", "reason"])
+def test_a_line_with_a_field_of_another_type_fails_what_reads_it(name: str) -> None:
+    value = decoded("vetoed")
+    value["lines"][0][name] = [1]
+    found = failing(sealed(value))
+    assert found & {"lines", "evidence", "coverage"}
+    assert ("lines" in found) == (name in ("member", "dataset"))
+    assert ("coverage" in found) == (name != "member")
