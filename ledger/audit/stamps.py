@@ -12,9 +12,6 @@ The verifier requires that each note is signed by the log and that its root is t
 A stamped checkpoint that this log no longer extends is therefore reported: it is a fork, with its proof in
 time. Cosignatures were verified when the note was stamped. They are not counted again, since a network's
 witnesses change.
-
-An authority is asked over HTTP (RFC 3161, 3.4): one POST, one answer. The answer is verified by
-``ledger.formats.timestamp``, so the connection may be plain HTTP or TLS.
 """
 
 from __future__ import annotations
@@ -29,10 +26,7 @@ from pathlib import Path
 
 from ledger.audit.source import NOTE_LIMIT, FolderSource, LogSource
 from ledger.errors import (
-    HttpAnswerError,
-    HttpError,
     LedgerError,
-    LogUnavailableError,
     TileError,
     TimestampError,
     VerificationError,
@@ -49,7 +43,6 @@ from ledger.formats.timestamp import (
     read_token,
     stamp,
 )
-from ledger.http_client import OK, BoundedClient, HttpOptions
 
 NOTE, TOKEN = ".note", ".tsr"
 _NAME = re.compile(rf"{TIMESTAMPS}/(0|[1-9][0-9]{{0,18}})-([0-9a-f]{{64}})(\.note|\.tsr)")
@@ -294,46 +287,3 @@ def read_stamp(source: LogSource, policy: Policy, stem: str) -> SourceStamp | No
     except LedgerError:
         return None
     return SourceStamp(stem, head.size, head.root, note, token)
-
-
-STEP_SECONDS, SECONDS = 20.0, 60.0
-"""Longest wait for one part of an authority's answer, and for the whole exchange."""
-QUERY, REPLY = "application/timestamp-query", "application/timestamp-reply"
-
-
-def post_to(url: str, step_seconds: float = STEP_SECONDS, seconds: float = SECONDS) -> Post:
-    """What asks the authority at ``url``; the environment's proxies are not used.
-
-    Args:
-        url: of the authority.
-        step_seconds: longest wait for one part of the answer.
-        seconds: longest time for the whole exchange.
-    """
-
-    def post(request: bytes) -> bytes:
-        client = BoundedClient(HttpOptions(connect_seconds=step_seconds, step_seconds=step_seconds))
-        try:
-            answer = client.fetch(
-                url,
-                place=f"the time-stamp authority {url}",
-                seconds=seconds,
-                size=MAX_TOKEN_BYTES,
-                content=request,
-                content_type=QUERY,
-            )
-        except HttpAnswerError as error:
-            raise LogUnavailableError(f"{error}: check its address") from error
-        except HttpError as error:
-            raise LogUnavailableError(
-                f"the time-stamp authority {url} is out of reach ({error}): check address and network"
-            ) from error
-        finally:
-            client.close()
-        if answer.status != OK or answer.content_type != REPLY:
-            raise LogUnavailableError(
-                f"the time-stamp authority {url} answers with status {answer.status} and type "
-                f"{answer.content_type or 'none'}: check its address"
-            )
-        return answer.body
-
-    return post

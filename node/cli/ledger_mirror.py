@@ -15,7 +15,8 @@ import click
 
 from ledger.audit.mirror import update_mirror
 from ledger.audit.source import FolderSource
-from ledger.audit.stamps import post_to, stamp_folder
+from ledger.audit.stamps import stamp_folder
+from ledger.audit.timestamp_client import post_to
 from ledger.entries.times import format_time
 from ledger.formats.policy import Policy
 from node.audit.reconcile.sides import read_policy

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from ledger.audit.stamps import post_to, stamp_folder
+from ledger.audit.stamps import stamp_folder
+from ledger.audit.timestamp_client import post_to
 from ledger.errors import LedgerError, TimestampError
 from ledger.formats.policy import Policy
 from ledger.formats.timestamp import Post, TimestampAuthority

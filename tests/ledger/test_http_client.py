@@ -16,7 +16,7 @@ import pytest
 
 from keys.tls import Authority
 from ledger.audit.http_source import OPTIONS, RATE, HttpSource
-from ledger.audit.stamps import post_to
+from ledger.audit.timestamp_client import post_to
 from ledger.errors import LogUnavailableError, TileError, WitnessError
 from ledger.http_client import HEADER_BYTES, BoundedClient, HttpOptions
 from ledger.sequencer.http_witness import HttpWitness

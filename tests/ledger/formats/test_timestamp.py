@@ -12,7 +12,8 @@ import pytest
 
 from ledger.audit.mirror import update_mirror
 from ledger.audit.source import FolderSource
-from ledger.audit.stamps import post_to, stamp_folder, stem_of
+from ledger.audit.stamps import stamp_folder, stem_of
+from ledger.audit.timestamp_client import post_to
 from ledger.audit.verify import verify_folder
 from ledger.errors import ForkError, LogUnavailableError, TimestampError, VerificationError
 from ledger.formats.split_view import SplitView
