@@ -34,3 +34,14 @@ def entries(count: int) -> str:
 def print_message(message: str, /, **values: object) -> None:
     """Print a text in the user's language."""
     click.echo(translated(message, **values))
+
+
+def plain(text: str) -> str:
+    """A message in which nothing controls the terminal, neither a file's name nor a server's words."""
+    shown = (one if one.isprintable() or one == "\n" else ascii(one)[1:-1] for one in text)
+    return "".join(shown)
+
+
+def plain_line(text: str) -> str:
+    """A message on one line, in which nothing controls the terminal or looks like a line of ours."""
+    return plain(text).replace("\n", "\\n")
