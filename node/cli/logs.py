@@ -2,7 +2,7 @@
 
 Some messages hold text that other machines sent. A message is therefore one line of at most ``MOST``
 characters with its control characters escaped, so that no other party can write lines of ours. The trace of
-an error follows its message, indented.
+an error follows its message, indented. What looks like an identifier in either is replaced by stars.
 Libraries that log something for each call of an unknown caller are logged at level ERROR or not at all.
 
 ``RepeatFilter`` rate-limits repeated messages. A thread that retries four times a second logs the same error
@@ -30,6 +30,8 @@ from typing import Any
 
 from typing_extensions import override
 
+from adapters.identifiers import hide_lone_identifiers
+
 LINE = "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s %(message)s"
 MOST = 1000
 """Longest message, in characters."""
@@ -52,7 +54,7 @@ class LineFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging names it
         """The line, without the trace of an error."""
-        text = record.message
+        text = hide_lone_identifiers(record.message)
         more = "" if len(text) <= MOST else f" … ({len(text) - MOST} characters more)"
         record.message = (text[:MOST] + more).translate(_ESCAPES)
         return super().formatMessage(record)
@@ -60,7 +62,8 @@ class LineFormatter(logging.Formatter):
     def formatException(self, ei: Any) -> str:  # noqa: N802  logging names it
         """The trace, indented: no line of it can pass for a message."""
         return "\n".join(
-            f"    {line.translate(_ESCAPES)}" for line in super().formatException(ei).splitlines()
+            f"    {hide_lone_identifiers(line).translate(_ESCAPES)}"
+            for line in super().formatException(ei).splitlines()
         )
 
 
