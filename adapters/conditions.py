@@ -54,8 +54,53 @@ _FAULTS = tuple(
 """Kinds of fault by what a database's message says; the first that fits is taken."""
 _NEAR = re.compile(r"""near ["']([^"']+)["']""")
 _SHOWN = frozenset(
-    "SELECT FROM WHERE AND OR NOT IN IS NULL LIKE BETWEEN CASE WHEN THEN ELSE END CAST AS GROUP ORDER BY "
-    "HAVING LIMIT UNION JOIN ON WITH EXISTS ( ) , = < > <= >= <> != + - * / % || .".split()
+    [
+        "SELECT",
+        "FROM",
+        "WHERE",
+        "AND",
+        "OR",
+        "NOT",
+        "IN",
+        "IS",
+        "NULL",
+        "LIKE",
+        "BETWEEN",
+        "CASE",
+        "WHEN",
+        "THEN",
+        "ELSE",
+        "END",
+        "CAST",
+        "AS",
+        "GROUP",
+        "ORDER",
+        "BY",
+        "HAVING",
+        "LIMIT",
+        "UNION",
+        "JOIN",
+        "ON",
+        "WITH",
+        "EXISTS",
+        "(",
+        ")",
+        ",",
+        "=",
+        "<",
+        ">",
+        "<=",
+        ">=",
+        "<>",
+        "!=",
+        "+",
+        "-",
+        "*",
+        "/",
+        "%",
+        "||",
+        ".",
+    ]
 )
 """What may stand in a message as the place of a fault: words and signs of SQL, never a literal."""
 

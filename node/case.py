@@ -29,11 +29,7 @@ _LIKE_IDENTIFIER = re.compile(r"[0-9]{17}[0-9Xx]")
 
 
 def _without_identifier(text: str) -> str:
-    """A text that is shown in the clear.
-
-    Raises:
-        PydanticCustomError: it holds something like an identifier.
-    """
+    """Refuse a text that is shown in the clear and holds something like an identifier."""
     if holds_identifier(text):
         raise fault("holds what looks like an identifier: write identifiers under id only")
     return text
