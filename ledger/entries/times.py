@@ -47,7 +47,7 @@ def _parse(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError("there is no such time: check the day and the hour") from None
+        raise ValueError("there is no such time: check the month and the day") from None
 
 
 def check_date(text: str) -> date:

@@ -76,7 +76,7 @@ class Tile:
         return cls(level, index, min(TILE_WIDTH, (size >> TILE_HEIGHT * level) - index * TILE_WIDTH))
 
     def after(self, size: int) -> int:
-        """Number of hashes or entries after it on its level in a tree of this size; below 0 if it lies beyond."""
+        """Number of hashes or entries after it on its level in this tree; below 0 if it lies beyond it."""
         return (size >> TILE_HEIGHT * max(self.level, 0)) - self.index * TILE_WIDTH - self.width
 
     @classmethod

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from ledger.contract import apply
 from ledger.entries.body_schema import check_body, day, moment, text
 from ledger.errors import EntryRefusedError
+from tests.ledger.contract.contract_cases import ready
 
 
 def test_number_in_text() -> None:
@@ -26,10 +28,10 @@ def test_no_such_day(value: str) -> None:
 
 
 def test_no_such_time() -> None:
-    """A time outside the clock is named as such."""
+    """A time on a day outside the calendar is named as such."""
     with pytest.raises(EntryRefusedError) as refused:
-        moment("2026-01-01T25:00:00Z", "body.until")
-    assert refused.value.remedy == "body.until: there is no such time: check the day and the hour"
+        moment("2026-02-30T08:00:00Z", "body.until")
+    assert refused.value.remedy == "body.until: there is no such time: check the month and the day"
 
 
 def test_unknown_type() -> None:
@@ -37,3 +39,13 @@ def test_unknown_type() -> None:
     with pytest.raises(EntryRefusedError) as refused:
         check_body("grant.unknown", {})
     assert refused.value.code == "unknown_type"
+
+
+def test_role() -> None:
+    """The roles that may submit a type are named."""
+    net = ready()
+    body = net.grant_body("tax")
+    with pytest.raises(EntryRefusedError) as refused:
+        apply(net.state, net.entry("grant.request", "tax", body), net.now)
+    assert refused.value.code == "role_missing"
+    assert refused.value.remedy == "only a member with the role office submits this type"
