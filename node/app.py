@@ -4,8 +4,8 @@ Opened first, without the network: database and migrations → the ledger's side
 the roles share → the witness, which every member has but the one with the log key.
 
 Start order: the gRPC port, so that the log finds its witnesses → the HTTP port, where ``[web]`` opens one →
-the ledger's engine → after a restore its fence (``node.tlog.restore_fence``) → the outbox → the other periodic
-tasks.
+the ledger's engine → after a restore its fence (``node.tlog.restore_fence``) → the outbox → the other
+periodic tasks.
 
 Stop order: the periodic tasks are told to end → the HTTP port → the gRPC port → the outbox → the engine →
 the channels to other members → the periodic tasks are waited for → the database.
