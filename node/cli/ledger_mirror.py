@@ -40,6 +40,8 @@ from node.times import system_clock
 from node.tlog.timestamps import read_authority
 from node.upkeep.recover_log import recover as recover_home
 
+FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
 
 @click.command(cls=Command)
 @SOURCE
@@ -120,9 +122,6 @@ def recover(home: Path, source: str) -> None:
         print_message(
             "The public folder was damaged; it has been moved to {place} and rebuilt", place=done.set_aside
         )
-
-
-FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 def real_url(context: click.Context, option: click.Parameter, value: str) -> str:

@@ -43,6 +43,10 @@ _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)
     0x2028: "\\u2028",
     0x2029: "\\u2029",
 }
+SECONDS = 60.0
+MOST_TEXTS = 64
+MOST_NEW = 120
+MOST_CHARACTERS = 1000
 
 
 class LineFormatter(logging.Formatter):
@@ -72,12 +76,6 @@ def log_to_stderr() -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     for name, level in QUIET.items():
         logging.getLogger(name).setLevel(level)
-
-
-SECONDS = 60.0
-MOST_TEXTS = 64
-MOST_NEW = 120
-MOST_CHARACTERS = 1000
 
 
 class RepeatFilter(logging.Filter):

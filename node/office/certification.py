@@ -27,6 +27,8 @@ from protocols.check.openings import check_openings
 from protocols.profiles import padded_elements
 
 MOST_SLOTS_TRIED = 1_000_000
+LEAST_SECONDS_LEFT = 60
+"""A certificate that expires sooner is renewed before the question is asked again."""
 
 
 @dataclass(frozen=True)
@@ -141,10 +143,6 @@ def _choose(view: View, grant: Grant, period: str, needed: int) -> list[int]:
             if len(chosen) == needed:
                 break
     return chosen
-
-
-LEAST_SECONDS_LEFT = 60
-"""A certificate that expires sooner is renewed before the question is asked again."""
 
 
 def certify(

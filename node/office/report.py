@@ -53,6 +53,7 @@ from protocols.check.certificate import Certificate
 from protocols.psi import group
 
 LEDGER_SECONDS = 30.0
+MEMBER_TYPES = ("member.admit", "member.remove", "member.key", "member.endpoint")
 
 
 def build_report(services: Services, check: CheckState) -> bytes:
@@ -180,9 +181,6 @@ def lines_part(check: CheckState) -> Iterator[ReportLine]:
 
 def _place(line: VerdictLine) -> tuple[int, str]:
     return line.member, line.dataset
-
-
-MEMBER_TYPES = ("member.admit", "member.remove", "member.key", "member.endpoint")
 
 
 def is_complete(view: View, check: CheckState) -> bool:

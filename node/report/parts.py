@@ -37,6 +37,12 @@ from protocols.check.openings import Openings
 from protocols.check.terms import PartialOpening, TermList
 from protocols.errors import EncodingError, ProtocolError
 
+_FEN = integer(None)
+_ID = text(64)
+_DATASET = text(128)
+_DIGEST_TEXT = matching(r"[0-9a-f]{64}", "32 bytes in lower-case hex")
+_SIGNATURE = part(SignatureValue.parse)
+
 
 class ReportPartError(ProtocolError):
     """A report, or a part of it, lacks a field or holds an unknown or malformed one; the message names it."""
@@ -88,13 +94,6 @@ def _write_answers(answers: Mapping[str, Answer]) -> dict[str, Any]:
 def _write_openings(openings: Openings) -> dict[str, Any]:
     """Elements, R list and case map with their salts; the consents stay out of a report."""
     return {name: value for name, value in openings.to_json().items() if not name.startswith("consents")}
-
-
-_FEN = integer(None)
-_ID = text(64)
-_DATASET = text(128)
-_DIGEST_TEXT = matching(r"[0-9a-f]{64}", "32 bytes in lower-case hex")
-_SIGNATURE = part(SignatureValue.parse)
 
 
 _RULES_FORM = JsonForm("the rules part", ReportPartError, {"id": _ID, "version": _ID, "text": text(1 << 20)})

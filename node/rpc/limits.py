@@ -27,6 +27,11 @@ import grpc
 
 from node.errors import RefusalError, ServiceUnavailableError
 
+SEND_TIMEOUT_SECONDS = 10.0
+"""Seconds a caller has to send its message; an honest one sends it together with the call."""
+RECEIVE_FACTOR = 6
+"""A response may take this many times as long on a slow line; it is at most one message."""
+
 
 class RateLimit:
     """A token bucket; safe for threads."""
@@ -56,12 +61,6 @@ class RateLimit:
                 return False
             self._tokens -= 1
             return True
-
-
-SEND_TIMEOUT_SECONDS = 10.0
-"""Seconds a caller has to send its message; an honest one sends it together with the call."""
-RECEIVE_FACTOR = 6
-"""A response may take this many times as long on a slow line; it is at most one message."""
 
 
 class ConcurrencyLimit:

@@ -37,6 +37,8 @@ from node.home import Home, read_document, write_file
 from node.store import tables
 
 log = logging.getLogger("hedui.store")
+MIGRATIONS = Path(__file__).parent / "migrations"
+HEAD = "head"
 
 
 def open_store(home: Home, database: Engine, now: int) -> bool:
@@ -97,10 +99,6 @@ def _read(home: Home) -> dict[str, Any] | None:
 
 def _write(home: Home, value: dict[str, Any]) -> None:
     write_file(home.store, json.dumps(value).encode() + b"\n")
-
-
-MIGRATIONS = Path(__file__).parent / "migrations"
-HEAD = "head"
 
 
 def migrate(database: Engine, revision: str = HEAD, *, scripts: Path = MIGRATIONS) -> None:

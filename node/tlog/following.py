@@ -28,6 +28,10 @@ GOSSIP_SECONDS = 10.0
 """Pause between two comparisons."""
 FIRST_GOSSIP_SECONDS = 0.25
 """The same while nothing is replayed here yet, so that the first comparison follows the first replay."""
+FOLLOW_SECONDS = 10.0
+"""Pause between two looks at the ledger."""
+FIRST_FOLLOW_SECONDS = 0.25
+"""The same while the replica is empty, or while the node waits for an entry of its own."""
 
 
 class Gossip:
@@ -71,12 +75,6 @@ class Gossip:
     def pause(self) -> float:
         """Seconds to the next comparison."""
         return FIRST_GOSSIP_SECONDS if self._ledger.replica.size == 0 else GOSSIP_SECONDS
-
-
-FOLLOW_SECONDS = 10.0
-"""Pause between two looks at the ledger."""
-FIRST_FOLLOW_SECONDS = 0.25
-"""The same while the replica is empty, or while the node waits for an entry of its own."""
 
 
 class LedgerFollower:

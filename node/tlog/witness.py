@@ -33,6 +33,9 @@ REMEMBERED = 4096
 OK = 200
 MAY_BE_ANOTHER_TREE = (409, 422)
 log = logging.getLogger("hedui.witness")
+WITNESS_SECONDS = 5.0
+_LOST = (grpc.RpcError, NodeError, ValueError)
+"""What a call raises that is not answered; ``ValueError`` where its channel was closed meanwhile."""
 
 
 class CosignedNotes:
@@ -181,11 +184,6 @@ def _log_key(vkey: str) -> VerifierKey:
     if found.kind != TYPE_ED25519:
         raise ConfigurationError(f"[[web.logs]]: {found.name} is a witness's key: give the log's own vkey")
     return found
-
-
-WITNESS_SECONDS = 5.0
-_LOST = (grpc.RpcError, NodeError, ValueError)
-"""What a call raises that is not answered; ``ValueError`` where its channel was closed meanwhile."""
 
 
 class WitnessOverWire(WitnessClient):

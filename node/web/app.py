@@ -50,6 +50,10 @@ READS = (500.0, 1000)
 SUBMIT = "add-checkpoint"
 _ORIGIN_HASH = re.compile(r"([0-9a-f]{64})/checkpoint")
 log = logging.getLogger("hedui.web")
+BYTES = "application/octet-stream"
+FRESH = "no-cache"
+IMMUTABLE = "public, max-age=31536000, immutable"
+_TRACE = re.compile(rf"{TRACE}/[0-9a-f]{{64}}")
 
 
 def create_app(
@@ -143,12 +147,6 @@ def _defect(error: Exception) -> Response:
     """500: a defect is logged here, and the caller is told nothing else about it."""
     log.error("a request to the web edge failed", exc_info=error)
     return _plain(500)
-
-
-BYTES = "application/octet-stream"
-FRESH = "no-cache"
-IMMUTABLE = "public, max-age=31536000, immutable"
-_TRACE = re.compile(rf"{TRACE}/[0-9a-f]{{64}}")
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,9 @@ from protocols.check.answer import Answer
 from protocols.check.openings import recorded_list
 
 ANSWER, INCIDENT, RELEASE = "answer", "incident", "release"
+OutboxEntries = dict[str, dict[str, Any]]
+DOMAIN = b"hedui/journal/v1\x00"
+HEAD = {"v", "network", "member", "roles", "at", "opened"}
 
 
 @dataclass(frozen=True)
@@ -186,9 +189,6 @@ def read_journal(database: Engine, network: str, member: str, roles: tuple[str, 
     )
 
 
-OutboxEntries = dict[str, dict[str, Any]]
-
-
 def _waits(outbox: OutboxEntries, name: str) -> bool:
     return name in outbox and outbox[name]["state"] == "waiting"
 
@@ -270,8 +270,6 @@ def _certified(store: Store) -> Iterator[JournalCertificate]:
         yield JournalCertificate(row["query"], certificate_digest(document["certificate"]))
 
 
-DOMAIN = b"hedui/journal/v1\x00"
-HEAD = {"v", "network", "member", "roles", "at", "opened"}
 PARTS: dict[str, tuple[str, type]] = {
     "line": ("lines", JournalLine),
     "opening": ("openings", Opening),

@@ -59,6 +59,7 @@ from protocols.check.terms import list_digest
 from protocols.profiles import CLOCK_TOLERANCE_SECONDS
 
 DAY = 86_400
+READ_ERRORS: tuple[type[Exception], ...] = (*KNOWN_ERRORS, *MALFORMED, OSError)
 
 
 @dataclass
@@ -255,9 +256,6 @@ def about(entry: Entry, submitter: str) -> str:
     if entry.type == "share.release":
         return f"{query}/{body.get('case', '')}/{submitter}"
     return query if entry.type == "query.close" else entry.id
-
-
-READ_ERRORS: tuple[type[Exception], ...] = (*KNOWN_ERRORS, *MALFORMED, OSError)
 
 
 @dataclass(frozen=True)
