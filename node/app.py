@@ -1,4 +1,4 @@
-"""One member's process put together: keys, database, ledger, roles, ports, and the work done again and again.
+"""The process of one member: it opens keys, database, ledger, roles and ports, and runs the periodic tasks.
 
 Start order: database and migrations → the ledger's side (``node.tlog.opening``) → the port, so that the log
 finds its witnesses → the ledger's engine → after a restore its fence (``node.tlog.restore_fence``) → outbox

@@ -1,4 +1,4 @@
-"""``hedui consent``: the registrar's consents."""
+"""``hedui consent``: enter, list and withdraw the registrar's consents."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def grant() -> None:
     show_default=True,
     help="Smallest number of rows in a total.",
 )
-def request(  # noqa: PLR0913, PLR0917  one parameter an option
+def request(  # noqa: PLR0913, PLR0917  one parameter per option
     home: Path,
     owner: str,
     datasets: tuple[str, ...],

@@ -1,4 +1,4 @@
-"""``hedui ledger chaincode``: the contract as a service for Fabric peers.
+"""``hedui ledger chaincode``: run the contract as a service for Fabric peers.
 
 ``hedui ledger package``: what an organisation installs on its Fabric peer to reach the contract.
 """

@@ -10,10 +10,10 @@ ask under the one before it. The node itself retires it once a newer one is curr
 
 A download streams the whole set to an office or auditor.
 
-Retiring does not read the whole log. The table ``last_intent`` holds, for every publication of any
-department that an intent has named, position
-and time of the last such intent. It is complete up to the largest position in it, so that each update reads
-only the intents after that. The first update reads all of them once.
+Retiring does not read the whole log. For every publication of any department that an intent has named, the
+table ``last_intent`` holds the position and time of the last such intent. It is complete up to the largest
+position in it, so that each update reads only the intents after that. The first update reads all of them
+once.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ REASON = "superseded"
 CHUNK_BYTES = 256 * 1024
 CHUNK_LEAVES = 256
 AT_ONCE = 4096
-"""Intents a transaction covers."""
+"""Number of intents that one transaction covers."""
 
 
 @dataclass(frozen=True)

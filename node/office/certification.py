@@ -115,7 +115,7 @@ def certified_grants(view: View, certificate: Certificate) -> dict[str, Grant]:
 def free_slots(
     view: View, grants: dict[str, Grant], count: int, period_of: Callable[[Grant], str]
 ) -> list[tuple[str, str, int]]:
-    """Free slots to take, as (grant, period, slot): for each grant ⌈padded elements / its elements a slot⌉.
+    """Free slots to take, as (grant, period, slot): for each grant ⌈padded elements / elements per slot⌉.
 
     Raises:
         RefusalError: ``budget`` when a grant has too few free slots in this period.

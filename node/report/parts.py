@@ -1,4 +1,4 @@
-"""A report as typed documents: ``HouseholdReport``, and the parts that are documents nowhere else.
+"""A report as typed documents: ``HouseholdReport``, and those parts that occur only in reports.
 
 The office builds a ``HouseholdReport`` and seals it; the page shows one. Both read and write a report as a
 whole, so ``parse`` is strict: one malformed field anywhere and there is no report. A verifier must say which

@@ -1,4 +1,4 @@
-"""From answers and a total to an outcome, exactly.
+"""The verdict of a check: computes the outcome from answers and the total, in integers.
 
 Precedence, the first that holds:
 

@@ -1,11 +1,10 @@
 """Following the ledger: a replica near its newest checkpoint, compared with the other members' checkpoints.
 
 **Gossip**, so that a log cannot show two histories for long. In every round this node looks at what its own
-witness has cosigned last, and asks one other
-member in turn for the same. Both checkpoints must be part of this node's own replica. A pair that cannot
-belong to one history is kept as evidence by the node that compares (``node.tlog.split_views``). As both
-sides ask, both find out. A question carries the office's checkpoint too, in the receipt of its intent
-(``node.question``).
+witness has cosigned last, and asks one other member in turn for the same. Both checkpoints must be part of
+this node's own replica. A pair that cannot belong to one history is kept as evidence by the node that
+compares (``node.tlog.split_views``). As both sides ask, both find out. A question carries the office's
+checkpoint too, in the receipt of its intent (``node.question``).
 """
 
 from __future__ import annotations

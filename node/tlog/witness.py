@@ -1,4 +1,4 @@
-"""This member's witness, whichever edge a request comes in by: gRPC from the log, HTTP from any client.
+"""This member's witness, for requests over gRPC from the log and over HTTP from any client.
 
 Every request goes through one ``Witness`` over one store, so the check of the old size and the durable
 record are one step for both edges together. Whatever is cosigned of this network's own log is remembered in
