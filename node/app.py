@@ -1,4 +1,4 @@
-"""One member's process put together: keys, database, ledger, roles, ports, and the work done again and again.
+"""The process of one member: it opens keys, database, ledger, roles and ports, and runs the periodic tasks.
 
 Opened first, without the network: database and migrations → the ledger's side (``node.tlog.opening``) → what
 the roles share → the witness, which every member has but the one with the log key.
