@@ -1,4 +1,4 @@
-"""What the commands over a public log share: where it is, whom the reader trusts, progress on a terminal."""
+"""Options of the commands that read a public log: its location, the trust policy, progress on a terminal."""
 
 from __future__ import annotations
 
