@@ -6,12 +6,11 @@ an error follows its message, indented. What looks like an identifier in either 
 Libraries that log something for each call of an unknown caller are logged at level ERROR or not at all.
 
 ``RepeatFilter`` rate-limits repeated messages. A thread that retries four times a second logs the same error
-each time. A message that was not logged in the
-last ``SECONDS`` passes at once; the same message within that time is counted, and the next one that passes
-says how many there were. Other messages in between change nothing, so two messages that alternate are limited
-too.
+each time. A message that was not logged in the last ``SECONDS`` passes at once; the same message within that
+time is counted, and the next one that passes says how many there were. Other messages in between change
+nothing, so two messages that alternate are limited too.
 
-Callers choose some of the words, so new messages are limited as well: each logger passes ``MOST_NEW`` a
+Callers choose some of the words, so new messages are limited as well: each logger passes ``MOST_NEW`` per
 minute at each level, and the first one after it says how many were suppressed. An error therefore still
 passes where another logger, or another level, is flooded.
 
@@ -45,6 +44,10 @@ _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)
     0x2028: "\\u2028",
     0x2029: "\\u2029",
 }
+SECONDS = 60.0
+MOST_TEXTS = 64
+MOST_NEW = 120
+MOST_CHARACTERS = 1000
 
 
 class LineFormatter(logging.Formatter):
@@ -75,12 +78,6 @@ def log_to_stderr() -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     for name, level in QUIET.items():
         logging.getLogger(name).setLevel(level)
-
-
-SECONDS = 60.0
-MOST_TEXTS = 64
-MOST_NEW = 120
-MOST_CHARACTERS = 1000
 
 
 class RepeatFilter(logging.Filter):

@@ -17,6 +17,7 @@ from adapters.identifiers import hide_identifiers
 from node.errors import ConfigurationError
 
 _FIELD_NAME = re.compile(r"(?!.*[0-9]{4})[a-z][A-Za-z0-9_]{0,31}")
+_TOML_PLACE = re.compile(r"\(at (line [0-9]+, column [0-9]+|end of document)\)")
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,6 @@ class ScenarioError(InvalidDocumentError):
 def shown_key(key: str) -> str:
     """A key fit for a message: what does not look like a field's name may be a person's."""
     return key if _FIELD_NAME.fullmatch(key) else "(a key that is not shown)"
-
-
-_TOML_PLACE = re.compile(r"\(at (line [0-9]+, column [0-9]+|end of document)\)")
 
 
 def decode_toml(data: bytes, file: str, problems: list[Problem]) -> dict[str, Any] | None:
