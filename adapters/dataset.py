@@ -100,7 +100,7 @@ class PreparedDataset:
         return self.items()
 
     def items(self, start: int = 0) -> Iterator[tuple[bytes, int | None]]:
-        """(canonical identifier bytes, fen; None for kind "member"), ascending, one a person.
+        """(canonical identifier bytes, fen; None for kind "member"), ascending, one per person.
 
         Args:
             start: persons to skip, as a killed job does that has handled so many; the order never changes.

@@ -1,4 +1,4 @@
-"""Work that is done again and again in a thread of its own, and goes on after an unexpected error.
+"""Work that is repeated in its own thread and goes on after an unexpected error.
 
 ``PeriodicTask`` is every such loop of a node. ``node.app`` lists their names and periods. ``FailureLog`` is
 the part of it that logs an error and goes on, for threads that wait for jobs instead of a time.

@@ -1,14 +1,16 @@
 """A member's home folder: the paths of its files, and how files are read and written.
 
-    HOME/node.toml                               configuration HOME/network.json
-    genesis digest, trust policy, first address HOME/card.json                               the member's
-    public card HOME/keys/                                   secrets, encrypted at rest HOME/node.db
-    the member's database (embedded default) HOME/store.json                              records that a
-    database has existed (``node.store.opening``) HOME/publications/<dataset>/<publication>/   published sets,
-    own and downloaded HOME/ledger/                                 sequencer: the public log
+    HOME/node.toml                               configuration
+    HOME/network.json                            genesis digest, trust policy, first address
+    HOME/card.json                               the member's public card
+    HOME/keys/                                   secrets, encrypted at rest
+    HOME/node.db                                 the member's database (embedded default)
+    HOME/store.json                              records that a database existed (``node.store.opening``)
+    HOME/publications/<dataset>/<publication>/   published sets, own and downloaded
+    HOME/ledger/                                 sequencer: the public log
     HOME/openings/<case>.json                    office: openings of a report, for the person and a court
-    HOME/evidence/                               checkpoints that prove two histories under the log's key, if
-    any HOME/node.log                                log messages of the node, where a program starts it
+    HOME/evidence/                               checkpoints that prove two histories under the log's key
+    HOME/node.log                                log messages of the node, where a program starts it
 
 Files are replaced atomically: a temporary file is written beside the old one, synced and renamed.
 """
@@ -151,7 +153,7 @@ def require_absent(path: Path, remedy: str = "give another name, or move it away
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
+def naming_file(path: Path) -> Iterator[None]:
     """Add ``path`` to errors of the block that name no file, such as that of a full disk."""
     try:
         yield
@@ -173,7 +175,7 @@ def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
-        with naming(path), os.fdopen(descriptor, "wb") as file:
+        with naming_file(path), os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

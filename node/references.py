@@ -1,4 +1,4 @@
-"""What the ledger says of publications and rules, in the form the protocols check evidence against."""
+"""Publications and rules on the ledger, in the form in which the protocols verify evidence against them."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ QUERY, REPLY = "application/timestamp-query", "application/timestamp-reply"
 
 
 def post_to(url: str, step_seconds: float = STEP_SECONDS, seconds: float = SECONDS) -> Post:
-    """What asks the authority at ``url``; the environment's proxies are not used.
+    """A function that posts a request to the authority at ``url``, without the environment's proxies.
 
     Args:
         url: of the authority.

@@ -1,9 +1,9 @@
-"""Downloads whole publications, rebuilds them, and records that they are right.
+"""Verification of publications: each is downloaded whole, rebuilt, and recorded as verified.
 
 Offices and auditors download every leaf (Golomb-coded tags, then ciphertexts of fixed width), rebuild the
-Merkle root, check order, count, sentinels and every ciphertext (range, and one gcd a batch), and record
-``dataset.verified``. A part cannot be requested: the choice of a part would name
-its subject. Upload and download stream in bounded memory.
+Merkle root, check order, count, sentinels and every ciphertext (range, and one gcd per batch), and record
+``dataset.verified``. A part cannot be requested, since the choice of a part would reveal whom the
+question is about. Upload and download stream in bounded memory.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``python -m node.cli``: how a node starts another of its own processes."""
+"""``python -m node.cli``: the command line, as a node starts further processes of its own."""
 
 from node.cli import main
 

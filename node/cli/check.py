@@ -1,4 +1,4 @@
-"""``hedui check``: one household, from its application to its report."""
+"""``hedui check``: check one household, from its application to its report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``hedui consent``: the registrar's consents."""
+"""``hedui consent``: load and withdraw consents, and allow another question in a month."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``hedui demo``: a whole scenario on one machine."""
+"""``hedui demo``: run a whole scenario on one machine."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from node.edges.operator_client import OperatorClient
 from node.governance.grants import REVEALED, Decision, GrantDecision, GrantRequest, GrantRevocation
 
 EXISTING = click.Path(path_type=Path, exists=True)
+EXISTING = click.Path(path_type=Path, exists=True)
 
 
 @click.group(cls=Group)
@@ -57,7 +58,7 @@ def grant() -> None:
     show_default=True,
     help="Smallest number of rows in a total.",
 )
-def request(  # noqa: PLR0913, PLR0917  one parameter an option
+def request(  # noqa: PLR0913, PLR0917  one parameter per option
     home: Path,
     owner: str,
     datasets: tuple[str, ...],
@@ -116,9 +117,6 @@ def revoke(home: Path, grant_id: str, reason: str) -> None:
     client.revoke_grant(GrantRevocation(grant_id, reason))
     client.close()
     print_message("{grant}: revoked, with the signatures of two people", grant=grant_id)
-
-
-EXISTING = click.Path(path_type=Path, exists=True)
 
 
 @click.group(cls=Group)

@@ -1,4 +1,4 @@
-"""A group whose commands are imported when they are used, so that none costs what only another needs."""
+"""A command group that imports each command only when it is used, so that starting is fast."""
 
 from __future__ import annotations
 

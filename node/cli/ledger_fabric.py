@@ -1,4 +1,4 @@
-"""``hedui ledger chaincode``: the contract as a service for Fabric peers.
+"""``hedui ledger chaincode``: run the contract as a service for Fabric peers.
 
 ``hedui ledger package``: what an organisation installs on its Fabric peer to reach the contract.
 """
@@ -24,6 +24,7 @@ from node.errors import UsageError
 from node.home import require_absent, write_file
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+PUBLIC = ("ca.pem", "server.pem")
 
 
 @click.command("chaincode", cls=Command)
@@ -98,9 +99,6 @@ def _credentials(cert: Path | None, key: Path | None, ca: Path | None) -> Server
     except OSError as error:
         raise LogError("a TLS file cannot be read: check its path and its permissions") from error
     return server_credentials(*pair, root)
-
-
-PUBLIC = ("ca.pem", "server.pem")
 
 
 @click.command("package", cls=Command)

@@ -1,4 +1,4 @@
-"""``hedui ledger mirror``: an auditor's own verified copy of the public log.
+"""``hedui ledger mirror``: keep an auditor's own verified copy of the public log.
 
 ``hedui ledger recover``: a sequencer's log from a copy, when it is in quarantine or lost.
 
@@ -34,11 +34,13 @@ from node.cli.ledger_options import (
 from node.cli.output import entries, print_message, translated
 from node.config import read_configuration
 from node.errors import UsageError
-from node.home import naming
+from node.home import naming_file
 from node.messages.catalogue import mark
 from node.times import system_clock
 from node.tlog.timestamps import read_authority
 from node.upkeep.recover_log import recover as recover_home
+
+FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 @click.command(cls=Command)
@@ -122,9 +124,6 @@ def recover(home: Path, source: str) -> None:
         )
 
 
-FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
-
-
 def real_url(context: click.Context, option: click.Parameter, value: str) -> str:
     """Click's callback of ``--url``.
 
@@ -168,7 +167,7 @@ def timestamp(
     pinned = trusted_bytes(policy, source)
     trusted = read_policy(source) if pinned is None else Policy.parse(pinned.decode())
     authority = read_authority(ca, tsa_policy)
-    with naming(folder):
+    with naming_file(folder):
         done = stamp_folder(folder, trusted, post_to(url), authority, system_clock())
     time = None if done is None else format_time(done.token.time)
     if as_json:

@@ -1,4 +1,4 @@
-"""``hedui ledger reconcile``: node journals, the public log and the office's case files side by side."""
+"""``hedui ledger reconcile``: compare node journals, the public log and the office's case files."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""``hedui ledger search``: entries by time, member, grant, purpose, type or receipt.
+"""``hedui ledger search``: find entries by time, member, grant, purpose, type or receipt.
 
 ``hedui ledger show``: the entries as they are, without replay.
 
 ``hedui ledger export``: entries as CSV or JSON Lines.
 
 ``search`` and ``export`` share their conditions, which must all hold, and print on standard error how many
-entries matched. A condition that cannot hold in this log, whatever the others, is an error:
-an index beyond its end, an id that no entry has, a member, grant or purpose that stands in no entry.
+entries matched. A condition that cannot hold in this log, whatever the others are, is an error: an
+index beyond its end, or an id, member, grant or purpose that no entry names.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``hedui ledger verify``: every check of the public log, from the first entry on."""
+"""``hedui ledger verify``: verify the public log completely, from its first entry."""
 
 from __future__ import annotations
 

@@ -2,19 +2,17 @@
 
 Some messages hold text that other machines sent. A message is therefore one line of at most ``MOST``
 characters with its control characters escaped, so that no other party can write lines of ours. The trace of
-an error follows its message, indented.
+an error follows its message, indented. What looks like an identifier in either is replaced by stars.
 Libraries that log something for each call of an unknown caller are logged at level ERROR or not at all.
 
 ``RepeatFilter`` rate-limits repeated messages. A thread that retries four times a second logs the same error
-each time. A message that was not logged in the
-last ``SECONDS`` passes at once; the same message within that time is counted, and the next one that passes
-says how many there were. Other messages in between change nothing, so two messages that alternate are limited
-too.
+each time. A message that was not logged in the last ``SECONDS`` passes at once; the same message within that
+time is counted, and the next one that passes says how many there were. Other messages in between change
+nothing, so two messages that alternate are limited too.
 
 Callers choose some of the words, so new messages below the level ERROR are limited as well: each logger
-passes ``MOST_NEW`` a
-minute at each level, and the first one after it says how many were suppressed. An error therefore still
-passes where another logger, or another level, is flooded.
+passes ``MOST_NEW`` per minute at each level, and the first one after it says how many were suppressed. An
+error therefore still passes where another logger, or another level, is flooded.
 
 Memory is bounded: the newest ``MOST_TEXTS`` messages of each logger and level are remembered, each by its
 first ``MOST_CHARACTERS`` characters.
@@ -31,6 +29,8 @@ from typing import Any
 
 from typing_extensions import override
 
+from adapters.identifiers import hide_lone_identifiers
+
 LINE = "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s %(message)s"
 MOST = 1000
 """Longest message, in characters."""
@@ -44,6 +44,10 @@ _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)
     0x2028: "\\u2028",
     0x2029: "\\u2029",
 }
+SECONDS = 60.0
+MOST_TEXTS = 64
+MOST_NEW = 120
+MOST_CHARACTERS = 1000
 
 
 class LineFormatter(logging.Formatter):
@@ -53,7 +57,7 @@ class LineFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging names it
         """The line, without the trace of an error."""
-        text = record.message
+        text = hide_lone_identifiers(record.message)
         more = "" if len(text) <= MOST else f" … ({len(text) - MOST} characters more)"
         record.message = (text[:MOST] + more).translate(_ESCAPES)
         return super().formatMessage(record)
@@ -61,7 +65,8 @@ class LineFormatter(logging.Formatter):
     def formatException(self, ei: Any) -> str:  # noqa: N802  logging names it
         """The trace, indented: no line of it can pass for a message."""
         return "\n".join(
-            f"    {line.translate(_ESCAPES)}" for line in super().formatException(ei).splitlines()
+            f"    {hide_lone_identifiers(line).translate(_ESCAPES)}"
+            for line in super().formatException(ei).splitlines()
         )
 
 
@@ -73,12 +78,6 @@ def log_to_stderr() -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     for name, level in QUIET.items():
         logging.getLogger(name).setLevel(level)
-
-
-SECONDS = 60.0
-MOST_TEXTS = 64
-MOST_NEW = 120
-MOST_CHARACTERS = 1000
 
 
 class RepeatFilter(logging.Filter):

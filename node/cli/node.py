@@ -100,7 +100,7 @@ def node() -> None:
 )
 @click.option("--store", metavar="URL", help="postgresql+psycopg://…; SQLite in the home when absent.")
 @click.option("--ledger", metavar="URI", help="fabric:PROFILE.toml; the embedded log when absent.")
-def init(  # noqa: PLR0913  one argument an option
+def init(  # noqa: PLR0913  one argument per option
     home: Path,
     member: str,
     name: str,

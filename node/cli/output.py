@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from adapters.identifiers import hide_lone_identifiers
 from node.config import preferred_language
 from node.messages.catalogue import Messages
 
@@ -37,8 +38,12 @@ def print_message(message: str, /, **values: object) -> None:
 
 
 def plain(text: str) -> str:
-    """A message in which nothing controls the terminal, neither a file's name nor a server's words."""
-    shown = (one if one.isprintable() or one == "\n" else ascii(one)[1:-1] for one in text)
+    """A message in which nothing controls the terminal, neither a file's name nor a server's words.
+
+    What looks like an identifier is replaced by stars: messages are pasted into tickets.
+    """
+    hidden = hide_lone_identifiers(text)
+    shown = (one if one.isprintable() or one == "\n" else ascii(one)[1:-1] for one in hidden)
     return "".join(shown)
 
 

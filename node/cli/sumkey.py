@@ -33,6 +33,7 @@ from protocols.profiles import PAILLIER_3072, PAILLIER_PROFILES
 FINGERPRINT = mark("fingerprint of n: {fingerprint}")
 EXISTING = click.Path(path_type=Path, exists=True)
 FILE = click.Path(path_type=Path)
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 @click.group(cls=Group)
@@ -124,9 +125,6 @@ def publish(home: Path, file: Path) -> None:
 def _print_fingerprint(body: dict[str, Any]) -> None:
     """Print the fingerprint that the holders compare."""
     print_message(FINGERPRINT, fingerprint=sum_key_ceremony.fingerprint(body["modulus"]))
-
-
-_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 @click.group(cls=Group)

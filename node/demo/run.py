@@ -105,7 +105,7 @@ class Demo:
         return self.out / "members" / member
 
     def run(self) -> list[SummaryRow]:
-        """Run the scenario; returns one row a case, whose reports have been verified.
+        """Run the scenario; returns one row per case, whose reports have been verified.
 
         Raises:
             NodeError, LedgerError, ProtocolError, AdapterError, KeysError: the cause that ended the run; all

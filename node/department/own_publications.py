@@ -10,12 +10,11 @@ ask under the one before it. The node itself retires it once a newer one is curr
 
 A download streams the whole set to an office or auditor.
 
-Retiring does not read the whole log. The table ``last_intent`` holds, for every publication of any
-department that an intent has named, position,
-leaf hash and time of the last such intent. It is complete up to the largest position in it, so that each
-update
-reads only the intents after that. The first update reads all of them once; so does one that finds another
-entry at that position, since the replica was then emptied and follows another history.
+Retiring does not read the whole log. For every publication of any department that an intent has named, the
+table ``last_intent`` holds the position, leaf hash and time of the last such intent. It is complete up to the
+largest position in it, so that each update reads only the intents after that. The first update reads all of
+them once; so does one that finds another entry at that position, since the replica was then emptied and
+follows another history.
 """
 
 from __future__ import annotations
@@ -45,6 +44,11 @@ from protocols.wire import check_pb2
 SECRET_BYTES = 64
 LOST = "lost"
 """Value of ``own_publication.details`` for a publication whose key a restored home no longer has."""
+REASON = "superseded"
+CHUNK_BYTES = 256 * 1024
+CHUNK_LEAVES = 256
+AT_ONCE = 4096
+"""Number of intents that one transaction covers."""
 
 
 @dataclass(frozen=True)
@@ -97,9 +101,6 @@ def draw_secret(services: Services, dataset: str, publication: str) -> Publicati
     data = group.scalar_to_bytes(group.random_scalar()) + secrets.token_bytes(SECRET_BYTES)
     services.keys.vault.put(secret_name(dataset, publication), data)
     return open_secret(services, dataset, publication)
-
-
-REASON = "superseded"
 
 
 def retire(services: Services, dataset: str, publication: str) -> None:
@@ -179,10 +180,6 @@ def _free_from(services: Services, dataset: str, publication: str) -> int:
     return 0 if last is None else last + RENEWAL_LIMIT_SECONDS + CLOCK_TOLERANCE_SECONDS
 
 
-CHUNK_BYTES = 256 * 1024
-CHUNK_LEAVES = 256
-
-
 def send_publication(
     services: Services, dataset: str, publication: str
 ) -> Iterator[check_pb2.DownloadResponse]:
@@ -208,10 +205,6 @@ def send_publication(
     with (folder / "ciphertexts.bin").open("rb") as file:
         while block := file.read(CHUNK_BYTES):
             yield check_pb2.DownloadResponse(ciphertexts=block)
-
-
-AT_ONCE = 4096
-"""Intents a transaction covers."""
 
 
 def update_last_intents(services: Services) -> None:

@@ -18,7 +18,7 @@ from node.tlog.witness import WitnessDesk
 
 BATCH_BYTES = 256 * 1024
 FREE_RATE, FREE_BURST = 1.0, 600
-"""Entries of the free types a member may write: a second on average, and at once."""
+"""Entries of the free types that a member may write: per second on average, and at once."""
 _FREE = re.compile(rb'"type":"(?:complaint|correction|incident|member\.|dataset\.|rules\.|grant\.)')
 """Found in every canonical entry of a free type and in no other: a text escapes its quotation marks."""
 

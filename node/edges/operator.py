@@ -1,4 +1,4 @@
-"""Operator service: a member's own people at their own node.
+"""The operator service: the gRPC calls that a member's own people make to their node.
 
 Only identities issued by the member's own authority are served. Each method converts its message, calls one
 use case of a role, and converts the result; long jobs stream their progress. Signatures of people come with

@@ -1,4 +1,4 @@
-"""Operator client: a member's people call their own node, and sign outside it what people must sign."""
+"""The operator client: calls a member's own node, and makes the signatures of people outside the node."""
 
 from __future__ import annotations
 

@@ -43,8 +43,8 @@ class GrantRequest(StrictModel, validate_by_name=True):
         basis: legal basis.
         first, last: dates from and until, ``YYYY-MM-DD`` in UTC+8, both included.
         period: ``month`` or ``day``.
-        slots: questions a period.
-        elements: blinded elements a slot.
+        slots: questions per period.
+        elements: blinded elements per slot.
         min_terms: fewest rows a total may open over.
     """
 

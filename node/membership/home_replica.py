@@ -1,4 +1,4 @@
-"""Reading what a home's own replica holds, its node running or not."""
+"""Reading the ledger from a home's own replica, whether or not its node runs."""
 
 from __future__ import annotations
 

@@ -23,14 +23,14 @@ from ledger.entries import body_schema
 from ledger.errors import EntryRefusedError
 from node.config import Configuration, read_configuration, read_settings
 from node.errors import ConfigurationError
-from node.home import Home, naming, write_file
+from node.home import Home, naming_file, write_file
 from node.member_keys import create_keys, draw_passphrase, make_card, open_keys, save_passphrase
 
 DRIVERS = ("sqlite", "postgresql+psycopg")
 MAX_PORT = 65535
 
 
-def init_home(  # noqa: PLR0913  one argument an option of `hedui node init`
+def init_home(  # noqa: PLR0913  one argument per option of `hedui node init`
     root: Path,
     member: str,
     name: str,
@@ -74,7 +74,7 @@ def init_home(  # noqa: PLR0913  one argument an option of `hedui node init`
     drawn = draw_passphrase() if passphrase_file is None else None
     configuration = read_settings(home, document.encode(), drawn)
     _check(configuration)
-    with naming(home.root), _making(home.root) as making:
+    with naming_file(home.root), _temporary_home(home.root) as making:
         if drawn is not None:
             save_passphrase(making, drawn)
         create_keys(making, configuration.passphrase, member, roles)
@@ -85,7 +85,7 @@ def init_home(  # noqa: PLR0913  one argument an option of `hedui node init`
 
 
 @contextmanager
-def _making(root: Path) -> Iterator[Home]:
+def _temporary_home(root: Path) -> Iterator[Home]:
     """A temporary folder in which a home is made; after the block it becomes ``root``, or is removed.
 
     The folder is created beside ``root`` and renamed. If ``root`` holds other files or is a mount point, it
@@ -115,7 +115,7 @@ def _check(configuration: Configuration) -> None:
     Raises:
         ConfigurationError: an id, name, address, endpoint or database URL cannot be used.
     """
-    _split(configuration.listen, "--listen")
+    _host_of(configuration.listen, "--listen")
     try:
         body_schema.MEMBER_ID(configuration.member, "--id")
         server_name(configuration.member)
@@ -129,7 +129,7 @@ def _check(configuration: Configuration) -> None:
         body_schema.ENDPOINT(configuration.endpoint, "--endpoint")
     except EntryRefusedError as refused:
         raise ConfigurationError(refused.remedy) from refused
-    host = _split(configuration.endpoint, "--endpoint")
+    host = _host_of(configuration.endpoint, "--endpoint")
     with contextlib.suppress(ValueError):
         if ip_address(host).is_unspecified:
             raise ConfigurationError(
@@ -153,8 +153,12 @@ def check_store(url: str) -> None:
         raise ConfigurationError(f"--store is one of {', '.join(DRIVERS)}; got {driver}")
 
 
-def _split(address: str, option: str) -> str:
-    """The host of ``host:port``."""
+def _host_of(address: str, option: str) -> str:
+    """The host of ``host:port``.
+
+    Raises:
+        ConfigurationError: the address has another form; the message names ``option``.
+    """
     host, colon, port = address.rpartition(":")
     if not (colon and host and port.isascii() and port.isdigit() and int(port) <= MAX_PORT):
         raise ConfigurationError(f"{option} is HOST:PORT, with a port up to {MAX_PORT}; got {address!r}")

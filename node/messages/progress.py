@@ -1,4 +1,4 @@
-"""Progress of long work for people: one line a stage, and on a terminal a count that moves."""
+"""Progress of long work for people: one line per stage, and on a terminal a count that moves."""
 
 from __future__ import annotations
 

@@ -89,18 +89,6 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     }
 )
 """Text by kind and code."""
-
-
-def word_text(kind: str, code: str) -> str | None:
-    """The English text of a code, to be translated where it is shown; None where there is none.
-
-    Args:
-        kind: a key of ``WORDS``.
-        code: such as an outcome's.
-    """
-    return WORDS[kind].get(code)
-
-
 ERROR_TEXTS: Mapping[str, str] = MappingProxyType(
     {
         # application
@@ -333,6 +321,16 @@ ERROR_TEXTS: Mapping[str, str] = MappingProxyType(
     }
 )
 """English sentence by code; a department's data has its own codes, see ``adapters.report``."""
+
+
+def word_text(kind: str, code: str) -> str | None:
+    """The English text of a code, to be translated where it is shown; None where there is none.
+
+    Args:
+        kind: a key of ``WORDS``.
+        code: such as an outcome's.
+    """
+    return WORDS[kind].get(code)
 
 
 def sentence_of(code: str, messages: Messages) -> str | None:

@@ -38,6 +38,10 @@ from protocols.errors import ProtocolError
 from protocols.psi import voprf
 from protocols.psi.tags import tag
 
+PARALLEL_SOURCES = 16
+MALFORMED = Gap.refused("malformed")
+log = logging.getLogger("hedui.check")
+
 
 def look_up(
     services: Services,
@@ -136,11 +140,6 @@ def make_evidence(
             if chosen:
                 proofs.append(prove_element(element, blind, commitments[element], chosen, betas_of))
     return LookupEvidence(lines, tuple(proofs))
-
-
-PARALLEL_SOURCES = 16
-MALFORMED = Gap.refused("malformed")
-log = logging.getLogger("hedui.check")
 
 
 def ask_departments(services: Services, current: Inquiry) -> Answers:

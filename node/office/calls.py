@@ -20,6 +20,8 @@ from protocols.errors import GroupError, ProofError
 from protocols.psi import group, voprf
 from protocols.wire import check_pb2, check_pb2_grpc
 
+CASE_INDEX = 0
+"""An office asks about one case at a time."""
 SOURCE_SECONDS = 5.0
 """A source whose node does not answer in this time is not covered."""
 REGISTRAR_SECONDS = 30.0
@@ -72,7 +74,7 @@ def certify(
         cases=[case.case],
         persons=[
             check_pb2.CertifyRequest.Person(
-                identifier=person.id, blind=group.scalar_to_bytes(blind), case_index=0
+                identifier=person.id, blind=group.scalar_to_bytes(blind), case_index=CASE_INDEX
             )
             for person, blind in zip(case.household, blinds, strict=True)
         ],
@@ -194,7 +196,7 @@ def open_total(services: Services, current: Inquiry, trustee: str, total: TotalR
         intent=leaf,
         receipt=receipt,
         openings=openings_to_wire(current.openings),
-        case_index=0,
+        case_index=CASE_INDEX,
         evidence=b"" if total is None else total.evidence,
         list=b"" if total is None else total.term_list,
         list_signature=b"" if total is None else canonical.encode(total.signature.to_json()),

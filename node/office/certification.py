@@ -27,6 +27,8 @@ from protocols.check.openings import check_openings
 from protocols.profiles import padded_elements
 
 MOST_SLOTS_TRIED = 1_000_000
+LEAST_SECONDS_LEFT = 60
+"""A certificate that expires sooner is renewed before the question is asked again."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def certified_grants(view: View, certificate: Certificate) -> dict[str, Grant]:
 def free_slots(
     view: View, grants: dict[str, Grant], count: int, period_of: Callable[[Grant], str]
 ) -> list[tuple[str, str, int]]:
-    """Free slots to take, as (grant, period, slot): for each grant ⌈padded elements / its elements a slot⌉.
+    """Free slots to take, as (grant, period, slot): for each grant ⌈padded elements / elements per slot⌉.
 
     Raises:
         RefusalError: ``budget`` when a grant has too few free slots in this period.
@@ -141,10 +143,6 @@ def _choose(view: View, grant: Grant, period: str, needed: int) -> list[int]:
             if len(chosen) == needed:
                 break
     return chosen
-
-
-LEAST_SECONDS_LEFT = 60
-"""A certificate that expires sooner is renewed before the question is asked again."""
 
 
 def certify(

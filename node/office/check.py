@@ -1,4 +1,4 @@
-"""The office's side of a check, top to bottom: one household from its application to its recorded report.
+"""The office's side of a check, in order: one household from its application to its recorded report.
 
     application → certificate (registrar) → intent on the ledger → answers (departments, in parallel)
     → lines: N = r⁻¹·β, tag, look-up, proofs → veto or gap? then no total

@@ -1,4 +1,4 @@
-"""What each stage of a check returns, and the check that is assembled from it for its report.
+"""Results of the stages of a check, and the finished check that a report is built from.
 
 certify → Certification, or the registrar's SignedRefusal
 answers → Answers

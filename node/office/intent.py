@@ -1,4 +1,4 @@
-"""Logging the intent of a check: nothing is asked before it is final on the ledger.
+"""The intent of a check is recorded on the ledger; no question is sent before it is final there.
 
 The leaf is stored before it is sent, and sent again as the same bytes: a killed process or a lost answer
 never takes a second slot. It is composed again only where the ledger has certainly not taken it (its time was

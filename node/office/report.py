@@ -1,13 +1,14 @@
 """Building a report: everything that proves a decided check, under one checkpoint, sealed by the office.
 
-    decided check → entries the verification needs, waited for on the own replica (``entries``)
-                   → their paths under one cosigned checkpoint → fields of ``form`` → seal → report.json
-                   → the same for people (``html``); identities apart, in the openings
+    decided check → wait until the local replica has every entry that the verification needs
+                  → inclusion paths of these entries under one cosigned checkpoint
+                  → fields of ``node.report.form`` → seal → report.json
+                  → the same for people (``node.report.html``); identities apart, in the openings
 
 The openings hold what the report must not: names, identifiers, blinds, the operator's signature, the
 consents' ids. They stay in the office's home, readable by it alone, for the person and a court.
 
-Which ledger entries a report carries, so that a verifier can replay them through the contract.
+A report carries these ledger entries, so that a verifier can replay them through the contract:
 
     always               genesis, every member.* entry, the rules and their approvals
     certified datasets   dataset.publish, dataset.verified by the office and by the auditor that counts,
@@ -15,9 +16,9 @@ Which ledger entries a report carries, so that a verifier can replay them throug
     once asked           query.intent, query.answer of every answered dataset, sumkey.publish for a total,
                          share.release and share.exception
 
-Replayed in their order they prove signatures, roles, grants and slots of what they say. What is *not* there
-they cannot prove: that no other entry revoked something is for the whole replay of auditors, and of the
-departments and the trustee before they answered.
+Replayed in their order, these entries prove the signatures, roles, grants and slots that they name. They
+cannot prove that no entry outside the report revoked something. Auditors verify that by a replay of the whole
+log, and the departments and the trustee verified it before they answered.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ from protocols.check.certificate import Certificate
 from protocols.psi import group
 
 LEDGER_SECONDS = 30.0
+MEMBER_TYPES = ("member.admit", "member.remove", "member.key", "member.endpoint")
 
 
 def build_report(services: Services, check: CheckState) -> bytes:
@@ -180,9 +182,6 @@ def lines_part(check: CheckState) -> Iterator[ReportLine]:
 
 def _place(line: VerdictLine) -> tuple[int, str]:
     return line.member, line.dataset
-
-
-MEMBER_TYPES = ("member.admit", "member.remove", "member.key", "member.endpoint")
 
 
 def is_complete(view: View, check: CheckState) -> bool:

@@ -30,9 +30,6 @@ from protocols.sums.shareproof import ListContext
 from protocols.sums.sumkey import SumKey
 from protocols.sums.threshold import combine, decode, partial
 
-CASE_INDEX = 0
-"""An office asks about one case at a time."""
-
 
 def close_without_total(services: Services, current: Inquiry) -> None:
     """Ask every trustee, without a list, to close the case index permanently."""
@@ -49,7 +46,7 @@ def open_total(services: Services, current: Inquiry, answers: Answers, lines: Ho
     """
     rules = rule_datasets(services.view, current.certificate.rules)
     terms = expected_terms(list(current.openings.real), rules, lines.evidence.lines)
-    listed = TermList.of(current.certificate, CASE_INDEX, terms)
+    listed = TermList.of(current.certificate, calls.CASE_INDEX, terms)
     signature = sign(services.keys.node, listed.message)
     deciding = {*rules.income, *rules.deduct, *rules.exclude}
     evidence = lines.evidence.for_trustee(answers.by_dataset, deciding)

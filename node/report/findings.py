@@ -1,4 +1,4 @@
-"""What a verification found: every check that fails, each with its name, its line and why.
+"""Findings of a verification: every failed check with its name, its line and the reason.
 
 The names are stable; ``CHECK_TEXTS`` says for people what each failure means:
 

@@ -1,4 +1,4 @@
-"""A report as typed documents: ``HouseholdReport``, and the parts that are documents nowhere else.
+"""A report as typed documents: ``HouseholdReport``, and those parts that occur only in reports.
 
 The office builds a ``HouseholdReport`` and seals it; the page shows one. Both read and write a report as a
 whole, so ``parse`` is strict: one malformed field anywhere and there is no report. A verifier must say which
@@ -36,6 +36,12 @@ from protocols.check.json_form import (
 from protocols.check.openings import Openings
 from protocols.check.terms import PartialOpening, TermList
 from protocols.errors import EncodingError, ProtocolError
+
+_FEN = integer(None)
+_ID = text(64)
+_DATASET = text(128)
+_DIGEST_TEXT = matching(r"[0-9a-f]{64}", "32 bytes in lower-case hex")
+_SIGNATURE = part(SignatureValue.parse)
 
 
 class ReportPartError(ProtocolError):
@@ -88,13 +94,6 @@ def _write_answers(answers: Mapping[str, Answer]) -> dict[str, Any]:
 def _write_openings(openings: Openings) -> dict[str, Any]:
     """Elements, R list and case map with their salts; the consents stay out of a report."""
     return {name: value for name, value in openings.to_json().items() if not name.startswith("consents")}
-
-
-_FEN = integer(None)
-_ID = text(64)
-_DATASET = text(128)
-_DIGEST_TEXT = matching(r"[0-9a-f]{64}", "32 bytes in lower-case hex")
-_SIGNATURE = part(SignatureValue.parse)
 
 
 _RULES_FORM = JsonForm("the rules part", ReportPartError, {"id": _ID, "version": _ID, "text": text(1 << 20)})

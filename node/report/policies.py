@@ -1,10 +1,11 @@
-"""Whom the reader trusts: a policy given, or pinned in the user's own folder; never one a report brings.
+"""Trust policies of a reader: given on the command line or pinned in the user's folder, never from a report.
 
-A file is a policy's text, or a ``network.json``, whose member ``policy`` holds it: a node's own home has
-pinned its network's. A file is taken as it is. In a folder each policy counts that parses, hidden files do
-not, and the report or log is checked under the one whose fingerprint it names: the fingerprint chooses among
-policies the reader has put there, no others. A file that cannot be read is an error, and so are pinned files
-of which none parses: whom they make trusted would be forgotten without a word.
+A file holds the text of a policy, or is a ``network.json`` with the policy in its field ``policy``, as every
+node's home has one. A single file is used as given. In a folder, every file that parses as a policy is used
+and hidden files are skipped; a report or log is verified under the policy whose fingerprint it names. The
+fingerprint only chooses among the policies that the reader has put there. A file that cannot be read is an
+error, and so is a folder of pinned files of which none parses, since the reader would otherwise lose a policy
+without notice.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ MAX_POLICY_BYTES = 1 << 20
 
 
 def trusted_policy(given: Path | None, user_folder: Path, named: str) -> Policy | None:
-    """The policy to verify under; None where the reader's folder has none with the fingerprint named.
+    """The policy to verify under; None if the reader's folder has no policy with the named fingerprint.
 
     Args:
         given: a file or folder, or None for the pinned ones.
         user_folder: the user's configuration folder; pinned policies lie in its ``policies``.
-        named: fingerprint the report names; only chooses among the reader's own.
+        named: fingerprint that the report or log names; it only chooses among the reader's own policies.
 
     Raises:
-        UsageError: no policy is given or pinned, or a file given is none.
+        UsageError: no policy is given or pinned, or the given file is not a policy.
     """
     place = user_folder / PINNED if given is None else given
     if place.is_file():
@@ -43,10 +44,10 @@ def trusted_policy(given: Path | None, user_folder: Path, named: str) -> Policy 
 
 
 def pinned_policies(user_folder: Path) -> list[Policy]:
-    """Every policy the user has pinned; none where there is no such folder.
+    """Every policy that the user has pinned; empty if there is no such folder.
 
     Raises:
-        UsageError: a file there cannot be read, or there are files and none is a policy.
+        UsageError: a file there cannot be read, or there are files but no policy among them.
     """
     place = user_folder / PINNED
     policies = list(_policies(place))
@@ -56,7 +57,7 @@ def pinned_policies(user_folder: Path) -> list[Policy]:
 
 
 def _policies(folder: Path) -> Iterator[Policy]:
-    """Every policy among the files of a folder; other files are none of ours.
+    """Every policy among the files of a folder; other files are skipped.
 
     Raises:
         UsageError: a file cannot be read.
@@ -70,7 +71,7 @@ def _policies(folder: Path) -> Iterator[Policy]:
 
 
 def _files(folder: Path) -> list[Path]:
-    """The files of a folder that are not hidden, in order; none where there is no such folder."""
+    """The files of a folder that are not hidden, in order; empty if there is no such folder."""
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
@@ -80,7 +81,7 @@ def _read(path: Path) -> Policy:
     """One policy file.
 
     Raises:
-        UsageError: it is none.
+        UsageError: the file cannot be read or is not a policy.
     """
     try:
         data = path.read_bytes()

@@ -1,4 +1,4 @@
-"""The path of a verification: offline, under the reader's own policy, every check by itself.
+"""Verification of a report: offline, under the reader's own policy, one check after another.
 
     bytes → form; what is no report at all is not looked at further     (``form``)
           → policy: given or pinned by the reader, never from the report

@@ -1,4 +1,4 @@
-"""Checks ``checkpoint``, ``receipt``, ``replay``: what a report may say of the ledger.
+"""Checks ``checkpoint``, ``receipt``, ``replay``: the report's statements about the ledger.
 
     checkpoint   one note, signed by the policy's log and cosigned by its quorum
     receipt      every entry is a leaf under that checkpoint (RFC 6962 path); genesis first, indices ascending

@@ -44,7 +44,7 @@ def check_grid(subject: Subject) -> None:
     with subject.found.check("lines"):
         given = [(line.member, line.dataset) for line in subject.lines]
         size = 0 if subject.refused else subject.household_size
-        require(size <= len(given), "lines are missing: each member needs one a dataset of the rules")
+        require(size <= len(given), "lines are missing: each member needs one per dataset of the rules")
         expected = [(member, dataset) for member in range(1, size + 1) for dataset in subject.rules.datasets]
         missing = sorted(set(expected) - set(given))
         extra = sorted(set(given) - set(expected))

@@ -37,6 +37,9 @@ from protocols.check.openings import check_openings, commit_consents
 from protocols.encoding import commit, fields
 from protocols.psi import group, voprf
 
+FIELDS = {"v", "case", "query", "persons", "operator", "consents", "household_salt"}
+MAX_OPENINGS_BYTES = 1 << 20
+
 
 def check_question(subject: Subject) -> None:
     """Run every check of this module."""
@@ -156,10 +159,6 @@ def check_refusal(subject: Subject) -> None:
         require(verdict["outcome"] == outcome, "the outcome is not the one the registrar's refusal gives")
         codes = {reason["code"] for reason in verdict["reasons"]}
         require(codes == {code}, "the grounds are not the registrar's")
-
-
-FIELDS = {"v", "case", "query", "persons", "operator", "consents", "household_salt"}
-MAX_OPENINGS_BYTES = 1 << 20
 
 
 def check_identity(subject: Subject, data: bytes) -> None:

@@ -1,1 +1,1 @@
-"""gRPC between nodes: one port a member, mutual TLS 1.3, peers recognised by their authority."""
+"""gRPC between nodes: one port per member, mutual TLS 1.3, peers recognised by their authority."""

@@ -1,4 +1,4 @@
-"""gRPC channels to other members: one a member, which trusts only that member's certificate authority."""
+"""gRPC channels to other members: one per member, which trusts only that member's certificate authority."""
 
 from __future__ import annotations
 

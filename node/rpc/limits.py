@@ -1,8 +1,8 @@
 """Limits of a port: a token bucket for requests, and a bound on the calls that one member may hold open.
 
-``RateLimit`` is a token bucket: ``rate`` tokens a second are added, up to ``burst``; a request takes one, or
-the caller is told to come back later. The HTTP port has one bucket for all clients, which bounds what they
-can cost this node; fairness between them is the reverse proxy's task. The log has one a member, for entries
+``RateLimit`` is a token bucket: ``rate`` tokens per second are added, up to ``burst``; a request takes one,
+or the caller is told to come back later. The HTTP port has one bucket for all clients, which bounds what they
+can cost this node; fairness between them is the reverse proxy's task. The log has one per member, for entries
 that nothing else bounds.
 
 ``ConcurrencyLimit`` bounds the calls that a member holds open at a port, and the time the port waits for the
@@ -27,6 +27,11 @@ import grpc
 
 from node.errors import RefusalError, ServiceUnavailableError
 
+SEND_TIMEOUT_SECONDS = 10.0
+"""Seconds a caller has to send its message; an honest one sends it together with the call."""
+RECEIVE_FACTOR = 6
+"""A response may take this many times as long on a slow line; it is at most one message."""
+
 
 class RateLimit:
     """A token bucket; safe for threads."""
@@ -35,7 +40,7 @@ class RateLimit:
         """Start with a full bucket.
 
         Args:
-            rate: tokens added a second.
+            rate: tokens added per second.
             burst: the largest number of tokens.
             clock: monotonic seconds.
         """
@@ -56,12 +61,6 @@ class RateLimit:
                 return False
             self._tokens -= 1
             return True
-
-
-SEND_TIMEOUT_SECONDS = 10.0
-"""Seconds a caller has to send its message; an honest one sends it together with the call."""
-RECEIVE_FACTOR = 6
-"""A response may take this many times as long on a slow line; it is at most one message."""
 
 
 class ConcurrencyLimit:

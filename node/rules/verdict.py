@@ -1,4 +1,4 @@
-"""From answers and a total to an outcome, exactly.
+"""The verdict of a check: computes the outcome from answers and the total, in integers.
 
 Precedence, the first that holds:
 
@@ -40,6 +40,9 @@ from typing import Any
 from node.errors import ReportError
 from node.rules.ruleset import ReservedOutcome, RuleSet
 
+SUMMED = "summed"
+"""How ``match`` is shown for an amount dataset."""
+
 
 class LineAnswer(StrEnum):
     """What one dataset says about one member."""
@@ -47,10 +50,6 @@ class LineAnswer(StrEnum):
     MATCH = "match"
     NO_MATCH = "no_match"
     NOT_COVERED = "not_covered"
-
-
-SUMMED = "summed"
-"""How ``match`` is shown for an amount dataset."""
 
 
 class LinesError(ReportError):

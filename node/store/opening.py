@@ -1,7 +1,7 @@
 """Opening of a node's database: migrated to this version, and detected where it was lost.
 
-    HOME/store.json   {"v": 1, "begun": time of the first start, "lost": id of a loss not recorded yet, or
-    null}
+    HOME/store.json   {"v": 1, "begun": time of the first start,
+                       "lost": id of a loss not recorded yet, or null}
 
 An empty database looks like that of a node that has never run. If it were taken for one, the node would
 answer questions again, release shares again and cosign without a record. So the first start writes a file
@@ -11,9 +11,8 @@ restore``, and the node starts behind a fence (``node.tlog.restore_fence``). The
 before the tables are created, so that a kill in between does not hide it.
 
 **Migrations** (alembic) run at every start. All revisions run in one transaction, on both kinds of database:
-after a kill, the database is at its old
-revision with its old tables, and the next start runs them again. A database that a newer program has upgraded
-is refused, since this version does not know its schema.
+after a kill, the database is at its old revision with its old tables, and the next start runs them again. A
+database that a newer program has upgraded is refused, since this version does not know its schema.
 """
 
 from __future__ import annotations
@@ -37,6 +36,8 @@ from node.home import Home, read_document, write_file
 from node.store import tables
 
 log = logging.getLogger("hedui.store")
+MIGRATIONS = Path(__file__).parent / "migrations"
+HEAD = "head"
 
 
 def open_store(home: Home, database: Engine, now: int) -> bool:
@@ -97,10 +98,6 @@ def _read(home: Home) -> dict[str, Any] | None:
 
 def _write(home: Home, value: dict[str, Any]) -> None:
     write_file(home.store, json.dumps(value).encode() + b"\n")
-
-
-MIGRATIONS = Path(__file__).parent / "migrations"
-HEAD = "head"
 
 
 def migrate(database: Engine, revision: str = HEAD, *, scripts: Path = MIGRATIONS) -> None:

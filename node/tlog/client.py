@@ -1,4 +1,4 @@
-"""A node's way to the one ledger: follow it by local replay, append to it, prove what stands on it.
+"""A node's client of the ledger: follows it by local replay, appends entries, and proves what it records.
 
 The sequencer's member uses its own log through the same ``Transport`` as every other member uses over the
 wire, so that no role sees another ledger than the public one. A role that answers asks for a **fresh head**:

@@ -1,4 +1,4 @@
-"""The ledger's engine at one node: what ``[ledger] uri`` decides, and nothing above it has to know.
+"""The ledger's engine at one node, as ``[ledger] uri`` selects it; its users need not know which one it is.
 
     embedded:         the member with the log key orders, signs and publishes; every other one appends and
                       reads over the wire, and witnesses
@@ -37,9 +37,9 @@ from node.tlog.transport import LocalTransport, RemoteTransport, Transport
 from node.tlog.witness import WitnessOverWire
 
 START_SECONDS = 60.0
-"""How long witnesses may be missing at a start before that is logged."""
+"""Seconds that witnesses may be missing after a start before that is logged."""
 GATE_SECONDS = 1.0
-"""How long one attempt to found the log waits for the start gate; bounds the time that a stop takes."""
+"""Seconds that one attempt to found the log waits for the start gate; bounds the time that a stop takes."""
 RETRY_SECONDS = 0.25
 NOT_YET = "the ledger does not start yet: %s"
 log = logging.getLogger("hedui.engine")
@@ -64,8 +64,8 @@ class Engine:
     Attributes:
         transport: the ledger as the roles see it.
         own: the log that runs here; None at a member without the log key.
-        part: what is started and stopped with the engine; None where nothing runs here.
-        genesis: leaf with which ``own`` is founded where it is empty.
+        part: what is started and stopped with the engine; None if nothing runs here.
+        genesis: leaf with which ``own`` is founded if it is empty.
         witnesses: clients of the witnesses that ``own`` asks; those over HTTP are closed with the engine.
         fault: why this node's ledger may not go on without its operator, or None.
         witness_type: makes this node's witness, with the arguments of ``Witness``.
@@ -114,7 +114,7 @@ class Founding:
         self._own = own
         self._genesis = genesis
         self._clock = clock
-        # The task's thread alone.
+        # Used by the task's thread only.
         self._begun = clock()
         self._is_done = False
 
@@ -142,12 +142,12 @@ class EngineParts:
     """What a node's engine is made of.
 
     Attributes:
-        configuration, network, keys: of the home.
+        configuration, network, keys: those of the home.
         genesis: the genesis leaf; at the member with the log key only.
         database: the member's database, its tables made.
         channels: ways to the other members.
         clock: POSIX seconds.
-        settings: of the finishing of a log, where it runs here.
+        settings: settings of the finalizer, used if the log runs at this node.
     """
 
     configuration: Configuration

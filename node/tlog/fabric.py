@@ -1,4 +1,4 @@
-"""A node on the Fabric engine: the same ``Transport`` as every node's, over its own peer.
+"""A node on the Fabric engine: a ``Transport`` that appends and reads through the node's own peer.
 
 Reading and the proofs come from the node's own derived log; from the member that assembles the log it
 takes the checkpoint note alone, and believes it only where its own log has the same root

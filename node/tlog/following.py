@@ -1,11 +1,10 @@
 """Following the ledger: a replica near its newest checkpoint, compared with the other members' checkpoints.
 
 **Gossip**, so that a log cannot show two histories for long. In every round this node looks at what its own
-witness has cosigned last, and asks one other
-member in turn for the same. Both checkpoints must be part of this node's own replica. A pair that cannot
-belong to one history is kept as evidence by the node that compares (``node.tlog.split_views``). As both
-sides ask, both find out. A question carries the office's checkpoint too, in the receipt of its intent
-(``node.question``).
+witness has cosigned last, and asks one other member in turn for the same. Both checkpoints must be part of
+this node's own replica. A pair that cannot belong to one history is kept as evidence by the node that
+compares (``node.tlog.split_views``). As both sides ask, both find out. A question carries the office's
+checkpoint too, in the receipt of its intent (``node.question``).
 """
 
 from __future__ import annotations
@@ -28,6 +27,10 @@ GOSSIP_SECONDS = 10.0
 """Pause between two comparisons."""
 FIRST_GOSSIP_SECONDS = 0.25
 """The same while nothing is replayed here yet, so that the first comparison follows the first replay."""
+FOLLOW_SECONDS = 10.0
+"""Pause between two looks at the ledger."""
+FIRST_FOLLOW_SECONDS = 0.25
+"""The same while the replica is empty, or while the node waits for an entry of its own."""
 
 
 class Gossip:
@@ -71,12 +74,6 @@ class Gossip:
     def pause(self) -> float:
         """Seconds to the next comparison."""
         return FIRST_GOSSIP_SECONDS if self._ledger.replica.size == 0 else GOSSIP_SECONDS
-
-
-FOLLOW_SECONDS = 10.0
-"""Pause between two looks at the ledger."""
-FIRST_FOLLOW_SECONDS = 0.25
-"""The same while the replica is empty, or while the node waits for an entry of its own."""
 
 
 class LedgerFollower:

@@ -1,4 +1,4 @@
-"""Entries that must reach the ledger whatever happens: a durable outbox.
+"""The durable outbox: entries that must reach the ledger even after a failure or a restart.
 
 A role writes the leaf in the same transaction as what it records; one thread appends waiting leaves and tries
 again until each is final or refused by the contract. A leaf is sent as the same bytes every time, so a lost

@@ -1,4 +1,4 @@
-"""The restore fence: which stored state may be trusted after a restore from a backup, and from where on.
+"""The restore fence: which stored state a node may use after a restore from a backup.
 
 A restored store has forgotten what the node did between the backup and its loss. The ledger has not. So the
 restored node puts one entry of its own on it, ``incident`` with code ``restored`` and as count the entries it

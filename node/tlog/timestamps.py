@@ -1,4 +1,4 @@
-"""Time-stamps of the log's checkpoints, taken now and then by the member that runs it.
+"""Time-stamps of the log's checkpoints, requested periodically by the member that runs it.
 
 A thread of its own reads the published checkpoint, asks the authority and puts the stamp beside the public
 files: ``ledger.audit.stamps``. The log never waits for it; an authority that is out of reach is asked again

@@ -1,4 +1,4 @@
-"""Ways to the log: the interface every role uses, the log of this process, and the log over gRPC."""
+"""Access to the log: the interface that every role uses, for a log in this process and for one over gRPC."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This member's witness, whichever edge a request comes in by: gRPC from the log, HTTP from any client.
+"""This member's witness, for requests over gRPC from the log and over HTTP from any client.
 
 Every request goes through one ``Witness`` over one store, so the check of the old size and the durable
 record are one step for both edges together. Whatever is cosigned of this network's own log is remembered in
@@ -33,6 +33,9 @@ REMEMBERED = 4096
 OK = 200
 MAY_BE_ANOTHER_TREE = (409, 422)
 log = logging.getLogger("hedui.witness")
+WITNESS_SECONDS = 5.0
+_LOST = (grpc.RpcError, NodeError, ValueError)
+"""What a call raises that is not answered; ``ValueError`` where its channel was closed meanwhile."""
 
 
 class CosignedNotes:
@@ -181,11 +184,6 @@ def _log_key(vkey: str) -> VerifierKey:
     if found.kind != TYPE_ED25519:
         raise ConfigurationError(f"[[web.logs]]: {found.name} is a witness's key: give the log's own vkey")
     return found
-
-
-WITNESS_SECONDS = 5.0
-_LOST = (grpc.RpcError, NodeError, ValueError)
-"""What a call raises that is not answered; ``ValueError`` where its channel was closed meanwhile."""
 
 
 class WitnessOverWire(WitnessClient):

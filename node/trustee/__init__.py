@@ -1,1 +1,1 @@
-"""The trustee: it opens a total over a proven list, once."""
+"""The trustee: opens each total once, over a proven list."""

@@ -28,7 +28,7 @@ from keys.sealedfile import SealedWriter
 from ledger.storage.database import REPLICA, open_database
 from node.config import is_store_absolute, passphrase_path, store_url
 from node.errors import ConfigurationError, StoreError
-from node.home import Home, naming, require_absent
+from node.home import Home, naming_file, require_absent
 from node.member_keys import passphrase_cost
 from node.membership.network import NetworkFile
 from node.store import copying, tables
@@ -87,7 +87,7 @@ def back_up(
         made = BackupSummary(head, left_out=plan.left_out, missing_sets=_missing_sets(home, databases.sets))
         try:
             descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with naming(target), os.fdopen(descriptor, "wb") as file:
+            with naming_file(target), os.fdopen(descriptor, "wb") as file:
                 profile = passphrase_cost(passphrase)
                 with (
                     SealedWriter(file, passphrase, profile=profile) as sealed,
@@ -240,7 +240,7 @@ def _read_store(database: Engine, dump: Path | None, files: dict[str, Path]) -> 
         size = connection.execute(select(REPLICA.head.c.size)).scalar()
         sets = _named_sets(connection)
         if dump is not None:
-            with naming(dump), dump.open("wb") as file:
+            with naming_file(dump), dump.open("wb") as file:
                 file.writelines(copying.dump(connection))
     return _Databases(files, dump, revision, 0 if size is None else int(size), sets)
 

@@ -1,4 +1,4 @@
-"""Restoring a backup: it creates a whole home, or nothing.
+"""Restoring a backup: creates a complete home, or leaves nothing behind.
 
     extract the file into .HOME.restoring, beside HOME, and verify it to its end
     → load the database, if it is not a file of the home → migrate it → mark it → sync → rename to HOME
@@ -33,7 +33,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ledger.storage.database import open_database, writing
 from node.config import store_url
 from node.errors import ConfigurationError, StoreError
-from node.home import Home, naming, write_file
+from node.home import Home, naming_file, write_file
 from node.membership.home_setup import check_store
 from node.store import copying, tables
 from node.store.opening import require_known, upgrade
@@ -144,7 +144,7 @@ def _staging(root: Path) -> Iterator[Path]:
             raise StoreError(f"another restore into {root} is running: wait until it has ended") from error
         _empty(staging)
         try:
-            with naming(root):
+            with naming_file(root):
                 yield staging
         except BaseException:
             shutil.rmtree(staging, ignore_errors=True)

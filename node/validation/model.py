@@ -16,6 +16,10 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 Place = tuple[int | str, ...]
 """Where a fault is inside a document, as pydantic counts: positions from 0."""
 Item = TypeVar("Item")
+Listed = Annotated[tuple[Item, ...], Strict(strict=False)]
+"""A list of a document, kept as a tuple."""
+Text = Annotated[str, Field(pattern=r"\S", description="a text")]
+"""A string that is not blank."""
 
 
 class StrictModel(BaseModel):
@@ -50,10 +54,6 @@ def _date(value: object) -> object:
     return value
 
 
-Listed = Annotated[tuple[Item, ...], Strict(strict=False)]
-"""A list of a document, kept as a tuple."""
-Text = Annotated[str, Field(pattern=r"\S", description="a text")]
-"""A string that is not blank."""
 Date = Annotated[dt.date, BeforeValidator(_date), Field(description="a date, YYYY-MM-DD")]
 """A date, as TOML's own or as a string."""
 

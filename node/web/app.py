@@ -44,12 +44,16 @@ from node.tlog.witness import WitnessDesk
 BODY_BYTES = 64 * 1024
 """Largest request: 63 hashes and a checkpoint with a hundred Ed25519 or fifteen ML-DSA-44 signatures."""
 SUBMISSIONS = (20.0, 100)
-"""Requests to cosign a second, and at once. The largest request takes this node some 10 ms."""
+"""Requests to cosign per second, and at once. The largest request takes this node some 10 ms."""
 READS = (500.0, 1000)
-"""Reads a second, and at once."""
+"""Reads per second, and at once."""
 SUBMIT = "add-checkpoint"
 _ORIGIN_HASH = re.compile(r"([0-9a-f]{64})/checkpoint")
 log = logging.getLogger("hedui.web")
+BYTES = "application/octet-stream"
+FRESH = "no-cache"
+IMMUTABLE = "public, max-age=31536000, immutable"
+_TRACE = re.compile(rf"{TRACE}/[0-9a-f]{{64}}")
 
 
 def create_app(
@@ -93,17 +97,17 @@ def create_app(
 
 
 def _read(name: str, desk: WitnessDesk | None, files: PublicFiles | None) -> Response:
-    hashed = _ORIGIN_HASH.fullmatch(name)
-    if hashed is not None and desk is not None:
-        note = _cosigned(desk, hashed[1])
+    matched = _ORIGIN_HASH.fullmatch(name)
+    if matched is not None and desk is not None:
+        note = _cosigned(desk, matched[1])
         return _plain(404) if note is None else _answer(200, note, TEXT, FRESH)
     found = None if files is None else files.read(name)
     return _plain(404) if found is None else _answer(200, found.data, found.content_type, found.caching)
 
 
-def _cosigned(desk: WitnessDesk, hashed: str) -> bytes | None:
+def _cosigned(desk: WitnessDesk, origin_hash: str) -> bytes | None:
     for origin in desk.origins:
-        if hashlib.sha256(origin.encode()).hexdigest() == hashed:
+        if hashlib.sha256(origin.encode()).hexdigest() == origin_hash:
             return desk.latest(origin)
     return None
 
@@ -143,12 +147,6 @@ def _defect(error: Exception) -> Response:
     """500: a defect is logged here, and the caller is told nothing else about it."""
     log.error("a request to the web edge failed", exc_info=error)
     return _plain(500)
-
-
-BYTES = "application/octet-stream"
-FRESH = "no-cache"
-IMMUTABLE = "public, max-age=31536000, immutable"
-_TRACE = re.compile(rf"{TRACE}/[0-9a-f]{{64}}")
 
 
 @dataclass(frozen=True)

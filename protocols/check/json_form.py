@@ -133,7 +133,7 @@ def choice(*allowed: str) -> Field:
 
 
 def integer(least: int | None, most: int | None = None) -> Field:
-    """An integer from ``least`` on, at most ``most``, each where it is given; a truth value is none."""
+    """An integer, at least ``least`` and at most ``most`` where they are given; booleans are refused."""
     bounds = ("" if least is None else f" from {least}") + ("" if most is None else f" to {most}")
 
     def read(value: object) -> int:

@@ -70,7 +70,7 @@ def reconcile(
 
     Args:
         ledger: the replayed log, read before the journals.
-        journals: of homes or of files, at most one a member.
+        journals: of homes or of files, at most one per member.
         files: the office's reports and openings.
         as_of: second since 1970 at which ages are counted.
 

@@ -1,4 +1,4 @@
-"""What one member's own store says, in the one form that reconciliation compares.
+"""A member's journal: the records of its own store, in the form that reconciliation compares.
 
     JournalLine           a department's answer or refusal, a trustee's release
     Opening               a department's: which peer an incident on the ledger counted
@@ -12,10 +12,10 @@ open ``query.close`` are left out unless they are requested: with them a reader 
 it, and a guess of the list of terms can be tested.
 
 **In a file** a journal is for an auditor who has no access to the member's home. Canonical JSON, one object
-a line::
+per line::
 
     {"v": 1, "network", "member", "roles", "at", "opened"}     whose it is, and the second it was exported
-    {"line": {…}} {"opening": {…}} {"question": {…}} {"certified": {…}}    see ``reconcile.journal``
+    {"line": {…}} {"opening": {…}} {"question": {…}} {"certified": {…}}    see the classes above
     {"signature": {"key", "alg", "sig"}}                       the member's node key over the rest
 
 The signature is over "hedui/journal/v1" ‖ 0x00 ‖ SHA-256 of all bytes before the last line. The file holds
@@ -57,6 +57,9 @@ from protocols.check.answer import Answer
 from protocols.check.openings import recorded_list
 
 ANSWER, INCIDENT, RELEASE = "answer", "incident", "release"
+OutboxEntries = dict[str, dict[str, Any]]
+DOMAIN = b"hedui/journal/v1\x00"
+HEAD = {"v", "network", "member", "roles", "at", "opened"}
 
 
 @dataclass(frozen=True)
@@ -186,9 +189,6 @@ def read_journal(database: Engine, network: str, member: str, roles: tuple[str, 
     )
 
 
-OutboxEntries = dict[str, dict[str, Any]]
-
-
 def _waits(outbox: OutboxEntries, name: str) -> bool:
     return name in outbox and outbox[name]["state"] == "waiting"
 
@@ -270,8 +270,6 @@ def _certified(store: Store) -> Iterator[JournalCertificate]:
         yield JournalCertificate(row["query"], certificate_digest(document["certificate"]))
 
 
-DOMAIN = b"hedui/journal/v1\x00"
-HEAD = {"v", "network", "member", "roles", "at", "opened"}
 PARTS: dict[str, tuple[str, type]] = {
     "line": ("lines", JournalLine),
     "opening": ("openings", Opening),

@@ -1,22 +1,22 @@
 """The three sides that are compared: journals, the public log, and the office's case files.
 
-**What is too recent to be judged.** A journal is written before the ledger has the entry, clocks differ by
-up to two minutes, and a copy of the
-log or an exported journal is older than the present. So a line whose entry still waits, or that is not
-older than the log's last entry by more than the clock tolerance, is judged only once it is a day old. An
-entry that is not older than the export of a journal is not expected in it. Both are counted as pending.
+**What is too recent to be judged.** A journal is written before the ledger has the entry, clocks differ by up
+to two minutes, and a copy of the log or an exported journal is older than the present. So a line whose entry
+still waits, or that is not older than the log's last entry by more than the clock tolerance, is judged only
+once it is a day old. An entry that is not older than the export of a journal is not expected in it. Both are
+counted as pending.
 
 Only the member itself states when a journal was exported, so that excuses nothing for long: if an entry
 that the journal would have to know is a day old, the journal itself is the difference (``journal_old``),
 and the remedy is a new export.
 
 **The public log** is replayed through the contract and ordered by question. ``hedui ledger verify`` says
-whether it is genuine; this module only reads it. A void entry changes
-nothing. Its code is kept, so that a difference can say that an entry was ordered and refused.
+whether it is genuine; this module only reads it. A void entry changes nothing. Its code is
+kept, so that a difference can say that an entry was ordered and refused.
 
 **Case files** are reports and openings in their folders. Only those parts of a report are read that other
-sides have too; ``hedui report verify`` verifies a report.
-Of an openings file only the query id is read: reconciliation does not need the persons in it.
+sides have too; ``hedui report verify`` verifies a report. Of an openings file only the query id is read,
+since reconciliation does not need the persons in it.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ from protocols.check.terms import list_digest
 from protocols.profiles import CLOCK_TOLERANCE_SECONDS
 
 DAY = 86_400
+READ_ERRORS: tuple[type[Exception], ...] = (*KNOWN_ERRORS, *MALFORMED, OSError)
 
 
 @dataclass
@@ -170,7 +171,7 @@ class LedgerRecords:
         return "" if found is None else found.network
 
     def missing(self, kind: str, about: str) -> str:
-        """The ledger's word on an entry that does not count: ``void:<code>`` or ``absent``."""
+        """What the ledger says of an entry that does not count: ``void:<code>`` or ``absent``."""
         code = self.voids.get((kind, about))
         return ABSENT if code is None else f"void:{code}"
 
@@ -202,7 +203,7 @@ def read_ledger(source: LogSource) -> LedgerRecords:
     """Replay a public log.
 
     Raises:
-        UsageError: it has no policy.
+        UsageError: the log has no policy.
         LedgerError: it cannot be read.
     """
     return replayed(read_policy(source), read_leaves(source))
@@ -212,7 +213,7 @@ def read_policy(source: LogSource) -> Policy:
     """The policy that lies beside a public log.
 
     Raises:
-        UsageError: there is none, or it is none.
+        UsageError: the policy is missing or cannot be parsed.
     """
     try:
         return Policy.parse(source.fetch(POLICY, MAX_POLICY_BYTES).decode("utf-8"))
@@ -221,10 +222,10 @@ def read_policy(source: LogSource) -> Policy:
 
 
 def replayed(policy: Policy, leaves: Iterable[bytes]) -> LedgerRecords:
-    """Replay leaves from the first.
+    """Replay all leaves of a log, from the first on.
 
     Raises:
-        LedgerError: there is none that founds a network.
+        LedgerError: the leaves do not found a network.
     """
     state = MemoryState()
     side, replay = LedgerRecords(policy, View(state)), Replay(state, contract.apply)
@@ -255,9 +256,6 @@ def about(entry: Entry, submitter: str) -> str:
     if entry.type == "share.release":
         return f"{query}/{body.get('case', '')}/{submitter}"
     return query if entry.type == "query.close" else entry.id
-
-
-READ_ERRORS: tuple[type[Exception], ...] = (*KNOWN_ERRORS, *MALFORMED, OSError)
 
 
 @dataclass(frozen=True)
@@ -324,7 +322,7 @@ def read_report(path: Path) -> Report:
     """Read one report.
 
     Raises:
-        ReportError: it is none.
+        ReportError: the file is not a report, or cannot be read.
     """
     try:
         data = read_bounded(path, MAX_REPORT_BYTES)

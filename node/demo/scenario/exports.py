@@ -21,6 +21,9 @@ from node.demo.scenario import people
 
 Cell = str | int | float
 _BATCH = 5_000
+_TABLES = {"tax.company_owner": "owners", "hib.selfpaid": "settlement", "housing.two_or_more": "houses"}
+_AS_OF = "2026-10-31"
+_PERIOD = "2025-11/2026-10"
 
 
 @dataclass(frozen=True)
@@ -171,11 +174,6 @@ def _vehicle(serial: int, entry: ExportRow, rng: Random) -> tuple[Cell, ...]:
 
 def _home(serial: int, entry: ExportRow, _rng: Random) -> tuple[Cell, ...]:
     return f"H{serial:08d}", entry.identity
-
-
-_TABLES = {"tax.company_owner": "owners", "hib.selfpaid": "settlement", "housing.two_or_more": "houses"}
-_AS_OF = "2026-10-31"
-_PERIOD = "2025-11/2026-10"
 
 
 def _dataset(

@@ -32,6 +32,12 @@ _SURNAMES = "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨"
 _STEMS = "甲乙丙丁戊己庚辛壬癸"
 _FULL_WIDTH = {ord(mark): ord(mark) + 0xFEE0 for mark in "0123456789X"}
 _PLAIN_SHARE = 0.7
+STANDARD_FEN = 110_000
+"""The standard per head and month, as in rules/dibao-2026.toml."""
+_EXCLUDE = ("justice.custody", "police.deceased")
+_NOISE_FEN = 9_000_000
+_FAMILY = ("self", "spouse", "child")
+_COUPLE = ("self", "spouse")
 
 
 @dataclass(frozen=True)
@@ -138,12 +144,6 @@ def yuan_text(fen: int, rng: Random) -> str:
     return f"{sign}{yuan}.{rest:02d}" if form == "plain" else f"{sign}{yuan:,}.{rest:02d}"
 
 
-STANDARD_FEN = 110_000
-"""The standard per head and month, as in rules/dibao-2026.toml."""
-_EXCLUDE = ("justice.custody", "police.deceased")
-_NOISE_FEN = 9_000_000
-
-
 @dataclass(frozen=True)
 class Plot:
     """The story of one case.
@@ -183,8 +183,6 @@ class PlotRow:
     fen: int
 
 
-_FAMILY = ("self", "spouse", "child")
-_COUPLE = ("self", "spouse")
 PLOTS = (
     Plot("dibao", _FAMILY, (300, 950)),
     Plot("edge", ("self", "child"), (1010, 1490)),
