@@ -38,7 +38,7 @@ from typing import Any
 from ledger import contract
 from ledger.audit.source import FolderSource
 from ledger.audit.verify import verify_folder
-from ledger.audit.verify_files import settled
+from ledger.audit.verify_files import read_files
 from ledger.contract.replay import Replay
 from ledger.contract.state import MemoryState
 from ledger.formats.tiles import TILE_WIDTH, Tile, TileSource, TileWriter, decode_bundle, tiles_of
@@ -116,7 +116,7 @@ def verification(folder: Path, processes: int) -> dict[str, float]:
 def hashing(folder: Path) -> dict[str, float]:
     """Bundles, leaf hashes, all tiles and the root, as a verification checks them; no entry is parsed."""
     began = time.perf_counter()
-    files = settled(FolderSource(folder), None)
+    files = read_files(FolderSource(folder), None)
     size = files.head.checkpoint.size
     writer = TileWriter(0, Nothing())
     for bundle in tiles_of(size):
