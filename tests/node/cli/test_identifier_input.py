@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -32,5 +33,5 @@ def test_digests_are_printed_whole_into_a_pipe(tmp_path: Path) -> None:
         check=True,
     )
     assert "…" not in done.stdout
-    digests = [line.split()[-1] for line in done.stdout.splitlines() if len(line.split()[-1]) == 64]
-    assert len(digests) == 2, done.stdout
+    assert re.search(r"snapshot +sha256:[0-9a-f]{64}\n", done.stdout)
+    assert re.search(r"definition digest +[0-9a-f]{64}\n", done.stdout)
