@@ -315,7 +315,7 @@ def test_the_fault_of_a_condition_repeats_nothing_of_it(
 
 def test_the_encoding_of_the_first_bytes(tmp_path: Path) -> None:
     (tmp_path / "u.csv").write_bytes("身份证号\n1\n".encode() + b"\xff")
-    with pytest.raises(SourceReadError, match="the first bytes are not gbk: .* or .encoding=utf-8"):
+    with pytest.raises(SourceReadError, match=r"the first bytes are not gbk: .* or .encoding=utf-8"):
         open_source("csv:u.csv?encoding=gbk", tmp_path)
 
 
