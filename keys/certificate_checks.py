@@ -177,7 +177,7 @@ def load_pem(pem: bytes) -> x509.Certificate:
     """Read the first certificate of a PEM text.
 
     Raises:
-        TlsCertificateMalformedError: there is none.
+        TlsCertificateMalformedError: there is no certificate.
     """
     try:
         certificate = x509.load_pem_x509_certificate(pem)
@@ -190,7 +190,7 @@ def load_der(der: bytes) -> x509.Certificate:
     """Read the certificate of exactly these DER bytes.
 
     Raises:
-        TlsCertificateMalformedError: they are none.
+        TlsCertificateMalformedError: they are not exactly one certificate.
     """
     try:
         certificate = x509.load_der_x509_certificate(der)

@@ -35,6 +35,12 @@ INTEGER_LIMIT = 1 << 53
 """Integers are strictly between -2^53 and 2^53, so that every JSON reader keeps them exactly."""
 
 _ENCODE_DEPTH = 64
+_SORTED = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+)
+_AS_GIVEN = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=False, separators=(",", ":")
+)
 
 
 def encode(value: object) -> bytes:
@@ -143,10 +149,4 @@ def _refuse_number(text: str) -> NoReturn:
     raise CanonicalError("floats have no canonical form here: use integers or hex strings")
 
 
-_SORTED = json.JSONEncoder(
-    ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")
-)
-_AS_GIVEN = json.JSONEncoder(
-    ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=False, separators=(",", ":")
-)
 _DECODER = json.JSONDecoder(parse_float=_refuse_number, parse_constant=_refuse_number)

@@ -1,4 +1,4 @@
-"""Named points of a node's work, at which a test may stop it: before and after each thing that lasts.
+"""Named points of a node's work at which a test may stop it: before and after each durable change.
 
 The creator of a ``Sequencer``, ``Witness``, ``Replica`` or a member's roles may pass an ``Observe``: it is
 called with the point, in the thread that has reached it. Nothing else sets one: no environment variable, no
@@ -109,5 +109,5 @@ Observe: TypeAlias = Callable[[Point], None]
 
 
 def unobserved(point: Point) -> None:
-    """Take no notice of a point."""
+    """Ignore a point."""
     del point

@@ -201,7 +201,7 @@ def _climb(node: int, last: int, nodes: Sequence[bytes]) -> tuple[bytes, bytes]:
 
 
 class MemoryTree(HashSource):
-    """A whole tree in memory: 64 bytes a leaf. Serves proofs for every size it has had."""
+    """A whole tree in memory: 64 bytes per leaf. Serves proofs for every size it has had."""
 
     def __init__(self, leaves: Iterable[bytes] = ()) -> None:
         self._levels: list[list[bytes]] = [[]]

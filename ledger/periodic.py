@@ -1,4 +1,4 @@
-"""Work that is done again and again in a thread of its own, and goes on after an unexpected error.
+"""Work that is repeated in its own thread and goes on after an unexpected error.
 
 ``PeriodicTask`` is every such loop of a node. ``node.app`` lists their names and periods. ``FailureLog`` is
 the part of it that logs an error and goes on, for threads that wait for jobs instead of a time.
@@ -137,7 +137,8 @@ class PeriodicTask:
 
     def _pause(self) -> float | None:
         if not callable(self.every):
-            return self.every
+            return min(self.every, threading.TIMEOUT_MAX)
         with self._failures:
-            return self.every()
+            pause = self.every()
+            return None if pause is None else min(pause, threading.TIMEOUT_MAX)
         return RETRY_SECONDS

@@ -71,7 +71,7 @@ class WitnessRecord:
 
 
 class WitnessStore(Protocol):
-    """Where the records are kept, one an origin. Safe for threads and processes."""
+    """Where the records are kept, one per origin. Safe for threads and processes."""
 
     def read(self, origin: str) -> WitnessRecord | None:
         """The record of a log, None before its first cosignature."""
@@ -83,7 +83,7 @@ class WitnessStore(Protocol):
 
 
 class MemoryWitnessStore(WitnessStore):
-    """Records in memory, for one process and no longer than it lives."""
+    """Records in memory, lost when the process ends."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # guards `_records`

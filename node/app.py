@@ -1,8 +1,14 @@
 """The process of one member: it opens keys, database, ledger, roles and ports, and runs the periodic tasks.
 
-Start order: database and migrations → the ledger's side (``node.tlog.opening``) → the port, so that the log
-finds its witnesses → the ledger's engine → after a restore its fence (``node.tlog.restore_fence``) → outbox
-→ the other periodic tasks. Stop order is the reverse. Every member but the one with the log key is a witness.
+Opened first, without the network: database and migrations → the ledger's side (``node.tlog.opening``) → what
+the roles share → the witness, which every member has but the one with the log key.
+
+Start order: the gRPC port, so that the log finds its witnesses → the HTTP port, where ``[web]`` opens one →
+the ledger's engine → after a restore its fence (``node.tlog.restore_fence``) → the outbox → the other
+periodic tasks.
+
+Stop order: the periodic tasks are told to end → the HTTP port → the gRPC port → the outbox → the engine →
+the channels to other members → the periodic tasks are waited for → the database.
 
 Each factory below opens one part and knows nothing of the others: a further role goes into
 ``node.edges.registration``, further periodic work into ``Node._schedule``.

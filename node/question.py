@@ -1,7 +1,10 @@
-"""Verifying a question: intent, receipt, certificate and grant, before a department or trustee acts on it.
+"""Verifying a question: its intent, receipt and certificate, before a department or trustee acts on it.
 
 receipt (signed by the log, cosigned by a quorum) → local replay up to a head fetched now: the intent is
 accepted → certificate field by field against the intent → its signer → its validity by this node's clock
+
+The grants are checked separately, with ``check_grant``: a department checks the grant of each dataset that it
+answers for, and the trustee those of every dataset in the certificate.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A survey of a public log for damage: every damaged file, where ``ledger.audit.verify`` stops at the first.
+"""Finds every damaged file of a public log; ``ledger.audit.verify`` stops at the first.
 
 Every hash of the tree is stored twice: in a tile, and in what the tile is computed from (the entries of a
 bundle, or the tiles one level down). Where the two differ, the level above says which is right: for a full
@@ -104,7 +104,7 @@ def _foreign_files(source: LogSource, size: int) -> Iterator[Damage]:
 
 
 def _read(tile: Tile, get: Callable[[], bytes | None]) -> Generator[Damage, None, bytes | None]:
-    """The result of ``get``; None, and the damage, if the file cannot be read."""
+    """The result of ``get``; if the file cannot be read, None and the damage."""
     try:
         return get()
     except TileMissingError:
@@ -125,7 +125,7 @@ class _Survey:
         self._level = 0
 
     def examine(self, tile: Tile) -> Iterator[Damage]:
-        """What is wrong with a tile, or with the files below it; tiles come level by level, in order."""
+        """The damage found in a tile or in the files below it; call it level by level, in order."""
         if tile.level != self._level:
             self._below, self._roots, self._level = self._roots, [], tile.level
         stored = yield from _read(tile, lambda: read_tile(self._source, tile))
@@ -168,7 +168,7 @@ class _Survey:
         return b"".join(_hash(stored, place) if value is None else value for place, value in enumerate(below))
 
     def _blamed(self, tile: Tile, made: bytes, stored: bytes, *, is_clear: bool) -> Iterator[Damage]:
-        """The files below a tile that differ from it; where it is unclear which is right, all of them."""
+        """The files below a tile that differ from it; all of them if it is unclear which are right."""
         lower = [
             Tile(tile.level - 1, tile.index * TILE_WIDTH + place, TILE_WIDTH)
             for place in range(tile.width)

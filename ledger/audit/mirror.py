@@ -253,8 +253,8 @@ class _Run:
         writer = TileWriter(self._size - self._size % TILE_WIDTH, self._own)
         names: list[str] = []
         for bundle, leaves in self._bundles(checked, size):
-            for hashed in checked.check_bundle(bundle, leaves):
-                writer.append(hashed)
+            for digest in checked.check_bundle(bundle, leaves):
+                writer.append(digest)
             self._files.put(bundle.path, encode_bundle(leaves))
             self._put_tiles(writer, is_last=writer.size == size)
             names += side_files(leaves)

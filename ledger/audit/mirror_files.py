@@ -48,6 +48,11 @@ from ledger.formats.tiles import (
 )
 from ledger.merkle import HASH_BYTES, leaf_hash, root_from
 
+OTHER_SOURCE = "give another source of the same log, such as a member's folder or another mirror"
+"""What to do about a source whose files do not fit."""
+_KEPT = 64
+"""Checked tiles kept in memory, 8 KiB each."""
+
 
 class MirrorFiles:
     """A mirror's folder and the folder beside it."""
@@ -225,12 +230,6 @@ def _size(note: bytes) -> int:
 def _write(file: Path, data: bytes) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(data)
-
-
-OTHER_SOURCE = "give another source of the same log, such as a member's folder or another mirror"
-"""What to do about a source whose files do not fit."""
-_KEPT = 64
-"""Checked tiles kept in memory, 8 KiB each."""
 
 
 class CheckedTiles(TileReader):

@@ -15,7 +15,7 @@ Nothing is verified here: run ``ledger.audit.verify`` on the same copy first.
 |---|---|
 | ``index`` | place in the log, from 0 |
 | ``time`` | of the entry, RFC 3339 UTC |
-| ``type`` | such as ``query.intent``; empty where the leaf is no entry |
+| ``type`` | such as ``query.intent``; empty where the leaf is malformed |
 | ``id`` | of the entry |
 | ``by`` | member whose key signed first; empty where the key is no member's |
 | ``signers`` | members of the further signatures |
@@ -59,6 +59,26 @@ from ledger.formats.tiles import TILE_WIDTH
 
 _MEMBER_FIELDS = frozenset({"member", "office", "owner", "registrar", "requester", "trustees"})
 _DATASET_FIELDS = frozenset({"dataset", "datasets", "deduct", "exclude", "income", "veto"})
+COLUMNS = (
+    "index",
+    "time",
+    "type",
+    "id",
+    "by",
+    "signers",
+    "void",
+    "grants",
+    "purpose",
+    "query",
+    "dataset",
+    "code",
+    "body",
+)
+BYTE_ORDER_MARK = "\ufeff"
+_UNSHOWN = re.compile("[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+"""Controls that JSON leaves as they are, invisible characters and marks of direction."""
+_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+"""What a formula begins with."""
 
 
 @dataclass(frozen=True)
@@ -197,7 +217,7 @@ def replayed(
 
 
 def matches(found: SearchHit, wanted: SearchFilter) -> bool:
-    """Whether an entry meets the conditions; a leaf that is no entry has an index and nothing else."""
+    """Whether an entry meets the conditions; a malformed leaf matches by its index only."""
     if wanted.index is not None and found.index != wanted.index:
         return False
     entry = found.entry
@@ -268,7 +288,7 @@ def _bodies(state: State, body: Any) -> Iterator[Any]:
 
 
 def _values(value: Any, name: str) -> Iterator[str]:
-    """Texts under a field of this name, however deep."""
+    """Texts under a field of this name, at any depth."""
     if isinstance(value, dict):
         for field, each in value.items():
             if field == name and isinstance(each, str):
@@ -278,28 +298,6 @@ def _values(value: Any, name: str) -> Iterator[str]:
     elif isinstance(value, list):
         for each in value:
             yield from _values(each, name)
-
-
-COLUMNS = (
-    "index",
-    "time",
-    "type",
-    "id",
-    "by",
-    "signers",
-    "void",
-    "grants",
-    "purpose",
-    "query",
-    "dataset",
-    "code",
-    "body",
-)
-BYTE_ORDER_MARK = "\ufeff"
-_UNSHOWN = re.compile("[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
-"""Controls that JSON leaves as they are, invisible characters and marks of direction."""
-_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
-"""What a formula begins with."""
 
 
 def row(found: SearchHit) -> dict[str, Any]:
@@ -337,7 +335,7 @@ def json_line(value: Any) -> str:
 
 
 def csv_lines(entries: Iterable[SearchHit]) -> Iterator[str]:
-    """CSV: the heading with the byte order mark, then a record an entry, each with its line end."""
+    """CSV: the heading with the byte order mark, then one record per entry, each with its line end."""
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer)
     yield BYTE_ORDER_MARK + _line(writer, buffer, COLUMNS)

@@ -1,4 +1,4 @@
-"""Where a public log is read from: a folder of files, or the same files under an http(s) URL.
+"""Reads a public log from a folder, or from another source of its files such as an http(s) URL.
 
 A ``LogSource`` returns the bytes of one file by its name below the log's prefix (``checkpoint``,
 ``tile/0/x001/234.p/5`` …), and never more of them than the caller allows. What it returns is not trusted: the
@@ -37,6 +37,10 @@ MAX_FOLDERS = 16
 """Folders below one another; a log of 2^63 entries has ten."""
 MAX_TRACE_BYTES = 1 << 26
 """Four million tags; a question has some thousand."""
+NOTE_LIMIT = MAX_NOTE_BYTES
+"""Most bytes of a checkpoint that are read."""
+ATTEMPTS = 8
+"""Checkpoints that a reader tries one after the other if the tiles of the last one are gone."""
 
 
 class LogSource(Protocol):
@@ -127,12 +131,6 @@ def _unless_gone(error: OSError) -> None:
 def tile_limit(tile: Tile) -> int:
     """Most bytes that a tile or bundle can have."""
     return tile.width * (32 if tile.level >= 0 else MAX_ENTRY_BYTES + 2)
-
-
-NOTE_LIMIT = MAX_NOTE_BYTES
-"""Most bytes of a checkpoint that are read."""
-ATTEMPTS = 8
-"""Checkpoints that a reader tries one after the other if the tiles of the last one are gone."""
 
 
 def read_checkpoint(source: LogSource) -> Checkpoint:

@@ -6,15 +6,8 @@ stamps does not need this module, and so no HTTP client.
 
 from __future__ import annotations
 
-from ledger.errors import (
-    HttpAnswerError,
-    HttpError,
-    LogUnavailableError,
-)
-from ledger.formats.timestamp import (
-    MAX_TOKEN_BYTES,
-    Post,
-)
+from ledger.errors import HttpAnswerError, HttpError, LogUnavailableError
+from ledger.formats.timestamp import MAX_TOKEN_BYTES, Post
 from ledger.http_client import OK, BoundedClient, HttpOptions
 
 STEP_SECONDS, SECONDS = 20.0, 60.0
@@ -25,7 +18,7 @@ QUERY, REPLY = "application/timestamp-query", "application/timestamp-reply"
 
 
 def post_to(url: str, step_seconds: float = STEP_SECONDS, seconds: float = SECONDS) -> Post:
-    """What asks the authority at ``url``; the environment's proxies are not used.
+    """A function that posts a request to the authority at ``url``, without the environment's proxies.
 
     Args:
         url: of the authority.

@@ -28,7 +28,7 @@ Bundles are checked ahead of their replay, in other processes if there are any::
 
 Replay is the work of one thread, because each entry needs the state before it. Two thirds of a verification
 do not need it: hashing, strict parsing and signatures (``ledger.contract.signature_check``).
-``checked_leaves`` sends bundles ahead to an executor and returns them in order with what was found. A
+``checked_bundles`` sends bundles ahead to an executor and returns them in order with what was found. A
 bundle is checked under the keys known when it was sent; an entry that a later key signed comes back
 unproven and is then checked by the contract itself. So the result is that of a sequential verification,
 entry for entry.
@@ -53,8 +53,8 @@ from ledger import contract
 from ledger.audit.source import FolderSource, LogSource
 from ledger.audit.stamps import Stamp
 from ledger.audit.verify_files import LogFiles, read_files, trace_root
-from ledger.contract.replay import Apply, Replay, Step, proven_form
-from ledger.contract.signature_check import CheckedLeaf, Keys, check_leaf, keys_of
+from ledger.contract.replay import Apply, Replay, Step, apply_proven_for
+from ledger.contract.signature_check import CheckedLeaves, Keys, check_leaves, keys_of
 from ledger.contract.state import PackedState
 from ledger.errors import LedgerError, VerificationError
 from ledger.formats.policy import Policy, VerifiedCheckpoint
@@ -69,6 +69,9 @@ KEY_TYPES = ("network.", "member.")
 """Prefixes of the types of entries that change keys."""
 OnEntries: TypeAlias = Callable[[int, int], None]
 """Told (entries done, entries in all) after each bundle."""
+AHEAD_BUNDLES = 64
+AHEAD_BYTES = 1 << 26
+"""Limits of what is sent ahead: one bundle may have 15 MB."""
 
 
 @dataclass(frozen=True)
@@ -140,9 +143,9 @@ def verify_source(
         genesis_digest: SHA-256 of the genesis leaf, if the network is known.
         authority: under whose certificates time-stamps are verified; with None each is only checked to be of
             its note.
-        apply: the contract. workers: processes that check forms and signatures ahead
-        (``ledger.audit.verify``); the result is
-            the same with and without them.
+        apply: the contract.
+        workers: processes that check forms and signatures ahead of the replay; the result is the same with
+            and without them.
 
     Raises:
         VerificationError: the first check that fails, and where.
@@ -154,7 +157,7 @@ def verify_source(
     writer = TileWriter(0, _NoTiles())
     many = workers if size > FEW else None
     stamped = deque(sorted(files.stamps.sizes - {0}))
-    for leaves, found in checked_leaves(_bundles(files, size), replayed.keys, many):
+    for leaves, found in checked_bundles(_bundles(files, size), replayed.keys, many):
         writer.extend(found.hashes)
         while stamped and stamped[0] <= writer.size:
             reached = stamped.popleft()
@@ -200,13 +203,13 @@ class _NoTiles(TileReader):
 
 
 class _Replayed:
-    """The contract's state after the entries so far, and what is void."""
+    """The contract's state after the entries so far, and which entries are void."""
 
     def __init__(self, apply: Apply, genesis_digest: bytes | None) -> None:
         self.state = PackedState()
         self.voids: list[tuple[int, str]] = []
         self.side_files: set[str] = set()
-        self._replay = Replay(self.state, apply, apply_proven=proven_form(apply))
+        self._replay = Replay(self.state, apply, apply_proven=apply_proven_for(apply))
         self._genesis = genesis_digest
         self._size = 0
         self._keys: dict[str, bytes] | None = None
@@ -256,38 +259,33 @@ def failure(error: LedgerError) -> tuple[str, str, str]:
     return error.code, "", str(error)
 
 
-AHEAD_BUNDLES = 64
-AHEAD_BYTES = 1 << 26
-"""Limits of what is sent ahead: one bundle may have 15 MB."""
-
-
 @dataclass(frozen=True)
 class _Sent:
     """A bundle that is being checked: its leaves, their total size in bytes, and the result to come."""
 
     leaves: Sequence[bytes]
     size: int
-    found: Future[CheckedLeaf]
+    found: Future[CheckedLeaves]
 
     @classmethod
     def to(cls, workers: Executor, leaves: Sequence[bytes], keys: Keys) -> _Sent:
         try:
-            found = workers.submit(check_leaf, leaves, keys)
+            found = workers.submit(check_leaves, leaves, keys)
         except BrokenExecutor as error:
             found = Future()
             found.set_exception(error)
         return cls(leaves, sum(map(len, leaves)), found)
 
-    def result(self, keys: Callable[[], Keys]) -> CheckedLeaf:
+    def result(self, keys: Callable[[], Keys]) -> CheckedLeaves:
         try:
             return self.found.result()
         except BrokenExecutor:
-            return check_leaf(self.leaves, keys())
+            return check_leaves(self.leaves, keys())
 
 
-def checked_leaves(
+def checked_bundles(
     bundles: Iterable[Sequence[bytes]], keys: Callable[[], Keys], workers: Executor | None
-) -> Iterator[tuple[Sequence[bytes], CheckedLeaf]]:
+) -> Iterator[tuple[Sequence[bytes], CheckedLeaves]]:
     """Each bundle of leaves with the result of its check, in order.
 
     Args:
@@ -297,7 +295,7 @@ def checked_leaves(
     """
     waiting = iter(bundles)
     for leaves in waiting:
-        yield leaves, check_leaf(leaves, keys())
+        yield leaves, check_leaves(leaves, keys())
         if workers is not None:
             break
     if workers is not None:
@@ -306,7 +304,7 @@ def checked_leaves(
 
 def _by_workers(
     waiting: Iterator[Sequence[bytes]], keys: Callable[[], Keys], workers: Executor
-) -> Iterator[tuple[Sequence[bytes], CheckedLeaf]]:
+) -> Iterator[tuple[Sequence[bytes], CheckedLeaves]]:
     errors: list[LedgerError] = []
     readable = _readable(waiting, errors)
     sent: deque[_Sent] = deque()

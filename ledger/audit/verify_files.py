@@ -49,6 +49,8 @@ FOREIGN = "does not belong to a log of this size: remove it"
 TRACE_BYTES = 16
 PAUSE, PAUSES = 0.02, 25
 """Seconds between two reads of a checkpoint that lags behind the tiles, and how many reads."""
+AGAIN = "get the folder again from the member that publishes it, or from another mirror"
+"""The remedy for a copy that was changed."""
 
 
 class _TilesAheadError(VerificationError):
@@ -184,10 +186,6 @@ class LogFiles:
             raise VerificationError(check, tile.path, str(error)) from error
         if found != wanted:
             raise _differs(tile, check, found, wanted)
-
-
-AGAIN = "get the folder again from the member that publishes it, or from another mirror"
-"""The remedy for a copy that was changed."""
 
 
 def read_files(source: LogSource, pinned: bytes | None) -> LogFiles:

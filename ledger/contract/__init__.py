@@ -62,6 +62,11 @@ from ledger.entries.times import parse_time
 __all__ = ["GENESIS", "TABLE", "Rule", "apply", "apply_proven"]
 
 GENESIS = "network.genesis"
+_ANY: tuple[str, ...] = ()
+_OWNER = ("department",)
+_OFFICE = ("office",)
+_REGISTRAR = ("registrar",)
+_TRUSTEE = ("trustee",)
 
 
 @dataclass(frozen=True)
@@ -78,12 +83,6 @@ class Rule:
     cosigners: signers.SignerRule
     check: Callable[[Context], None]
 
-
-_ANY: tuple[str, ...] = ()
-_OWNER = ("department",)
-_OFFICE = ("office",)
-_REGISTRAR = ("registrar",)
-_TRUSTEE = ("trustee",)
 
 TABLE: Mapping[str, Rule] = {
     GENESIS: Rule(_ANY, signers.every_founder, network.genesis),
@@ -163,7 +162,9 @@ def _apply(
     found = signers.identify(entry, resolve)
     submitter, cosigners = found[0][0], found[1:]
     allowed = not rule.roles or any(role in submitter.roles for role in rule.roles)
-    require(allowed, "role_missing", "a member submits this type as " + " or ".join(rule.roles))
+    require(
+        allowed, "role_missing", f"only a member with the role {' or '.join(rule.roles)} submits this type"
+    )
     rule.cosigners(signers.Signing(view, entry, submitter, cosigners))
     if not proven:
         signers.verify(entry, found)

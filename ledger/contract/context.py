@@ -1,4 +1,4 @@
-"""What a rule of the contract sees while it decides about one entry: it refuses, or it puts."""
+"""The context in which a rule of the contract refuses one entry, or writes it to the state."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ledger.errors import EntryRefusedError
 
 @dataclass(frozen=True)
 class Context:
-    """One entry before the contract.
+    """One entry that a rule decides about.
 
     Attributes:
         state: an overlay; nothing put here lasts unless the whole entry is accepted.
@@ -60,7 +60,7 @@ class Context:
 
 
 def require(holds: bool, code: str, remedy: str) -> None:
-    """Go on only if ``holds``.
+    """Refuse the entry unless ``holds``.
 
     Raises:
         EntryRefusedError: ``code`` with the remedy otherwise.

@@ -10,8 +10,8 @@ Checked in this order; the first that fails names the refusal:
    only under protocol ``sum``, and ``sum`` only once the sum key is published (``pad64`` has none);
 6. each dataset's grant is active today, of this office and the dataset's owner (a member still), for exactly
    this protocol, reveal and purpose, and lists the dataset with the publication's definition;
-7. for each grant exactly ⌈count / its elements a slot⌉ different slots, below its slots, of the period of the
-   contract's time, all free, shared by the grant's datasets; no slot of another grant;
+7. for each grant exactly ⌈count / its elements per slot⌉ different slots, below its slots, of the period of
+   the contract's time, all free, shared by the grant's datasets; no slot of another grant;
 8. the registrar named is the registrar now and its node key signed the certificate.
 
 The slots are taken permanently.
@@ -90,7 +90,7 @@ def _check_counts(certificate: Mapping[str, Any]) -> None:
         )
         return
     complete = len(trace) == count and all(len(tag) == _TRACE_HEX for tag in trace)
-    require(complete, "trace_count", "the trace list has one 16-byte tag an element")
+    require(complete, "trace_count", "the trace list has one 16-byte tag per element")
     require(trace == sorted(trace), "trace_order", "sort the trace list")
 
 
@@ -179,7 +179,9 @@ def _take_slots(ctx: Context, grants: Mapping[str, Grant], count: int) -> None:
     for grant in grants.values():
         exact = taken[grant.grant] == -(-count // grant.elements)
         require(
-            exact, "slot_count", "take exactly the padded count over the grant's elements a slot, rounded up"
+            exact,
+            "slot_count",
+            "take exactly the padded count over the grant's elements per slot, rounded up",
         )
 
 

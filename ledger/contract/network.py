@@ -53,7 +53,7 @@ def key_id(alg: str, raw: bytes) -> str:
 
 
 def founding_network(entry: Entry) -> Network:
-    """What a genesis entry is about to fix."""
+    """The network that a genesis entry founds."""
     body = entry.body
     return Network(entry.network, body["pilot"], body["epoch"], body["params"])
 
@@ -88,7 +88,7 @@ def genesis(ctx: Context) -> None:
 
 
 def admit(ctx: Context) -> None:
-    """Take in, take back or replace a member."""
+    """Admit a new member, admit a removed one again, or replace a member's record."""
     member, version = ctx.body["member"], ctx.body["version"]
     before = ctx.view.member(member["id"])
     if before is not None:

@@ -1,4 +1,4 @@
-"""Rules of what surrounds an intent: consents, refusals, answers, closes, totals and notes about cases.
+"""Rules of consents, refusals, answers, closes, totals and notes about cases.
 
 ``query.refused``, ``query.answer``, ``query.close``:
 
@@ -10,17 +10,17 @@
 
 ``consent.*``, ``certificate.revoke``, ``case.decision``, ``complaint``, ``correction`` and ``incident`` hold
 commitments and codes, never content. The registrar commits to consents and revokes them or a certificate,
-each once. A certificate may be revoked
-before its intent arrives; the intent is then refused. ``case.decision``, ``complaint``, ``correction`` and
-``incident`` are kept as entries only: nothing later depends on them.
+each once. A certificate may be revoked before its intent arrives; the intent is then refused.
+``case.decision``, ``complaint``, ``correction`` and ``incident`` are kept as entries only: nothing later
+depends on them.
 
 ``sumkey.publish``, ``share.release``, ``share.exception``:
 
 - The sum key is published once, by the office's node, signed by every trustee it names; suite as in genesis,
   a modulus of the stated size, verification values for exactly the holders, and a threshold they can reach.
-- A trustee releases once a (query, case, trustee), for a ``sum`` intent every dataset of which is answered: a
-  silent source means no release.
-- An exception is signed by two of the trustee's people, once a (query, case, trustee).
+- A trustee releases once per (query, case, trustee), for a ``sum`` intent every dataset of which is answered:
+  a silent source means no release.
+- An exception is signed by two of the trustee's people, once per (query, case, trustee).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def refused(ctx: Context) -> None:
 
 
 def answer(ctx: Context) -> None:
-    """Record a department's word on one dataset."""
+    """Record a department's answer for one dataset."""
     intent, dataset = known_intent(ctx), ctx.body["dataset"]
     require(intent.dataset(dataset) is not None, "dataset_not_asked", "the intent does not name the dataset")
     own = dataset_owner(dataset) == ctx.submitter.id
@@ -64,7 +64,7 @@ def answer(ctx: Context) -> None:
 
 
 def close(ctx: Context) -> None:
-    """Record the office's last word on its query."""
+    """Record that the office closes its query."""
     intent = known_intent(ctx)
     require(
         intent.office == ctx.submitter.id, "not_the_office", "only the office that asked closes the query"

@@ -202,7 +202,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Grant:
-    """A grant and where it stands.
+    """A grant and its status.
 
     Attributes:
         grant: its id.
@@ -214,7 +214,7 @@ class Grant:
         first, last: dates from and until, in UTC+8, both included.
         period: ``month`` or ``day``.
         slots: slots a period.
-        elements: elements a slot.
+        elements: elements per slot.
         min_terms: fewest rows a total may open over.
         status: ``requested``, ``approved``, ``rejected`` or ``revoked``.
         entry: id of the request's entry.
@@ -298,7 +298,7 @@ class Intent:
 
 @dataclass(frozen=True)
 class AnswerRecord:
-    """A department's word on one dataset: ``answered`` or ``refused:<code>``, and a salted digest."""
+    """A department's answer for one dataset: ``answered`` or ``refused:<code>``, and a salted digest."""
 
     query: str
     dataset: str
@@ -315,7 +315,7 @@ class AnswerRecord:
 
 @dataclass(frozen=True)
 class Close:
-    """The office's last word on a query: salted digests of the total's list and of the report."""
+    """The office's close of a query: salted digests of the total's list and of the report."""
 
     query: str
     total: str

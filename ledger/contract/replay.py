@@ -2,7 +2,7 @@
 
 An ordered leaf that does not parse, or that the contract refuses, is *void*: it keeps its place in the
 tree, changes no state and does not move the contract's time. The contract's time is the greatest ``time``
-of the entries accepted so far, the one at hand included.
+of the entries accepted so far, the current one included.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ NO_TIME = ""
 
 @dataclass(frozen=True)
 class Step:
-    """What replaying one leaf gave.
+    """The result of replaying one leaf.
 
     Attributes:
-        entry: the parsed entry, None where the leaf is none.
+        entry: the parsed entry; None if the leaf does not parse.
         void: code of the refusal; None where the entry counts.
     """
 
@@ -42,8 +42,8 @@ ApplyProven: TypeAlias = Callable[[State, Entry, str, Remembered], None]
 """The contract for a proven entry."""
 
 
-def proven_form(apply: Apply) -> ApplyProven | None:
-    """What ``apply`` comes to for proven leaves: known for the contract, for nothing else."""
+def apply_proven_for(apply: Apply) -> ApplyProven | None:
+    """The contract for proven leaves if ``apply`` is the contract itself, else None."""
     return contract.apply_proven if apply is contract.apply else None
 
 
@@ -53,7 +53,7 @@ class Replay:
     def __init__(
         self, state: State, apply: Apply, time: str = NO_TIME, apply_proven: ApplyProven | None = None
     ) -> None:
-        """Args: ``apply_proven`` is ``apply`` for what is proven already, as ``proven_form`` gives it."""
+        """Args: ``apply_proven`` is ``apply`` for proven leaves, as ``apply_proven_for`` returns it."""
         self._state = state
         self._apply = apply
         self._apply_proven = apply_proven
@@ -73,7 +73,7 @@ class Replay:
         return Step(entry, None)
 
     def step_proven(self, leaf: bytes) -> Step:
-        """Replay one ordered leaf whose form and signatures are proven; gives what ``step`` would."""
+        """Replay one ordered leaf whose form and signatures are proven; the result is that of ``step``."""
         if self._apply_proven is None:
             return self.step(leaf)
         entry = reread(leaf)

@@ -8,13 +8,13 @@ A leaf is *proven* under a table of keys (key id → raw Ed25519 key) when
 4. each of its signatures, and the registrar's in an intent, names a key of the table and verifies
    with it over the message that the contract would build.
 
-These are the contract's own steps, by the same functions; none of them reads the state. What a proof leaves
-open is whose the keys are and whether they are active at that place of the log: ``contract.apply_proven``
+These are the contract's own steps, by the same functions; none of them reads the state. A proof does
+not say whose the keys are and whether they are active at that place of the log: ``contract.apply_proven``
 looks there. A leaf that is not proven is not void for that: its key may be younger than the table. It takes
 the whole way through ``contract.apply``, which alone says why an entry is void.
 
-A key id stands for one key in a network for ever (the contract's ``key_taken``), so a table may be older than
-the entry. Leaves are independent of one another here, so bundles of them may be examined by other processes.
+A key id always stands for the same key in a network (the contract's ``key_taken``), so a table may be older
+than the entry. Leaves are independent of one another here, so other processes may check bundles of them.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ _END = b'],"time":"'
 
 
 @dataclass(frozen=True)
-class CheckedLeaf:
-    """What the examination of some leaves gave.
+class CheckedLeaves:
+    """The result of checking several leaves.
 
     Attributes:
         hashes: their RFC 6962 leaf hashes, 32 bytes each.
-        proven: one byte a leaf, 1 where it is proven.
+        proven: one byte per leaf, 1 where it is proven.
     """
 
     hashes: bytes
@@ -66,10 +66,10 @@ def keys_of(state: State) -> dict[str, bytes]:
     return {key.id: key.raw for member in members for key in member.keys if key.alg == ED25519}
 
 
-def check_leaf(leaves: Sequence[bytes], keys: Keys) -> CheckedLeaf:
+def check_leaves(leaves: Sequence[bytes], keys: Keys) -> CheckedLeaves:
     """Hash the leaves and say which are proven under ``keys``."""
     hashes = b"".join([leaf_hash(leaf) for leaf in leaves])
-    return CheckedLeaf(hashes, bytes([is_proven(leaf, keys) for leaf in leaves]))
+    return CheckedLeaves(hashes, bytes([is_proven(leaf, keys) for leaf in leaves]))
 
 
 def is_proven(leaf: bytes, keys: Keys) -> bool:

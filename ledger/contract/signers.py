@@ -1,4 +1,4 @@
-"""Who signed an entry, and whether those are exactly the signers its type wants.
+"""Who signed an entry, and whether those are exactly the signers that its type requires.
 
 The first signature is the submitting node's, by an active ``node`` key, over the whole entry. Every further
 signature is over the body. Each type names a policy for the further ones; a signer more than the policy wants
@@ -35,7 +35,7 @@ Resolve: TypeAlias = Callable[[str], "Signer | None"]
 
 @dataclass(frozen=True)
 class Signing:
-    """What a policy looks at: the state before the entry, the entry, who submits and who signs besides."""
+    """What a signer rule reads: the state before the entry, the entry, its submitter and further signers."""
 
     view: View
     entry: Entry

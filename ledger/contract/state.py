@@ -1,4 +1,4 @@
-"""The contract's state: texts to canonical JSON values, with nothing but get and put.
+"""The contract's state: a map from text keys to canonical JSON values, with ``get`` and ``put`` only.
 
 That is what a table of one database and Fabric's GetState and PutState both offer: no ranges, no counters, no
 deletes. One key stands for one record or one slot, so two entries touch the same key only when they speak of
@@ -83,7 +83,7 @@ class MemoryState:
 
 
 class PackedState:
-    """A state in memory that packs what it keeps, for whole logs: a tenth to a third of the room.
+    """A state in memory that packs what it keeps, for whole logs: a tenth to a third of the memory.
 
     Values lie as JSON, long ones compressed; those used last are kept unpacked as well, and ``get`` gives the
     same object as long as they are.
@@ -107,7 +107,7 @@ class PackedState:
 
     @property
     def values(self) -> dict[str, Any]:
-        """All of it, unpacked."""
+        """Every key and value, unpacked."""
         return {key: self.get(key) for key in self._packed}
 
     def put(self, key: str, value: Any) -> None:
@@ -124,7 +124,7 @@ class PackedState:
 
 
 class Overlay:
-    """Writes held back over another state: all of them reach it with ``commit``, none before."""
+    """Holds writes to another state back until ``commit``."""
 
     def __init__(self, base: State) -> None:
         self._base = base

@@ -37,7 +37,7 @@ _REMEMBERED = 1024
 
 
 class Remembered:
-    """Records by the very values they were made of, for many views over one state that keeps its values.
+    """A cache of records by the identity of the values they were made of, shared by views over one state.
 
     A value of a state is never changed in place, so one value always gives one record. It is held here as
     long as its record is: no other value can take its identity meanwhile. One thread at a time.

@@ -1,4 +1,4 @@
-"""Bodies of entries, one function a type, so that no caller spells a field wrongly.
+"""Bodies of entries, one function per type, so that no caller spells a field wrongly.
 
 Every function returns the body of its type as ``ledger/entries/body_schema.py`` wants it: digests, keys and
 commitments

@@ -1,18 +1,15 @@
 """Body schemas: the exact fields of every entry type, checked before any rule looks at them.
 
-A check is a function ``(value, path) -> None`` that raises ``EntryRefusedError``; the few builders below
-make all of
-them. Objects have exactly their fields: an unknown one is refused as ``unknown_field``, a missing one as
-``missing_field``, a malformed one as ``bad_field``; the remedy names the field and never repeats its value.
+A check is a function ``(value, path) -> None`` that raises ``EntryRefusedError``; the builders below make
+all of them. Objects have exactly their fields: an unknown one is refused as ``unknown_field``, a missing one
+as ``missing_field``, a malformed one as ``bad_field``; the remedy never repeats the value.
 Digests, keys and group elements are lower-case hex. Free text is short and must not hold anything shaped like
 a resident identity number (``identifier_shaped``): people are on the ledger only as salted commitments.
 
-Which characters the contract takes, the same for every node whatever Python it runs on.
-
-``str.isprintable`` and a pattern's class of digits follow the Unicode tables of the running Python, which
-grow with its releases: an entry with a character that is new in one of them would be void on some nodes and
-    count on others. Here the ranges are written out. A code point that no table names yet is accepted, by
-    every node.
+Text takes the same characters on every node, whatever Python it runs on. ``str.isprintable`` and a pattern's
+class of digits follow the Unicode tables of the running Python, which grow with its releases: an entry with a
+character that is new in one of them would be void on some nodes and count on others. Here the ranges are
+written out. Every node accepts a code point that is not assigned yet.
 """
 
 from __future__ import annotations
@@ -35,19 +32,12 @@ _FORMAT = (
     "\\U0001bca0-\\U0001bca3\\U0001d173-\\U0001d17a\\U000e0000-\\U000e00ff\\U000e01f0-\\U000e0fff"
 )
 _PRIVATE = "\\ud800-\\uf8ff\\U000f0000-\\U0010ffff"
-"""Surrogates, too."""
+"""Private use, and surrogates."""
 _NEVER = "\\ufdd0-\\ufdef" + "".join(f"\\U{plane:04x}fffe\\U{plane:04x}ffff" for plane in range(15))
-"""No characters, for ever."""
+"""Noncharacters, which Unicode never assigns."""
 _REFUSED = re.compile(f"[{_CONTROL}{_SPACE}{_FORMAT}{_PRIVATE}{_NEVER}]")
-
-
-def is_printable(text: str) -> bool:
-    """Whether a text holds no control, format, private or separating character but the plain space."""
-    return _REFUSED.search(text) is None
-
-
 FieldCheck: TypeAlias = Callable[[Any, str], None]
-"""Raises ``EntryRefusedError`` when the value at the path has not the wanted form."""
+"""Raises ``EntryRefusedError`` when the value at the path does not have the required form."""
 ROLES = ("auditor", "sequencer", "trustee", "registrar", "office", "department")
 USES = ("node", "operator", "witness", "log", "seal")
 SUM_SUITES = ("paillier-3072", "paillier-2048-test", "pad64")
@@ -59,6 +49,11 @@ _IDENTIFIER = re.compile(
 """15 digits, or 17 and a digit or X, half or full width, standing alone."""
 
 
+def is_printable(text: str) -> bool:
+    """Whether a text holds no control, format, private or separating character but the plain space."""
+    return _REFUSED.search(text) is None
+
+
 def refuse_identifier(text: str, path: str) -> None:
     """Refuse text that holds 15 or 18 characters shaped like a resident identity number.
 
@@ -67,7 +62,7 @@ def refuse_identifier(text: str, path: str) -> None:
     """
     if _IDENTIFIER.search(text) is not None:
         raise EntryRefusedError(
-            "identifier_shaped", f"{path} looks like an identity number: write a salted commitment"
+            "identifier_shaped", f"{path} looks like an identity number: leave the number out of the text"
         )
 
 
@@ -111,7 +106,7 @@ def hexed(least: int, most: int | None = None) -> FieldCheck:
 
 
 def integer(least: int, most: int = INTEGER_LIMIT - 1) -> FieldCheck:
-    """An integer from ``least`` to ``most``; a boolean is none."""
+    """An integer from ``least`` to ``most``; booleans are refused."""
 
     def check(value: Any, path: str) -> None:
         if type(value) is not int or not least <= value <= most:

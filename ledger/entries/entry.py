@@ -52,6 +52,9 @@ _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _KEY = re.compile(r"[0-9a-f]{32}")
 _ALG = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _SIG = re.compile(r"(?:[0-9a-f]{2}){32,8192}")
+SIGNATURE_DOMAIN = b"hedui/certificate/v1\x00"
+DIGEST_DOMAIN = b"hedui/certificate-digest/v1\x00"
+RENEWED_FIELDS = ("not_before", "not_after")
 
 
 @dataclass(frozen=True)
@@ -250,11 +253,6 @@ def _body(value: Json) -> Body:
     if type(value) is not dict:
         raise EntryError("body must be an object")
     return value
-
-
-SIGNATURE_DOMAIN = b"hedui/certificate/v1\x00"
-DIGEST_DOMAIN = b"hedui/certificate-digest/v1\x00"
-RENEWED_FIELDS = ("not_before", "not_after")
 
 
 def certificate_message(certificate: Mapping[str, Any]) -> bytes:

@@ -44,7 +44,10 @@ def _parse(text: str) -> datetime:
         raise ValueError("a time is written YYYY-MM-DDTHH:MM:SSZ, in UTC")
     if text >= _END:
         raise ValueError("a time lies before the year 9999")
-    return datetime.fromisoformat(text)
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("there is no such time: check the month and the day") from None
 
 
 def check_date(text: str) -> date:
@@ -55,7 +58,10 @@ def check_date(text: str) -> date:
     """
     if _DATE.fullmatch(text) is None:
         raise ValueError("a date is written YYYY-MM-DD")
-    return date.fromisoformat(text)
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ValueError("there is no such day: check the month and the day") from None
 
 
 def local_date(time: str) -> str:

@@ -1,13 +1,12 @@
-"""The Fabric engine of one member: its way to append, and its own reading of the log.
+"""The Fabric engine of one member: it appends through its own peer and reads the derived log.
 
 Append, in this order:
 
 1. A leaf in the own derived log is there already: go to 6.
 2. A transaction that carries it and whose outcome is not known: ask about that one, see 5.
 3. Endorse. What the contract refuses is ``EntryRefusedError``; ``recorded`` says that exactly this leaf
-counts
-   already: go to 6. What another organisation's peer alone refuses is tried again a few times: that peer
-   may be a block behind. Too few organisations, or no answer, is ``LogUnavailableError``: nothing was
+   counts already: go to 6. What another organisation's peer alone refuses is tried again a few times: that
+   peer may be a block behind. Too few organisations, or no answer, is ``LogUnavailableError``: nothing was
    submitted.
 4. Submit. An answer that does not say "not taken" leaves the outcome unknown.
 5. Ask for the outcome, with the same transaction id, until it is known or the leaf appears in the own
@@ -24,9 +23,8 @@ counts
    that of the own log. The receipt's path comes from the own log.
 
 A leaf that is ordered but void by replay is ``EntryRefusedError`` with the replay's code once it is final.
-Reading
-is from the own log alone, up to the last cosigned checkpoint that agrees with it. One that does not is a
-fork: ``ForkError``, and both are evidence.
+Reading uses the own log alone, up to the last cosigned checkpoint that agrees with it. A checkpoint that does
+not agree is a fork: ``ForkError`` carries both as evidence.
 """
 
 from __future__ import annotations
@@ -106,7 +104,10 @@ class _Pending:
 
 
 class FabricBackend:
-    """A member's database: its peer, its log, its appends. ``start`` it, ``stop`` it; safe for threads."""
+    """Appends a member's entries through its own peer and reads its derived log; safe for threads.
+
+    Call ``start`` before the first append and ``stop`` at the end.
+    """
 
     def __init__(
         self,
@@ -163,18 +164,20 @@ class FabricBackend:
 
     @property
     def fault(self) -> LedgerError | None:
-        """Why the own peer is not followed any more, or None."""
+        """The error that ended the following of the own peer, or None."""
         return self._follower.fault
 
     def append(self, leaf: bytes) -> Receipt:
         """Append an entry and wait until it is final; the same bytes again give the first receipt.
 
         Raises:
-            EntryError: the leaf is no entry. Refused: the contract does not allow it, or it is ordered
-            and void. OutcomeUnknownError: submitted, and not known in time whether it counts. The same bytes
-            again ask about it. Unavailable: not final in time, or too few peers or witnesses. The same
-            bytes again are safe. ForkError: the checkpoint, or the own peer's blocks, contradict what was
-            seen here before.
+            EntryError: the leaf is not a well-formed entry.
+            EntryRefusedError: the contract refuses the entry, or the entry is ordered and void.
+            OutcomeUnknownError: submitted, but it is not known in time whether the entry counts; appending
+                the same bytes again asks about it.
+            LogUnavailableError: not final in time, or too few peers or witnesses; it is safe to append the
+                same bytes again.
+            ForkError: the checkpoint, or the own peer's blocks, contradict what was seen here before.
         """
         candidate = Candidate.parse(leaf)
         deadline = time.monotonic() + self._profile.limits.commit
@@ -223,9 +226,9 @@ class FabricBackend:
     def _joined(self, candidate: Candidate, deadline: float) -> int:
         """Position of a leaf in the own log; one thread orders it, the others wait for that one."""
         with self._lock:
-            known = self._under_way.get(candidate.hashed)
+            known = self._under_way.get(candidate.leaf_hash)
             future: Future[int] = Future() if known is None else known
-            self._under_way[candidate.hashed] = future
+            self._under_way[candidate.leaf_hash] = future
         if known is not None:
             try:
                 return known.result(max(deadline - time.monotonic(), 0.0))
@@ -240,13 +243,13 @@ class FabricBackend:
             raise
         finally:
             with self._lock:
-                del self._under_way[candidate.hashed]
+                del self._under_way[candidate.leaf_hash]
         future.set_result(position)
         return position
 
     def _ordered(self, candidate: Candidate, deadline: float) -> int:
         self._check()
-        position = self.derived.place(candidate.hashed)
+        position = self.derived.place(candidate.leaf_hash)
         if position is not None:
             return position
         pending = self._open_transaction(candidate)
@@ -282,10 +285,10 @@ class FabricBackend:
     def _open_transaction(self, candidate: Candidate) -> _Pending | None:
         """The transaction of this leaf that may still be ordered; forgotten ones of others are dropped."""
         with self._lock:
-            for hashed in [one for one, pending in self._pending.items() if pending.age > KEPT_SECONDS]:
-                if hashed not in self._under_way:
-                    del self._pending[hashed]
-            return self._pending.get(candidate.hashed)
+            for old in [one for one, pending in self._pending.items() if pending.age > KEPT_SECONDS]:
+                if old not in self._under_way:
+                    del self._pending[old]
+            return self._pending.get(candidate.leaf_hash)
 
     def _submitted(self, candidate: Candidate, deadline: float) -> bool:
         """Endorse and submit once; whether the leaf counts now, False after a race."""
@@ -296,7 +299,7 @@ class FabricBackend:
                 return True
             raise
         with self._lock:
-            self._pending[candidate.hashed] = _Pending(prepared, time.monotonic())
+            self._pending[candidate.leaf_hash] = _Pending(prepared, time.monotonic())
         try:
             self.gateway.submit(prepared)
         except OutcomeUnknownError:
@@ -314,7 +317,7 @@ class FabricBackend:
             try:
                 outcome = self.gateway.status(prepared.transaction, _slice(min(deadline, lost)))
             except OutcomeUnknownError:
-                if self.derived.place(candidate.hashed) is not None:
+                if self.derived.place(candidate.leaf_hash) is not None:
                     outcome = TransactionOutcome(VALID, 0)
                 elif time.monotonic() > deadline or self._stopping.wait(AGAIN_SECONDS):
                     raise
@@ -338,7 +341,7 @@ class FabricBackend:
     def _drop(self, candidate: Candidate) -> None:
         """Forget the transaction of a leaf: its outcome is known."""
         with self._lock:
-            self._pending.pop(candidate.hashed, None)
+            self._pending.pop(candidate.leaf_hash, None)
 
     def _submit_again(self, prepared: PreparedTransaction) -> None:
         """Hand over the same transaction once more; its outcome is asked for whatever the answer is."""
@@ -348,7 +351,7 @@ class FabricBackend:
             log.info("a transaction could not be submitted again; its outcome is still asked for")
 
     def _shown(self, candidate: Candidate, deadline: float) -> int:
-        position = self.derived.wait_for_leaf(candidate.hashed, max(deadline - time.monotonic(), 0.0))
+        position = self.derived.wait_for_leaf(candidate.leaf_hash, max(deadline - time.monotonic(), 0.0))
         self._check()
         if position is None:
             raise LogUnavailableError(
@@ -366,5 +369,5 @@ class FabricBackend:
 
 
 def _slice(deadline: float) -> float:
-    """Seconds to ask once: a lost answer must not cost the whole time that is left."""
+    """Seconds to wait for one answer: a lost answer must not use up the remaining time."""
     return min(max(deadline - time.monotonic(), AGAIN_SECONDS), 2.0)

@@ -18,8 +18,8 @@ leaf's
 digest too. Every key read is in the transaction's read set, so two transactions that both count have not
 seen different states: the second one is flagged MVCC_READ_CONFLICT, and is endorsed again.
 
-What an accepted entry surely reads is asked for at once (``ledger.contract.foreseen``), since every question
-to a peer costs a way there and back; an intent would have some forty. Only what members have signed within
+What an accepted entry surely reads is requested at once (``ledger.contract.expected_reads``), since every
+request to a peer costs a round trip; an intent would need some forty. Only what members have signed within
 the time is read for: an older peer is asked for each key by itself, and any client can name a thousand.
 
 **Hot keys.** An intent, an answer, a release or a close writes only keys that hold its own query id, slot
@@ -47,7 +47,7 @@ from typing_extensions import override
 
 from ledger import contract
 from ledger.canonical import decode, encode
-from ledger.contract import foreseen, signers
+from ledger.contract import expected_reads, signers
 from ledger.contract.replay import Apply
 from ledger.contract.state import State
 from ledger.contract.view import View
@@ -163,8 +163,8 @@ class Chaincode:
             entry = parse(leaf)
         except EntryError as error:
             raise EntryRefusedError(error.code, str(error)) from error
-        keys = foreseen.signer_keys(entry)
-        state.ahead([*foreseen.place(entry), *keys])
+        keys = expected_reads.signer_keys(entry)
+        state.ahead([*expected_reads.common_keys(entry), *keys])
         digest = hashlib.sha256(leaf).hexdigest()
         place = f"id/{entry.id}"
         known = state.get(place)
@@ -185,10 +185,10 @@ class Chaincode:
 
 
 def foresee(state: ChaincodeState, entry: Entry, keys: Sequence[str]) -> None:
-    """Read what the contract is going to where members have signed; for a stranger nothing is read."""
+    """Read ahead what the contract will read, if members signed the entry; otherwise read nothing."""
     records = (state.get(key) for key in keys)
     state.ahead(f"member/{record['member']}" for record in records if record is not None)
-    named = foreseen.named(entry)
+    named = expected_reads.body_keys(entry)
     if not named:
         return
     try:

@@ -1,14 +1,12 @@
-"""Cosigned checkpoints of the assembler, each taken only when the own derived log agrees with it.
+"""Compares checkpoints on Fabric with the own derived log before they are taken or cosigned.
 
-The assembler is not trusted here: a checkpoint counts when it carries the policy's quorum and its root is
-that of the own log at its size. Those who wait for one share one request at a time, and none of them waits
-longer for the others than for the answer.
+``Heads`` takes the assembler's checkpoints. The assembler is not trusted here: a checkpoint counts when it
+carries the policy's quorum and its root is that of the own derived log at its size. Threads that wait for a
+checkpoint share one request at a time, and none waits longer for the other threads than for the answer.
 
-A witness on Fabric: it cosigns only a checkpoint that its own peer shows too.
-
-On the embedded log a witness judges consistency alone: one tree that only grows. On Fabric it can do
-more, since its own peer has every block. It waits a little until its own derivation has as many leaves as
-the checkpoint, and compares the roots:
+``DerivedWitness`` cosigns. On the embedded log a witness checks consistency only: one tree that only grows.
+On Fabric it can check more, since its own peer has every block. It waits up to ``WAIT_SECONDS`` until its own
+derived log has as many leaves as the checkpoint, and compares the roots:
 
     200 and the others   as tlog-witness says, after the roots are found equal
     503                  the own peer shows fewer entries, or is not followed any more, or the own disk has
@@ -36,6 +34,9 @@ from ledger.formats.policy import Policy
 from ledger.witness import TEXT, AddCheckpoint, Witness, WitnessStore
 
 POLL_SECONDS = 0.01
+WAIT_SECONDS = 2.0
+"""How long the own peer may lag behind a checkpoint; below the time-out of a round."""
+log = logging.getLogger("hedui.fabric")
 
 
 class Heads:
@@ -48,7 +49,7 @@ class Heads:
         derived: DerivedLog,
         stopping: threading.Event,
     ) -> None:
-        """Args: ``fetch`` gives the assembler's newest note; ``stopping`` ends all waiting."""
+        """Args: ``fetch`` returns the assembler's newest note; ``stopping`` ends all waiting."""
         self._fetch = fetch
         self._policy = policy
         self._derived = derived
@@ -118,13 +119,8 @@ class Heads:
 
 
 def size_of(note: bytes) -> int:
-    """Size of a checkpoint that was agreed with."""
+    """Size of a checkpoint in a note that ``Heads`` returned."""
     return Checkpoint.parse(Note.parse(note).text).size
-
-
-WAIT_SECONDS = 2.0
-"""How long the own peer may lag behind a checkpoint; below the time-out of a round."""
-log = logging.getLogger("hedui.fabric")
 
 
 class DerivedWitness(Witness):
@@ -168,7 +164,7 @@ class DerivedWitness(Witness):
         return super().add_checkpoint(body, now)
 
     def _signed(self, body: bytes) -> Checkpoint | None:
-        """The checkpoint asked about, where it is one of this network's log, signed by it."""
+        """The checkpoint in the request if this network's log signed it, else None."""
         try:
             note = Note.parse(AddCheckpoint.parse(body).note)
             head = Checkpoint.parse(note.text)

@@ -76,7 +76,7 @@ class DerivedLog:
     def __init__(
         self, database: Engine, apply: Apply = contract.apply, observe: Observe = unobserved
     ) -> None:
-        """Open it and finish what a stop left half done.
+        """Open the log and finish what an interrupted run left undone.
 
         Args:
             database: with the tables of ``ledger.storage.database``.
@@ -195,10 +195,10 @@ class DerivedLog:
         while tree.size < size:
             end = min(tree.size + TILE_WIDTH, size)
             stored = write.leaves(tree.size, end)
-            for expected, (position, leaf, hashed) in enumerate(stored, tree.size):
-                if position != expected or leaf_hash(leaf) != hashed:
+            for expected, (position, leaf, stored_hash) in enumerate(stored, tree.size):
+                if position != expected or leaf_hash(leaf) != stored_hash:
                     raise QuarantineError(f"entry {expected} is not what was just stored: check the disk")
-                tree.append(hashed)
+                tree.append(stored_hash)
             if tree.size != end:
                 raise QuarantineError("entries are missing that were just stored: check the disk")
         self._observe(Point.REREAD)
@@ -249,24 +249,24 @@ class DerivedLog:
             self._released = True
             self._grown.notify_all()
 
-    def place(self, hashed: bytes) -> int | None:
+    def place(self, leaf_hash: bytes) -> int | None:
         """Position of the first leaf with this hash under the last root, or None."""
-        found = self._recent.get(hashed)
+        found = self._recent.get(leaf_hash)
         if found is None:
-            found = self._stored.known([hashed]).get(hashed)
+            found = self._stored.known([leaf_hash]).get(leaf_hash)
         return found if found is not None and found < self.size else None
 
-    def wait_for_leaf(self, hashed: bytes, seconds: float) -> int | None:
+    def wait_for_leaf(self, leaf_hash: bytes, seconds: float) -> int | None:
         """Position of a leaf by its hash, once it is derived; None when it is not within ``seconds``."""
         deadline = time.monotonic() + seconds
-        found = self.place(hashed)
+        found = self.place(leaf_hash)
         with self._grown:
             while found is None:
-                found = self._recent.get(hashed)
+                found = self._recent.get(leaf_hash)
                 left = deadline - time.monotonic()
                 if found is None and (self._released or left <= 0 or not self._grown.wait(left)):
                     break
-        return self.place(hashed) if found is None else found
+        return self.place(leaf_hash) if found is None else found
 
     def void_code(self, position: int) -> str | None:
         """Why the leaf at a position changes nothing; None where it counts."""

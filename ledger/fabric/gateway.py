@@ -7,9 +7,8 @@ r"""The own peer's Gateway service: endorse, submit, ask for the outcome.
 Only an answer of CommitStatus is an outcome.
 
 **Errors.** A failed Gateway call carries google.rpc.Status in the trailer ``grpc-status-details-bin``; its
-details are
-one ``gateway.ErrorDetail`` {address, msp_id, message} for each endorser or orderer that failed. What they
-mean:
+details are one ``gateway.ErrorDetail`` {address, msp_id, message} for each endorser or orderer that failed.
+What they mean:
 
 | call | status | details | error |
 |---|---|---|---|
@@ -60,6 +59,19 @@ AGAIN_SECONDS = 0.25
 VALID = "VALID"
 RACES = ("MVCC_READ_CONFLICT", "PHANTOM_READ_CONFLICT")
 """Flags that say another transaction came in between."""
+DETAILS = "grpc-status-details-bin"
+_REFUSAL = re.compile(r"chaincode response [0-9]+, ([a-z][a-z0-9_]{0,63})\|(.*)", re.DOTALL)
+_MISMATCH = "do not match"
+_SHOWN = 200
+"""Characters of a peer's message that are shown."""
+_SETUP = {
+    grpc.StatusCode.PERMISSION_DENIED,
+    grpc.StatusCode.UNAUTHENTICATED,
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.UNIMPLEMENTED,
+    grpc.StatusCode.NOT_FOUND,
+}
+_NOT_TAKEN = {grpc.StatusCode.ABORTED, grpc.StatusCode.FAILED_PRECONDITION}
 
 
 def connect(profile: ConnectionProfile) -> grpc.Channel:
@@ -94,7 +106,7 @@ class PreparedTransaction:
 
 @dataclass(frozen=True)
 class TransactionOutcome:
-    """What the own peer's block says of a transaction.
+    """The outcome of a transaction in the own peer's block.
 
     Attributes:
         flag: name of its validation code, such as ``VALID`` or ``MVCC_READ_CONFLICT``.
@@ -106,7 +118,7 @@ class TransactionOutcome:
 
     @property
     def raced(self) -> bool:
-        """Whether another transaction came in between; this one changed nothing."""
+        """Whether it conflicted with another transaction and so changed nothing."""
         return self.flag in RACES
 
 
@@ -184,21 +196,6 @@ class Gateway:
         except grpc.RpcError as error:
             raise_status(error, transaction)
         return TransactionOutcome(_flag(answer.result), int(answer.block_number))
-
-
-DETAILS = "grpc-status-details-bin"
-_REFUSAL = re.compile(r"chaincode response [0-9]+, ([a-z][a-z0-9_]{0,63})\|(.*)", re.DOTALL)
-_MISMATCH = "do not match"
-_SHOWN = 200
-"""Characters of a peer's message that are shown."""
-_SETUP = {
-    grpc.StatusCode.PERMISSION_DENIED,
-    grpc.StatusCode.UNAUTHENTICATED,
-    grpc.StatusCode.INVALID_ARGUMENT,
-    grpc.StatusCode.UNIMPLEMENTED,
-    grpc.StatusCode.NOT_FOUND,
-}
-_NOT_TAKEN = {grpc.StatusCode.ABORTED, grpc.StatusCode.FAILED_PRECONDITION}
 
 
 def details_of(error: grpc.RpcError) -> list[Any]:

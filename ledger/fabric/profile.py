@@ -1,4 +1,4 @@
-"""Connection profile: one TOML file that says which peer is ours and as whom we speak to it.
+"""Connection profile: a TOML file that names the own peer and the client identity that calls it.
 
     channel = "hedui"
     chaincode = "hedui"
@@ -16,9 +16,10 @@
     submit = 10
     commit = 30
 
-Paths are relative to the file. Unknown names are refused, so that a slip of the pen is not a silent default.
+Paths are relative to the file. Unknown names are refused, so that a misspelt
+name does not silently leave the default.
 
-What a Fabric identity signs: proposals, prepared transactions and requests, as a peer reads them.
+``FabricIdentity`` signs proposals, prepared transactions and requests in the form that a peer reads:
 
     creator         SerializedIdentity {mspid, certificate PEM}
     transaction id  hex SHA-256(nonce ‖ creator), nonce 24 fresh random bytes
@@ -49,6 +50,8 @@ from keys.msp import MspKey
 from ledger.errors import ProfileError
 
 _SECTIONS = {"channel", "chaincode", "organisation", "peer", "client", "limits"}
+NONCE_BYTES = 24
+CHANNEL_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -191,10 +194,6 @@ def _limits(value: Mapping[str, Any]) -> Limits:
         if type(seconds) not in (int, float) or not 0 < seconds <= 3600:
             raise ProfileError(f"[limits] {name} is a number of seconds above 0 and up to 3600")
     return Limits(**{name: float(seconds) for name, seconds in section.items()})
-
-
-NONCE_BYTES = 24
-CHANNEL_VERSION = 1
 
 
 @dataclass(frozen=True)

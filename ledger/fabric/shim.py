@@ -1,4 +1,4 @@
-"""The chaincode shim: the messages of one peer's stream (its server: ``ledger.fabric.shim``).
+"""The chaincode shim: the server that a peer connects to, and the messages of its stream.
 
 The peer calls ``protos.Chaincode/Connect`` and both sides send ChaincodeMessage:
 
@@ -22,21 +22,17 @@ Rules
 - When the stream ends, every transaction under way on it ends with an error, and nothing is committed by it.
   So does one whose request is not answered in time.
 - Neither arguments nor values nor results are logged.
-- A handler is called with the arguments and a ``Stub``; what it returns is the result, ``EntryRefusedError``
-is a
-  refusal. Any other exception is a fault: its type and the places it went through are logged, not its text,
-  which may hold a value. The peer gets an error without text.
+- A handler is called with the arguments and a ``Stub``. What it returns is the result;
+  ``EntryRefusedError`` is a refusal. Any other exception is a fault: its type and its trace are logged, not
+  its text, which may hold a value. The peer gets an error without text.
 
 The chaincode never ends a transaction twice, and holds none after COMPLETED.
 
-Chaincode as a service: the gRPC server that peers connect to, a stream each (``ledger.fabric.shim``).
-
-No more than ``STREAMS`` are open; a further one is refused, and does not wait. A connection that died without
-a word is found by pings; one that does not finish its handshake is closed.
-
-Each stream has workers of its own: a peer that asks and never answers delays only itself. A client that may
-connect can still take all the streams, so only a loopback address is opened without asking peers for a
-certificate (``hedui ledger chaincode``).
+The server is a gRPC server (chaincode as a service) with one stream for each peer. At most ``STREAMS`` are
+open; a further one is refused at once. Pings find a connection that was lost without being closed; one that
+does not finish its handshake is closed. Each stream has its own workers, so a peer that asks and never
+answers delays only itself. A client that may connect can still take all the streams, so only a loopback
+address is opened without requiring a certificate from peers (``hedui ledger chaincode``).
 """
 
 from __future__ import annotations
@@ -68,17 +64,27 @@ log = logging.getLogger("hedui.chaincode")
 _Kind: Any = chaincode_shim_pb2.ChaincodeMessage
 _Record: Any = chaincode_shim_pb2.WriteRecord
 _Key: TypeAlias = tuple[str, str]
+WORKERS = 32
+"""Transactions of one stream worked on at once."""
+STREAMS = 16
+"""Peers that may be connected at once."""
+PING_MS = 30_000
+"""Pause between pings on an idle connection."""
+HANDSHAKE_MS = 10_000
+"""How long a connection may take to begin."""
+ServerCredentials: TypeAlias = grpc.ServerCredentials
+"""TLS of a chaincode server."""
 
 
 class PeerError(LogError):
-    """The peer answered the chaincode with an error, or its stream ended; so ends the transaction."""
+    """The peer answered the chaincode with an error, or its stream ended; the transaction then ends."""
 
     code = "peer"
 
 
 @dataclass(frozen=True)
 class Call:
-    """What a transaction asks.
+    """The call that a transaction makes.
 
     Attributes:
         args: the function's name and its arguments.
@@ -95,14 +101,14 @@ class Call:
 
 @dataclass(frozen=True)
 class Batches:
-    """How many keys a peer takes in one message, for reading and for writing; 1: each by itself."""
+    """How many keys a peer takes in one message, for reading and for writing."""
 
     reads: int = 1
     writes: int = 1
 
     @classmethod
     def offered(cls, payload: bytes) -> Batches:
-        """What a READY message offers.
+        """The batch sizes that a READY message offers.
 
         Raises:
             DecodeError: it is malformed.
@@ -288,7 +294,7 @@ class Stream:
             return _Kind.ERROR, b"the transaction is malformed"
 
     def _end(self, key: _Key, done: futures.Future[tuple[int, bytes]]) -> None:
-        """Send it; a fault of one transaction does not end the others' stream."""
+        """Send the end of a transaction; a fault in one transaction leaves the stream open for the others."""
         kind, payload = _Kind.ERROR, b"the chaincode failed: its trace is in its own output"
         fault = None if done.cancelled() else done.exception()
         if fault is not None:
@@ -314,7 +320,7 @@ def _parts(keys: Sequence[str], size: int) -> Iterator[Sequence[str]]:
 
 
 def read_call(message: Any) -> Call:
-    """What a TRANSACTION message asks.
+    """The call in a TRANSACTION message.
 
     Raises:
         DecodeError: it is malformed.
@@ -345,21 +351,6 @@ def function(call: Call) -> tuple[str, Sequence[bytes]]:
     if not call.args:
         raise EntryRefusedError("unknown_function", "name the function first")
     return call.args[0].decode("utf-8", "replace"), call.args[1:]
-
-
-WORKERS = 32
-"""Transactions of one stream worked on at once."""
-STREAMS = 16
-"""Peers that may be connected at once."""
-PING_MS = 30_000
-"""Pause between pings on an idle connection."""
-HANDSHAKE_MS = 10_000
-"""How long a connection may take to begin."""
-Kind: Any = chaincode_shim_pb2.ChaincodeMessage
-
-
-ServerCredentials: TypeAlias = grpc.ServerCredentials
-"""TLS of a chaincode server."""
 
 
 def server_credentials(key: bytes, certificate: bytes, client_ca: bytes | None) -> ServerCredentials:
@@ -402,8 +393,8 @@ class ChaincodeServer:
         self._server = grpc.server(self._streams, options=options, maximum_concurrent_rpcs=STREAMS)
         connect = grpc.stream_stream_rpc_method_handler(
             self._connect,
-            request_deserializer=Kind.FromString,
-            response_serializer=Kind.SerializeToString,
+            request_deserializer=_Kind.FromString,
+            response_serializer=_Kind.SerializeToString,
         )
         service = grpc.method_handlers_generic_handler("protos.Chaincode", {"Connect": connect})
         self._server.add_generic_rpc_handlers((service,))

@@ -39,6 +39,9 @@ from ledger.formats.note import (
 )
 from ledger.merkle import HASH_BYTES
 
+_SIGNATURE_BYTES = 64
+_TIME_LIMIT = 1 << 63
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -103,10 +106,6 @@ def verify_signed(note: Note, log: VerifierKey) -> Checkpoint:
         raise CheckpointError("the checkpoint is one of another log: its origin is not the log key's name")
     verify_ed25519(note, log)
     return checkpoint
-
-
-_SIGNATURE_BYTES = 64
-_TIME_LIMIT = 1 << 63
 
 
 class Cosigner:

@@ -175,7 +175,7 @@ class Note:
         return [signature for signature in self.signatures if signature.by(key)]
 
     def only(self, key: VerifierKey) -> Note:
-        """The text with the first line that names ``key`` alone: others may have been put beside it."""
+        """The text with only the first signature line that names ``key``; all other lines are left out."""
         return Note(self.text, tuple(self.signed_by(key))[:1])
 
 
@@ -257,7 +257,7 @@ def decimal(text: str) -> int:
     """A non-negative ASCII decimal below 2^63 without leading zeroes.
 
     Raises:
-        NoteError: it is none.
+        NoteError: the text is not such a decimal.
     """
     if (
         not 1 <= len(text) <= 19

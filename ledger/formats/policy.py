@@ -1,7 +1,7 @@
 """The network's trust file: a c2sp.org/tlog-policy with one log, one flat group of witnesses and its quorum.
 
     log <vkey of the log; its name is the origin>
-    witness <name> <vkey> [<url>]        one a node but the sequencer; then further ones, each with its URL
+    witness <name> <vkey> [<url>]        one per node but the sequencer; then further ones, each with its URL
     group <name> <k>|all|any <witness>…
     quorum <group>
 
@@ -72,7 +72,10 @@ class VerifiedCheckpoint:
     further: Mapping[str, int] = field(default_factory=dict)
 
     def quorum_time(self, quorum: int) -> int:
-        """The latest time by which ``quorum`` witnesses had cosigned nothing older: the k-th latest time."""
+        """The k-th latest cosignature time, for a quorum of k: k witnesses cosigned then or later.
+
+        POSIX seconds.
+        """
         return sorted(self.cosigned.values(), reverse=True)[quorum - 1]
 
 

@@ -31,6 +31,12 @@ BUNDLE_BYTES = TILE_WIDTH * (MAX_ENTRY_BYTES + 2)
 ENTRIES = "entries"
 """What stands for the level in the path of an entry bundle."""
 _PATH = re.compile(r"tile/(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/)*)([0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
+POLICY = "policy"
+CHECKPOINT = "checkpoint"
+TRACE = "trace"
+TIMESTAMPS = "timestamps"
+FOLDER_MODE, FILE_MODE = 0o755, 0o644
+"""A public folder is readable for all users, whatever the umask of its process."""
 
 
 @dataclass(frozen=True, order=True)
@@ -66,11 +72,11 @@ class Tile:
 
     @classmethod
     def at(cls, size: int, level: int, index: int) -> Tile:
-        """The tile of a place in a tree of ``size``, as full as it is there; none for a place beyond it."""
+        """The tile at a place in a tree of ``size``; its width is 0 or less for a place beyond the tree."""
         return cls(level, index, min(TILE_WIDTH, (size >> TILE_HEIGHT * level) - index * TILE_WIDTH))
 
     def after(self, size: int) -> int:
-        """Hashes or entries its level has after it in a tree of ``size``; below 0 where it lies beyond."""
+        """Number of hashes or entries after it on its level in this tree; below 0 if it lies beyond it."""
         return (size >> TILE_HEIGHT * max(self.level, 0)) - self.index * TILE_WIDTH - self.width
 
     @classmethod
@@ -214,7 +220,7 @@ def fold(hashes: bytes) -> bytes:
 
 
 class TileWriter:
-    """Grows the tiles of a tree by new leaves; holds one open tile a level, 8 KiB each."""
+    """Grows the tiles of a tree by new leaves; holds one open tile per level, 8 KiB each."""
 
     def __init__(self, size: int, reader: TileReader) -> None:
         self._size = size
@@ -281,14 +287,6 @@ class TileWriter:
         if index == count // TILE_WIDTH and level in self._open:
             return bytes(self._open[level])
         return b""
-
-
-POLICY = "policy"
-CHECKPOINT = "checkpoint"
-TRACE = "trace"
-TIMESTAMPS = "timestamps"
-FOLDER_MODE, FILE_MODE = 0o755, 0o644
-"""A public folder is readable for all users, whatever the umask of its process."""
 
 
 def make_public_folder(path: Path) -> None:

@@ -248,7 +248,7 @@ def _element(data: bytes, at: int) -> tuple[int, int, int]:
     """(tag, begin, end) of the content of the DER element at a place.
 
     Raises:
-        IndexError, ValueError: there is none.
+        IndexError, ValueError: there is no DER element at the place.
     """
     tag, length, begin = data[at], data[at + 1], at + 2
     if length >= 0x80:

@@ -13,14 +13,14 @@ Rules
   still hold the checkpoint it had verified before.
 - One thread extends at a time; any number read.
 
-Proofs read at most one tile a level, so they cost the same at a million entries as at a thousand.
+Proofs read at most one tile per level, so they cost the same at a million entries as at a thousand.
 
-**Opening** loads what a replica holds, or empties it where the disk has changed it. Everything in a replica
-can be fetched again and is verified again, so nothing is repaired in place. Only the
-last verified checkpoint is kept when a replica is emptied: the history fetched again must hold it, or a
-damaged disk would be a way to be shown another one. It is stored twice, under two names. What was verified is
-the largest checkpoint that any stored note carries under the log's signature, with the note's own size and
-root; no row is looked up by its name for that. So one flipped bit leaves one of the two.
+Opening loads what the replica holds, or empties it if the disk has changed it. Everything in a replica can be
+fetched and verified again, so nothing is repaired in place. Only the last verified checkpoint is kept when a
+replica is emptied: the history fetched again must contain it, or a damaged disk would let the log show
+another history. It is stored twice, under two names. The last verified checkpoint is the largest one that any
+stored note carries under the log's signature, with the note's own size and root; no row is looked up by its
+name for that. So one flipped bit leaves one of the two.
 """
 
 from __future__ import annotations
@@ -63,6 +63,11 @@ _PLACES = 50_000
 """Indices by id kept in memory; they never change."""
 _SINGLE = 1_000
 """Leaves kept in memory, the first asked for one by one: a network's founding entries among them."""
+VERIFIED = "verified"
+"""Name of a replica's head."""
+BEFORE = "before"
+"""The last verified checkpoint once more; the only one of a replica that had to be emptied."""
+log = logging.getLogger("hedui.replica")
 
 
 @dataclass(frozen=True)
@@ -150,13 +155,13 @@ class Replica:
 
     @property
     def checkpoint_note(self) -> bytes | None:
-        """Its note with cosignatures."""
+        """The note of the last verified checkpoint, with its cosignatures; None before the first."""
         newest = self.newest
         return None if newest is None else newest[1]
 
     @property
     def newest(self) -> tuple[VerifiedCheckpoint, bytes] | None:
-        """The last verified checkpoint and its note, of one moment; None before the first."""
+        """The last verified checkpoint together with its note; None before the first."""
         newest = self._newest
         return None if newest.verified is None else (newest.verified, newest.head.note)
 
@@ -254,7 +259,7 @@ class Replica:
             begin = found[-1][0] + 1
 
     def void_code(self, index: int) -> str | None:
-        """Why the entry at ``index`` is void; None where it counts."""
+        """The code for which the entry at ``index`` is void; None if it counts."""
         with self._database.connect() as connection:
             return self._store.void(connection, index)
 
@@ -325,7 +330,7 @@ class Replica:
             )
 
     def _check_before(self, connection: Connection, head: Checkpoint, note: bytes) -> None:
-        """What was verified before the replica had to be emptied is part of what it is now."""
+        """Check that the new history contains the checkpoint verified before the replica was emptied."""
         before = self._before
         if before is None:
             return
@@ -382,11 +387,11 @@ class Replica:
             position = writer.size
             self._check_genesis(position, leaf)
             step = self._replay.step(leaf)
-            hashed = leaf_hash(leaf)
+            digest = leaf_hash(leaf)
             entry = step.entry
             entry_id, entry_type = (None, None) if entry is None else (entry.id, entry.type)
-            rows.append(EntryRow(position, leaf, hashed, entry_id, entry_type, step.void))
-            writer.append(hashed)
+            rows.append(EntryRow(position, leaf, digest, entry_id, entry_type, step.void))
+            writer.append(digest)
         self._store.put_rows(connection, rows)
         self._store.put_tiles(connection, writer.take_changed())
         changed = set(self._values.changes)
@@ -408,17 +413,10 @@ class Replica:
             )
 
 
-VERIFIED = "verified"
-"""Name of a replica's head."""
-BEFORE = "before"
-"""The last verified checkpoint once more; the only one of a replica that had to be emptied."""
-log = logging.getLogger("hedui.replica")
-
-
 def load_replica(
     database: Engine, store: TreeStore, policy: Policy
 ) -> tuple[TreeHead | None, TreeHead | None]:
-    """The head of a whole replica, None for an empty one, and the last checkpoint it had verified, if any."""
+    """The head of an undamaged replica (None for an empty one) and its last verified checkpoint, if any."""
     with database.connect() as connection:
         kept, before = _read(connection, store), newest_signed(connection, store, policy)
         length = store.length(connection)
@@ -445,7 +443,7 @@ def newest_signed(connection: Connection, store: TreeStore, policy: Policy) -> T
 
 
 def _read(connection: Connection, store: TreeStore) -> TreeHead | None:
-    """The replica's head, None as well where what is stored is none."""
+    """The replica's head; None if there is no head row, or the stored one cannot be read."""
     try:
         return store.head(connection, VERIFIED)
     except LogError:

@@ -156,7 +156,7 @@ class Finalizer:
         self._wake.set()
 
     def close(self) -> None:
-        """End the witnesses' threads and remove files being written; after the finishing thread has ended."""
+        """End the witnesses' threads and remove unfinished files, after the finalizing thread has ended."""
         self._cosigners.stop()
         self._public.close()
 

@@ -85,13 +85,15 @@ class HttpWitness(WitnessClient):
 
     @override
     def latest(self) -> bytes | None:
-        """The last checkpoint of this log the witness cosigned; None also if it names a known size alone.
+        """The last checkpoint of this log that the witness cosigned, or None.
+
+        It is None before the first, and if the witness names only a size that this log knows.
 
         Raises:
             WitnessError: no answer, or a size above this log's without a checkpoint to show for it.
         """
-        hashed = hashlib.sha256(self._origin.encode()).hexdigest()
-        last = self._exchange(f"{hashed}/checkpoint")
+        digest = hashlib.sha256(self._origin.encode()).hexdigest()
+        last = self._exchange(f"{digest}/checkpoint")
         if last.status == OK:
             return last.body
         answer = self._exchange("add-checkpoint", self._empty)

@@ -39,12 +39,12 @@ class Candidate:
 
     Attributes:
         leaf: its bytes.
-        hashed: its RFC 6962 leaf hash.
+        leaf_hash: its RFC 6962 leaf hash.
         entry: the same, parsed.
     """
 
     leaf: bytes
-    hashed: bytes
+    leaf_hash: bytes
     entry: Entry
 
     @classmethod
@@ -78,7 +78,7 @@ class RefusedCandidate:
         """A refusal of ``candidate`` under a fresh salt."""
         salt = secrets.token_bytes(32)
         digest = hashlib.sha256(salt + candidate.leaf).digest()
-        return cls(digest, salt, candidate.hashed, code)
+        return cls(digest, salt, candidate.leaf_hash, code)
 
 
 class OrderedLog:
@@ -141,7 +141,7 @@ class OrderedLog:
         self._stored.load_again()
         with self._stored.changing():
             with self._stored.replaying() as open_replay:
-                known = open_replay.positions([candidate.hashed for candidate in batch])
+                known = open_replay.positions([candidate.leaf_hash for candidate in batch])
                 open_replay.fetch([f"id/{candidate.entry.id}" for candidate in batch])
                 admission = _Admission(self._stored.staged.size, open_replay.replay, known)
                 outcomes = [admission.admit(candidate) for candidate in batch]
@@ -229,7 +229,7 @@ class _Admission:
 
     def admit(self, candidate: Candidate) -> int | LedgerError:
         """Position of a candidate, new or known, or the contract's refusal."""
-        position = self._known.get(candidate.hashed)
+        position = self._known.get(candidate.leaf_hash)
         if position is not None:
             return position
         entry = candidate.entry
@@ -238,8 +238,8 @@ class _Admission:
         except EntryRefusedError as error:
             return error
         position = self._begin + len(self.rows)
-        self.rows.append(EntryRow(position, candidate.leaf, candidate.hashed, entry.id, entry.type, None))
-        self._known[candidate.hashed] = position
+        self.rows.append(EntryRow(position, candidate.leaf, candidate.leaf_hash, entry.id, entry.type, None))
+        self._known[candidate.leaf_hash] = position
         return position
 
     def record(self, refusal: RefusedCandidate, make: Callable[[RefusedCandidate], bytes | None]) -> None:

@@ -70,7 +70,7 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Recovered:
-    """What a recovery has done.
+    """The result of a recovery.
 
     Attributes:
         size: entries of the log now.
@@ -96,7 +96,7 @@ def recover_log(
     progress: OnEntries | None = None,
     apply: Apply = contract.apply,
 ) -> Recovered:
-    """Put the log of a stopped sequencer back from a copy.
+    """Restore the log of a stopped sequencer from a copy.
 
     Args:
         database: the sequencer's database. source: the copy. policy: pinned. evidence: keeps notes of a fork.
@@ -202,12 +202,12 @@ class _Waiting:
         self._leaves = {leaf: position for position, leaf, _ in leaves}
 
     def seen(self, leaves: Sequence[bytes]) -> None:
-        """The copy has these leaves."""
+        """Note that the copy has these leaves."""
         for leaf in leaves:
             self._leaves.pop(leaf, None)
 
     def dropped(self) -> tuple[Dropped, ...]:
-        """Those that the copy has not."""
+        """The staged entries that the copy does not have."""
         return tuple(_dropped(position, leaf) for leaf, position in self._leaves.items())
 
 
@@ -239,10 +239,10 @@ class _Tables(TileReader):
         """Replay and store up to 256 leaves."""
         rows: list[EntryRow] = []
         for leaf in leaves:
-            step, hashed = self._replay.step(leaf), leaf_hash(leaf)
+            step, digest = self._replay.step(leaf), leaf_hash(leaf)
             entry_id, entry_type = (None, None) if step.entry is None else (step.entry.id, step.entry.type)
-            rows.append(EntryRow(self.writer.size, leaf, hashed, entry_id, entry_type, step.void))
-            self.writer.append(hashed)
+            rows.append(EntryRow(self.writer.size, leaf, digest, entry_id, entry_type, step.void))
+            self.writer.append(digest)
         self._store.put_rows(self._connection, rows)
         self._values.write(self._connection)
         self._store.put_tiles(self._connection, self.writer.take_changed())

@@ -179,12 +179,12 @@ class Sequencer(LocalLog):
                 self._submissions.fail([submission], outcome)
 
     def _unknown(self, batch: Sequence[Submission]) -> list[Submission]:
-        """Those never stored before; the others get their position. Nobody waits for a missing quorum."""
-        known = self._log.known([one.candidate.hashed for one in batch])
+        """The submissions not stored before; the others get their position."""
+        known = self._log.known([one.candidate.leaf_hash for one in batch])
         quorum_error = self._finalizer.quorum_error
         new: list[Submission] = []
         for submission in batch:
-            submission.position = known.get(submission.candidate.hashed)
+            submission.position = known.get(submission.candidate.leaf_hash)
             is_final = submission.position is not None and submission.position < self.size
             if quorum_error is not None and not is_final:
                 self._submissions.fail([submission], quorum_error)
@@ -215,7 +215,7 @@ class Sequencer(LocalLog):
         return make(refusal.digest, refusal.code)
 
     def _load_again(self, batch: Sequence[Submission], error: Exception) -> None:
-        """The database failed, and it is not known what was stored: load what is there."""
+        """Load the log after a failure of the database, when it is not known what was stored."""
         remedy = f"the log's database failed ({type(error).__name__}): submit the same bytes again later"
         self._submissions.fail(batch, LogUnavailableError(remedy))
         self._final.stopping.wait(self._settings.retry)

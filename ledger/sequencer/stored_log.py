@@ -341,7 +341,7 @@ class StoredLog:
         return repair.root_at(size, self._ordered, self._tiles.source())
 
     def _keep_heads(self, heads: dict[str, TreeHead | None]) -> None:
-        """Replace the heads in memory by those that are stored."""
+        """Replace the heads in memory by the stored ones."""
         self._heads = heads
         self._staged = heads[STAGED] or EMPTY_TREE_HEAD
         self._ordered = heads[ORDERED] or EMPTY_TREE_HEAD
@@ -370,11 +370,11 @@ class StoredLog:
         """Add the stored leaves begin … end − 1 to the tree, each hashed again."""
         with self._database.connect() as connection:
             stored = self._store.leaves(connection, begin, end)
-        for expected, (position, leaf, hashed) in zip(range(begin, end), stored, strict=False):
-            if position != expected or leaf_hash(leaf) != hashed:
+        for expected, (position, leaf, stored_hash) in zip(range(begin, end), stored, strict=False):
+            if position != expected or leaf_hash(leaf) != stored_hash:
                 raise QuarantineError(
                     f"stored entry {expected} has changed since it was staged: restore the database"
                 )
-            writer.append(hashed)
+            writer.append(stored_hash)
         if writer.size != end:
             raise QuarantineError(f"stored entries {begin} to {end} are not all there: restore the database")

@@ -1,4 +1,4 @@
-"""Submissions on their way: one record a leaf, however many threads ask, and the rule when a batch closes.
+"""Submissions on their way: one record per leaf, however many threads ask, and the rule when a batch closes.
 
 A batch closes at 256 entries, as soon as the log is idle (everything before it is final), and 50 ms after
 its first entry at the latest. Identical leaves share one future, so a resubmission joins the first one.
@@ -62,10 +62,10 @@ class Submissions:
         with self._changed:
             if self._refusal is not None:
                 raise self._refusal
-            known = self._by_hash.get(candidate.hashed)
+            known = self._by_hash.get(candidate.leaf_hash)
             if known is None:
                 known = Submission(candidate, time.monotonic())
-                self._by_hash[candidate.hashed] = known
+                self._by_hash[candidate.leaf_hash] = known
                 self._queue.append(known)
                 self._changed.notify_all()
             return known.future
@@ -119,9 +119,9 @@ class Submissions:
         self.fail_all(error)
 
     def _remove(self, submission: Submission) -> bool:
-        """Take a submission off the list; False when another thread has done so and answers it."""
+        """Remove a submission; False if another thread has removed it and answers it."""
         with self._changed:
-            waiting = self._by_hash.get(submission.candidate.hashed) is submission
+            waiting = self._by_hash.get(submission.candidate.leaf_hash) is submission
             if waiting:
-                del self._by_hash[submission.candidate.hashed]
+                del self._by_hash[submission.candidate.leaf_hash]
             return waiting

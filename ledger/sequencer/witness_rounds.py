@@ -119,7 +119,7 @@ class Round:
             return [name for name in self._names if name not in self._lines]
 
     def failed(self) -> dict[str, str]:
-        """Reason by name of each witness that did not cosign and said so, or could not be asked."""
+        """Reason, by name, of each witness that refused or could not be asked."""
         with self._changed:
             return dict(self._failed)
 
@@ -302,7 +302,7 @@ class _Worker(threading.Thread):
         raise WitnessError(f"the witness answered with status {status}")
 
     def _check_evidence(self) -> None:
-        """A refusal may mean that the witness knows another tree: look at what it has."""
+        """After a refusal, compare the witness's checkpoint: it may be of another tree."""
         note = self._client.latest()
         if note is not None:
             self._judge(note)

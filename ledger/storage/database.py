@@ -25,7 +25,7 @@ the log can keep a replica of it in one database:
 | ``<tree>_head`` | a named head | size, root, checkpoint note, contract time |
 
 ``<tree>`` is ``log`` for what a sequencer orders and ``replica`` for what a node has verified.
-``ledger_witness`` holds the last checkpoint a witness cosigned, one row an origin; ``log_refusal`` the
+``ledger_witness`` holds the last checkpoint a witness cosigned, one row per origin; ``log_refusal`` the
 salts of the refusals a sequencer has put on the ledger, so that it can open them for an auditor.
 """
 

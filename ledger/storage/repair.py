@@ -1,4 +1,4 @@
-"""What a disk has changed in a tree's database: found at a start, and rebuilt from the leaves where possible.
+"""Finds what a disk has changed in a tree's database, and rebuilds it from the leaves where possible.
 
 Checked before anything is signed or answered, in time that does not depend on the leaves' length:
 
@@ -90,11 +90,11 @@ def rebuild(
         values.use(connection)
         for begin in range(0, last.size, TILE_WIDTH):
             leaves = store.leaves(connection, begin, min(begin + TILE_WIDTH, last.size))
-            for expected, (position, leaf, hashed) in enumerate(leaves, begin):
-                if position != expected or leaf_hash(leaf) != hashed:
+            for expected, (position, leaf, stored_hash) in enumerate(leaves, begin):
+                if position != expected or leaf_hash(leaf) != stored_hash:
                     raise QuarantineError(LOST)
                 if position < signed.size:
-                    writer.append(hashed)
+                    writer.append(stored_hash)
                 replay.step(leaf)
             store.put_tiles(connection, writer.take_changed())
             values.write(connection)

@@ -42,6 +42,9 @@ from ledger.storage.database import TreeTables
 _STATE_BYTES = 1 << 24
 _TILES = 512
 _ROWS = 5_000
+DIGEST_KEY = "state-digest"
+"""Its row in the state table; the contract's keys are those of ``ledger.contract.state``."""
+_MODULUS = 1 << 256
 
 
 @dataclass(frozen=True)
@@ -300,7 +303,7 @@ def whole_leaves(
 
 
 def damaged(what: str) -> str:
-    """What to say of a database whose content is not what was stored in it, with the remedy."""
+    """The error for a database whose content is not what was stored, with the remedy."""
     return (
         f"the database of the ledger is damaged: {what} has changed on the disk. Start the node again, which "
         "rebuilds what can be rebuilt; else restore the database or recover the log from a mirror"
@@ -398,14 +401,9 @@ class StoredTiles(TileReader):
         return self._store.tile(self._connection, level, index)
 
 
-DIGEST_KEY = "state-digest"
-"""Its row in the state table; the contract's keys are those of ``ledger.contract.state``."""
-_MODULUS = 1 << 256
-
-
 @dataclass(frozen=True)
 class StateDigest:
-    """What a state table must sum up to.
+    """The digest that a whole state table must give.
 
     Attributes:
         count: number of keys.

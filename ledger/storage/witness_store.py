@@ -1,4 +1,4 @@
-"""A witness's records in its database: one row an origin, replaced by compare-and-swap in one transaction."""
+"""A witness's records in its database: one row per origin, replaced by compare-and-swap."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _follows(old: WitnessRecord, new: WitnessRecord) -> bool:
 
 
 def _is_whole(row: Row[Any]) -> bool:
-    """Whether a row holds what a row can hold, its note that of its origin; which root, its reader checks."""
+    """Whether a row is well formed and its note is of its origin; the reader checks the root."""
     types = (str, int, bytes, int, bytes)
     if not all(isinstance(value, kind) for value, kind in zip(tuple(row), types, strict=True)):
         return False

@@ -64,7 +64,7 @@ def _http_source(url: str) -> LogSource:
 
 def _replica(home: Path) -> LogSource:
     """The replica of a node's home."""
-    from ledger.replica.as_source import ReplicaSource  # noqa: PLC0415
+    from ledger.replica.replica_source import ReplicaSource  # noqa: PLC0415
     from ledger.storage.database import open_database  # noqa: PLC0415  only a home has a database
     from node.store.opening import open_store  # noqa: PLC0415
     from node.times import system_clock  # noqa: PLC0415

@@ -46,7 +46,7 @@ class Department:
         """Answer a question for several datasets of this department.
 
         Raises:
-            RefusalError, NodeError, LedgerError: refused; the refusal is recorded as ``ledger.md`` says.
+            RefusalError, NodeError, LedgerError: refused; the refusal is recorded as the module says.
         """
         try:
             if not datasets or len(set(datasets)) != len(datasets):

@@ -1,6 +1,6 @@
 """The trustee's part of a check: it opens a total over a proven list, once, and sees no persons or amounts.
 
-    peer → question (as a department verifies it) → openings → dataset.verified and rules approved
+    peer → question (as a department verifies it) → openings → grants → dataset.verified and rules approved
          → every answer's DLEQ under the key on the ledger → lines and element proofs
          → the one list these allow = the list the office signed → departments' answers on the ledger
          → rows released before only in the same term set → share stored → share.release final

@@ -50,7 +50,7 @@ def draw_padding(secret: bytes, query: str, count: int) -> list[bytes]:
 
 
 def draw_trace(secret: bytes, query: str, count: int) -> tuple[bytes, ...]:
-    """Trace list of keyed random values, one an element, sorted on its own; 16 bytes each."""
+    """Trace list of keyed random values, one per element, sorted on its own; 16 bytes each."""
     drawn = (
         hmac.digest(
             secret, b"hedui/trace-filler/v1" + fields(from_hex(query), j.to_bytes(4, "big")), "sha256"

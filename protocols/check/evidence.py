@@ -12,7 +12,7 @@ for exactly the certified elements, without learning whose they are: testing a c
 or (N, K) is a decisional Diffie–Hellman problem.
 
 The trustee gets the groups of datasets that decide a total (``income``, ``deduct``, ``exclude``); a report
-carries all groups. Each group of datasets has its own proof an element, so that neither needs the other.
+carries all groups. Each group of datasets has its own proof per element, so that neither needs the other.
 """
 
 from __future__ import annotations

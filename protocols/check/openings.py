@@ -129,7 +129,7 @@ def commit_elements(salt: bytes, elements: Sequence[bytes]) -> bytes:
 
 
 def commit_rlist(salt: bytes, rlist: Sequence[bytes]) -> bytes:
-    """Commitment to the list of R, one a real element."""
+    """Commitment to the list of R, one per real element."""
     return commit(salt, b"rlist", *rlist)
 
 

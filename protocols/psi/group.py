@@ -202,7 +202,7 @@ def sum_of_products(scalars: Sequence[int], points: Sequence[bytes]) -> bytes:
         GroupError: different lengths, a scalar not reduced, or a point that ``check_points`` would refuse.
     """
     if len(scalars) != len(points):
-        raise GroupError(f"{len(scalars)} scalars for {len(points)} points: pass one a point")
+        raise GroupError(f"{len(scalars)} scalars for {len(points)} points: pass one per point")
     check_points(point for scalar, point in zip(scalars, points, strict=True) if scalar == 0)
     used = [index for index, scalar in enumerate(scalars) if scalar != 0]
     products = multiply_each([scalars[index] for index in used], [points[index] for index in used])

@@ -72,8 +72,8 @@ def tag_rows(key: int, dataset: str, publication: str, identifiers: Iterable[byt
         key: k, the publication's secret scalar.
         dataset: the dataset's id.
         publication: its label.
-        identifiers: canonical bytes, one a person: rows of one person are added up before. Feed some thousand
-            at a time; several threads may each take a part.
+        identifiers: canonical bytes, one per person: rows of one person are added up before. Feed some
+            thousand at a time; several threads may each take a part.
 
     Raises:
         GroupError: the key is zero or not reduced.

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 
 from ledger import contract
 from ledger.audit import verify
-from ledger.audit.verify import checked_leaves, verify_folder
-from ledger.contract.replay import Replay, proven_form
-from ledger.contract.signature_check import check_leaf, is_proven, keys_of, node_message_in
+from ledger.audit.verify import checked_bundles, verify_folder
+from ledger.contract.replay import Replay, apply_proven_for
+from ledger.contract.signature_check import check_leaves, is_proven, keys_of, node_message_in
 from ledger.contract.state import MemoryState
 from ledger.entries.entry import node_message, parse, reread
 from ledger.errors import EntryError, TileError
@@ -46,10 +46,10 @@ def one_by_one(leaves):
 def ahead(leaves, width, workers):
     """The same with bundles of ``width`` leaves examined ahead; and how many leaves were proven."""
     state, voids, proven = MemoryState(), [], 0
-    replay = Replay(state, contract.apply, apply_proven=proven_form(contract.apply))
+    replay = Replay(state, contract.apply, apply_proven=apply_proven_for(contract.apply))
     bundles = (leaves[begin : begin + width] for begin in range(0, len(leaves), width))
     index = 0
-    for bundle, found in checked_leaves(bundles, lambda: keys_of(state), workers):
+    for bundle, found in checked_bundles(bundles, lambda: keys_of(state), workers):
         assert found.hashes == b"".join(map(leaf_hash, bundle))
         proven += sum(found.proven)
         for leaf, is_known in zip(bundle, found.proven, strict=True):
@@ -139,7 +139,7 @@ def test_a_bundle_that_cannot_be_read_is_told_after_those_before_it(threads):
         raise TileError("no third one")
 
     for workers in (None, threads):
-        given = checked_leaves(bundles(), dict, workers)
+        given = checked_bundles(bundles(), dict, workers)
         assert [next(given)[0], next(given)[0]] == [[b"a"], [b"b"]]
         with pytest.raises(TileError):
             next(given)
@@ -147,9 +147,9 @@ def test_a_bundle_that_cannot_be_read_is_told_after_those_before_it(threads):
 
 def test_nothing_is_proven_without_its_key():
     leaves = [entry.leaf() for entry, _ in ready().entries]
-    assert not any(check_leaf(leaves, {}).proven)
+    assert not any(check_leaves(leaves, {}).proven)
     keys = keys_of(ready().state)
-    assert all(check_leaf(leaves, keys).proven)
+    assert all(check_leaves(leaves, keys).proven)
     for gone in {signature.key for leaf in leaves for signature in parse(leaf).sigs}:
         left = {name: raw for name, raw in keys.items() if name != gone}
         for leaf in leaves:

@@ -17,7 +17,7 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 
 from ledger import contract
-from ledger.contract.replay import Replay, proven_form
+from ledger.contract.replay import Replay, apply_proven_for
 from ledger.contract.signature_check import is_proven, keys_of
 from ledger.contract.state import MemoryState
 from ledger.entries import bodies
@@ -213,7 +213,7 @@ def agreed(leaf: bytes, before: dict[str, Any], time: str) -> str | None:
     for state in states:
         state.values = dict(before)
     proven = is_proven(leaf, {**keys_of(states[0]), **{id: key.public.raw for id, key in keys().items()}})
-    replays = [Replay(state, contract.apply, time, proven_form(contract.apply)) for state in states]
+    replays = [Replay(state, contract.apply, time, apply_proven_for(contract.apply)) for state in states]
     whole = replays[0].step(leaf)
     again = replays[1].step_proven(leaf) if proven else replays[1].step(leaf)
     assert (whole.void, states[0].values, replays[0].time) == (again.void, states[1].values, replays[1].time)

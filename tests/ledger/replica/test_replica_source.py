@@ -11,8 +11,8 @@ from ledger.audit.mirror import update_mirror
 from ledger.audit.source import read_leaves
 from ledger.audit.verify import verify_folder, verify_source
 from ledger.errors import TileError, TileMissingError
-from ledger.replica.as_source import ReplicaSource
 from ledger.replica.replica import Replica
+from ledger.replica.replica_source import ReplicaSource
 from tests.ledger.audit.growing_folder import Growing
 from tests.ledger.contract.contract_cases import NETWORK
 from tests.ledger.sequencer.log_cases import POLICY, World, cheap, cosigned, leaf

@@ -9,7 +9,7 @@ import pytest
 
 from keys.signing import SigningKey
 from ledger.canonical import encode
-from ledger.contract import foreseen
+from ledger.contract import expected_reads
 from ledger.entries.entry import Entry, parse, signed
 from ledger.entries.times import parse_time
 from ledger.errors import EntryRefusedError
@@ -23,7 +23,11 @@ BUSY = {"consent.commit": 1, "query.intent": 28, "query.answer": 2, "query.close
 
 
 def ahead(entry: Entry) -> set[str]:
-    return {*foreseen.place(entry), *foreseen.signer_keys(entry), *foreseen.named(entry)}
+    return {
+        *expected_reads.common_keys(entry),
+        *expected_reads.signer_keys(entry),
+        *expected_reads.body_keys(entry),
+    }
 
 
 def life() -> Iterator[tuple[Net, Entry]]:
@@ -86,7 +90,7 @@ def test_the_entries_of_a_question_are_read_for_together() -> None:
 def test_a_body_of_another_form_names_nothing(type: str, body: dict[str, object]) -> None:
     net = ready()
     entry = replace(next(entry for entry in everyday(net)), type=type, body=body)
-    assert foreseen.named(entry) == ()
+    assert expected_reads.body_keys(entry) == ()
 
 
 def test_what_is_refused_is_refused_as_ever() -> None:

@@ -1,4 +1,4 @@
-"""A node's verified replica as a source: the same files, made from its tables.
+"""A node's verified replica as a ``LogSource``: the files of a public log, built from the database tables.
 
 Every node holds the whole log. Where the sequencer's database is lost and no mirror is recent enough, a
 mirror taken from the home of any node that has followed the log is one to recover from. The replica is read
@@ -53,7 +53,7 @@ class ReplicaSource(LogSource):
         return self._place
 
     def names(self) -> Iterator[str] | None:
-        """None: there are no files."""
+        """None: the files are built on request and are not listed."""
         return None
 
     @override

@@ -1,9 +1,9 @@
-"""Which keys the contract is going to read, as far as an entry names them itself.
+"""The state keys that the contract reads for an entry, as far as the entry itself names them.
 
-For an engine on which every read is a request to another process, so that it asks for many at once. It
-decides nothing: the contract reads what it reads. **Every key named here is one that the contract reads on
+An engine on which every read is a request to another process asks for them all at once. This module
+decides nothing: the contract makes its own reads. **Every key named here is one that the contract reads on
 the way to accepting such an entry**, so a transaction that counts has the same read set with this as
-without; ``tests/ledger/fabric/test_foreseen.py`` compares them. An entry that is refused writes nothing,
+without; ``tests/ledger/fabric/test_expected_reads.py`` compares them. A refused entry writes nothing,
 whatever was read for it.
 """
 
@@ -18,8 +18,8 @@ from ledger.entries.entry import Entry
 from ledger.errors import EntryRefusedError
 
 
-def place(entry: Entry) -> tuple[str, ...]:
-    """What is read of every entry: the network, and whether the id is used."""
+def common_keys(entry: Entry) -> tuple[str, ...]:
+    """The keys that are read for every entry: the network, and whether the id is used."""
     return "network", f"id/{entry.id}"
 
 
@@ -28,9 +28,9 @@ def signer_keys(entry: Entry) -> tuple[str, ...]:
     return tuple(dict.fromkeys(f"key/{signature.key}" for signature in entry.sigs))
 
 
-def named(entry: Entry) -> tuple[str, ...]:
-    """What the body names; nothing for a type that is rare, or a body of another form."""
-    keys = _NAMED.get(entry.type)
+def body_keys(entry: Entry) -> tuple[str, ...]:
+    """The keys that the body names; empty for rare types and malformed bodies."""
+    keys = _BODY_KEYS.get(entry.type)
     if keys is None:
         return ()
     try:
@@ -83,7 +83,7 @@ def _consents(body: Mapping[str, Any]) -> Iterator[str]:
         yield f"consent/{commitment}"
 
 
-_NAMED: Mapping[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
+_BODY_KEYS: Mapping[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
     "consent.commit": _consents,
     "query.intent": _intent,
     "query.answer": _answer,
