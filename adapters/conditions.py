@@ -24,6 +24,7 @@ from decimal import Decimal
 from itertools import islice
 
 from adapters.errors import ColumnError, ConditionError
+from adapters.identifiers import hide_identifiers
 from adapters.loading import column_name, listed
 from adapters.sources import SourceRow
 
@@ -37,6 +38,71 @@ _TOKENS = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _BATCH = 2_000
+_FAULTS = tuple(
+    (re.compile(pattern, re.IGNORECASE), text)
+    for pattern, text in (
+        (r"unrecognized token|unterminated", "a quotation mark is missing, or a sign is none of SQL"),
+        (r"incomplete input|end of input", "it ends too early"),
+        (r"syntax", "a syntax error"),
+        (r"function|aggregate", "a function that is not known or not allowed here"),
+        (r"ambiguous", "a name that more than one column has"),
+        (r"column", "a name that is no column; a text stands in single quotes"),
+        (r"table|relation", "a table or view that does not exist"),
+        (r"not authorized|prohibited|permission|denied|read-only", "it does what is not allowed here"),
+    )
+)
+"""Kinds of fault by what a database's message says; the first that fits is taken."""
+_NEAR = re.compile(r"""near ["']([^"']+)["']""")
+_SHOWN = frozenset(
+    [
+        "SELECT",
+        "FROM",
+        "WHERE",
+        "AND",
+        "OR",
+        "NOT",
+        "IN",
+        "IS",
+        "NULL",
+        "LIKE",
+        "BETWEEN",
+        "CASE",
+        "WHEN",
+        "THEN",
+        "ELSE",
+        "END",
+        "CAST",
+        "AS",
+        "GROUP",
+        "ORDER",
+        "BY",
+        "HAVING",
+        "LIMIT",
+        "UNION",
+        "JOIN",
+        "ON",
+        "WITH",
+        "EXISTS",
+        "(",
+        ")",
+        ",",
+        "=",
+        "<",
+        ">",
+        "<=",
+        ">=",
+        "<>",
+        "!=",
+        "+",
+        "-",
+        "*",
+        "/",
+        "%",
+        "||",
+        ".",
+    ]
+)
+"""What may stand in a message as the place of a fault: words and signs of SQL, never a literal."""
 
 
 def quoted_name(name: str) -> str:
@@ -110,12 +176,15 @@ def for_sqlite(where: str, columns: Sequence[str], *, subselects: bool) -> str:
         name = token[1:-1].replace(token[-1] * 2, token[-1]) if match["quoted"] else token
         found = exact.get(column_name(name).casefold(), [])
         if len(found) > 1:
-            raise ColumnError(f"more than one column is called {name!r}: rename one of them in the source")
+            raise ColumnError(
+                f"more than one column is called {found[0]!r}: rename one of them in the source"
+            )
         if found and (match["quoted"] or not name.isascii()):
             return quoted_name(found[0])
         if match["quoted"] and not found and not has_select:
             raise ConditionError(
-                f"the filter names {name!r}, which is no column; the source has: {listed(columns)}"
+                "the filter has a double-quoted name that is no column; a text stands in single quotes; "
+                f"the source has the columns: {listed(columns)}"
             )
         return match[0]
 
@@ -199,8 +268,20 @@ def cell_text(value: object) -> str:
 
 
 def condition_fault(message: str, columns: Sequence[str]) -> str:
-    """Text for a condition the database refuses; ``message`` is from before it read any row."""
-    return f"the filter condition is wrong ({message}); the source has the columns: {listed(columns)}"
+    """Text for a condition or query the database refuses.
+
+    A database's message quotes parts of the statement, which may hold a person's name or identifier, so only
+    the kind of the fault is kept, and the place where it is a keyword, a sign or a column.
+
+    Args:
+        message: the database's own.
+        columns: the source's.
+    """
+    kind = next((text for pattern, text in _FAULTS if pattern.search(message)), "the database refuses it")
+    near = _NEAR.search(message)
+    shown = near is not None and (near[1].upper() in _SHOWN or near[1] in columns)
+    place = f" near {hide_identifiers(near[1])}" if near is not None and shown else ""
+    return f"the filter condition is wrong ({kind}{place}); the source has the columns: {listed(columns)}"
 
 
 def _date_text(value: datetime | date | time) -> str:

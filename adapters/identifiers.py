@@ -46,6 +46,16 @@ _CLEAN: dict[int, int | None] = {
 
 _NUMBER_EXACT_BELOW = 10**15
 
+_DIGIT = "[0-9\uff10-\uff19]"
+_LAST = "[0-9Xx\uff10-\uff19\uff38\uff58]"
+_GAP = "[\\s._\u00b7\u2010-\u2015-]*"
+_LIKE = re.compile(f"(?:{_DIGIT}{_GAP}){{14,}}{_LAST}")
+"""15 characters or more of an identifier's alphabet, also with gaps, wherever they stand."""
+_ALONE = re.compile(
+    f"(?<![0-9A-Za-z\uff10-\uff19])(?:{_DIGIT}{{17}}{_LAST}|{_DIGIT}{{15}})(?![0-9A-Za-z\uff10-\uff19])"
+)
+"""15 digits, or 17 and a digit or X, standing alone: no part of a hash in hex."""
+
 
 def resident_id(text: str) -> str:
     """The canonical 18 characters of a resident ID.
@@ -112,6 +122,32 @@ def mask(identifier: str) -> str:
     if len(identifier) < 9:
         return "*" * len(identifier)
     return identifier[:4] + "*" * (len(identifier) - 8) + identifier[-4:]
+
+
+def holds_identifier(text: str) -> bool:
+    """Whether a text that should hold none, such as a person's name, has something like an identifier in it.
+
+    Digits count at full width and with gaps of white space, dots and dashes between them too; neither the
+    birth date nor the check character is verified.
+    """
+    return _LIKE.search(text) is not None
+
+
+def hide_identifiers(text: str) -> str:
+    """A name or a free text with a star for each character of what looks like an identifier in it."""
+    return _LIKE.sub(_stars, text)
+
+
+def hide_lone_identifiers(text: str) -> str:
+    """A message with a star for each character of an identifier in it that stands alone.
+
+    Unlike ``hide_identifiers`` it leaves digits inside longer words, such as hashes, as they are.
+    """
+    return _ALONE.sub(_stars, text)
+
+
+def _stars(found: re.Match[str]) -> str:
+    return "*" * len(found[0])
 
 
 def _normalised(text: str) -> str:

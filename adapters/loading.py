@@ -18,7 +18,7 @@ from typing import cast
 
 from adapters.amounts import Unit, fen
 from adapters.errors import ColumnError, RowError, ValueRefusedError
-from adapters.identifiers import identifier_text, resident_id
+from adapters.identifiers import hide_identifiers, identifier_text, resident_id
 from adapters.report import Fingerprint, QualityReport, Refusals
 from adapters.sources import Source
 from adapters.workfile import WorkFile
@@ -202,5 +202,5 @@ def position(columns: Sequence[str], wanted: str) -> int:
 
 
 def listed(columns: Sequence[str]) -> str:
-    """The columns as text for a message."""
-    return ", ".join(columns) if columns else "no columns"
+    """The columns as text for a message; the first row of a file without a header may hold identifiers."""
+    return ", ".join(hide_identifiers(column) for column in columns) if columns else "no columns"

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from adapters.identifiers import canonical_or_none, holds_identifier
 from node.rules.ruleset import Label, Region
 from node.validation.documents import Problem, ScenarioError, decode_json
 from node.validation.model import Date, Listed, NotedModel, Text, fault
@@ -25,6 +26,17 @@ MemberId = Annotated[
     str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$", description="a member's id: short, in lower case")
 ]
 _LIKE_IDENTIFIER = re.compile(r"[0-9]{17}[0-9Xx]")
+
+
+def _without_identifier(text: str) -> str:
+    """Refuse a text that is shown in the clear and holds something like an identifier."""
+    if holds_identifier(text):
+        raise fault("holds what looks like an identifier: write identifiers under id only")
+    return text
+
+
+ClearText = Annotated[Text, AfterValidator(_without_identifier)]
+"""A text that holds no identifier."""
 
 
 class Person(NotedModel):
@@ -40,9 +52,9 @@ class Person(NotedModel):
 
     need: ClassVar[str] = "a person: an object with name, id, relation and consent"
 
-    name: Text = Field(repr=False, description="a name")
+    name: ClearText = Field(repr=False, description="a name")
     id: str = Field(repr=False, description="the identifier as a string")
-    relation: Text = Field(description="a relation such as self, spouse or child")
+    relation: ClearText = Field(description="a relation such as self, spouse or child")
     consent: Consent
     region: Region | None = None
 
@@ -70,7 +82,7 @@ class Case(NotedModel):
     @field_validator("case")
     @classmethod
     def _is_no_identifier(cls, case: str, info: ValidationInfo) -> str:
-        if _LIKE_IDENTIFIER.search(case):
+        if _LIKE_IDENTIFIER.search(case) or canonical_or_none(re.sub(r"[._-]", "", case)) is not None:
             raise fault("looks like an identifier and would become a file name: use a case number")
         if isinstance(info.context, _Surroundings) and case in info.context.taken:
             raise fault("is the number of another case too: change one")

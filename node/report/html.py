@@ -17,7 +17,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
 from markupsafe import Markup, escape
 
-from adapters.identifiers import canonical_or_none, mask
+from adapters.identifiers import canonical_or_none, hide_identifiers, mask
 from ledger import canonical
 from ledger.formats.checkpoint import Checkpoint
 from ledger.formats.note import Note
@@ -73,7 +73,12 @@ def mask_identifier(text: str) -> str:
 def people_of(case: Case) -> list[PersonView]:
     """The household of an application, masked."""
     return [
-        PersonView(mask_name(person.name), mask_identifier(person.id), person.relation, person.consent)
+        PersonView(
+            mask_name(person.name),
+            mask_identifier(person.id),
+            hide_identifiers(person.relation),
+            person.consent,
+        )
         for person in case.household
     ]
 

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import grpc
 
+from adapters.identifiers import hide_lone_identifiers
 from node.errors import RefusalError, ServiceUnavailableError, error_code, status_name
 
 MAX_DETAILS = 4000
@@ -27,9 +28,10 @@ def grpc_status(error: Exception) -> grpc.StatusCode:
 
 
 def wire_text(error: Exception) -> str:
-    """The details of an error's gRPC status: ``code|remedy``."""
+    """The details of an error's gRPC status, ``code|remedy``, without what looks like an identifier."""
     code = error_code(error)
-    return f"{code}|{str(error).removeprefix(code + ': ')}"[:MAX_DETAILS]
+    remedy = hide_lone_identifiers(str(error).removeprefix(code + ": "))
+    return f"{code}|{remedy}"[:MAX_DETAILS]
 
 
 def is_lost(error: grpc.RpcError) -> bool:

@@ -1,6 +1,7 @@
 """Decoding of TOML and JSON files, and the faults of a document; it needs no pydantic, so it loads quickly.
 
 A ``Problem`` names the file, the path in it and the remedy, and never a value of the document.
+What looks like an identifier in a file's name is not shown either.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from adapters.identifiers import hide_identifiers
 from node.errors import ConfigurationError
 
 _FIELD_NAME = re.compile(r"(?!.*[0-9]{4})[a-z][A-Za-z0-9_]{0,31}")
@@ -33,7 +35,8 @@ class Problem:
     remedy: str
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.field}: {self.remedy}" if self.field else f"{self.file}: {self.remedy}"
+        file = hide_identifiers(self.file)
+        return f"{file}: {self.field}: {self.remedy}" if self.field else f"{file}: {self.remedy}"
 
 
 class InvalidDocumentError(ConfigurationError):

@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.errors import IdentifierError
-from adapters.identifiers import canonical_bytes, canonical_or_none, identifier_text, mask, resident_id
+from adapters.identifiers import (
+    canonical_bytes,
+    canonical_or_none,
+    hide_identifiers,
+    hide_lone_identifiers,
+    holds_identifier,
+    identifier_text,
+    mask,
+    resident_id,
+)
 from adapters.report import REASONS
 
 VALID = "11010519491231002X"
@@ -166,3 +175,34 @@ def test_what_is_no_identifier_has_no_canonical_form(text: str) -> None:
 
 def test_an_identifier_as_written_has_the_canonical_form_of_resident_id() -> None:
     assert canonical_or_none(" 11010519491231002x ") == resident_id("11010519491231002X")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        VALID,
+        VALID.lower(),
+        "110105491231002",
+        "110105 19491231 002X",
+        "110105-19491231-002X",
+        "１１０１０５19491231002Ｘ",
+    ],
+)
+def test_a_text_that_holds_an_identifier_is_found_and_hidden(written: str) -> None:
+    for text in (written, f"户主{written}", f"case_{written}.json", f"id{written}"):
+        assert holds_identifier(text)
+        assert hide_identifiers(text) == text.replace(written, "*" * len(written))
+
+
+@pytest.mark.parametrize("text", ["2026-000123.json", "户主", "13800138000", "2026-11-02", ""])
+def test_a_text_without_identifier_is_not_changed(text: str) -> None:
+    assert not holds_identifier(text)
+    assert hide_identifiers(text) == text
+
+
+def test_a_message_keeps_hashes_and_times() -> None:
+    kept = "root a110105491231002b at 1792300000123, 2026-10-17T10:13:20.123Z"
+    assert hide_lone_identifiers(kept) == kept
+    for written in (VALID, VALID_DIGITS, "110105491231002"):
+        hidden = hide_lone_identifiers(f"/cases/{written}.json: 户主{written}，不是")
+        assert hidden == f"/cases/{'*' * len(written)}.json: 户主{'*' * len(written)}，不是"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.dataset import DatasetSpec, check_dataset
 from adapters.errors import (
     AdapterError,
     ColumnError,
@@ -286,6 +287,38 @@ def test_conditions_refused(
     with pytest.raises(ConditionError) as caught:
         read(uri, tmp_path, where)
     assert where in ("", "1; DROP TABLE t") or "身份证号, 姓名, 金额" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["csv", "sqlite"])
+@pytest.mark.parametrize(
+    ("where", "reason"),
+    [
+        ("姓名 = '王小明' AND 身份证号 = '331099194801020333", "a quotation mark is missing"),
+        ('姓名 = "王小明"', "double-quoted name"),
+        ('身份证号 = "331099194801020333"', "double-quoted name"),
+        ("姓名 = 王小明", "a name that is no column"),
+        ("身份证号 = 身份证号 331099194801020333", "a syntax error"),
+        ("身份证号 = AND 331099194801020333", "a syntax error near AND"),
+        ("王小明(331099194801020333)", "a function that is not known"),
+    ],
+)
+def test_the_fault_of_a_condition_repeats_nothing_of_it(
+    kind: str, where: str, reason: str, tmp_path: Path, write_csv: Writer, write_sqlite: Writer
+) -> None:
+    script = 'CREATE TABLE t (身份证号 TEXT, 姓名 TEXT, "金额（元）" TEXT);'
+    uri = f"csv:{write_csv(TABLE)}" if kind == "csv" else f"sqlite:{write_sqlite(script, TABLE[1:])}?table=t"
+    with pytest.raises(ConditionError, match=reason) as caught:
+        read(uri, tmp_path, where)
+    for secret in ("331099194801020333", "王小明", "rowid", "AS source"):
+        assert secret not in str(caught.value)
+
+
+def test_a_file_without_a_header_shows_no_identifier(tmp_path: Path, write_csv: Writer) -> None:
+    uri = f"csv:{write_csv([('331099194801020333', '900'), ('331099196001010013', '1000')])}"
+    with pytest.raises(ColumnError) as caught:
+        check_dataset(DatasetSpec(uri, "身份证号", "member", root=tmp_path))
+    assert "3310" not in str(caught.value)
+    assert "******" in str(caught.value)
 
 
 def test_a_condition_on_a_file_sees_one_row(tmp_path: Path, write_csv: Writer) -> None:

@@ -60,3 +60,23 @@ def test_nobody_else_writes_a_line() -> None:
     assert "\\x1b[2J\\u2028xx" in said[1]
     assert max(map(len, lines)) < 1200
     assert all(line.startswith("    ") for line in lines if line and line not in said)
+
+
+IDENTIFIED = """
+import logging
+from node.cli.logs import log_to_stderr
+log_to_stderr()
+log = logging.getLogger("hedui.rpc")
+log.info("cannot read %s", "/cases/331099194801020333.json")
+try:
+    raise ValueError("户主331099194801020333")
+except ValueError:
+    log.exception("a call failed")
+"""
+
+
+def test_no_line_shows_an_identifier() -> None:
+    done = subprocess.run([sys.executable, "-c", IDENTIFIED], check=True, capture_output=True, text=True)
+    assert "cannot read /cases/******************.json" in done.stderr
+    assert "户主******************" in done.stderr.replace(r'"户主331099194801020333"', "")
+    assert "ValueError: 户主******************" in done.stderr

@@ -120,6 +120,22 @@ def test_the_page_says_what_the_report_says(outcome: str) -> None:
         assert "核对机构没有该数据项的查询许可" in page
 
 
+def test_the_page_hides_an_identifier_in_a_relation() -> None:
+    case = finished("total").case
+    people = people_of(case)
+    old: Any = SimpleNamespace(
+        household=[
+            SimpleNamespace(name=one.name, id=one.id, relation="户主331099194801020333", consent=one.consent)
+            for one in case.household
+        ]
+    )
+    shown = people_of(old)
+    assert [one.relation for one in shown] == ["户主" + "*" * 18] * len(people)
+    page = render(report("total"), shown)
+    assert "331099194801020333" not in page
+    assert "户主" + "*" * 18 in page
+
+
 def test_the_page_escapes_what_it_shows() -> None:
     people = people_of_openings({"persons": [{"name": "<b>", "identifier": IDS[0]}] * 2})
     page = render(report("vetoed"), people)

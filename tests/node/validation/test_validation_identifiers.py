@@ -373,3 +373,31 @@ def collect(model: type[StrictModel], document: dict[str, Any], seen: set[tuple[
                 collect(inner, item, seen)
     if model is NetworkTable:
         collect(ScenarioMember, document["member"][0], seen)
+
+
+@pytest.mark.parametrize("written", [IDENTIFIER, OLD_IDENTIFIER, "331098 19600101 0013", f"户主{IDENTIFIER}"])
+@pytest.mark.parametrize("field", ["name", "relation"])
+def test_a_text_shown_in_the_clear_holds_no_identifier(field: str, written: str) -> None:
+    person = {**CASE["household"][0], field: written}
+    with pytest.raises(
+        InvalidDocumentError, match=rf"household\[1\]\.{field}: holds what looks like"
+    ) as caught:
+        read_case(json.dumps({**CASE, "household": [person]}).encode(), ["office"])
+    assert written not in str(caught.value)
+
+
+@pytest.mark.parametrize("number", [OLD_IDENTIFIER, "331098-19600101-0017"])
+def test_a_case_number_is_no_identifier_in_any_form(number: str) -> None:
+    with pytest.raises(InvalidDocumentError, match="case: looks like an identifier"):
+        read_case(json.dumps({**CASE, "case": number}).encode(), ["office"])
+
+
+@pytest.mark.parametrize("name", [IDENTIFIER, OLD_IDENTIFIER, f"case_{IDENTIFIER}", f"id{IDENTIFIER}"])
+def test_the_name_of_a_file_shows_no_identifier(name: str, tmp_path: Path) -> None:
+    (tmp_path / f"{name}.json").write_text("{")
+    (tmp_path / "2026-000123.json").write_text("{")
+    with pytest.raises(InvalidDocumentError) as caught:
+        load_cases(tmp_path)
+    assert IDENTIFIER not in str(caught.value)
+    assert OLD_IDENTIFIER not in str(caught.value)
+    assert "2026-000123.json: is not JSON" in str(caught.value)
