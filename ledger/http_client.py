@@ -183,6 +183,7 @@ class BoundedClient:
         raise AssertionError  # the last attempt returns or raises
 
     def _request(self, url: str, content: bytes | None, content_type: str) -> httpx.Request:
+        self._client.cookies.clear()  # nothing that a server sets comes back to it
         if content is None:
             return self._client.build_request("GET", url)
         return self._client.build_request(
@@ -195,6 +196,7 @@ class BoundedClient:
                 if response.next_request is None or not self._options.redirects:
                     return self._answer(response, place, size)
                 request = response.next_request
+                request.headers.pop("Cookie", None)
         raise HttpAnswerError(
             f"{place} redirects more than {self._options.redirects} times: give the last address"
         )
@@ -348,7 +350,7 @@ class _Transport(httpx.BaseTransport):
 
     def _pool(self, url: httpx.URL) -> httpcore.ConnectionPool:
         pool = self._proxied.get(url.scheme, self._proxied.get("all"))
-        return self._direct if pool is None or proxy_bypass(url.host) else pool
+        return self._direct if pool is None or proxy_bypass(_host_and_port(url)) else pool
 
     def _open_pool(self, proxy: httpcore.Proxy | None = None) -> httpcore.ConnectionPool:
         return httpcore.ConnectionPool(
@@ -377,6 +379,12 @@ class _Body(httpx.SyncByteStream):
 
 def _core_url(url: httpx.URL) -> httpcore.URL:
     return httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+
+
+def _host_and_port(url: httpx.URL) -> str:
+    """What the system's list of hosts without a proxy is compared with."""
+    host = url.raw_host.decode("ascii")
+    return f"{host}:{url.port or (443 if url.scheme == 'https' else 80)}"
 
 
 def _proxy(text: str) -> httpcore.Proxy:

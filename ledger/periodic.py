@@ -137,7 +137,8 @@ class PeriodicTask:
 
     def _pause(self) -> float | None:
         if not callable(self.every):
-            return self.every
+            return min(self.every, threading.TIMEOUT_MAX)
         with self._failures:
-            return self.every()
+            pause = self.every()
+            return None if pause is None else min(pause, threading.TIMEOUT_MAX)
         return RETRY_SECONDS

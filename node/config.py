@@ -110,8 +110,9 @@ def prepare_transport() -> None:
 
 
 def preferred_language() -> str:
-    """``zh`` or ``en`` from HEDUI_LANGUAGE, else LANG."""
-    return language_of(os.environ.get("HEDUI_LANGUAGE") or os.environ.get("LANG", ""))
+    """``zh`` or ``en`` from the first of HEDUI_LANGUAGE, LC_ALL, LC_MESSAGES and LANG that is set."""
+    names = ("HEDUI_LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
+    return language_of(next((value for name in names if (value := os.environ.get(name))), ""))
 
 
 def prepare_language() -> None:

@@ -25,12 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ledger.audit.source import NOTE_LIMIT, FolderSource, LogSource
-from ledger.errors import (
-    LedgerError,
-    TileError,
-    TimestampError,
-    VerificationError,
-)
+from ledger.errors import LedgerError, TileError, TimestampError, VerificationError
 from ledger.formats.checkpoint import Checkpoint
 from ledger.formats.policy import Policy
 from ledger.formats.tiles import CHECKPOINT, FILE_MODE, TIMESTAMPS, make_public_folder

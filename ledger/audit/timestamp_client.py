@@ -6,15 +6,8 @@ stamps does not need this module, and so no HTTP client.
 
 from __future__ import annotations
 
-from ledger.errors import (
-    HttpAnswerError,
-    HttpError,
-    LogUnavailableError,
-)
-from ledger.formats.timestamp import (
-    MAX_TOKEN_BYTES,
-    Post,
-)
+from ledger.errors import HttpAnswerError, HttpError, LogUnavailableError
+from ledger.formats.timestamp import MAX_TOKEN_BYTES, Post
 from ledger.http_client import OK, BoundedClient, HttpOptions
 
 STEP_SECONDS, SECONDS = 20.0, 60.0

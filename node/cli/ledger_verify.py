@@ -29,8 +29,7 @@ from node.cli.ledger_options import (
     reporter,
     trusted_bytes,
 )
-from node.cli.output import entries, translated
-from node.cli.root import plain
+from node.cli.output import entries, plain, translated
 from node.errors import EXIT_INVALID
 from node.messages.catalogue import mark
 from node.tlog.timestamps import read_authority

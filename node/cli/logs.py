@@ -10,9 +10,9 @@ each time. A message that was not logged in the last ``SECONDS`` passes at once;
 time is counted, and the next one that passes says how many there were. Other messages in between change
 nothing, so two messages that alternate are limited too.
 
-Callers choose some of the words, so new messages are limited as well: each logger passes ``MOST_NEW`` per
-minute at each level, and the first one after it says how many were suppressed. An error therefore still
-passes where another logger, or another level, is flooded.
+Callers choose some of the words, so new messages below the level ERROR are limited as well: each logger
+passes ``MOST_NEW`` per minute at each level, and the first one after it says how many were suppressed. An
+error therefore still passes where another logger, or another level, is flooded.
 
 Memory is bounded: the newest ``MOST_TEXTS`` messages of each logger and level are remembered, each by its
 first ``MOST_CHARACTERS`` characters.
@@ -95,11 +95,13 @@ class RepeatFilter(logging.Filter):
         """Whether a record is logged; a count of those suppressed before it is added to its message."""
         try:
             text = record.getMessage()
+            key = _key(record, text)
         except (TypeError, ValueError, KeyError):
             return True  # the handler reports what is wrong with the arguments
+        most_new = None if record.levelno >= logging.ERROR else MOST_NEW
         with self._lock:
-            source = self._sources.setdefault((record.name, record.levelno), _Source())
-            counts = source.take(_key(record, text), self._clock())
+            source = self._sources.setdefault((record.name, record.levelno), _Source(most_new))
+            counts = source.take(key, self._clock())
         if counts is None:
             return False
         repeated, suppressed = counts
@@ -115,7 +117,9 @@ class RepeatFilter(logging.Filter):
 class _Source:
     """The messages of one logger at one level."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_new: int | None) -> None:
+        """Args: ``most_new`` messages a minute that are new pass; None: all of them."""
+        self._most_new = most_new
         self._logged: dict[str, tuple[float, int]] = {}  # when it last passed, and how often it came since
         self._minute = float("-inf")
         self._new = 0
@@ -133,10 +137,10 @@ class _Source:
             return None
         suppressed = 0
         if now - self._minute >= SECONDS:
-            suppressed = max(0, self._new - MOST_NEW)
+            suppressed = 0 if self._most_new is None else max(0, self._new - self._most_new)
             self._minute, self._new = now, 0
         self._new += 1
-        if self._new > MOST_NEW:
+        if self._most_new is not None and self._new > self._most_new:
             return None
         self._logged.pop(key, None)
         while len(self._logged) >= MOST_TEXTS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from adapters.identifiers import hide_lone_identifiers
 from node.config import preferred_language
 from node.messages.catalogue import Messages
 
@@ -34,3 +35,18 @@ def entries(count: int) -> str:
 def print_message(message: str, /, **values: object) -> None:
     """Print a text in the user's language."""
     click.echo(translated(message, **values))
+
+
+def plain(text: str) -> str:
+    """A message in which nothing controls the terminal, neither a file's name nor a server's words.
+
+    What looks like an identifier is replaced by stars: messages are pasted into tickets.
+    """
+    hidden = hide_lone_identifiers(text)
+    shown = (one if one.isprintable() or one == "\n" else ascii(one)[1:-1] for one in hidden)
+    return "".join(shown)
+
+
+def plain_line(text: str) -> str:
+    """A message on one line, in which nothing controls the terminal or looks like a line of ours."""
+    return plain(text).replace("\n", "\\n")

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from node.cli.help import Group
-from node.cli.output import POLICY_FORMS, print_message, user_messages
+from node.cli.output import POLICY_FORMS, plain_line, print_message, user_messages
 from node.config import user_folder
 from node.errors import EXIT_INVALID, EXIT_OK
 from node.home import read_bounded, require_absent, write_file
@@ -69,7 +69,7 @@ def verify(
         click.echo(json.dumps({"valid": not failures, "failures": found}, ensure_ascii=False))
     else:
         for line in shown(failures, user_messages(language)):
-            click.echo(line)
+            click.echo(plain_line(line))
     context.exit(EXIT_INVALID if failures else EXIT_OK)
 
 

@@ -11,9 +11,8 @@ import sys
 
 import click
 
-from adapters.identifiers import hide_lone_identifiers
 from node.cli.lazy import LazyCommand, LazyGroup
-from node.cli.output import translated, user_messages
+from node.cli.output import plain, translated, user_messages
 from node.errors import EXIT_UNAVAILABLE, EXIT_USAGE, KNOWN_ERRORS, error_code, exit_code
 from node.messages.words import sentence_of
 
@@ -59,16 +58,6 @@ COMMANDS = {
 @click.version_option(package_name="hedui")
 def cli() -> None:
     """Departments answer a verification office's questions about a household without handing over data."""
-
-
-def plain(text: str) -> str:
-    """A message in which nothing controls the terminal, neither a file's name nor a server's words.
-
-    What looks like an identifier is replaced by stars: messages are pasted into tickets.
-    """
-    hidden = hide_lone_identifiers(text)
-    shown = (one if one.isprintable() or one == "\n" else ascii(one)[1:-1] for one in hidden)
-    return "".join(shown)
 
 
 def _file_line(error: OSError) -> str:

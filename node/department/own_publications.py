@@ -11,9 +11,10 @@ ask under the one before it. The node itself retires it once a newer one is curr
 A download streams the whole set to an office or auditor.
 
 Retiring does not read the whole log. For every publication of any department that an intent has named, the
-table ``last_intent`` holds the position and time of the last such intent. It is complete up to the largest
-position in it, so that each update reads only the intents after that. The first update reads all of them
-once.
+table ``last_intent`` holds the position, leaf hash and time of the last such intent. It is complete up to the
+largest position in it, so that each update reads only the intents after that. The first update reads all of
+them once; so does one that finds another entry at that position, since the replica was then emptied and
+follows another history.
 """
 
 from __future__ import annotations
@@ -24,12 +25,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, delete, select
 
 from keys.errors import SecretMissingError
 from ledger.entries import bodies
 from ledger.entries.entry import Entry
 from ledger.entries.times import parse_time
+from ledger.merkle import leaf_hash
 from node.errors import RefusalError
 from node.services import Services
 from node.store import tables
@@ -224,15 +226,35 @@ def send_publication(
 
 def update_last_intents(services: Services) -> None:
     """Read the intents that the replica holds beyond the table; safe for several threads."""
-    with services.store.reading() as connection:
-        newest = connection.execute(select(func.max(tables.last_intent.c.position))).scalar()
-    begin = 0 if newest is None else int(newest) + 1
-    intents = services.ledger.replica.of_type("query.intent", begin)
+    intents = services.ledger.replica.of_type("query.intent", _first_unread(services))
     while batch := list(islice(intents, AT_ONCE)):
         found = _last_by_publication(batch)
+        leaves = {position: _leaf(services, position) for position, _ in found.values()}
         with services.store.writing() as connection:
-            for (dataset, publication), (position, asked) in found.items():
-                _record(connection, dataset, publication, position, asked)
+            for name, (position, asked) in found.items():
+                _record(connection, name, position, asked, leaves[position])
+
+
+def _first_unread(services: Services) -> int:
+    """Position of the first intent that is not in the table, which is emptied if it is of another history."""
+    table = tables.last_intent
+    with services.store.reading() as connection:
+        newest = connection.execute(
+            select(table.c.position, table.c.leaf).order_by(table.c.position.desc()).limit(1)
+        ).first()
+    if newest is None:
+        return 0
+    position = int(newest.position)
+    if position < services.ledger.replica.size and _leaf(services, position) == newest.leaf:
+        return position + 1
+    with services.store.writing() as connection:
+        connection.execute(delete(table))
+    return 0
+
+
+def _leaf(services: Services, position: int) -> str:
+    """Leaf hash of an entry of the replica, in hex."""
+    return leaf_hash(services.ledger.replica.leaf(position)).hex()
 
 
 def last_intent(services: Services, dataset: str, publication: str) -> int | None:
@@ -252,12 +274,15 @@ def _last_by_publication(intents: list[tuple[int, Entry]]) -> dict[tuple[str, st
     return found
 
 
-def _record(connection: Connection, dataset: str, publication: str, position: int, asked: int) -> None:
+def _record(connection: Connection, name: tuple[str, str], position: int, asked: int, leaf: str) -> None:
     """Keep the larger position and the later time; another thread may have read further meanwhile."""
+    dataset, publication = name
     key = {"dataset": dataset, "publication": publication}
     table = tables.last_intent
     where = (table.c.dataset == dataset, table.c.publication == publication)
-    known = connection.execute(select(table.c.position, table.c.asked).where(*where)).first()
+    known = connection.execute(select(table).where(*where)).first()
     if known is not None:
-        position, asked = max(position, known.position), max(asked, known.asked)
-    put(connection, table, key, {"position": position, "asked": asked})
+        asked = max(asked, known.asked)
+        if known.position > position:
+            position, leaf = known.position, known.leaf
+    put(connection, table, key, {"position": position, "asked": asked, "leaf": leaf})

@@ -159,7 +159,7 @@ class Publisher:
         """Check that no set of this label that an earlier run built and signed is waiting for the ledger.
 
         Raises:
-            ServiceUnavailableError: one is; a second set must not take its place.
+            ServiceUnavailableError: such a set is waiting; a second set must not take its place.
         """
         row = self._services.store.one(tables.outbox, id=outbox_name(dataset, publication))
         if row is not None and row["state"] == "waiting":

@@ -134,9 +134,10 @@ last_intent = Table(
     Column("publication", String(64), nullable=False),
     Column("position", BigInteger, nullable=False),
     Column("asked", BigInteger, nullable=False),
+    Column("leaf", String(64), nullable=False),
     PrimaryKeyConstraint("dataset", "publication"),
 )
-"""Department: position and time of the last intent under each publication, read from the replica
+"""Department: position, leaf hash and time of the last intent under each publication, read from the replica
 (``node.department.own_publications``)."""
 
 release = Table(

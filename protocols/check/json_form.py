@@ -22,6 +22,8 @@ from protocols.errors import EncodingError, ProtocolError
 
 _HEX = re.compile(r"(?:[0-9a-f]{2})*")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+_END = "9999"
+"""The ledger has no times from this year on (``ledger.entries.times``)."""
 
 
 @dataclass(frozen=True)
@@ -157,8 +159,8 @@ def octets(least: int, most: int | None = None) -> Field:
 
 
 def _read_moment(value: object) -> str:
-    if type(value) is not str or _TIME.fullmatch(value) is None:
-        raise EncodingError("must be a time, YYYY-MM-DDTHH:MM:SSZ")
+    if type(value) is not str or _TIME.fullmatch(value) is None or value >= _END:
+        raise EncodingError("must be a time before the year 9999, YYYY-MM-DDTHH:MM:SSZ")
     try:
         datetime.fromisoformat(value)
     except ValueError as error:

@@ -218,9 +218,36 @@ def test_hosts_that_need_no_proxy_are_reached_directly(monkeypatch: pytest.Monke
     monkeypatch.setenv("no_proxy", "log.example")
     with closing(over(Addresses(network, "log.example"))) as source:
         assert source.fetch("policy", 10) == b"here"
+    monkeypatch.setenv("no_proxy", "log.example:80")
+    with closing(
+        HttpSource("http://log.example:80", BoundedClient(OPTIONS, network=Addresses(network, "log.example")))
+    ) as source:
+        assert source.fetch("policy", 10) == b"here"
     monkeypatch.setenv("no_proxy", "another.example")
     with closing(over(Addresses(network, "127.0.0.1"))) as source:
         assert source.fetch("policy", 10) == b"here"
+
+
+def test_a_cookie_never_comes_back(serve) -> None:
+    requests: list[bytes] = []
+
+    def talk() -> None:
+        connection, _ = listening.accept()
+        with connection, suppress(OSError):
+            while data := connection.recv(65536):
+                requests.append(data)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nSet-Cookie: track=1\r\nContent-Length: 4\r\n\r\nhere")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=talk)
+        thread.start()
+        source = HttpSource(f"http://127.0.0.1:{listening.getsockname()[1]}")
+        for _ in range(2):
+            assert source.fetch("policy", 10) == b"here"
+        source.close()
+        thread.join()
+    assert len(requests) == 2
+    assert not any(b"cookie" in request.lower() for request in requests)
 
 
 @pytest.mark.parametrize("proxy", ["socks5://me:secret@127.0.0.1:1", "http://me:secret@:1", "http://"])

@@ -67,6 +67,14 @@ def test_a_function_gives_each_pause(pauses: Pauses) -> None:
     assert task.stop()
 
 
+def test_a_pause_without_end_is_as_long_as_a_thread_can_wait() -> None:
+    done = threading.Event()
+    task = PeriodicTask("long", 1e10, done.set, logging.getLogger("hedui.test"))
+    task.start()
+    assert done.wait(60)
+    assert task.stop()
+
+
 def test_a_delay_comes_before_the_first_run(pauses: Pauses) -> None:
     runs: list[int] = []
     task = started(pauses, 7.0, lambda: runs.append(1), delay=3.0)

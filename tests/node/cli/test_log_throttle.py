@@ -84,6 +84,12 @@ def test_new_messages_are_bounded(
     ]
 
 
+def test_every_new_error_is_logged(log: logging.Logger, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(MOST_NEW + 80):
+        log.error("the key of publication %d was lost with the restored home", number)
+    assert len(caplog.messages) == MOST_NEW + 80
+
+
 def test_a_flood_suppresses_no_other_logger_and_no_other_level(
     log: logging.Logger, caplog: pytest.LogCaptureFixture
 ) -> None:

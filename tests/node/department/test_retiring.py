@@ -16,6 +16,8 @@ from node.department.own_publications import (
     update_last_intents,
 )
 from node.errors import RefusalError
+from node.store import tables
+from node.store.database import put
 from protocols.profiles import CLOCK_TOLERANCE_SECONDS, RENEWAL_LIMIT_SECONDS
 from tests.node.network_in_memory import EPOCH, SOURCES, Network, shared, stranger
 from tests.node.question_steps import hold
@@ -87,6 +89,23 @@ def test_only_new_intents_are_read(net: Network, parsed: list[Entry]) -> None:
     update_last_intents(tax)
     update_last_intents(tax)
     assert [entry.type for entry in parsed] == ["query.intent"]
+
+
+def test_a_table_of_another_history_is_read_again(net: Network) -> None:
+    """A replica that was emptied and follows another history has other entries at the same positions."""
+    tax = net.services["tax"]
+    net.now += 60
+    ask(net, 906)
+    update_last_intents(tax)
+    rows = tax.store.all(tables.last_intent)
+    assert rows
+    for position in (max(row["position"] for row in rows), 10_000_000):
+        with tax.store.writing() as connection:
+            connection.execute(tables.last_intent.delete())
+            stale = {"position": position, "asked": 1, "leaf": "00" * 32}
+            put(connection, tables.last_intent, {"dataset": "d.x", "publication": "2026.1"}, stale)
+        update_last_intents(tax)
+        assert tax.store.all(tables.last_intent) == rows
 
 
 def test_a_superseded_publication_is_retired_when_its_last_intent_is_too_old(

@@ -32,7 +32,15 @@ address = "127.0.0.1:7401"
 
 @pytest.fixture(autouse=True)
 def clean(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HEDUI_PASSPHRASE", "HEDUI_LANGUAGE", "HEDUI_CONFIG", "XDG_CONFIG_HOME", "LANG"):
+    for name in (
+        "HEDUI_PASSPHRASE",
+        "HEDUI_LANGUAGE",
+        "HEDUI_CONFIG",
+        "XDG_CONFIG_HOME",
+        "LANG",
+        "LC_ALL",
+        "LC_MESSAGES",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -152,6 +160,11 @@ def test_where_the_passphrase_comes_from(tmp_path: Path, monkeypatch: pytest.Mon
 def test_language_and_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert config.preferred_language() == "en"
     monkeypatch.setenv("LANG", "zh_CN.UTF-8")
+    assert config.preferred_language() == "zh"
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    assert config.preferred_language() == "en"
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    monkeypatch.setenv("LANG", "en_US.UTF-8")
     assert config.preferred_language() == "zh"
     monkeypatch.setenv("HEDUI_LANGUAGE", "en")
     assert config.preferred_language() == "en"

@@ -50,6 +50,21 @@ def test_a_valid_report(place: Path) -> None:
     assert json.loads(done.output) == {"valid": True, "failures": []}
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_nothing_in_a_report_controls_the_terminal_or_forges_a_line(place: Path, language: str) -> None:
+    value = json.loads(report("vetoed"))
+    hostile = "\x1b]0;owned\x07\u202e\nvalid"
+    value["answers"][hostile] = value["answers"].pop("tax.owner")
+    (place / "report.json").write_bytes(canonical.encode(value))
+    done = run("verify", place / "report.json", "--policy", place / "policy", "--language", language)
+    assert done.exit_code == 1
+    assert "]0;owned" in done.output
+    assert "\x1b" not in done.output
+    assert "\x07" not in done.output
+    assert "\u202e" not in done.output
+    assert not any(line.startswith("valid") for line in done.output.splitlines())
+
+
 def test_an_invalid_report_names_every_check(place: Path) -> None:
     value = json.loads(report("vetoed"))
     value["verdict"]["outcome"] = "dibao"

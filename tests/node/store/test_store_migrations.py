@@ -152,7 +152,7 @@ def test_a_killed_upgrade_begins_again(engine: Engine, url: str, tmp_path: Path)
     scripts = with_revision(tmp_path, KILL, engine)
     program = (
         "import sys; from pathlib import Path; from ledger.storage.database import open_database; "
-        "from node.store.migrate import migrate; "
+        "from node.store.opening import migrate; "
         "migrate(open_database(sys.argv[1]), scripts=Path(sys.argv[2]))"
     )
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}

@@ -35,6 +35,7 @@ def upgrade() -> None:
         sa.Column("publication", sa.String(length=64), nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.Column("asked", sa.BigInteger(), nullable=False),
+        sa.Column("leaf", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("dataset", "publication"),
     )
     _fill(op.get_bind())
