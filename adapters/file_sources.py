@@ -92,9 +92,10 @@ class CsvSource:
                 if values:
                     yield number, values
         except UnicodeError:
+            place = f"the bytes after line {reader.line_num}" if reader.line_num else "the first bytes"
             raise SourceReadError(
-                f"the bytes after line {reader.line_num} are not {self._encoding}: "
-                "state the file's encoding, as ?encoding=gb18030"
+                f"{place} are not {self._encoding}: state the file's own encoding, such as "
+                "?encoding=gb18030 or ?encoding=utf-8"
             ) from None
         except csv.Error:
             raise SourceReadError(

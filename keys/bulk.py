@@ -80,7 +80,7 @@ def is_valid(raw: bytes, message: bytes, signature: bytes) -> bool:
 
 @functools.cache
 def fast_library() -> Accepts | None:
-    """libsodium's verification, loaded once a process; None if it cannot be loaded or is another release."""
+    """libsodium's verification, loaded once; None if it cannot be loaded or is another release."""
     try:
         library = importlib.import_module("rbcl.rbcl")._sodium  # noqa: SLF001 - rbcl has no public name for it
     except ImportError:

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 
 class Point(StrEnum):
-    """Where a node can be stopped; the tests kill it at every one."""
+    """A point at which a node can be stopped; the tests kill it at every one."""
 
     # The log.
 

@@ -55,7 +55,7 @@ REKEYED = (
 
 @dataclass(frozen=True)
 class WitnessRecord:
-    """What a witness keeps of one log.
+    """The record that a witness keeps of one log.
 
     Attributes:
         size: leaves of the last cosigned checkpoint.
@@ -71,7 +71,7 @@ class WitnessRecord:
 
 
 class WitnessStore(Protocol):
-    """Where the records are kept, one per origin. Safe for threads and processes."""
+    """The store of a witness's records, one per origin. Safe for threads and processes."""
 
     def read(self, origin: str) -> WitnessRecord | None:
         """The record of a log, None before its first cosignature."""

@@ -71,7 +71,7 @@ class Services:
             RefusalError: ``role``.
         """
         if role not in self.configuration.roles:
-            raise RefusalError("role", f"this node has not the role {role}")
+            raise RefusalError("role", f"this node does not have the role {role}")
 
     def today(self) -> str:
         """Calendar date in UTC+8 by this node's clock."""

@@ -89,7 +89,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Network:
-    """What genesis fixed: name, pilot mark, first epoch and parameters (``suite`` among them)."""
+    """The network fixed by genesis: name, pilot mark, first epoch and parameters (``suite`` among them)."""
 
     network: str
     pilot: bool

@@ -1,4 +1,4 @@
-"""What can be checked of a leaf without the contract's state: its form, and its signatures under known keys.
+"""Checks of a leaf that need no contract state: its form, and its signatures under known keys.
 
 A leaf is *proven* under a table of keys (key id → raw Ed25519 key) when
 

@@ -1,4 +1,4 @@
-"""Who signed an entry, and whether those are exactly the signers that its type requires.
+"""Identifies the signers of an entry, and checks that they are exactly those that its type requires.
 
 The first signature is the submitting node's, by an active ``node`` key, over the whole entry. Every further
 signature is over the body. Each type names a policy for the further ones; a signer more than the policy wants
@@ -35,7 +35,7 @@ Resolve: TypeAlias = Callable[[str], "Signer | None"]
 
 @dataclass(frozen=True)
 class Signing:
-    """What a signer rule reads: the state before the entry, the entry, its submitter and further signers."""
+    """Input of a signer rule: the state before the entry, the entry, its submitter and further signers."""
 
     view: View
     entry: Entry

@@ -58,7 +58,7 @@ _RECENT = 1024
 
 
 class State(Protocol):
-    """Where the contract reads and writes canonical JSON; a value once got is never changed in place."""
+    """The store of canonical JSON that the contract uses; a value once read is never changed in place."""
 
     def get(self, key: str) -> Any:
         """The value last put under ``key``, or None."""

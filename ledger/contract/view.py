@@ -81,7 +81,7 @@ class View:
     # The network and its members.
 
     def network(self) -> Network | None:
-        """What genesis fixed, or None before it."""
+        """The network as its genesis fixed it, or None before the genesis."""
         value = self._state.get("network")
         return None if value is None else self._made(_network, value)
 

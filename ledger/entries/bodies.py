@@ -1,10 +1,8 @@
 """Bodies of entries, one function per type, so that no caller spells a field wrongly.
 
-Every function returns the body of its type as ``ledger/entries/body_schema.py`` wants it: digests, keys and
-commitments
-are lower-case hex, dates ``YYYY-MM-DD``. They check nothing; the schema does. The types whose body is one
-commitment and a code (``case.decision``, ``complaint``, ``correction``) share ``committed``; those of a grant
-and one more word have it as their last argument.
+Every function returns the body of its type as ``ledger/entries/body_schema.py`` requires it: digests, keys
+and commitments are lower-case hex, dates ``YYYY-MM-DD``. They check nothing; the schema does. The types whose
+body is one commitment and a code (``case.decision``, ``complaint``, ``correction``) share ``committed``.
 """
 
 from __future__ import annotations

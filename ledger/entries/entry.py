@@ -192,12 +192,12 @@ def draft(network: str, type: str, id: str, time: str, body: Body) -> Entry:
 
 
 def node_message(entry: Entry) -> bytes:
-    """What the submitting node signs: everything but the signatures."""
+    """The bytes that the submitting node signs: everything but the signatures."""
     return NODE_DOMAIN + encode(_signed_part(entry))
 
 
 def body_message(network: str, type: str, id: str, body: Body) -> bytes:
-    """What every further signer signs: the same without the time."""
+    """The bytes that every further signer signs: ``node_message`` without the time."""
     return BODY_DOMAIN + encode({"v": VERSION, "network": network, "type": type, "id": id, "body": body})
 
 

@@ -60,7 +60,7 @@ class SignedLog(OrderedTree):
         self._derived = derived
         self._signer = signer
         self._store = TreeStore(LOG)
-        # Replaced as a whole by the signing thread, after the commit; any thread reads it once a call.
+        # Replaced as a whole by the signing thread, after the commit; any thread reads it once per call.
         with database.connect() as connection:
             self._kept = self._store.head(connection, SIGNED)
 

@@ -73,7 +73,7 @@ class Position:
 
 @dataclass(frozen=True)
 class DerivedBlock:
-    """What one block adds to the log.
+    """The leaves that one block adds to the log.
 
     Attributes:
         leaves: in order.

@@ -14,9 +14,8 @@
   found by the name of the proxy.
 
 Keys are the contract's (``ledger.contract.state``), values canonical JSON; ``id/<entry id>`` carries the
-leaf's
-digest too. Every key read is in the transaction's read set, so two transactions that both count have not
-seen different states: the second one is flagged MVCC_READ_CONFLICT, and is endorsed again.
+leaf's digest too. Every key read is in the transaction's read set, so two transactions that both count have
+not seen different states: the second one is flagged MVCC_READ_CONFLICT, and is endorsed again.
 
 What an accepted entry surely reads is requested at once (``ledger.contract.expected_reads``), since every
 request to a peer costs a round trip; an intent would need some forty. Only what members have signed within
@@ -117,7 +116,7 @@ def checked_key(key: str) -> str:
 
 
 class Chaincode:
-    """What the chaincode server calls for each transaction."""
+    """The handler that the chaincode server calls for each transaction."""
 
     def __init__(
         self, now: Callable[[], int], apply: Apply = contract.apply, names: Collection[str] = NAMES

@@ -244,7 +244,7 @@ class DerivedLog:
             return self.size >= size
 
     def release(self) -> None:
-        """Release all waiting threads, now and later: no more blocks are read."""
+        """Release all waiting threads, now and later, because no more blocks are read."""
         with self._grown:
             self._released = True
             self._grown.notify_all()
@@ -269,7 +269,7 @@ class DerivedLog:
         return self.place(leaf_hash) if found is None else found
 
     def void_code(self, position: int) -> str | None:
-        """Why the leaf at a position changes nothing; None where it counts."""
+        """The code for which the leaf at a position is void; None if it counts."""
         return self._stored.void_code(position)
 
 

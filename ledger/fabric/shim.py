@@ -213,7 +213,7 @@ class Stream:
         self._outgoing.put(_Kind(type=kind, payload=payload, channel_id=key[0], txid=key[1]))
 
     def outgoing(self) -> Iterator[Any]:
-        """What gRPC writes, until the stream ends."""
+        """The messages that gRPC writes, until the stream ends."""
         while True:
             message = self._outgoing.get()
             if message is None:

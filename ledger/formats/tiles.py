@@ -169,7 +169,7 @@ def decode_bundle(data: bytes, width: int) -> list[bytes]:
 
 
 class TileReader(Protocol):
-    """Where tiles are kept."""
+    """Reads tiles by level and index."""
 
     def tile(self, level: int, index: int, width: int) -> bytes:
         """At least the first ``width`` hashes of a tile, 32 bytes each; fewer if the tree has fewer."""

@@ -51,7 +51,7 @@ _CERTIFICATES = 0xA0
 
 @dataclass(frozen=True)
 class Token:
-    """What a time-stamp says.
+    """The content of a time-stamp.
 
     Attributes:
         time: second since 1970 of the authority's clock.

@@ -85,7 +85,7 @@ class LocalLog(Protocol):
 
     @property
     def quarantined(self) -> LogError | None:
-        """Why the log signs nothing, or None."""
+        """The reason for which the log is in quarantine and signs nothing, or None."""
         ...
 
     def read(self, begin: int, end: int) -> list[bytes]:
@@ -116,7 +116,7 @@ class OrderedTree(SignedTree, Protocol):
 
 @dataclass(frozen=True)
 class LogParts:
-    """What every log is made of, whichever engine orders it.
+    """The parts of a log that do not depend on the engine that orders it.
 
     Attributes:
         signer: the log key; its name is the policy's origin.
@@ -211,7 +211,7 @@ class FinalLog:
 
     @property
     def quarantined(self) -> LogError | None:
-        """Why the log signs nothing, or None."""
+        """The reason for which the log is in quarantine and signs nothing, or None."""
         return self._fatal
 
     def read(self, begin: int, end: int) -> list[bytes]:

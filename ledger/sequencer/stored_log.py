@@ -155,7 +155,7 @@ class StoredLog:
         # Safe for any thread: it has a lock of its own.
         self._tiles = TileCache(database, self._store)
         # Replaced by the writing thread alone (the sequencer's ordering thread, on Fabric the follower),
-        # after the commit and as a whole; any thread reads it once a call. It never gets smaller.
+        # after the commit and as a whole; any thread reads it once per call. It never gets smaller.
         self._ordered = EMPTY_TREE_HEAD
         # The writing thread's alone: no lock, no other reader.
         self._values = CachedState(database, self._store)
@@ -301,7 +301,7 @@ class StoredLog:
             return self._store.positions(connection, hashes)
 
     def void_code(self, position: int) -> str | None:
-        """Why the leaf at a position changes nothing; None where it counts."""
+        """The code for which the leaf at a position is void; None if it counts."""
         with self._database.connect() as connection:
             return self._store.void(connection, position)
 

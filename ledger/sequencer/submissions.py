@@ -88,7 +88,7 @@ class Submissions:
             self._changed.notify_all()
 
     def ordered_below(self, size: int) -> list[Submission]:
-        """Those waiting at a position below ``size``."""
+        """The submissions that wait at a position below ``size``."""
         with self._changed:
             return [one for one in self._by_hash.values() if one.position is not None and one.position < size]
 

@@ -247,7 +247,7 @@ class _Worker(threading.Thread):
             self._wake.notify()
 
     def run(self) -> None:
-        """Work until closed."""
+        """Do one job after another until ``close``."""
         while True:
             with self._wake:
                 self._wake.wait_for(lambda: self._job is not None or not self._open)

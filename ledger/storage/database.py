@@ -78,7 +78,7 @@ def open_database(url: str) -> Engine:
 
 
 def check(database: Engine) -> str | None:
-    """What is wrong with an SQLite database's structure; None when it is sound, and for PostgreSQL.
+    """The fault in an SQLite database's structure; None if it is sound, and for PostgreSQL.
 
     ``PRAGMA quick_check``: every page is reached once, in order, with whole records. What a flip has changed
     *inside* a record is found by the digests above it.

@@ -85,7 +85,7 @@ class CachedState(State):
         self._store.put_values(connection, {DIGEST_KEY: record})
 
     def forget(self) -> None:
-        """What was written was not committed, or may not have been: drop it and everything kept."""
+        """Drop everything in memory, after a transaction that was not or may not have been committed."""
         self.changes = {}
         self._before = {}
         self._absent.clear()

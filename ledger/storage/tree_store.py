@@ -216,7 +216,7 @@ class TreeStore:
         return found
 
     def void(self, connection: Connection, position: int) -> str | None:
-        """Code of a void leaf, None where it counts."""
+        """The code of a void leaf; None if the leaf counts."""
         table = self._tables.entry
         return connection.execute(select(table.c.void).where(table.c.position == position)).scalar()
 

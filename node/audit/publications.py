@@ -76,7 +76,7 @@ def verify_publications(services: Services, progress: Callable[[str, int, int], 
 
 
 def _download(services: Services, publication: Publication, progress: OnLeaves) -> None:
-    """Download one publication beside its place, verify it while it is written, and move it there whole."""
+    """Download one publication into a temporary folder, verify it meanwhile, and rename it into place."""
     folder = services.publication_folder(publication.dataset, publication.label)
     part = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)

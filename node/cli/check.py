@@ -18,7 +18,7 @@ STAGES = {
     "intent": mark("Recording the intent on the ledger"),
     "answers": mark("Asking the departments"),
     "lines": mark("Verifying the answers"),
-    "total": mark("Opening the total"),
+    "total": mark("Opening the total, where the rules need one"),
     "verdict": mark("Applying the rules"),
     "report": mark("Writing the report"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -44,11 +45,25 @@ def withdraw(home: Path, case: str) -> None:
 
     The command asks for the identifier, so that it is never an argument.
     """
-    identifier = click.prompt(translated("Identifier"), hide_input=True)
+    identifier = read_identifier()
     client = OperatorClient(home)
     client.withdraw_consent(case, identifier)
     client.close()
     print_message("{case}: the consent is withdrawn, and the withdrawal is on the ledger", case=case)
+
+
+def read_identifier() -> str:
+    """An identifier, asked for without echo at a terminal and read as one line elsewhere.
+
+    Raises:
+        UsageError: the input ends before it.
+    """
+    if sys.stdin.isatty():
+        return str(click.prompt(translated("Identifier"), hide_input=True))
+    line = sys.stdin.readline().strip()
+    if not line:
+        raise UsageError("no identifier was given: give it on standard input")
+    return line
 
 
 def real_month(context: click.Context, option: click.Parameter, value: str) -> str:

@@ -50,13 +50,12 @@ def check(
     if as_json:
         click.echo(json.dumps(report.to_json(), ensure_ascii=False))
         return
-    from rich.console import Console  # noqa: PLC0415  only this command prints a table
-    from rich.table import Table  # noqa: PLC0415
+    from rich.cells import cell_len, set_cell_size  # noqa: PLC0415  only this command prints a table
 
-    table = Table(show_header=False, box=None)
-    for label, text in report.table("zh-CN" if preferred_language() == "zh" else "en"):
-        table.add_row(label, text)
-    Console().print(table)
+    rows = report.table("zh-CN" if preferred_language() == "zh" else "en")
+    width = max(cell_len(label) for label, _ in rows)
+    for label, text in rows:  # whole values, also where a terminal or a pipe is narrow
+        click.echo(f" {set_cell_size(label, width)}  {text or ''}".rstrip())
 
 
 @dataset.command("publish")

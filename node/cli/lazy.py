@@ -17,7 +17,7 @@ from node.messages.catalogue import Messages
 
 @dataclass(frozen=True)
 class LazyCommand:
-    """Where a command is, and what the list of its group says of it.
+    """The module of a command, and its line in the list of its group.
 
     Attributes:
         module: it holds the command under the command's own name.
@@ -56,7 +56,7 @@ class LazyGroup(Group):
             formatter.write_dl([(name, self._listed(ctx, name, limit)) for name in names])
 
     def _listed(self, ctx: click.Context, name: str, limit: int) -> str:
-        """What the list of commands says of one."""
+        """The line of one command in the list of commands."""
         lazy = self.lazy.get(name)
         if lazy is not None:
             return Command(name, help=lazy.summary).get_short_help_str(limit)

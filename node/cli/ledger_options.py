@@ -36,7 +36,7 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def opened(place: str) -> LogSource:
-    """The log at a folder or URL; a node's home stands for its replica.
+    """The log at a folder or URL; for a node's home, its replica.
 
     Raises:
         UsageError: no such folder, or one that holds nothing of a log.

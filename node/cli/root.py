@@ -78,7 +78,8 @@ def _file_line(error: OSError) -> str:
 def error_line(error: Exception) -> str:
     """What an error of ours says for people: its own text; in Chinese first a sentence for its code."""
     sentence = sentence_of(error_code(error), user_messages())
-    return str(error) if sentence is None else f"{sentence}（{error}）"
+    detail = str(error).removeprefix(f"{error_code(error)}: ")  # the code stands at the line's end
+    return detail if sentence is None else f"{sentence}（{detail}）"
 
 
 def _is_output_sound() -> bool:

@@ -60,15 +60,32 @@ class PublicationSecret:
 
 
 def published_sets(services: Services) -> dict[str, bool]:
-    """Whether the files are whole, by ``<dataset>/<publication>`` of the live own sets whose key is here."""
+    """Whether the files are whole, by ``<dataset>/<publication>`` of the live own sets whose key is here.
+
+    A set that the ledger has refused, perhaps after its publishing command ended, is not among them.
+    """
     found = {}
     for row in services.store.all(tables.own_publication, state="published"):
         if row["details"] == LOST:
             continue
         dataset, publication = str(row["dataset"]), str(row["publication"])
+        if refusal_of(services, dataset, publication) is not None:
+            continue
         folder = services.publication_folder(dataset, publication)
         found[f"{dataset}/{publication}"] = is_whole(folder)
     return found
+
+
+def outbox_name(dataset: str, publication: str) -> str:
+    """Name of a publication's entry in the outbox."""
+    return f"publish/{dataset}/{publication}"
+
+
+def refusal_of(services: Services, dataset: str, publication: str) -> str | None:
+    """Code of the ledger's refusal of an own publication; None unless it was refused."""
+    row = services.store.one(tables.outbox, id=outbox_name(dataset, publication))
+    state = "" if row is None else str(row["state"])
+    return state.partition(":")[2] if state.startswith("refused:") else None
 
 
 def secret_name(dataset: str, publication: str) -> str:

@@ -31,7 +31,13 @@ from ledger.contract.view import View, dataset_owner
 from ledger.entries import bodies
 from ledger.entries.body_schema import EPOCH
 from node.department.declaration import DatasetDeclaration
-from node.department.own_publications import PublicationSecret, draw_secret, open_secret
+from node.department.own_publications import (
+    PublicationSecret,
+    draw_secret,
+    open_secret,
+    outbox_name,
+    refusal_of,
+)
 from node.errors import RefusalError, ServiceUnavailableError
 from node.membership.sum_key import paillier_key
 from node.services import Services
@@ -153,9 +159,9 @@ class Publisher:
         """Check that no set of this label that an earlier run built and signed is waiting for the ledger.
 
         Raises:
-            ServiceUnavailableError: one is; a second set must not take its place.
+            ServiceUnavailableError: such a set is waiting; a second set must not take its place.
         """
-        row = self._services.store.one(tables.outbox, id=_outbox_name(dataset, publication))
+        row = self._services.store.one(tables.outbox, id=outbox_name(dataset, publication))
         if row is not None and row["state"] == "waiting":
             self._services.outbox.wake()
             raise ServiceUnavailableError(
@@ -165,7 +171,7 @@ class Publisher:
     def _record(self, dataset: str, publication: str, body: dict[str, Any]) -> None:
         """Record the publication on the ledger through the outbox, and wait until it is final."""
         services = self._services
-        name = _outbox_name(dataset, publication)
+        name = outbox_name(dataset, publication)
         with services.store.writing() as connection:
             connection.execute(
                 delete(tables.outbox).where(tables.outbox.c.id == name, tables.outbox.c.state != "waiting")
@@ -175,23 +181,24 @@ class Publisher:
             services.outbox.add(connection, name, "dataset.publish", body, services.clock())
         services.outbox.wake()
 
+        def refused() -> str | None:
+            return refusal_of(services, dataset, publication)
+
         def settled(view: View) -> bool:
-            return view.publication(dataset, publication) is not None or self._refusal(name) is not None
+            return view.publication(dataset, publication) is not None or refused() is not None
 
         done = services.ledger.wait_for(settled, 60)
-        code = self._refusal(name)
+        code = refused()
         if code is not None:
-            raise RefusalError(code, f"the ledger refuses this publication of {dataset}")
+            raise RefusalError(
+                code,
+                f"the ledger refused {dataset}/{publication} ({code}): "
+                "correct the dataset in its TOML file, and publish again",
+            )
         if not done:
             raise ServiceUnavailableError(
                 "the publication is built and waits for the ledger: it is recorded when it answers"
             )
-
-    def _refusal(self, name: str) -> str | None:
-        """Code of the ledger's refusal of an entry in the outbox; None unless it was refused."""
-        row = self._services.store.one(tables.outbox, id=name)
-        state = "" if row is None else str(row["state"])
-        return state.partition(":")[2] if state.startswith("refused:") else None
 
     def _build(
         self,
@@ -245,11 +252,6 @@ class Publisher:
                 _store_chunk(build, tags, encrypt(chunk), done)
                 progress(done, total)
         return secret
-
-
-def _outbox_name(dataset: str, publication: str) -> str:
-    """Name of a publication's entry in the outbox."""
-    return f"publish/{dataset}/{publication}"
 
 
 def _filler(sum_key: PaillierPublicKey | None, seed: bytes) -> Callable[[int], bytes] | None:

@@ -229,9 +229,15 @@ def seal(proposal: dict[str, Any], key: SigningKey, time: str) -> tuple[bytes, N
     if bytes.fromhex(_use(sealing, "node")["public"]) != key.public.raw:
         raise ConfigurationError(f"only the sequencer seals a network: run this at {sealing['id']}'s home")
     signers = {item["key"] for item in proposal["sigs"]}
-    for card in body["members"]:
-        if PublicKey("ed25519", bytes.fromhex(_use(card, "node")["public"])).id not in signers:
-            raise ConfigurationError(f"{card['id']} has not signed the proposal: `hedui network sign`")
+    missing = [
+        str(card["id"])
+        for card in body["members"]
+        if PublicKey("ed25519", bytes.fromhex(_use(card, "node")["public"])).id not in signers
+    ]
+    if missing:
+        raise ConfigurationError(
+            f"the proposal lacks the signature of {', '.join(missing)}: `hedui network sign`"
+        )
     draft = entries.draft(proposal["network"], "network.genesis", GENESIS, time, body)
     further = [Signature(item["key"], item["alg"], item["sig"]) for item in proposal["sigs"]]
     leaf = entries.signed(draft, key, further).leaf()

@@ -107,7 +107,7 @@ ERROR_TEXTS: Mapping[str, str] = MappingProxyType(
         "group_library": mark("The library for the group's arithmetic cannot be loaded."),
         "invalid_key": mark("Fabric does not accept the key."),
         "peer": mark("The Fabric peer ended the transaction."),
-        "scenario": mark("The scenario is not well formed."),
+        "scenario": mark("A given file is not well formed."),
         "restored": mark(
             "The department was restored from a backup and may have answered this question before."
         ),
@@ -308,6 +308,7 @@ ERROR_TEXTS: Mapping[str, str] = MappingProxyType(
         "revoked": mark("The certificate was revoked."),
         "role": mark("This node does not have the role that this needs."),
         "row_released": mark("A row may have been opened in another total."),
+        "rule_file": mark("The rules file is not well formed."),
         "rules": mark("The rules are not the approved ones."),
         "too_late": mark("The certificate can no longer be renewed."),
         "unknown_case": mark("The registrar has no consent for this case."),

@@ -194,7 +194,7 @@ def _application_digest(salt: bytes, case: Case) -> bytes:
 
 
 def _same_application(current: Inquiry, case: Case) -> bool:
-    """Whether an inquiry was begun for this application as it is now."""
+    """Whether an inquiry was begun for the same application with the same content."""
     return _application_digest(bytes.fromhex(current.salt), case).hex() == current.application
 
 

@@ -38,7 +38,7 @@ def load_consents(services: Services, cases: Iterable[Case]) -> int:
         Number of consents committed now; those on the ledger already are not counted.
 
     Raises:
-        RefusalError: ``role`` where this node is no registrar.
+        RefusalError: ``role`` if this node is not a registrar.
         ServiceUnavailableError: the ledger is out of reach; loading again commits the rest.
     """
     services.require_role("registrar")
@@ -58,7 +58,7 @@ def allow_question(
         signatures: objects ``{key, alg, sig}`` of two operators over ``allowance.message()``.
 
     Raises:
-        RefusalError: ``role`` where this node is no registrar; or as ``SubjectIndex.allow``.
+        RefusalError: ``role`` if this node is not a registrar; or as ``SubjectIndex.allow``.
     """
     services.require_role("registrar")
     services.ledger.sync()
@@ -113,7 +113,7 @@ def withdraw(services: Services, case: str, identifier: str) -> None:
     the outbox sends them until they are final.
 
     Raises:
-        RefusalError: ``role`` where this node is no registrar; ``no_consent`` when there is none.
+        RefusalError: ``role`` if this node is not a registrar; ``no_consent`` if there is no such consent.
         ServiceUnavailableError: withdrawn here, and not on the ledger yet.
     """
     services.require_role("registrar")

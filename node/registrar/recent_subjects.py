@@ -153,7 +153,7 @@ class SubjectIndex:
             signatures: of two different operators of this registrar over ``allowance.message()``.
 
         Raises:
-            RefusalError: ``malformed`` for a month that is none; ``unknown_case`` where this registrar's
+            RefusalError: ``malformed`` for an invalid month; ``unknown_case`` where this registrar's
                 store has no consent of the case; ``missing_signer`` when fewer than two of its operators
                 signed; ``reason_used`` for a reason that has served.
             BadSignatureError: a signature does not verify.

@@ -140,7 +140,7 @@ _HOUSEHOLD_FORM = JsonForm("the household", ReportPartError, {"size": integer(1)
 
 @dataclass(frozen=True)
 class HouseholdPart:
-    """What a report says of the household: the number of its members."""
+    """The household in a report: the number of its members only."""
 
     size: int
 

@@ -32,7 +32,7 @@ def text_of(value: Any, name: str) -> str:
     """A text field of an untrusted object.
 
     Raises:
-        KeyError, TypeError: there is none (``findings.MALFORMED``).
+        KeyError, TypeError: the field is missing or has another type (``findings.MALFORMED``).
     """
     found = value[name]
     if type(found) is not str:
@@ -44,7 +44,7 @@ def integer_of(value: Any, name: str | int) -> int:
     """An integer field of an untrusted object, or an integer item of an untrusted list.
 
     Raises:
-        KeyError, IndexError, TypeError: there is none (``findings.MALFORMED``).
+        KeyError, IndexError, TypeError: it is missing or has another type (``findings.MALFORMED``).
     """
     found = value[name]
     if type(found) is not int:
@@ -177,7 +177,7 @@ class Subject:
         """The certificate.
 
         Raises:
-            CertificateError: there is none, or it is malformed.
+            CertificateError: it is missing or malformed.
         """
         return Certificate.parse(self.report["certificate"])
 

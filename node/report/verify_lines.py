@@ -153,7 +153,7 @@ def _check_proof(subject: Subject, item: Any) -> list[tuple[str, int]]:
 
 
 def _lines_of(subject: Subject, element: int, datasets: list[Any]) -> list[str]:
-    """Labels of the lines a proof speaks of."""
+    """Labels of the lines that a proof covers."""
     positions = subject.report.get("positions")
     if not isinstance(positions, list) or element not in positions:
         return []

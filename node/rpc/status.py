@@ -50,15 +50,16 @@ def raise_from_wire(error: grpc.RpcError, peer: str) -> NoReturn:
     code, _, remedy = (error.details() or "").partition("|")
     if not _CODE.fullmatch(code):
         code, remedy = "malformed", ""
+    named = remedy if remedy.startswith((f"{peer} ", f"{peer}: ")) else f"{peer}: {remedy}"
     if status in _OUT_OF_REACH:
         if remedy:
-            raise ServiceUnavailableError(f"{peer}: {remedy}", code) from error
+            raise ServiceUnavailableError(named, code) from error
         raise ServiceUnavailableError(
             f"{peer} does not answer: check that its node is running and can be reached"
         ) from error
     if not remedy:
         raise ServiceUnavailableError(f"{peer} failed ({status.name}): see its log") from error
-    raise RefusalError(code, f"{peer}: {remedy}") from error
+    raise RefusalError(code, named) from error
 
 
 @contextmanager

@@ -77,7 +77,7 @@ _Code = Annotated[
 class RulesError(InvalidDocumentError):
     """A rule set is not well formed."""
 
-    code = "rules"
+    code = "rule_file"
 
 
 class Outcome(NotedModel):

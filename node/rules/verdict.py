@@ -45,7 +45,7 @@ SUMMED = "summed"
 
 
 class LineAnswer(StrEnum):
-    """What one dataset says about one member."""
+    """Result of looking up one member in one dataset."""
 
     MATCH = "match"
     NO_MATCH = "no_match"
@@ -56,6 +56,66 @@ class LinesError(ReportError):
     """The lines or the total do not fit the rules and the household."""
 
     code = "lines"
+
+
+class GapKind(StrEnum):
+    """Kinds of gaps."""
+
+    UNPUBLISHED = "unpublished"
+    NO_GRANT = "no_grant"
+    SILENT = "silent"
+    REFUSED = "refused"
+    TOO_OLD = "too_old"
+    REGION = "region"
+
+
+_REFUSED_PREFIX = f"{GapKind.REFUSED.value}_"
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Why a line is not covered.
+
+    Attributes:
+        kind: kind of the gap.
+        code: the department's code where it refused, else empty.
+    """
+
+    kind: GapKind
+    code: str = ""
+
+    @classmethod
+    def refused(cls, code: str) -> Gap:
+        """A department refused with this code."""
+        return cls(GapKind.REFUSED, code)
+
+    @classmethod
+    def parse(cls, text: str) -> Gap:
+        """Read the text of a report.
+
+        Raises:
+            ReportError: the text names no gap.
+        """
+        if text.startswith(_REFUSED_PREFIX):
+            return cls.refused(text.removeprefix(_REFUSED_PREFIX))
+        try:
+            kind = GapKind(text)
+        except ValueError as error:
+            raise ReportError("a line's reason is not one that a line can have") from error
+        if kind is GapKind.REFUSED:
+            raise ReportError("a line's reason names a refusal without its code")
+        return cls(kind)
+
+    def __str__(self) -> str:
+        """The text of a report."""
+        return _REFUSED_PREFIX + self.code if self.kind is GapKind.REFUSED else self.kind.value
+
+
+UNPUBLISHED = Gap(GapKind.UNPUBLISHED)
+NO_GRANT = Gap(GapKind.NO_GRANT)
+SILENT = Gap(GapKind.SILENT)
+TOO_OLD = Gap(GapKind.TOO_OLD)
+REGION = Gap(GapKind.REGION)
 
 
 @dataclass(frozen=True)
@@ -288,63 +348,3 @@ def _check_lines(rules: RuleSet, household: Household, lines: Sequence[VerdictLi
             f"{missing} lines are missing and {extra} do not belong:"
             f" give one for each member and dataset of {rules.key}"
         )
-
-
-class GapKind(StrEnum):
-    """Kinds of gaps."""
-
-    UNPUBLISHED = "unpublished"
-    NO_GRANT = "no_grant"
-    SILENT = "silent"
-    REFUSED = "refused"
-    TOO_OLD = "too_old"
-    REGION = "region"
-
-
-_REFUSED_PREFIX = f"{GapKind.REFUSED.value}_"
-
-
-@dataclass(frozen=True)
-class Gap:
-    """Why a line is not covered.
-
-    Attributes:
-        kind: of the gap.
-        code: the department's code where it refused, else empty.
-    """
-
-    kind: GapKind
-    code: str = ""
-
-    @classmethod
-    def refused(cls, code: str) -> Gap:
-        """A department refused with this code."""
-        return cls(GapKind.REFUSED, code)
-
-    @classmethod
-    def parse(cls, text: str) -> Gap:
-        """Read the text of a report.
-
-        Raises:
-            ReportError: it is the text of no gap.
-        """
-        if text.startswith(_REFUSED_PREFIX):
-            return cls.refused(text.removeprefix(_REFUSED_PREFIX))
-        try:
-            kind = GapKind(text)
-        except ValueError as error:
-            raise ReportError("a line's reason is not one that a line can have") from error
-        if kind is GapKind.REFUSED:
-            raise ReportError("a line's reason names a refusal without its code")
-        return cls(kind)
-
-    def __str__(self) -> str:
-        """The text of a report."""
-        return _REFUSED_PREFIX + self.code if self.kind is GapKind.REFUSED else self.kind.value
-
-
-UNPUBLISHED = Gap(GapKind.UNPUBLISHED)
-NO_GRANT = Gap(GapKind.NO_GRANT)
-SILENT = Gap(GapKind.SILENT)
-TOO_OLD = Gap(GapKind.TOO_OLD)
-REGION = Gap(GapKind.REGION)

@@ -51,7 +51,7 @@ OTHERS = (
 
 @dataclass(frozen=True)
 class FencePosition:
-    """The entry that says that this node was restored.
+    """The entry that records that this node was restored.
 
     Attributes:
         index: its place on the ledger.

@@ -26,7 +26,7 @@ Response = TypeVar("Response")
 
 
 class Transport(Protocol):
-    """The ledger as every role of a node reaches it, whatever orders it; safe for threads."""
+    """Access of a node's roles to the ledger, the same for every engine; safe for threads."""
 
     def append(self, leaf: bytes) -> Receipt:
         """Append one leaf and wait until it is final; its receipt, not verified.
@@ -41,7 +41,7 @@ class Transport(Protocol):
         """Newest final checkpoint note.
 
         Raises:
-            ServiceUnavailableError: there is none yet, or the ledger is out of reach.
+            ServiceUnavailableError: the log has no checkpoint yet, or the ledger is out of reach.
         """
         ...
 

@@ -100,7 +100,7 @@ class NodeToml(StrictModel):
 
 
 class StoreAndKeys(StrictModel, extra="ignore"):
-    """The tables that a backup needs, whatever the rest of the file holds."""
+    """The tables that a backup needs; the rest of the file is not validated."""
 
     store: StoreTable = Field(default=StoreTable(), description="a table [store]")
     keys: KeysTable = Field(default=KeysTable(), description="a table [keys]")

@@ -72,7 +72,7 @@ class WebServer:
 
     @property
     def port(self) -> int:
-        """The port that is open, which the system chose where the address says 0."""
+        """The open port; chosen by the system if the configured port is 0."""
         return int(self._socket.getsockname()[1])
 
     def start(self) -> None:

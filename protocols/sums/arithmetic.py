@@ -146,7 +146,7 @@ class FixedBase:
             power = row[-1] * power % self._modulus
 
     def times_power(self, factor: int, exponent: int) -> int:
-        """``factor · base ** exponent mod modulus`` for 0 <= exponent < 2^bits; one multiplication a window.
+        """``factor · base ** exponent mod modulus`` for 0 <= exponent < 2^bits; a multiplication per window.
 
         Raises:
             OverflowError: the exponent is negative or too long.

@@ -313,6 +313,12 @@ def test_the_fault_of_a_condition_repeats_nothing_of_it(
         assert secret not in str(caught.value)
 
 
+def test_the_encoding_of_the_first_bytes(tmp_path: Path) -> None:
+    (tmp_path / "u.csv").write_bytes("身份证号\n1\n".encode() + b"\xff")
+    with pytest.raises(SourceReadError, match=r"the first bytes are not gbk: .* or .encoding=utf-8"):
+        open_source("csv:u.csv?encoding=gbk", tmp_path)
+
+
 def test_a_file_without_a_header_shows_no_identifier(tmp_path: Path, write_csv: Writer) -> None:
     uri = f"csv:{write_csv([('331099194801020333', '900'), ('331099196001010013', '1000')])}"
     with pytest.raises(ColumnError) as caught:

@@ -186,7 +186,7 @@ def test_a_network_is_founded_by_hand_and_admits_a_fourth_member(
     done_well("network", "sign", homes["court"], proposal)
     early = quickly("network", "seal", homes["court"], proposal, tmp_path / "network.json")
     assert early.returncode == USAGE
-    assert "has not signed" in early.stderr
+    assert "lacks the signature of" in early.stderr
     assert quickly("network", "sign", homes["revenue"], proposal).returncode == USAGE, "no founder"
     for member in ("window", "bureau"):
         done_well("network", "sign", homes[member], proposal)

@@ -72,7 +72,7 @@ def _without_intent(
 def _match(
     sides: Sides, journal: Journal, key: tuple[str, str], word: RecordedAnswer, said: list[JournalLine]
 ) -> JournalLine | None:
-    """The line that an entry stands for, the differences between the two named; None where there is none."""
+    """The journal line that an entry records, with their differences reported; None if no line matches."""
     query, dataset = key
     same = next((line for line in said if line.record == word.response), None)
     if same is not None:
@@ -104,7 +104,7 @@ def _match(
 
 
 def _has_word(sides: Sides, key: tuple[str, str], line: JournalLine) -> bool:
-    """Whether another entry stands for the line."""
+    """Whether another entry records the line."""
     return any(word.response == line.record for word in sides.ledger.words[key])
 
 
@@ -115,7 +115,7 @@ def _unrecorded(
     rest: list[JournalLine],
     recorded: list[RecordedAnswer],
 ) -> None:
-    """Lines that no entry stands for, although one should."""
+    """Lines that no entry records, although one should."""
     answered = any(word.result == ANSWERED for word in recorded)
     for line in rest:
         if line.result != ANSWERED and (answered or not line.record):

@@ -210,7 +210,7 @@ def read_ledger(source: LogSource) -> LedgerRecords:
 
 
 def read_policy(source: LogSource) -> Policy:
-    """The policy that lies beside a public log.
+    """The policy in the folder of a public log.
 
     Raises:
         UsageError: the policy is missing or cannot be parsed.
@@ -260,7 +260,7 @@ def about(entry: Entry, submitter: str) -> str:
 
 @dataclass(frozen=True)
 class Report:
-    """What a report says that others say too.
+    """The parts of a report that the journals or the ledger hold too.
 
     Attributes:
         data: its bytes.

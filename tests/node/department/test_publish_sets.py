@@ -12,7 +12,7 @@ from adapters.identifiers import canonical_bytes
 from ledger.errors import EntryRefusedError
 from node.department import publish as publishing
 from node.department.declaration import DatasetDeclaration
-from node.department.own_publications import open_secret
+from node.department.own_publications import open_secret, published_sets
 from node.department.publish import PublishedDataset, Publisher
 from node.errors import RefusalError, ServiceUnavailableError
 from node.membership.sum_key import paillier_key
@@ -223,8 +223,11 @@ def test_a_refused_publication_can_be_made_again(net: Network) -> None:
     """What the contract refused does not stand in the way of what it accepts."""
     declared = dataset(net, MEMBERS)
     run(net, declared)
-    with pytest.raises(RefusalError, match="kind_changed"):
+    with pytest.raises(RefusalError, match=rf"kind_changed: the ledger refused {declared.id}/{EPOCH}\.2"):
         run(net, net.declaration(declared.id, AMOUNTS))
+    sets = published_sets(net.services["police"])
+    assert sets.get(f"{declared.id}/{LABEL}") is True
+    assert f"{declared.id}/{EPOCH}.2" not in sets, "what the ledger refused is not published"
     right = net.declaration(declared.id, MEMBERS)
     assert run(net, right).publication == f"{EPOCH}.2"
     check_whole(net, right, MEMBERS, f"{EPOCH}.2")

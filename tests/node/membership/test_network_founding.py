@@ -79,7 +79,7 @@ def test_a_signed_proposal_becomes_genesis(founding: Founding) -> None:
 @pytest.mark.parametrize("missing", ["log", "office", "desk", "tax"])
 def test_a_founder_has_not_signed(founding: Founding, missing: str) -> None:
     founding.sign(*(name for name in founding.keys if name != missing))
-    with pytest.raises(ConfigurationError, match=f"{missing} has not signed"):
+    with pytest.raises(ConfigurationError, match=f"lacks the signature of {missing}"):
         network.seal(founding.proposal, founding.keys["log"], TIME)
 
 
