@@ -76,7 +76,7 @@ def _file_line(error: OSError) -> str:
 
 
 def error_line(error: Exception) -> str:
-    """What an error of ours says for people: its own text; in Chinese first a sentence for its code; last the code."""
+    """What an error of ours says for people: its own text, in Chinese after a sentence; last its code."""
     sentence = sentence_of(error_code(error), user_messages())
     detail = str(error).removeprefix(f"{error_code(error)}: ")
     text = detail if sentence is None else f"{sentence}（{detail}）"
