@@ -76,10 +76,11 @@ def _file_line(error: OSError) -> str:
 
 
 def error_line(error: Exception) -> str:
-    """What an error of ours says for people: its own text; in Chinese first a sentence for its code."""
+    """What an error of ours says for people: its own text, in Chinese after a sentence; last its code."""
     sentence = sentence_of(error_code(error), user_messages())
-    detail = str(error).removeprefix(f"{error_code(error)}: ")  # the code stands at the line's end
-    return detail if sentence is None else f"{sentence}（{detail}）"
+    detail = str(error).removeprefix(f"{error_code(error)}: ")
+    text = detail if sentence is None else f"{sentence}（{detail}）"
+    return f"{text} [{error_code(error)}]"
 
 
 def _is_output_sound() -> bool:
@@ -104,7 +105,7 @@ def run() -> None:
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except KNOWN_ERRORS as error:
-        click.echo(f"hedui: {plain(error_line(error))} [{error_code(error)}]", err=True)
+        click.echo(f"hedui: {plain(error_line(error))}", err=True)
         sys.exit(exit_code(error))
     except OSError as error:
         click.echo(f"hedui: {plain(_file_line(error))} [file]", err=True)

@@ -97,7 +97,7 @@ ERROR_TEXTS: Mapping[str, str] = MappingProxyType(
         "configuration": mark("The configuration or a given file is not as it should be."),
         "unavailable": mark("The other side cannot be reached now; try again later."),
         "report": mark("The report cannot be used or does not verify."),
-        "report_part": mark("A part of the report has not the form it must have."),
+        "report_part": mark("A part of the report is malformed."),
         "journal": mark("The member's journal cannot be used or does not verify."),
         "store": mark("The node's database or files cannot be used."),
         "backup": mark("The file is not a complete backup."),

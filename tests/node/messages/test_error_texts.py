@@ -95,6 +95,6 @@ def test_the_code_and_the_detail_stand_beside_the_sentence(monkeypatch: pytest.M
 
     monkeypatch.setenv("HEDUI_LANGUAGE", "zh_CN")
     line = error_line(RefusalError("no_consent", "a member has not consented"))
-    assert line == "家庭中有成员未授权。（no_consent: a member has not consented）"
+    assert line == "家庭中有成员未授权。（a member has not consented） [no_consent]"
     monkeypatch.setenv("HEDUI_LANGUAGE", "en")
-    assert error_line(UsageError("give a folder")) == "give a folder"
+    assert error_line(UsageError("give a folder")) == "give a folder [usage]"
