@@ -53,7 +53,7 @@ class FailureLog:
 
 
 class PeriodicTask:
-    """Runs one piece of work again and again. ``start`` it once, ``wake`` it for a run now, ``stop`` it.
+    """Runs one piece of work periodically. ``start`` it once, ``wake`` it for a run now, ``stop`` it.
 
     Any thread may call ``start``, ``wake`` and ``stop``; the work runs in the task's own thread alone, one
     run at a time.

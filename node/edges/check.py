@@ -106,12 +106,7 @@ class DepartmentEdge(check_pb2_grpc.DepartmentServicer):
     ) -> check_pb2.AnswerResponse:
         """Round 2."""
         peer = self._peers.member(context)
-        question = Question(
-            bytes(request.certificate),
-            bytes(request.signature),
-            bytes(request.intent),
-            bytes(request.receipt),
-        )
+        question = _read_question(request)
         elements = [bytes(element) for element in request.elements]
         answers = self._department.answer(
             peer, question, elements, bytes(request.elements_salt), list(request.datasets)
@@ -154,12 +149,7 @@ class TrusteeEdge(check_pb2_grpc.TrusteeServicer):
     ) -> check_pb2.OpenResponse:
         """Round 3."""
         peer = self._peers.member(context)
-        question = Question(
-            bytes(request.certificate),
-            bytes(request.signature),
-            bytes(request.intent),
-            bytes(request.receipt),
-        )
+        question = _read_question(request)
         share = self._trustee.open(
             peer,
             OpenRequest(
@@ -172,3 +162,10 @@ class TrusteeEdge(check_pb2_grpc.TrusteeServicer):
             ),
         )
         return check_pb2.OpenResponse(share=share)
+
+
+def _read_question(request: check_pb2.AnswerRequest | check_pb2.OpenRequest) -> Question:
+    """The question that an office shows with its request, not verified yet."""
+    return Question(
+        bytes(request.certificate), bytes(request.signature), bytes(request.intent), bytes(request.receipt)
+    )
